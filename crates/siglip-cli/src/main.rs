@@ -1,0 +1,73 @@
+//! `siglip`: the command line.
+
+mod answers;
+mod checkpoint;
+mod classify;
+mod embed;
+mod error;
+mod info;
+mod random;
+mod search;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use siglip::model::Precision;
+
+/// Google's SigLIP: probabilities of labels for pictures, embeddings, search.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Classify(classify::Classify),
+    Embed(embed::Embed),
+    Search(search::Search),
+    Info(info::Info),
+    Random(random::Random),
+}
+
+/// Which model to load.
+#[derive(clap::Args)]
+struct ModelArgs {
+    /// Folder with config.json, preprocessor_config.json, tokenizer.json and model.safetensors; the small
+    /// demonstration model unless given.
+    #[arg(long, value_name = "DIR")]
+    model: Option<std::path::PathBuf>,
+    /// How the matrices are kept: 8 bits, or single precision.
+    #[arg(long, value_enum, default_value_t = PrecisionArg::Q8)]
+    precision: PrecisionArg,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PrecisionArg {
+    F32,
+    Q8,
+}
+
+impl From<PrecisionArg> for Precision {
+    fn from(argument: PrecisionArg) -> Precision {
+        match argument {
+            PrecisionArg::F32 => Precision::F32,
+            PrecisionArg::Q8 => Precision::Q8,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Classify(command) => command.run(),
+        Command::Embed(command) => command.run(),
+        Command::Search(command) => command.run(),
+        Command::Info(command) => command.run().map(|()| ExitCode::SUCCESS),
+        Command::Random(command) => command.run().map(|()| ExitCode::SUCCESS),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("siglip: {error}");
+        ExitCode::FAILURE
+    })
+}

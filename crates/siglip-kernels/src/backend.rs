@@ -1,0 +1,71 @@
+//! Which instruction set the kernels run on.
+
+use crate::simd::Simd;
+
+/// An instruction set the kernels have a file for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Backend {
+    /// Whatever the compiler makes of plain loops.
+    Portable,
+    /// x86-64 with AVX2 and FMA, found when the program starts.
+    Avx2,
+    /// WebAssembly with fixed-width SIMD.
+    Simd128,
+    /// WebAssembly with relaxed SIMD: multiply and add in one step.
+    RelaxedSimd,
+}
+
+impl Backend {
+    /// Its name in lower case: `portable`, `avx2`, `simd` or `relaxed-simd`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Backend::Portable => "portable",
+            Backend::Avx2 => "avx2",
+            Backend::Simd128 => "simd",
+            Backend::RelaxedSimd => "relaxed-simd",
+        }
+    }
+}
+
+impl std::fmt::Display for Backend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The instruction set in use: on wasm that of the build, elsewhere the best the processor has.
+pub fn backend() -> Backend {
+    struct Name;
+    impl Kernel for Name {
+        type Output = Backend;
+        fn run<S: Simd>(self, _: S) -> Backend {
+            S::BACKEND
+        }
+    }
+    dispatch(Name)
+}
+
+/// Work that runs on any instruction set. `run` is `#[inline(always)]`, so that its code is compiled for that set.
+pub(crate) trait Kernel {
+    type Output;
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+#[cfg(all(target_feature = "simd128", not(feature = "portable")))]
+#[inline(always)]
+pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(crate::simd::Simd128)
+}
+
+#[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
+pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+    match crate::simd::Avx2::new() {
+        Some(avx2) => avx2.run(kernel),
+        None => kernel.run(crate::simd::Portable),
+    }
+}
+
+#[cfg(any(feature = "portable", not(any(target_arch = "x86_64", target_feature = "simd128"))))]
+pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(crate::simd::Portable)
+}

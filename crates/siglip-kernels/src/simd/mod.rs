@@ -1,0 +1,121 @@
+//! What the kernels ask of an instruction set: vectors of eight lanes, in however many registers.
+
+#[cfg(any(feature = "portable", not(target_feature = "simd128")))]
+mod portable;
+
+#[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
+mod avx2;
+#[cfg(all(target_feature = "relaxed-simd", not(feature = "portable")))]
+mod relaxed_simd;
+#[cfg(all(target_feature = "simd128", not(feature = "portable")))]
+mod simd128;
+
+#[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
+pub(crate) use avx2::Avx2;
+#[cfg(any(feature = "portable", not(target_feature = "simd128")))]
+pub(crate) use portable::Portable;
+#[cfg(all(target_feature = "simd128", not(feature = "portable")))]
+pub(crate) use simd128::Simd128;
+
+use crate::Backend;
+
+/// Lanes of a vector, and columns of a panel of packed weights.
+pub(crate) const LANES: usize = 8;
+
+/// An instruction set. A value of it is the proof that the processor has it.
+///
+/// Every method, and every function that calls one, is `#[inline(always)]`: on x86 it has to end up in a function that
+/// enables the features. Closures cannot be; so the kernels are written without, wherever vectors pass.
+pub(crate) trait Simd: Copy {
+    /// Eight f32.
+    type F32: Copy;
+    /// Eight i32.
+    type I32: Copy;
+    /// Eight pairs of i16.
+    type I16: Copy;
+
+    const BACKEND: Backend;
+    /// Panels of weights that a tile of four rows spans: as many as keep its sums in registers.
+    const PANELS: usize;
+
+    fn splat(self, value: f32) -> Self::F32;
+    fn load(self, values: &[f32; LANES]) -> Self::F32;
+    fn store(self, values: Self::F32, out: &mut [f32; LANES]);
+
+    fn add(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    fn sub(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    fn div(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// a b + c, rounded once or twice.
+    fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+    /// The greater; `a` where one is a NaN.
+    fn max(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// The sum of all lanes.
+    fn sum(self, values: Self::F32) -> f32;
+
+    fn to_bits(self, values: Self::F32) -> Self::I32;
+    fn of_bits(self, bits: Self::I32) -> Self::F32;
+    fn splat_i32(self, value: i32) -> Self::I32;
+    fn add_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
+    fn sub_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
+    fn and_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
+    fn max_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
+    fn shift_left<const BITS: u32>(self, values: Self::I32) -> Self::I32;
+    /// i32 to f32, to nearest.
+    fn convert(self, values: Self::I32) -> Self::F32;
+    /// The greatest lane.
+    fn max_lane(self, values: Self::I32) -> i32;
+
+    /// Sixteen i32 to as many i16, saturated, in order.
+    fn narrow(self, low: Self::I32, high: Self::I32) -> Self::I16;
+    /// The low 16 bits of either, side by side.
+    fn pair(self, first: Self::I32, second: Self::I32) -> Self::I16;
+    fn load_pairs(self, pairs: &[[i16; 2]; LANES]) -> Self::I16;
+    /// Sixteen i8 widened to i16.
+    fn widen_pairs(self, pairs: &[[i8; 2]; LANES]) -> Self::I16;
+    fn splat_pair(self, pair: &[i16; 2]) -> Self::I16;
+    /// sum + a₀ b₀ + a₁ b₁ of every pair; wraps.
+    fn dot_add(self, sum: Self::I32, a: Self::I16, b: Self::I16) -> Self::I32;
+
+    /// The columns of four rows.
+    fn transpose(self, rows: [Self::F32; 4], columns: &mut [[f32; 4]; LANES]);
+    /// The columns of four rows of pairs.
+    fn transpose_pairs(self, rows: [Self::I16; 4], columns: &mut [[[i16; 2]; 4]; LANES]);
+    fn store_pairs(self, pairs: Self::I16, out: &mut [[i16; 2]; LANES]);
+}
+
+/// The first eight of `values`; zeros where there are fewer.
+#[inline(always)]
+pub(crate) fn load_part<S: Simd>(simd: S, values: &[f32]) -> S::F32 {
+    match values.first_chunk() {
+        Some(eight) => simd.load(eight),
+        None => simd.load(&padded(values)),
+    }
+}
+
+/// Stores as many lanes as `out` takes, eight at most.
+#[inline(always)]
+pub(crate) fn store_part<S: Simd>(simd: S, values: S::F32, out: &mut [f32]) {
+    match out.first_chunk_mut() {
+        Some(eight) => simd.store(values, eight),
+        None => {
+            let mut lanes = [0.0; LANES];
+            simd.store(values, &mut lanes);
+            out.copy_from_slice(&lanes[..out.len()]);
+        }
+    }
+}
+
+/// `values`, at most N of them, with zeros behind.
+#[inline(always)]
+pub(crate) fn padded<const N: usize>(values: &[f32]) -> [f32; N] {
+    let mut padded = [0.0; N];
+    padded[..values.len()].copy_from_slice(values);
+    padded
+}
+
+/// The sum of eight lanes, halves first: in the same order on every instruction set.
+#[inline(always)]
+fn sum_lanes(v: [f32; LANES]) -> f32 {
+    ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]))
+}

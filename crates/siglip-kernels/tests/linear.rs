@@ -1,0 +1,229 @@
+//! Matrix products against plain loops, on the shapes of the published models and on awkward ones.
+
+mod common;
+
+use common::{assert_close, cosine, gelu, product, product_q8, random};
+use fastrand::Rng;
+use siglip_kernels::{Epilogue, PackedMatrix, Precision, Scratch, linear};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+/// rows, inputs, outputs
+const SHAPES: [(usize, usize, usize); 21] = [
+    (1, 1, 1),
+    (1, 768, 768),
+    (1, 768, 3072),
+    (1, 3072, 768),
+    (2, 3, 5),
+    (3, 7, 9),
+    (4, 16, 8),
+    (5, 17, 23),
+    (6, 33, 31),
+    (12, 768, 768),
+    (16, 588, 1152),
+    (49, 192, 576),
+    (49, 192, 12),
+    (64, 768, 72),
+    (65, 1024, 40),
+    (9, 1152, 4304),
+    (9, 4304, 1152),
+    (31, 588, 50),
+    (256, 768, 24),
+    (260, 41, 19),
+    (1024, 72, 17),
+];
+
+struct Case {
+    rows: usize,
+    inputs: usize,
+    outputs: usize,
+    x: Vec<f32>,
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    before: Vec<f32>,
+}
+
+fn cases() -> impl Iterator<Item = Case> {
+    SHAPES.into_iter().enumerate().map(|(seed, (rows, inputs, outputs))| {
+        let rng = &mut Rng::with_seed(seed as u64);
+        Case {
+            rows,
+            inputs,
+            outputs,
+            x: random(rng, rows * inputs),
+            weight: random(rng, outputs * inputs),
+            bias: random(rng, outputs),
+            before: random(rng, rows * outputs),
+        }
+    })
+}
+
+impl Case {
+    fn pack(&self, precision: Precision) -> PackedMatrix {
+        let mut packed = PackedMatrix::new(precision, self.inputs, self.outputs);
+        packed.pack(0, &self.weight);
+        packed
+    }
+
+    fn run(&self, packed: &PackedMatrix, epilogue: Epilogue, scratch: &mut Scratch) -> Vec<f32> {
+        let mut out = self.before.clone();
+        linear(&self.x, self.rows, packed, epilogue, &mut out, scratch);
+        out
+    }
+
+    /// What the epilogues make of x Wᵀ.
+    fn expected(&self, product: &[f64]) -> [(Epilogue<'_>, Vec<f64>); 5] {
+        let outputs = self.outputs;
+        let with_bias: Vec<f64> =
+            product.iter().enumerate().map(|(at, y)| y + f64::from(self.bias[at % outputs])).collect();
+        let with_gelu = with_bias.iter().map(|y| gelu(*y)).collect();
+        let plus_before =
+            |y: &[f64]| y.iter().zip(&self.before).map(|(y, before)| y + f64::from(*before)).collect();
+        [
+            (Epilogue::None, product.to_vec()),
+            (Epilogue::BiasGelu(&self.bias), with_gelu),
+            (Epilogue::Residual(&self.bias), plus_before(&with_bias)),
+            (Epilogue::Residual(&[]), plus_before(product)),
+            (Epilogue::Bias(&self.bias), with_bias),
+        ]
+    }
+}
+
+#[test]
+fn f32_is_the_product() {
+    let mut scratch = Scratch::default();
+    for case in cases() {
+        let packed = case.pack(Precision::F32);
+        for (epilogue, expected) in case.expected(&product(&case.x, &case.weight, case.inputs)) {
+            let what = format!("{}x{}x{} {epilogue:.0?}", case.rows, case.inputs, case.outputs);
+            let what = &what[..what.len().min(60)];
+            assert_close(&case.run(&packed, epilogue, &mut scratch), &expected, 4e-6, what);
+        }
+    }
+}
+
+#[test]
+fn q8_is_exactly_the_product_of_the_levels() {
+    let mut scratch = Scratch::default();
+    for case in cases() {
+        let packed = case.pack(Precision::Q8);
+        let exact = product_q8(&case.x, &case.weight, case.inputs);
+        assert_eq!(case.run(&packed, Epilogue::None, &mut scratch), exact);
+        let exact: Vec<f64> = exact.into_iter().map(f64::from).collect();
+        for (epilogue, expected) in case.expected(&exact) {
+            assert_close(&case.run(&packed, epilogue, &mut scratch), &expected, 1e-6, "q8 epilogue");
+        }
+    }
+}
+
+#[test]
+fn q8_is_close_to_f32() {
+    let mut scratch = Scratch::default();
+    for case in cases().filter(|case| case.inputs >= 16) {
+        let exact = product(&case.x, &case.weight, case.inputs);
+        let out = case.run(&case.pack(Precision::Q8), Epilogue::None, &mut scratch);
+        let cosine = cosine(&out, &exact);
+        assert!(cosine > 0.9985, "{}x{}x{}: cosine {cosine}", case.rows, case.inputs, case.outputs);
+    }
+}
+
+#[test]
+fn weights_may_arrive_in_pieces() {
+    for precision in [Precision::F32, Precision::Q8] {
+        for case in cases() {
+            let whole = case.pack(precision);
+            let mut pieces = PackedMatrix::new(precision, case.inputs, case.outputs);
+            let cut = case.outputs / 3;
+            pieces.pack(cut, &case.weight[cut * case.inputs..]);
+            pieces.pack(0, &case.weight[..cut * case.inputs]);
+            assert!(pieces.as_bytes() == whole.as_bytes(), "{whole:?}");
+        }
+    }
+}
+
+#[test]
+fn packed_bytes_come_back() {
+    for precision in [Precision::F32, Precision::Q8] {
+        for case in cases() {
+            let packed = case.pack(precision);
+            let bytes = packed.as_bytes();
+            assert_eq!(bytes.len(), packed.bytes());
+            let back = PackedMatrix::from_bytes(precision, case.inputs, case.outputs, bytes);
+            assert!(back.unwrap().as_bytes() == bytes, "{packed:?}");
+            let error =
+                PackedMatrix::from_bytes(precision, case.inputs, case.outputs, &bytes[1..]).unwrap_err();
+            assert_eq!((error.expected, error.actual), (bytes.len(), bytes.len() - 1));
+            assert!(error.to_string().contains("pack the weights anew"));
+        }
+    }
+}
+
+#[test]
+fn bytes_of_any_content_are_harmless() {
+    let mut scratch = Scratch::default();
+    for (precision, fill) in [(Precision::F32, 0xff), (Precision::Q8, 0x80), (Precision::Q8, 0x7f)] {
+        let len = PackedMatrix::new(precision, 4304, 9).bytes();
+        let packed = PackedMatrix::from_bytes(precision, 4304, 9, &vec![fill; len]).unwrap();
+        linear(&[-1.0; 2 * 4304], 2, &packed, Epilogue::None, &mut [0.0; 18], &mut scratch);
+    }
+}
+
+#[test]
+fn a_row_that_is_not_finite_leaves_the_others_alone() {
+    let mut scratch = Scratch::default();
+    for precision in [Precision::F32, Precision::Q8] {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let case = cases().nth(12).unwrap();
+            let packed = case.pack(precision);
+            let clean = case.run(&packed, Epilogue::None, &mut scratch);
+            let spoiled = Case {
+                x: case
+                    .x
+                    .iter()
+                    .enumerate()
+                    .map(|(at, x)| if at == 3 * case.inputs + 5 { bad } else { *x })
+                    .collect(),
+                ..case
+            };
+            let out = spoiled.run(&packed, Epilogue::None, &mut scratch);
+            for (row, (out, clean)) in
+                out.chunks(spoiled.outputs).zip(clean.chunks(spoiled.outputs)).enumerate()
+            {
+                match row {
+                    3 => assert!(out.iter().all(|y| !y.is_finite())),
+                    _ => assert_eq!(out, clean),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn zeros_and_the_smallest_numbers_give_zeros() {
+    let mut scratch = Scratch::default();
+    for (x, weight) in [(0.0, 1.0), (1.0, 0.0), (1e-45, 1.0), (1.0, 1e-45), (0.0, 0.0)] {
+        for precision in [Precision::F32, Precision::Q8] {
+            let mut packed = PackedMatrix::new(precision, 20, 10);
+            packed.pack(0, &[weight; 200]);
+            let mut out = [1.0; 30];
+            linear(&[x; 60], 3, &packed, Epilogue::None, &mut out, &mut scratch);
+            assert!(out.iter().all(|y| y.abs() < 1e-40), "{x} by {weight} gives {}", out[0]);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_a_fine_input() {
+    let mut scratch = Scratch::default();
+    for precision in [Precision::F32, Precision::Q8] {
+        let mut packed = PackedMatrix::new(precision, 8, 3);
+        packed.pack(0, &[]);
+        linear(&[], 0, &packed, Epilogue::None, &mut [], &mut scratch);
+        let empty = PackedMatrix::new(precision, 8, 0);
+        linear(&[0.0; 16], 2, &empty, Epilogue::None, &mut [], &mut scratch);
+        let no_inputs = PackedMatrix::new(precision, 0, 3);
+        let mut out = [7.0; 6];
+        linear(&[], 2, &no_inputs, Epilogue::Bias(&[1.0, 2.0, 3.0]), &mut out, &mut scratch);
+        assert_eq!(out, [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]);
+    }
+}

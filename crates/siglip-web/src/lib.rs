@@ -1,0 +1,282 @@
+//! SigLIP for web pages: what `worker.js` calls.
+//!
+//! An [`Engine`] holds a model, or one worker's part of it. Passes through the towers are driven from JavaScript a
+//! step at a time, so that the worker can hear an abort, and exchange partial sums with its peers, between two.
+#![deny(missing_docs)]
+
+mod cache;
+mod error;
+mod fetch;
+mod load;
+
+use js_sys::{Float32Array, Function, Map, Uint8Array};
+use serde::Serialize;
+use siglip::image::{self, RgbImage};
+use siglip::model::{Model, Pass, Step};
+use siglip::text::Template;
+use siglip::{Keep, Siglip};
+use wasm_bindgen::prelude::*;
+use web_sys::AbortSignal;
+
+use error::Error;
+use fetch::Source;
+use load::{Listeners, Options, ShardLoading};
+
+/// A model in a worker.
+#[wasm_bindgen]
+pub struct Engine {
+    part: Part,
+    pass: Option<Pass>,
+    /// The texts of the pass under way.
+    texts: Vec<String>,
+}
+
+/// What a worker holds.
+enum Part {
+    /// The first worker: tokenizer, image processor, pooling heads, and all or a part of the towers.
+    Leader(Box<Siglip>),
+    /// A part of the towers that is still arriving.
+    Arriving(Option<Box<ShardLoading>>),
+    /// A part of the towers.
+    Follower(Box<Model>),
+}
+
+/// What [`Engine::info`] tells.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Info {
+    backend: &'static str,
+    image_size: usize,
+    context_length: usize,
+    embedding_size: usize,
+    logit_scale: f32,
+    logit_bias: f32,
+    bytes: usize,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// Loads a checkpoint from `source`, a folder's URL with its slash or a Map of File by name.
+    #[allow(clippy::too_many_arguments)]
+    pub async fn load(
+        source: JsValue,
+        options: JsValue,
+        signal: Option<AbortSignal>,
+        progress: Function,
+        notice: Function,
+        config: Function,
+        chunk: Function,
+    ) -> Result<Engine, JsValue> {
+        let source = match source.as_string() {
+            Some(folder) => Source::Folder(folder),
+            None => Source::Files(source.unchecked_into::<Map>()),
+        };
+        let options = parse_options(options)?;
+        let listeners = Listeners { progress, notice, config, chunk };
+        let siglip = load::load(source, &options, signal, &listeners).await?;
+        Ok(Engine::new(Part::Leader(Box::new(siglip))))
+    }
+
+    /// Begins one worker's part of a model, to be given its weights with [`Engine::push`].
+    pub fn follow(config: &str, options: JsValue, index: usize) -> Result<Engine, JsValue> {
+        let loading = ShardLoading::new(config, &parse_options(options)?, index)?;
+        Ok(Engine::new(Part::Arriving(Some(Box::new(loading)))))
+    }
+
+    /// Takes the next chunk of the weights.
+    pub fn push(&mut self, chunk: &Uint8Array) -> Result<(), JsValue> {
+        match &mut self.part {
+            Part::Arriving(Some(loading)) => Ok(loading.push(chunk)?),
+            _ => Err(misused("no weights are expected")),
+        }
+    }
+
+    /// Says that the weights have arrived.
+    pub fn arrived(&mut self) -> Result<(), JsValue> {
+        let Part::Arriving(loading) = &mut self.part else { return Err(misused("no weights are expected")) };
+        let loading = loading.take().ok_or_else(|| misused("the weights have arrived before"))?;
+        self.part = Part::Follower(Box::new(loading.finish()?));
+        Ok(())
+    }
+
+    /// Sizes, scale and bias of the model, and what it runs on.
+    pub fn info(&self) -> Result<JsValue, JsValue> {
+        let model = self.model()?;
+        let config = model.config();
+        let info = Info {
+            backend: siglip::model::backend(),
+            image_size: config.vision_config.image_size,
+            context_length: config.text_config.max_position_embeddings,
+            embedding_size: config.embedding_size(),
+            logit_scale: model.logit_scale(),
+            logit_bias: model.logit_bias(),
+            bytes: model.bytes(),
+        };
+        Ok(serde_wasm_bindgen::to_value(&info)?)
+    }
+
+    /// Pixel values [3, side, side] of an encoded picture.
+    pub fn pixel_values(&self, bytes: &[u8]) -> Result<Float32Array, JsValue> {
+        self.preprocess(&image::decode(bytes).map_err(siglip::Error::from).map_err(Error::from)?)
+    }
+
+    /// Pixel values of RGBA bytes.
+    pub fn pixel_values_of_rgba(
+        &self,
+        width: u32,
+        height: u32,
+        rgba: &[u8],
+    ) -> Result<Float32Array, JsValue> {
+        let image =
+            RgbImage::from_rgba(width, height, rgba).map_err(siglip::Error::from).map_err(Error::from)?;
+        self.preprocess(&image)
+    }
+
+    /// The texts that ask for `labels`.
+    pub fn prompts(&self, labels: Vec<String>, template: &str) -> Result<Vec<String>, JsValue> {
+        let template = Template::new(template).map_err(Error::from)?;
+        Ok(siglip::prompts(&labels, &template).map_err(Error::from)?)
+    }
+
+    /// The ids of those of `texts` that have no embedding yet, as many as a pass takes; empty where none is left.
+    pub fn next_input_ids(&mut self, texts: Vec<String>) -> Result<Vec<u32>, JsValue> {
+        let siglip = self.siglip()?;
+        let missing = siglip.missing_texts(&texts);
+        let input_ids = siglip.input_ids(&missing).map_err(Error::from)?;
+        self.texts = missing;
+        Ok(input_ids)
+    }
+
+    /// Begins the pass of a picture.
+    pub fn begin_image(&mut self, pixel_values: Vec<f32>) -> Result<(), JsValue> {
+        self.pass = Some(self.model()?.begin_image(pixel_values).map_err(Error::from)?);
+        Ok(())
+    }
+
+    /// Begins the pass of the texts that these ids stand for.
+    pub fn begin_texts(&mut self, input_ids: Vec<u32>) -> Result<(), JsValue> {
+        self.pass = Some(self.model()?.begin_texts(input_ids).map_err(Error::from)?);
+        Ok(())
+    }
+
+    /// Takes the pass a step on: 0, there are more; 1, the parts are to be exchanged first; 2, done.
+    pub fn step(&mut self) -> Result<u8, JsValue> {
+        let mut pass = self.pass.take().ok_or_else(|| misused("no pass is under way"))?;
+        let step = self.model_mut()?.step(&mut pass);
+        self.pass = Some(pass);
+        Ok(match step {
+            Step::Next => 0,
+            Step::Exchange => 1,
+            Step::Done => 2,
+        })
+    }
+
+    /// This worker's part of the sum.
+    pub fn partial(&self) -> Result<Float32Array, JsValue> {
+        Ok(Float32Array::from(self.model()?.partial()))
+    }
+
+    /// Adds this worker's own part, in its place among the others'.
+    pub fn add_own_partial(&mut self) -> Result<(), JsValue> {
+        self.model_mut()?.add_own_partial();
+        Ok(())
+    }
+
+    /// Adds a worker's part; all are added, in the order of the workers.
+    pub fn add_partial(&mut self, partial: &[f32]) -> Result<(), JsValue> {
+        self.model_mut()?.add_partial(partial);
+        Ok(())
+    }
+
+    /// Ends the pass of a picture with its embedding; empty with a follower.
+    pub fn finish_image(&mut self) -> Result<Vec<f32>, JsValue> {
+        Ok(self.pass.take().ok_or_else(|| misused("no pass is under way"))?.into_embeddings())
+    }
+
+    /// Ends the pass of texts and keeps their embeddings.
+    pub fn finish_texts(&mut self) -> Result<(), JsValue> {
+        let pass = self.pass.take().ok_or_else(|| misused("no pass is under way"))?;
+        let texts = std::mem::take(&mut self.texts);
+        self.siglip_mut()?.keep_texts(&texts, &pass.into_embeddings());
+        Ok(())
+    }
+
+    /// The kept embedding of a text.
+    pub fn text_embedding(&self, text: &str) -> Result<Vec<f32>, JsValue> {
+        let kept = self.siglip()?.kept_text(text);
+        Ok(kept.ok_or_else(|| misused("the text has no embedding yet"))?.to_vec())
+    }
+
+    /// `[{label, score, logit}]`, best first, for an image's embedding; the labels' embeddings have to be there.
+    pub fn scores(
+        &mut self,
+        image_embeds: &[f32],
+        labels: Vec<String>,
+        template: &str,
+        top_k: Option<usize>,
+        threshold: Option<f32>,
+    ) -> Result<JsValue, JsValue> {
+        let siglip = self.siglip_mut()?;
+        let expected = siglip.model().config().embedding_size();
+        if image_embeds.len() != expected {
+            let found = image_embeds.len();
+            return Err(Error::BadInput(format!(
+                "an image embedding of {found}; this model's have {expected}"
+            ))
+            .into());
+        }
+        let template = Template::new(template).map_err(Error::from)?;
+        let keep = Keep { top_k, threshold };
+        let scores = siglip.scores(image_embeds, &labels, &template, keep).map_err(Error::from)?;
+        Ok(serde_wasm_bindgen::to_value(&scores)?)
+    }
+}
+
+impl Engine {
+    fn new(part: Part) -> Engine {
+        Engine { part, pass: None, texts: Vec::new() }
+    }
+
+    fn preprocess(&self, image: &RgbImage) -> Result<Float32Array, JsValue> {
+        Ok(Float32Array::from(&self.siglip()?.pixel_values(image).map_err(Error::from)?[..]))
+    }
+
+    fn siglip(&self) -> Result<&Siglip, JsValue> {
+        match &self.part {
+            Part::Leader(siglip) => Ok(siglip),
+            _ => Err(misused("this worker holds but a part of the towers")),
+        }
+    }
+
+    fn siglip_mut(&mut self) -> Result<&mut Siglip, JsValue> {
+        match &mut self.part {
+            Part::Leader(siglip) => Ok(siglip),
+            _ => Err(misused("this worker holds but a part of the towers")),
+        }
+    }
+
+    fn model(&self) -> Result<&Model, JsValue> {
+        match &self.part {
+            Part::Leader(siglip) => Ok(siglip.model()),
+            Part::Follower(model) => Ok(model),
+            Part::Arriving(_) => Err(misused("the weights have not arrived")),
+        }
+    }
+
+    fn model_mut(&mut self) -> Result<&mut Model, JsValue> {
+        match &mut self.part {
+            Part::Leader(siglip) => Ok(siglip.model_mut()),
+            Part::Follower(model) => Ok(model),
+            Part::Arriving(_) => Err(misused("the weights have not arrived")),
+        }
+    }
+}
+
+fn parse_options(options: JsValue) -> Result<Options, JsValue> {
+    Ok(serde_wasm_bindgen::from_value(options).map_err(|error| Error::BadInput(error.to_string()))?)
+}
+
+/// A call out of order: a fault of `worker.js`, told instead of trapped.
+fn misused(reason: &str) -> JsValue {
+    Error::BadInput(reason.into()).into()
+}

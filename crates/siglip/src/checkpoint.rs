@@ -1,0 +1,234 @@
+//! A checkpoint's small files, and the whole that answers questions.
+
+use std::collections::HashMap;
+
+use crate::image::{Processor, RgbImage};
+use crate::model::{Model, ModelLoader, Precision, Shard};
+use crate::scores::{Keep, Score, rank};
+use crate::text::{Template, Tokenizer};
+use crate::{Config, Error};
+
+/// Longer labels are refused: far more than any text tower reads.
+const MAX_LABEL: usize = 1000;
+/// Texts that go through the tower together: enough rows to be worth the weights' way through the caches.
+const TEXTS_A_PASS: usize = 4;
+/// Text embeddings kept at most; past that the oldest half goes.
+const TEXTS_KEPT: usize = 4096;
+
+/// A checkpoint without its weights: read and checked before the first byte of those.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// `config.json`.
+    pub config: Config,
+    /// `preprocessor_config.json`.
+    pub processor: Processor,
+    /// `tokenizer.json`.
+    pub tokenizer: Tokenizer,
+}
+
+impl Checkpoint {
+    /// Reads `config.json`, `preprocessor_config.json` and `tokenizer.json`.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedModel`] names the field that does not fit, also where two files contradict each other.
+    pub fn parse(config: &str, preprocessor: &str, tokenizer: &[u8]) -> Result<Checkpoint, Error> {
+        let config = Config::from_json(config)?;
+        let processor = Processor::from_json(preprocessor)?;
+        let side = config.vision_config.image_size;
+        let (height, width) = (processor.height(), processor.width());
+        if (height, width) != (side, side) {
+            let reason = format!("{height} x {width} in preprocessor_config.json, {side} in config.json");
+            return Err(Error::unsupported("vision_config.image_size", reason));
+        }
+        let text = &config.text_config;
+        let tokenizer = Tokenizer::from_bytes(tokenizer, text.max_position_embeddings, text.pad_token_id)?;
+        Ok(Checkpoint { config, processor, tokenizer })
+    }
+
+    /// What takes the weights.
+    ///
+    /// # Errors
+    /// As [`ModelLoader::new`].
+    pub fn loader(&self, precision: Precision, shard: Shard) -> Result<ModelLoader, Error> {
+        ModelLoader::new(self.config.clone(), precision, shard)
+    }
+}
+
+/// A loaded model that answers: pictures and labels in, probabilities out.
+///
+/// Text embeddings are kept, so that labels seen before cost nothing.
+#[derive(Debug)]
+pub struct Siglip {
+    model: Model,
+    processor: Processor,
+    tokenizer: Tokenizer,
+    texts: TextCache,
+}
+
+impl Siglip {
+    /// Joins a checkpoint's small files and its model.
+    pub fn new(checkpoint: Checkpoint, model: Model) -> Siglip {
+        let Checkpoint { processor, tokenizer, .. } = checkpoint;
+        Siglip { model, processor, tokenizer, texts: TextCache::default() }
+    }
+
+    /// The model, for what this type does not offer.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The model, to drive its passes step by step.
+    pub fn model_mut(&mut self) -> &mut Model {
+        &mut self.model
+    }
+
+    /// A picture as the model sees it: [3, image_size, image_size].
+    ///
+    /// # Errors
+    /// [`Error::BadImage`] where the picture cannot be resized.
+    pub fn pixel_values(&self, image: &RgbImage) -> Result<Vec<f32>, Error> {
+        self.processor.pixel_values(image)
+    }
+
+    /// Those of `texts` whose embeddings are not there yet, as many as go through the tower together.
+    pub fn missing_texts(&self, texts: &[String]) -> Vec<String> {
+        let mut missing: Vec<String> = Vec::new();
+        for text in texts {
+            if missing.len() < TEXTS_A_PASS
+                && !self.texts.embeddings.contains_key(text)
+                && !missing.contains(text)
+            {
+                missing.push(text.clone());
+            }
+        }
+        missing
+    }
+
+    /// The texts as the model reads them: [texts, context length].
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn input_ids(&self, texts: &[String]) -> Result<Vec<u32>, Error> {
+        let mut input_ids = Vec::new();
+        for text in texts {
+            input_ids.extend(self.tokenizer.encode(text)?);
+        }
+        Ok(input_ids)
+    }
+
+    /// Keeps what a pass over `texts` made.
+    pub fn keep_texts(&mut self, texts: &[String], embeddings: &[f32]) {
+        for (text, embedding) in
+            texts.iter().zip(embeddings.chunks_exact(self.model.config().embedding_size()))
+        {
+            self.texts.insert(text.clone(), embedding.to_vec());
+        }
+    }
+
+    /// The kept embedding of a text.
+    pub fn kept_text(&self, text: &str) -> Option<&[f32]> {
+        self.texts.embeddings.get(text).map(Vec::as_slice)
+    }
+
+    /// The picture's embedding, of L2 norm 1.
+    ///
+    /// # Errors
+    /// As [`Siglip::pixel_values`].
+    pub fn image_embeds(&mut self, image: &RgbImage) -> Result<Vec<f32>, Error> {
+        self.model.image_embeds(self.pixel_values(image)?)
+    }
+
+    /// The texts' embeddings, each of L2 norm 1.
+    ///
+    /// # Errors
+    /// As [`Siglip::input_ids`].
+    pub fn text_embeds(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>, Error> {
+        let mut embeddings = Vec::with_capacity(texts.len());
+        // In portions, so that no more has to be kept at a time than the cache holds.
+        for portion in texts.chunks(TEXTS_A_PASS) {
+            let missing = self.missing_texts(portion);
+            if !missing.is_empty() {
+                let pass = self.model.begin_texts(self.input_ids(&missing)?)?;
+                let embeddings = self.model.run(pass);
+                self.keep_texts(&missing, &embeddings);
+            }
+            embeddings.extend(portion.iter().filter_map(|text| self.kept_text(text)).map(<[f32]>::to_vec));
+        }
+        Ok(embeddings)
+    }
+
+    /// The labels' scores for a picture's embedding, best first.
+    ///
+    /// # Errors
+    /// As [`prompts`].
+    pub fn scores(
+        &mut self,
+        image_embeds: &[f32],
+        labels: &[String],
+        template: &Template,
+        keep: Keep,
+    ) -> Result<Vec<Score>, Error> {
+        let text_embeds = self.text_embeds(&prompts(labels, template)?)?.concat();
+        Ok(rank(labels, &self.model.logits_per_image(image_embeds, &text_embeds), keep))
+    }
+
+    /// Decodes nothing, keeps nothing of the picture: the labels' scores, best first.
+    ///
+    /// # Errors
+    /// As [`Siglip::pixel_values`] and [`prompts`].
+    pub fn classify(
+        &mut self,
+        image: &RgbImage,
+        labels: &[String],
+        template: &Template,
+        keep: Keep,
+    ) -> Result<Vec<Score>, Error> {
+        let image_embeds = self.image_embeds(image)?;
+        self.scores(&image_embeds, labels, template, keep)
+    }
+}
+
+/// The texts that ask for `labels`.
+///
+/// # Errors
+/// [`Error::BadInput`] for no labels, an empty one, or one that is no label any more.
+pub fn prompts(labels: &[String], template: &Template) -> Result<Vec<String>, Error> {
+    if labels.is_empty() {
+        return Err(Error::BadInput("there are no labels; give at least one".into()));
+    }
+    for label in labels {
+        let length = label.chars().count();
+        if label.trim().is_empty() {
+            return Err(Error::BadInput("a label is empty; remove it or give it a name".into()));
+        }
+        if length > MAX_LABEL {
+            let start: String = label.chars().take(20).collect();
+            let reason = format!(
+                "the label \"{start}…\" has {length} characters; shorten it to {MAX_LABEL} at most: the model reads \
+                 but the first few dozen words"
+            );
+            return Err(Error::BadInput(reason));
+        }
+    }
+    Ok(labels.iter().map(|label| template.apply(label)).collect())
+}
+
+#[derive(Debug, Default)]
+struct TextCache {
+    embeddings: HashMap<String, Vec<f32>>,
+    /// Oldest first.
+    order: std::collections::VecDeque<String>,
+}
+
+impl TextCache {
+    fn insert(&mut self, text: String, embedding: Vec<f32>) {
+        if self.order.len() >= TEXTS_KEPT {
+            for old in self.order.drain(..TEXTS_KEPT / 2) {
+                self.embeddings.remove(&old);
+            }
+        }
+        if self.embeddings.insert(text.clone(), embedding).is_none() {
+            self.order.push_back(text);
+        }
+    }
+}

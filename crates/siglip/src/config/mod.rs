@@ -1,0 +1,277 @@
+//! `config.json`, with the reference's defaults filled in.
+//!
+//! The published files omit every value that equals the default of transformers'
+//! `configuration_siglip.py`; so does this reader.
+
+mod presets;
+
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+pub use presets::{PRESETS, preset};
+
+/// The only activation published checkpoints use: GELU in its tanh form.
+const GELU_TANH: &str = "gelu_pytorch_tanh";
+
+/// A whole model's configuration: `config.json`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Config {
+    /// The kind of model; `siglip`.
+    #[serde(default)]
+    pub model_type: String,
+    /// The text tower.
+    #[serde(default)]
+    pub text_config: TextConfig,
+    /// The vision tower.
+    #[serde(default)]
+    pub vision_config: VisionConfig,
+}
+
+/// The text tower's configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TextConfig {
+    /// Rows of the token table.
+    pub vocab_size: usize,
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Width of the MLP's middle.
+    pub intermediate_size: usize,
+    /// Transformer blocks.
+    pub num_hidden_layers: usize,
+    /// Attention heads of a block.
+    pub num_attention_heads: usize,
+    /// Tokens a text is cut and padded to.
+    pub max_position_embeddings: usize,
+    /// Added to the variance in every layer norm.
+    pub layer_norm_eps: f32,
+    /// The MLP's activation.
+    pub hidden_act: String,
+    /// The id that fills a text up to its length.
+    pub pad_token_id: u32,
+    /// Width of the embedding; the hidden size unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub projection_size: Option<usize>,
+}
+
+/// The vision tower's configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VisionConfig {
+    /// Width of the residual stream and of the embedding.
+    pub hidden_size: usize,
+    /// Width of the MLP's middle.
+    pub intermediate_size: usize,
+    /// Transformer blocks.
+    pub num_hidden_layers: usize,
+    /// Attention heads of a block.
+    pub num_attention_heads: usize,
+    /// Colour channels; 3.
+    pub num_channels: usize,
+    /// Side of the square picture, in pixels.
+    pub image_size: usize,
+    /// Side of a patch, in pixels.
+    pub patch_size: usize,
+    /// Added to the variance in every layer norm.
+    pub layer_norm_eps: f32,
+    /// The MLP's activation.
+    pub hidden_act: String,
+    /// Whether the attention pooling head is there.
+    pub vision_use_head: bool,
+}
+
+impl Default for TextConfig {
+    fn default() -> Self {
+        TextConfig {
+            vocab_size: 32000,
+            hidden_size: 768,
+            intermediate_size: 3072,
+            num_hidden_layers: 12,
+            num_attention_heads: 12,
+            max_position_embeddings: 64,
+            layer_norm_eps: 1e-6,
+            hidden_act: GELU_TANH.into(),
+            pad_token_id: 1,
+            projection_size: None,
+        }
+    }
+}
+
+impl Default for VisionConfig {
+    fn default() -> Self {
+        VisionConfig {
+            hidden_size: 768,
+            intermediate_size: 3072,
+            num_hidden_layers: 12,
+            num_attention_heads: 12,
+            num_channels: 3,
+            image_size: 224,
+            patch_size: 16,
+            layer_norm_eps: 1e-6,
+            hidden_act: GELU_TANH.into(),
+            vision_use_head: true,
+        }
+    }
+}
+
+/// What both towers' blocks are built from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct BlockConfig {
+    pub hidden_size: usize,
+    pub intermediate_size: usize,
+    pub num_hidden_layers: usize,
+    pub num_attention_heads: usize,
+    pub layer_norm_eps: f32,
+}
+
+impl BlockConfig {
+    pub fn head_dim(&self) -> usize {
+        self.hidden_size / self.num_attention_heads
+    }
+}
+
+impl TextConfig {
+    /// Width of the text embedding.
+    pub fn embedding_size(&self) -> usize {
+        self.projection_size.unwrap_or(self.hidden_size)
+    }
+
+    pub(crate) fn blocks(&self) -> BlockConfig {
+        BlockConfig {
+            hidden_size: self.hidden_size,
+            intermediate_size: self.intermediate_size,
+            num_hidden_layers: self.num_hidden_layers,
+            num_attention_heads: self.num_attention_heads,
+            layer_norm_eps: self.layer_norm_eps,
+        }
+    }
+}
+
+impl VisionConfig {
+    /// Patches along one side; a rest narrower than a patch is left out, as the reference's convolution does.
+    pub fn patches_per_side(&self) -> usize {
+        self.image_size / self.patch_size
+    }
+
+    /// Patches of a picture: the rows of the vision tower.
+    pub fn num_patches(&self) -> usize {
+        self.patches_per_side().pow(2)
+    }
+
+    /// Values of one patch: channels x side x side.
+    pub fn patch_values(&self) -> usize {
+        self.num_channels * self.patch_size.pow(2)
+    }
+
+    pub(crate) fn blocks(&self) -> BlockConfig {
+        BlockConfig {
+            hidden_size: self.hidden_size,
+            intermediate_size: self.intermediate_size,
+            num_hidden_layers: self.num_hidden_layers,
+            num_attention_heads: self.num_attention_heads,
+            layer_norm_eps: self.layer_norm_eps,
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks a `config.json`.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedModel`] names the field that is malformed, of another model, or contradicts another.
+    ///
+    /// ```
+    /// // All that siglip-base-patch16-256 publishes beyond its defaults.
+    /// let json = r#"{"model_type": "siglip", "vision_config": {"image_size": 256}}"#;
+    /// let config = siglip::Config::from_json(json)?;
+    /// assert_eq!(config.vision_config.num_patches(), 256);
+    /// assert_eq!(config.text_config.vocab_size, 32000);
+    /// # Ok::<(), siglip::Error>(())
+    /// ```
+    pub fn from_json(json: &str) -> Result<Config, Error> {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        let config: Config = serde_path_to_error::deserialize(&mut deserializer)
+            .map_err(|error| Error::unsupported(in_config(error.path()), error.inner().to_string()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks that the values describe a model this crate runs.
+    ///
+    /// # Errors
+    /// As [`Config::from_json`].
+    pub fn check(&self) -> Result<(), Error> {
+        if self.model_type != "siglip" {
+            let seen = &self.model_type;
+            let reason =
+                format!("{seen:?} is not a SigLIP of fixed resolution; \"siglip\" is what runs here");
+            return Err(Error::unsupported("model_type", reason));
+        }
+        let (text, vision) = (&self.text_config, &self.vision_config);
+        check_blocks("text_config", &text.blocks(), &text.hidden_act)?;
+        check_blocks("vision_config", &vision.blocks(), &vision.hidden_act)?;
+        in_range("text_config.vocab_size", text.vocab_size, 1..=1 << 20)?;
+        in_range("text_config.max_position_embeddings", text.max_position_embeddings, 1..=4096)?;
+        in_range("vision_config.num_channels", vision.num_channels, 3..=3)?;
+        in_range("vision_config.patch_size", vision.patch_size, 1..=64)?;
+        in_range("vision_config.image_size", vision.image_size, vision.patch_size..=2048)?;
+        in_range("number of patches (image_size / patch_size, squared)", vision.num_patches(), 1..=4096)?;
+        if text.pad_token_id as usize >= text.vocab_size {
+            let reason = format!("{} is outside the vocabulary of {}", text.pad_token_id, text.vocab_size);
+            return Err(Error::unsupported("text_config.pad_token_id", reason));
+        }
+        if !vision.vision_use_head {
+            let reason = "a vision tower without its attention pooling head gives no embedding";
+            return Err(Error::unsupported("vision_config.vision_use_head", reason));
+        }
+        if text.embedding_size() != vision.hidden_size {
+            let (text, vision) = (text.embedding_size(), vision.hidden_size);
+            let reason = format!("text embeddings of {text} do not meet image embeddings of {vision}");
+            return Err(Error::unsupported("text_config.projection_size", reason));
+        }
+        Ok(())
+    }
+
+    /// Width of the embedding both towers share.
+    pub fn embedding_size(&self) -> usize {
+        self.vision_config.hidden_size
+    }
+}
+
+fn in_config(path: &serde_path_to_error::Path) -> String {
+    match path.to_string() {
+        root if root == "." => "config.json".into(),
+        field => field,
+    }
+}
+
+fn check_blocks(tower: &str, blocks: &BlockConfig, hidden_act: &str) -> Result<(), Error> {
+    in_range(&format!("{tower}.hidden_size"), blocks.hidden_size, 1..=8192)?;
+    in_range(&format!("{tower}.intermediate_size"), blocks.intermediate_size, 1..=32768)?;
+    in_range(&format!("{tower}.num_hidden_layers"), blocks.num_hidden_layers, 1..=128)?;
+    in_range(&format!("{tower}.num_attention_heads"), blocks.num_attention_heads, 1..=blocks.hidden_size)?;
+    if !blocks.hidden_size.is_multiple_of(blocks.num_attention_heads) {
+        let reason =
+            format!("{} does not divide hidden_size {}", blocks.num_attention_heads, blocks.hidden_size);
+        return Err(Error::unsupported(format!("{tower}.num_attention_heads"), reason));
+    }
+    if !(blocks.layer_norm_eps > 0.0 && blocks.layer_norm_eps < 1.0) {
+        let reason = format!("{} is not between 0 and 1", blocks.layer_norm_eps);
+        return Err(Error::unsupported(format!("{tower}.layer_norm_eps"), reason));
+    }
+    if hidden_act != GELU_TANH {
+        let reason = format!("{hidden_act:?} is not built in; every published SigLIP uses {GELU_TANH:?}");
+        return Err(Error::unsupported(format!("{tower}.hidden_act"), reason));
+    }
+    Ok(())
+}
+
+fn in_range(field: &str, value: usize, range: RangeInclusive<usize>) -> Result<(), Error> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(Error::unsupported(field, format!("{value} is not in {}..={}", range.start(), range.end())))
+}

@@ -1,0 +1,52 @@
+//! Pictures, read and resized as Pillow does.
+//!
+//! [`decode`] is `ImageOps.exif_transpose(Image.open(file)).convert("RGB")`, for PNG, JPEG, GIF, WebP and BMP;
+//! [`Processor`] is transformers' `SiglipImageProcessor` on Pillow.
+//!
+//! ```
+//! use siglip::image::{Processor, Resample, RgbImage};
+//!
+//! let picture = RgbImage::from_rgb(2, 1, vec![0, 0, 0, 255, 255, 255])?;
+//! let processor = Processor::new(4, 4, Resample::Bicubic)?;
+//! let pixel_values = processor.pixel_values(&picture)?;
+//! assert_eq!(pixel_values.len(), 3 * 4 * 4);
+//! assert_eq!((pixel_values[0], pixel_values[3]), (-1.0, 1.0));
+//! # Ok::<(), siglip::Error>(())
+//! ```
+//!
+//! JPEGs come out with Pillow's pixels to the last bit, since the decoder follows libjpeg-turbo, which Pillow uses.
+//! In one thing this module leaves Pillow: 16-bit grey is scaled to 8 bits as 16-bit colour is, by its high byte,
+//! where Pillow clips it to white.
+
+mod bmp;
+mod error;
+mod format;
+mod gif;
+mod jpeg;
+mod orientation;
+mod png;
+mod processor;
+mod resize;
+mod rgb;
+mod webp;
+
+use format::Format;
+
+pub use error::ImageError;
+pub use processor::Processor;
+pub use resize::Resample;
+pub use rgb::{MAX_PIXELS, RgbImage};
+
+/// Decodes a picture file: the first frame of an animation, upright by its EXIF orientation, alpha dropped.
+///
+/// # Errors
+/// [`ImageError::is_unsupported_format`] tells whether another decoder may read what this one does not.
+pub fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
+    match Format::of(bytes)? {
+        Format::Bmp => bmp::decode(bytes),
+        Format::Gif => gif::decode(bytes),
+        Format::Jpeg => jpeg::decode(bytes),
+        Format::Png => png::decode(bytes),
+        Format::WebP => webp::decode(bytes),
+    }
+}

@@ -1,0 +1,159 @@
+//! Layers and the places their weights arrive at.
+
+use std::ops::Range;
+
+use siglip_kernels::{Epilogue, PackedMatrix, Precision, Scratch};
+
+/// Where the rows of a tensor go.
+pub(crate) enum Destination<'m> {
+    /// These rows and columns of it are outputs `first_output..` of a matrix.
+    Matrix { matrix: &'m mut PackedMatrix, first_output: usize, rows: Range<usize>, columns: Range<usize> },
+    /// These of its elements, as they are.
+    Values { values: &'m mut [f32], elements: Range<usize> },
+    /// These of its rows, into a table of tokens.
+    Table { table: &'m mut super::token_table::TokenTable, rows: Range<usize> },
+    /// Another worker's.
+    Nowhere,
+}
+
+impl Destination<'_> {
+    pub fn write(self, first_row: usize, row_len: usize, values: &[f32]) {
+        match self {
+            Destination::Matrix { matrix, first_output, rows, columns } => {
+                let Some((chosen, row)) = overlap(first_row, row_len, values, &rows) else { return };
+                if columns.len() == row_len {
+                    matrix.pack(first_output + row, chosen);
+                } else {
+                    let cut: Vec<f32> =
+                        chosen.chunks(row_len).flat_map(|row| &row[columns.clone()]).copied().collect();
+                    matrix.pack(first_output + row, &cut);
+                }
+            }
+            Destination::Values { values: kept, elements } => {
+                if let Some((chosen, element)) = overlap(first_row * row_len, 1, values, &elements) {
+                    kept[element..element + chosen.len()].copy_from_slice(chosen);
+                }
+            }
+            Destination::Table { table, rows } => {
+                if let Some((chosen, row)) = overlap(first_row, row_len, values, &rows) {
+                    table.set(row, chosen);
+                }
+            }
+            Destination::Nowhere => {}
+        }
+    }
+}
+
+/// Those of `values`, rows from `first` on, that lie in `wanted`, and how far into `wanted` they start.
+fn overlap<'v>(
+    first: usize,
+    row_len: usize,
+    values: &'v [f32],
+    wanted: &Range<usize>,
+) -> Option<(&'v [f32], usize)> {
+    let start = first.max(wanted.start);
+    let end = (first + values.len() / row_len).min(wanted.end);
+    (start < end).then(|| (&values[(start - first) * row_len..(end - first) * row_len], start - wanted.start))
+}
+
+/// y = x Wᵀ + b.
+#[derive(Debug)]
+pub(crate) struct Linear {
+    pub weight: PackedMatrix,
+    /// Empty where another worker adds it.
+    pub bias: Vec<f32>,
+}
+
+impl Linear {
+    pub fn new(precision: Precision, inputs: usize, outputs: usize, has_bias: bool) -> Self {
+        let bias = if has_bias { vec![0.0; outputs] } else { Vec::new() };
+        Linear { weight: PackedMatrix::new(precision, inputs, outputs), bias }
+    }
+
+    /// The place of `weight` or `bias`: its `rows` become outputs `first_output..`, of its inputs it keeps `columns`.
+    pub fn destination(
+        &mut self,
+        kind: &str,
+        first_output: usize,
+        rows: Range<usize>,
+        columns: Range<usize>,
+    ) -> Option<Destination<'_>> {
+        match kind {
+            "weight" => Some(Destination::Matrix { matrix: &mut self.weight, first_output, rows, columns }),
+            "bias" if self.bias.is_empty() => Some(Destination::Nowhere),
+            "bias" => {
+                let values = &mut self.bias[first_output..first_output + rows.len()];
+                Some(Destination::Values { values, elements: rows })
+            }
+            _ => None,
+        }
+    }
+
+    /// The place of a tensor that is kept whole.
+    pub fn whole(&mut self, kind: &str) -> Option<Destination<'_>> {
+        let (rows, columns) = (0..self.weight.outputs(), 0..self.weight.inputs());
+        self.destination(kind, 0, rows, columns)
+    }
+
+    /// `out` = x Wᵀ + b for `rows` rows of `x`.
+    pub fn forward(&self, x: &[f32], rows: usize, out: &mut [f32], scratch: &mut Scratch) {
+        let epilogue = if self.bias.is_empty() { Epilogue::None } else { Epilogue::Bias(&self.bias) };
+        siglip_kernels::linear(x, rows, &self.weight, epilogue, out, scratch);
+    }
+
+    /// `out` = GELU(x Wᵀ + b).
+    pub fn forward_gelu(&self, x: &[f32], rows: usize, out: &mut [f32], scratch: &mut Scratch) {
+        siglip_kernels::linear(x, rows, &self.weight, Epilogue::BiasGelu(&self.bias), out, scratch);
+    }
+
+    /// `out` += x Wᵀ + b.
+    pub fn forward_add(&self, x: &[f32], rows: usize, out: &mut [f32], scratch: &mut Scratch) {
+        siglip_kernels::linear(x, rows, &self.weight, Epilogue::Residual(&self.bias), out, scratch);
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.weight.bytes() + size_of_val(&self.bias[..])
+    }
+}
+
+/// Layer normalisation with its gain and shift.
+#[derive(Debug)]
+pub(crate) struct LayerNorm {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    eps: f32,
+}
+
+impl LayerNorm {
+    pub fn new(width: usize, eps: f32) -> Self {
+        LayerNorm { weight: vec![1.0; width], bias: vec![0.0; width], eps }
+    }
+
+    pub fn destination(&mut self, kind: &str) -> Option<Destination<'_>> {
+        let values = match kind {
+            "weight" => &mut self.weight,
+            "bias" => &mut self.bias,
+            _ => return None,
+        };
+        Some(whole_values(values))
+    }
+
+    pub fn width(&self) -> usize {
+        self.weight.len()
+    }
+
+    /// `out` = the rows of `x`, each normalised.
+    pub fn forward(&self, x: &[f32], out: &mut [f32]) {
+        siglip_kernels::layer_norm(x, &self.weight, &self.bias, self.eps, out);
+    }
+
+    pub fn bytes(&self) -> usize {
+        2 * size_of_val(&self.weight[..])
+    }
+}
+
+/// The place of a tensor kept as it is.
+pub(crate) fn whole_values(values: &mut [f32]) -> Destination<'_> {
+    let elements = 0..values.len();
+    Destination::Values { values, elements }
+}

@@ -1,0 +1,157 @@
+//! A forward pass in steps of half a block, so that whoever drives it can stop between two, or exchange what the
+//! workers of a sharded model have to add up.
+
+use super::{Model, Shard};
+use crate::Error;
+
+/// A pass through one tower that [`Model::step`] drives.
+#[derive(Debug)]
+pub struct Pass {
+    input: Input,
+    /// Steps taken.
+    taken: usize,
+    embeddings: Vec<f32>,
+}
+
+#[derive(Debug)]
+enum Input {
+    Image { pixel_values: Vec<f32> },
+    Texts { input_ids: Vec<u32>, texts: usize },
+}
+
+/// What a step leaves to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Take the next.
+    Next,
+    /// Add up [`Model::partial`] over all shards with [`Model::add_partial`], then take the next.
+    Exchange,
+    /// The embeddings are there.
+    Done,
+}
+
+impl Pass {
+    /// The embeddings, one after another, each of L2 norm 1; empty with any but the first shard.
+    pub fn into_embeddings(self) -> Vec<f32> {
+        self.embeddings
+    }
+}
+
+impl Model {
+    /// Begins an image's pass.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] unless `pixel_values` is [3, image_size, image_size].
+    pub fn begin_image(&self, pixel_values: Vec<f32>) -> Result<Pass, Error> {
+        let vision = &self.config.vision_config;
+        let expected = vision.num_channels * vision.image_size.pow(2);
+        if pixel_values.len() != expected {
+            return Err(Error::BadInput(format!(
+                "{} pixel values where {expected} belong",
+                pixel_values.len()
+            )));
+        }
+        Ok(Pass::new(Input::Image { pixel_values }))
+    }
+
+    /// Begins a pass of one or more texts: `input_ids` is [texts, context length].
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] for a rest that is no whole text, or an id outside the vocabulary.
+    pub fn begin_texts(&self, input_ids: Vec<u32>) -> Result<Pass, Error> {
+        let (length, vocab_size) = (self.text.length(), self.text.vocab_size());
+        let texts = input_ids.len() / length;
+        if texts == 0 || input_ids.len() != texts * length {
+            return Err(Error::BadInput(format!("{} ids are not texts of {length}", input_ids.len())));
+        }
+        if let Some(id) = input_ids.iter().find(|&&id| id as usize >= vocab_size) {
+            return Err(Error::BadInput(format!("id {id} is outside the vocabulary of {vocab_size}")));
+        }
+        Ok(Pass::new(Input::Texts { input_ids, texts }))
+    }
+
+    /// Takes a pass one step on. One pass at a time: the model's buffers hold its state.
+    pub fn step(&mut self, pass: &mut Pass) -> Step {
+        let layers = match pass.input {
+            Input::Image { .. } => self.vision.layers(),
+            Input::Texts { .. } => self.text.layers(),
+        };
+        let (taken, workspace) = (pass.taken, &mut self.workspace);
+        pass.taken += 1;
+        if taken == 2 * layers + 1 {
+            pass.embeddings = match &pass.input {
+                Input::Image { .. } => self.vision.pool(workspace),
+                Input::Texts { texts, .. } => self.text.pool(*texts, workspace),
+            };
+            pass.embeddings
+                .chunks_exact_mut(self.config.embedding_size())
+                .for_each(siglip_kernels::l2_normalise);
+            return Step::Done;
+        }
+        match (&pass.input, taken) {
+            (Input::Image { pixel_values }, 0) => self.vision.embed(pixel_values, workspace),
+            (Input::Texts { input_ids, .. }, 0) => self.text.embed(input_ids, workspace),
+            (Input::Image { .. }, odd) if odd % 2 == 1 => self.vision.attend(odd / 2, workspace),
+            (Input::Image { .. }, even) => self.vision.transform(even / 2 - 1, workspace),
+            (Input::Texts { texts, .. }, odd) if odd % 2 == 1 => self.text.attend(odd / 2, *texts, workspace),
+            (Input::Texts { texts, .. }, even) => self.text.transform(even / 2 - 1, *texts, workspace),
+        }
+        if self.shard().is_whole() { Step::Next } else { Step::Exchange }
+    }
+
+    /// This shard's part of a sum, after [`Step::Exchange`].
+    pub fn partial(&self) -> &[f32] {
+        &self.workspace.residual.partial
+    }
+
+    /// Adds one shard's part. Every shard adds all parts, its own among them, in the order of their indices:
+    /// so the sums are equal to the last bit everywhere.
+    pub fn add_partial(&mut self, partial: &[f32]) {
+        siglip_kernels::add_assign(&mut self.workspace.residual.x[..partial.len()], partial);
+    }
+
+    /// Adds this shard's own part, in its place among the others'.
+    pub fn add_own_partial(&mut self) {
+        let residual = &mut self.workspace.residual;
+        siglip_kernels::add_assign(&mut residual.x[..residual.partial.len()], &residual.partial);
+    }
+
+    /// Which part of the model this is.
+    pub fn shard(&self) -> Shard {
+        self.workspace.residual.shard
+    }
+
+    /// The embedding of one image, of L2 norm 1, from pixel values [3, image_size, image_size].
+    ///
+    /// # Errors
+    /// As [`Model::begin_image`].
+    pub fn image_embeds(&mut self, pixel_values: Vec<f32>) -> Result<Vec<f32>, Error> {
+        let pass = self.begin_image(pixel_values)?;
+        Ok(self.run(pass))
+    }
+
+    /// The embeddings of texts, one after another, each of L2 norm 1, from `input_ids` [texts, context length].
+    ///
+    /// # Errors
+    /// As [`Model::begin_texts`].
+    pub fn text_embeds(&mut self, input_ids: Vec<u32>) -> Result<Vec<f32>, Error> {
+        let pass = self.begin_texts(input_ids)?;
+        Ok(self.run(pass))
+    }
+
+    pub(crate) fn run(&mut self, mut pass: Pass) -> Vec<f32> {
+        loop {
+            match self.step(&mut pass) {
+                Step::Next => {}
+                Step::Exchange => self.add_own_partial(),
+                Step::Done => return pass.into_embeddings(),
+            }
+        }
+    }
+}
+
+impl Pass {
+    fn new(input: Input) -> Pass {
+        Pass { input, taken: 0, embeddings: Vec::new() }
+    }
+}

@@ -1,0 +1,140 @@
+//! The text tower: token and position embeddings, blocks, the last position through a linear head.
+
+use std::ops::Range;
+
+use siglip_kernels::Precision;
+
+use super::Shard;
+use super::block::{Block, Rows, Wanted};
+use super::layers::{Destination, LayerNorm, Linear, whole_values};
+use super::token_table::TokenTable;
+use super::workspace::{Workspace, sized};
+use crate::config::TextConfig;
+
+#[derive(Debug)]
+pub(crate) struct TextTower {
+    config: TextConfig,
+    token_embedding: TokenTable,
+    /// The ids whose rows this worker adds.
+    tokens: Range<usize>,
+    position_embedding: Vec<f32>,
+    blocks: Vec<Block>,
+    /// Only with the first worker.
+    head: Option<Head>,
+}
+
+#[derive(Debug)]
+struct Head {
+    final_layer_norm: LayerNorm,
+    projection: Linear,
+}
+
+impl TextTower {
+    pub fn new(config: &TextConfig, precision: Precision, shard: Shard) -> Self {
+        let (blocks, hidden) = (config.blocks(), config.hidden_size);
+        let tokens = shard.part(config.vocab_size);
+        TextTower {
+            token_embedding: TokenTable::new(precision, tokens.len(), hidden),
+            tokens,
+            position_embedding: vec![0.0; config.max_position_embeddings * hidden],
+            blocks: (0..blocks.num_hidden_layers).map(|_| Block::new(&blocks, precision, shard)).collect(),
+            head: shard.is_first().then(|| Head {
+                final_layer_norm: LayerNorm::new(hidden, config.layer_norm_eps),
+                projection: Linear::new(precision, hidden, config.embedding_size(), true),
+            }),
+            config: config.clone(),
+        }
+    }
+
+    /// The place of one of its tensors, by the name that follows `text_model.`.
+    pub fn destination(&mut self, name: &str) -> Option<Destination<'_>> {
+        if let Some((layer, name)) =
+            name.strip_prefix("encoder.layers.").and_then(|rest| rest.split_once('.'))
+        {
+            return self.blocks.get_mut(layer.parse::<usize>().ok()?)?.destination(name);
+        }
+        match name {
+            "embeddings.token_embedding.weight" => {
+                let (table, rows) = (&mut self.token_embedding, self.tokens.clone());
+                return Some(Destination::Table { table, rows });
+            }
+            "embeddings.position_embedding.weight" => {
+                return Some(whole_values(&mut self.position_embedding));
+            }
+            _ => {}
+        }
+        let Some(head) = &mut self.head else { return Some(Destination::Nowhere) };
+        match name.split_once('.')? {
+            ("final_layer_norm", kind) => head.final_layer_norm.destination(kind),
+            ("head", kind) => head.projection.whole(kind),
+            _ => None,
+        }
+    }
+
+    pub fn layers(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Tokens of one text.
+    pub fn length(&self) -> usize {
+        self.config.max_position_embeddings
+    }
+
+    pub fn vocab_size(&self) -> usize {
+        self.config.vocab_size
+    }
+
+    fn rows(&self, texts: usize) -> Rows {
+        Rows { sequences: texts, length: self.length() }
+    }
+
+    /// x = token embedding of `input_ids` [texts, length] + position embedding.
+    pub fn embed(&self, input_ids: &[u32], workspace: &mut Workspace) {
+        let residual = &mut workspace.residual;
+        let (width, shard) = (self.config.hidden_size, residual.shard);
+        residual.x.clear();
+        for _ in 0..input_ids.len() / self.length() {
+            residual.x.extend_from_slice(&self.position_embedding);
+        }
+        let sum = if shard.is_whole() {
+            &mut residual.x
+        } else {
+            residual.partial.clear();
+            residual.partial.resize(input_ids.len() * width, 0.0);
+            &mut residual.partial
+        };
+        for (&id, row) in input_ids.iter().zip(sum.chunks_exact_mut(width)) {
+            if self.tokens.contains(&(id as usize)) {
+                self.token_embedding.add_row(id as usize - self.tokens.start, row);
+            }
+        }
+    }
+
+    pub fn attend(&self, layer: usize, texts: usize, workspace: &mut Workspace) {
+        let wanted = if layer + 1 == self.blocks.len() { Wanted::Last } else { Wanted::All };
+        self.blocks[layer].attend(self.rows(texts), wanted, workspace);
+    }
+
+    pub fn transform(&self, layer: usize, texts: usize, workspace: &mut Workspace) {
+        let rows = if layer + 1 == self.blocks.len() { texts } else { self.rows(texts).count() };
+        self.blocks[layer].transform(rows, workspace);
+    }
+
+    /// The texts' embeddings, one after another, not yet normalised; empty with any but the first worker.
+    pub fn pool(&self, texts: usize, workspace: &mut Workspace) -> Vec<f32> {
+        let Some(head) = &self.head else { return Vec::new() };
+        let Workspace { residual, normed, scratch, .. } = workspace;
+        let normed = sized(normed, texts * self.config.hidden_size);
+        head.final_layer_norm.forward(&residual.x[..normed.len()], normed);
+        let mut embeddings = vec![0.0; texts * self.config.embedding_size()];
+        head.projection.forward(normed, texts, &mut embeddings, scratch);
+        embeddings
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.token_embedding.bytes()
+            + size_of_val(&self.position_embedding[..])
+            + self.blocks.iter().map(Block::bytes).sum::<usize>()
+            + self.head.as_ref().map_or(0, |head| head.final_layer_norm.bytes() + head.projection.bytes())
+    }
+}

@@ -1,0 +1,245 @@
+//! The vision tower: patch embedding, blocks, attention pooling head.
+
+use siglip_kernels::{PackedMatrix, Precision};
+
+use super::Shard;
+use super::block::{Block, Mlp, Rows, Wanted};
+use super::layers::{Destination, LayerNorm, Linear, whole_values};
+use super::workspace::{Residual, Workspace, sized};
+use crate::config::{BlockConfig, VisionConfig};
+
+#[derive(Debug)]
+pub(crate) struct VisionTower {
+    config: VisionConfig,
+    patch_embedding: Linear,
+    /// The pixels of a patch whose products this worker adds.
+    patch_columns: std::ops::Range<usize>,
+    position_embedding: Vec<f32>,
+    blocks: Vec<Block>,
+    /// Only with the first worker.
+    head: Option<Head>,
+}
+
+impl VisionTower {
+    pub fn new(config: &VisionConfig, precision: Precision, shard: Shard) -> Self {
+        let blocks = config.blocks();
+        let patch_columns = shard.part(config.patch_values());
+        // Quantising the very first product would cost every later one its exactness, and it is 1 % of the work.
+        let patch_embedding =
+            Linear::new(Precision::F32, patch_columns.len(), config.hidden_size, shard.is_first());
+        VisionTower {
+            patch_embedding,
+            patch_columns,
+            position_embedding: vec![0.0; config.num_patches() * config.hidden_size],
+            blocks: (0..blocks.num_hidden_layers).map(|_| Block::new(&blocks, precision, shard)).collect(),
+            head: shard.is_first().then(|| Head::new(&blocks, precision)),
+            config: config.clone(),
+        }
+    }
+
+    /// The place of one of its tensors, by the name that follows `vision_model.`.
+    pub fn destination(&mut self, name: &str) -> Option<Destination<'_>> {
+        if let Some((layer, name)) =
+            name.strip_prefix("encoder.layers.").and_then(|rest| rest.split_once('.'))
+        {
+            return self.blocks.get_mut(layer.parse::<usize>().ok()?)?.destination(name);
+        }
+        if let Some(kind) = name.strip_prefix("embeddings.patch_embedding.") {
+            let rows = 0..self.config.hidden_size;
+            return self.patch_embedding.destination(kind, 0, rows, self.patch_columns.clone());
+        }
+        if name == "embeddings.position_embedding.weight" {
+            return Some(whole_values(&mut self.position_embedding));
+        }
+        match &mut self.head {
+            Some(head) => head.destination(name),
+            None => Some(Destination::Nowhere),
+        }
+    }
+
+    /// Called when every tensor has arrived.
+    pub fn finish(&mut self) {
+        if let Some(head) = &mut self.head {
+            head.finish();
+        }
+    }
+
+    pub fn layers(&self) -> usize {
+        self.blocks.len()
+    }
+
+    pub fn rows(&self) -> Rows {
+        Rows { sequences: 1, length: self.config.num_patches() }
+    }
+
+    /// x = patch embedding of `pixel_values` [3, side, side] + position embedding.
+    pub fn embed(&self, pixel_values: &[f32], workspace: &mut Workspace) {
+        let Workspace { residual, normed, scratch, .. } = workspace;
+        let patches = sized(normed, self.config.num_patches() * self.patch_columns.len());
+        self.gather_patches(pixel_values, patches);
+        residual.x.clear();
+        residual.x.extend_from_slice(&self.position_embedding);
+        residual.add(&self.patch_embedding, patches, self.config.num_patches(), scratch);
+    }
+
+    /// A row a patch, in the order of the convolution's weight: channel, line, column.
+    fn gather_patches(&self, pixel_values: &[f32], patches: &mut [f32]) {
+        let VisionConfig { image_size, patch_size, .. } = self.config;
+        let per_side = self.config.patches_per_side();
+        for (patch, row) in patches.chunks_exact_mut(self.patch_columns.len()).enumerate() {
+            let (top, left) = (patch / per_side * patch_size, patch % per_side * patch_size);
+            let mut filled = 0;
+            while filled < row.len() {
+                let column = self.patch_columns.start + filled;
+                let (line, within) = (column / patch_size, column % patch_size);
+                let (channel, line) = (line / patch_size, line % patch_size);
+                let source = (channel * image_size + top + line) * image_size + left + within;
+                let run = (patch_size - within).min(row.len() - filled);
+                row[filled..filled + run].copy_from_slice(&pixel_values[source..source + run]);
+                filled += run;
+            }
+        }
+    }
+
+    pub fn attend(&self, layer: usize, workspace: &mut Workspace) {
+        self.blocks[layer].attend(self.rows(), Wanted::All, workspace);
+    }
+
+    pub fn transform(&self, layer: usize, workspace: &mut Workspace) {
+        self.blocks[layer].transform(self.rows().count(), workspace);
+    }
+
+    /// The picture's embedding, not yet normalised; empty with any but the first worker.
+    pub fn pool(&self, workspace: &mut Workspace) -> Vec<f32> {
+        match &self.head {
+            Some(head) => head.forward(self.config.num_patches(), workspace),
+            None => Vec::new(),
+        }
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.patch_embedding.bytes()
+            + size_of_val(&self.position_embedding[..])
+            + self.blocks.iter().map(Block::bytes).sum::<usize>()
+            + self.head.as_ref().map_or(0, Head::bytes)
+    }
+}
+
+/// The attention pooling head: one learned query, the probe, attends to all patches.
+///
+/// The query is the same for every picture, so two of its four products need not be made row by row:
+/// q · (Wk x + bk) = (Wkᵀ q) · x + constant, where softmax drops the constant and Wkᵀ q is computed once at load;
+/// and Σ p (Wv x + bv) = Wv (Σ p x) + bv, since the p of a head sum to one.
+#[derive(Debug)]
+struct Head {
+    config: BlockConfig,
+    /// As they arrive; emptied by `finish`.
+    probe: Vec<f32>,
+    in_proj_weight: Vec<f32>,
+    in_proj_bias: Vec<f32>,
+    post_layernorm: LayerNorm,
+    /// Wkᵀ q / sqrt(head_dim) of every head: [heads, hidden_size].
+    query: PackedMatrix,
+    value: Linear,
+    out_proj: Linear,
+    layernorm: LayerNorm,
+    mlp: Mlp,
+}
+
+impl Head {
+    fn new(config: &BlockConfig, precision: Precision) -> Self {
+        let (hidden, eps) = (config.hidden_size, config.layer_norm_eps);
+        Head {
+            probe: vec![0.0; hidden],
+            in_proj_weight: vec![0.0; 3 * hidden * hidden],
+            in_proj_bias: vec![0.0; 3 * hidden],
+            post_layernorm: LayerNorm::new(hidden, eps),
+            query: PackedMatrix::new(Precision::F32, hidden, config.num_attention_heads),
+            value: Linear::new(precision, hidden, hidden, true),
+            out_proj: Linear::new(precision, hidden, hidden, true),
+            layernorm: LayerNorm::new(hidden, eps),
+            mlp: Mlp::new(config, precision, Shard::WHOLE),
+            config: *config,
+        }
+    }
+
+    fn destination(&mut self, name: &str) -> Option<Destination<'_>> {
+        match name {
+            "head.probe" => return Some(whole_values(&mut self.probe)),
+            "head.attention.in_proj_weight" => return Some(whole_values(&mut self.in_proj_weight)),
+            "head.attention.in_proj_bias" => return Some(whole_values(&mut self.in_proj_bias)),
+            _ => {}
+        }
+        let (layer, kind) = name.rsplit_once('.')?;
+        match layer {
+            "post_layernorm" => self.post_layernorm.destination(kind),
+            "head.attention.out_proj" => self.out_proj.whole(kind),
+            "head.layernorm" => self.layernorm.destination(kind),
+            _ => self.mlp.destination(layer.strip_prefix("head.mlp.")?, kind),
+        }
+    }
+
+    fn finish(&mut self) {
+        let (hidden, head_dim) = (self.config.hidden_size, self.config.head_dim());
+        let (weight, bias) = (&self.in_proj_weight, &self.in_proj_bias);
+        let scale = 1.0 / (head_dim as f32).sqrt();
+        for head in 0..self.config.num_attention_heads {
+            let mut folded = vec![0.0; hidden];
+            for unit in head * head_dim..(head + 1) * head_dim {
+                let query = bias[unit] + siglip_kernels::dot(&weight[unit * hidden..][..hidden], &self.probe);
+                let key = &weight[(hidden + unit) * hidden..][..hidden];
+                folded.iter_mut().zip(key).for_each(|(folded, key)| *folded += query * scale * key);
+            }
+            self.query.pack(head, &folded);
+        }
+        self.value.weight.pack(0, &weight[2 * hidden * hidden..]);
+        self.value.bias.copy_from_slice(&bias[2 * hidden..]);
+        (self.probe, self.in_proj_weight, self.in_proj_bias) = (Vec::new(), Vec::new(), Vec::new());
+    }
+
+    fn forward(&self, rows: usize, workspace: &mut Workspace) -> Vec<f32> {
+        let Workspace { residual, normed, wide, mixed, scratch } = workspace;
+        let BlockConfig { hidden_size, num_attention_heads: heads, .. } = self.config;
+        let x = sized(normed, rows * hidden_size);
+        self.post_layernorm.forward(&residual.x[..x.len()], x);
+
+        let scores = sized(wide, rows * heads);
+        siglip_kernels::linear(x, rows, &self.query, siglip_kernels::Epilogue::None, scores, scratch);
+        let pooled = sized(mixed, heads * hidden_size);
+        pool_rows(x, scores, heads, pooled);
+        let values = sized(wide, heads * hidden_size);
+        self.value.forward(pooled, heads, values, scratch);
+        let head_dim = self.config.head_dim();
+        let attended: Vec<f32> =
+            (0..hidden_size).map(|unit| values[unit / head_dim * hidden_size + unit]).collect();
+
+        let mut pooled = Residual { shard: Shard::WHOLE, x: vec![0.0; hidden_size], partial: Vec::new() };
+        pooled.add(&self.out_proj, &attended, 1, scratch);
+        let normed = &mut x[..hidden_size];
+        self.layernorm.forward(&pooled.x, normed);
+        self.mlp.forward(normed, 1, wide, &mut pooled, scratch);
+        pooled.x
+    }
+
+    fn bytes(&self) -> usize {
+        self.query.bytes()
+            + self.value.bytes()
+            + self.out_proj.bytes()
+            + self.post_layernorm.bytes()
+            + self.layernorm.bytes()
+            + self.mlp.bytes()
+    }
+}
+
+/// For every head, the mean of the rows of `x`, weighted with the softmax of its column of `scores` [rows, heads].
+fn pool_rows(x: &[f32], scores: &[f32], heads: usize, pooled: &mut [f32]) {
+    let width = pooled.len() / heads;
+    for (head, pooled) in pooled.chunks_exact_mut(width).enumerate() {
+        let mut weights: Vec<f32> = scores[head..].iter().step_by(heads).copied().collect();
+        siglip_kernels::softmax(&mut weights);
+        pooled.fill(0.0);
+        for (row, weight) in x.chunks_exact(width).zip(weights) {
+            pooled.iter_mut().zip(row).for_each(|(pooled, value)| *pooled += weight * value);
+        }
+    }
+}

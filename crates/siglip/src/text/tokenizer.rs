@@ -1,0 +1,71 @@
+use tokenizers::{PostProcessor, TruncationParams};
+
+use super::trust;
+use crate::Error;
+
+/// Bytes of a text that are read; the rest could not reach `input_ids`.
+///
+/// A tower of 64 tokens holds about 1 KiB of words. The 64 KiB are for texts that shrink first, by punctuation or
+/// spaces that the normalizer takes away, and they keep the time short: tokenizing goes through the whole text.
+const READ_AT_MOST: usize = 64 << 10;
+
+/// A checkpoint's own `tokenizer.json`, as the reference's fast tokenizer reads it.
+///
+/// Its normalizer, its vocabulary and its special tokens apply; the file's sections on truncation and padding do
+/// not, since checkpoints leave both to the caller. For SigLIP v1 this means lower-cased, without punctuation,
+/// `</s>` at the end and, as padding, again and again.
+///
+/// transformers has a second v1 tokenizer, the slow `SiglipTokenizer`, that differs from the published
+/// `tokenizer.json` in what it deletes: all of Python's `string.punctuation`, while the file keeps `/`, `<` and `>`.
+/// It also lower-cases in context (a final `Σ`), composes rare sequences of combining marks differently, and has
+/// its own way with special tokens written in the text. This crate follows the file.
+#[derive(Debug)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    max_length: usize,
+    pad_token_id: u32,
+}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json` for a text tower of `max_length` positions.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedModel`] for a file that is broken, of a kind that does not exist, or whose special
+    /// tokens alone are longer than `max_length`.
+    pub fn from_bytes(
+        tokenizer_json: &[u8],
+        max_length: usize,
+        pad_token_id: u32,
+    ) -> Result<Tokenizer, Error> {
+        trust::check(tokenizer_json).map_err(unsupported)?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(tokenizer_json).map_err(unsupported)?;
+        let special = inner.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
+        if special > max_length {
+            let reason = format!("its {special} special tokens do not fit into {max_length} positions");
+            return Err(unsupported(reason));
+        }
+        inner.with_padding(None);
+        // From the right, and before the special tokens are added: `</s>` outlives the cut.
+        inner
+            .with_truncation(Some(TruncationParams { max_length, ..Default::default() }))
+            .map_err(unsupported)?;
+        Ok(Tokenizer { inner, max_length, pad_token_id })
+    }
+
+    /// The text as the tower reads it: exactly `max_length` ids, cut or padded.
+    ///
+    /// Of a text beyond 64 KiB the start is read.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedModel`] where the vocabulary has neither the text's words nor a token for unknown ones.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
+        let text = &text[..text.floor_char_boundary(READ_AT_MOST)];
+        let mut input_ids = self.inner.encode_fast(text, true).map_err(unsupported)?.get_ids().to_vec();
+        input_ids.resize(self.max_length, self.pad_token_id);
+        Ok(input_ids)
+    }
+}
+
+fn unsupported(reason: impl ToString) -> Error {
+    Error::unsupported("tokenizer.json", reason.to_string())
+}

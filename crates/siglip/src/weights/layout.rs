@@ -1,0 +1,96 @@
+//! The tensors of a SigLIP by the names transformers gives them.
+
+use crate::Config;
+use crate::config::BlockConfig;
+
+/// A tensor's name and dimensions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorShape {
+    /// As in the file: `vision_model.head.probe`.
+    pub name: String,
+    /// Outermost first.
+    pub shape: Vec<usize>,
+}
+
+impl TensorShape {
+    /// Numbers in it.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether it holds no number.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Rows it arrives in: the outermost dimension.
+    pub fn rows(&self) -> usize {
+        self.shape.first().copied().unwrap_or(1)
+    }
+
+    /// Numbers of one row.
+    pub fn row_len(&self) -> usize {
+        self.shape.iter().skip(1).product()
+    }
+}
+
+/// Every tensor a model of this configuration has, in the order of its data flow.
+pub fn tensors(config: &Config) -> Vec<TensorShape> {
+    let (text, vision) = (&config.text_config, &config.vision_config);
+    let mut list = List(Vec::new());
+    list.add("logit_scale", &[1]);
+    list.add("logit_bias", &[1]);
+
+    list.add("text_model.embeddings.token_embedding.weight", &[text.vocab_size, text.hidden_size]);
+    let positions = [text.max_position_embeddings, text.hidden_size];
+    list.add("text_model.embeddings.position_embedding.weight", &positions);
+    list.add_blocks("text_model", &text.blocks());
+    list.add_pair("text_model.final_layer_norm", &[text.hidden_size]);
+    list.add_pair("text_model.head", &[text.embedding_size(), text.hidden_size]);
+
+    let hidden = vision.hidden_size;
+    let patch = [hidden, vision.num_channels, vision.patch_size, vision.patch_size];
+    list.add_pair("vision_model.embeddings.patch_embedding", &patch);
+    list.add("vision_model.embeddings.position_embedding.weight", &[vision.num_patches(), hidden]);
+    list.add_blocks("vision_model", &vision.blocks());
+    list.add_pair("vision_model.post_layernorm", &[hidden]);
+    list.add("vision_model.head.probe", &[1, 1, hidden]);
+    list.add("vision_model.head.attention.in_proj_weight", &[3 * hidden, hidden]);
+    list.add("vision_model.head.attention.in_proj_bias", &[3 * hidden]);
+    list.add_pair("vision_model.head.attention.out_proj", &[hidden, hidden]);
+    list.add_pair("vision_model.head.layernorm", &[hidden]);
+    list.add_mlp("vision_model.head", &vision.blocks());
+    list.0
+}
+
+struct List(Vec<TensorShape>);
+
+impl List {
+    fn add(&mut self, name: impl Into<String>, shape: &[usize]) {
+        self.0.push(TensorShape { name: name.into(), shape: shape.to_vec() });
+    }
+
+    /// A layer's weight and its bias, as long as the weight's outermost dimension.
+    fn add_pair(&mut self, layer: impl std::fmt::Display, weight: &[usize]) {
+        self.add(format!("{layer}.weight"), weight);
+        self.add(format!("{layer}.bias"), &weight[..1]);
+    }
+
+    fn add_mlp(&mut self, owner: &str, blocks: &BlockConfig) {
+        self.add_pair(format!("{owner}.mlp.fc1"), &[blocks.intermediate_size, blocks.hidden_size]);
+        self.add_pair(format!("{owner}.mlp.fc2"), &[blocks.hidden_size, blocks.intermediate_size]);
+    }
+
+    fn add_blocks(&mut self, tower: &str, blocks: &BlockConfig) {
+        for layer in 0..blocks.num_hidden_layers {
+            let block = format!("{tower}.encoder.layers.{layer}");
+            self.add_pair(format!("{block}.layer_norm1"), &[blocks.hidden_size]);
+            for projection in ["q_proj", "k_proj", "v_proj", "out_proj"] {
+                let shape = [blocks.hidden_size, blocks.hidden_size];
+                self.add_pair(format!("{block}.self_attn.{projection}"), &shape);
+            }
+            self.add_pair(format!("{block}.layer_norm2"), &[blocks.hidden_size]);
+            self.add_mlp(&block, blocks);
+        }
+    }
+}

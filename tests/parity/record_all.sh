@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Records everything here anew, with the `python` in front: tests/parity/record_all.sh
+set -euo pipefail
+cd "$(dirname "$0")"
+
+small=../fixtures/random-small
+small_texts=("This is a photo of a cat." "a sports car" "" "a x-ray of a chest"
+    "supercalifragilistic antidisestablishmentarianism, again and again: qwertyuiop")
+python make_random_small.py
+python record_tokens.py
+python record_model.py $small model-random-small.json --images 3 --texts "${small_texts[@]}"
+for variant in f16 bf16; do
+    python record_model.py $small model-random-small-$variant.json --variant $variant --images 3 --texts "${small_texts[@]}"
+done
+python record_model.py ../../www/models/tiny model-tiny.json --texts "a cat" "This is a photo of a dog." "" \
+    "zxqj the quick brown fox jumps over the lazy dog again and again"
+python record_answers.py ../../www/models/tiny answers-tiny.json --images ../../www/samples/*.jpg --labels "a cat" "a dog" \
+    "a sports car" "a pizza" "a boat" "a bird" "a coffee cup" "a rocket" "an insect" "a backpack" "a barn" "a snail"
+
+# 800 MB of random weights at a published shape.
+base=$(mktemp -d)
+trap 'rm -r "$base"' EXIT
+cargo run --release --package siglip-cli -- random --config base-patch16-256 --seed 1 "$base"
+python record_model.py "$base" model-base-patch16-256.json

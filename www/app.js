@@ -1,0 +1,114 @@
+/** The page: pictures come in, the labels change, a model answers. */
+import { readQuestion, writeQuestion } from './app/address.js';
+import { Card } from './app/card.js';
+import { listenForPictures } from './app/intake.js';
+import { LabelEditor } from './app/labels.js';
+import { ModelPanel } from './app/model-panel.js';
+import { announce, byId } from './app/page.js';
+import { scoreSheet } from './element/scores.js';
+import { DEFAULT_TEMPLATE } from './siglip.js';
+
+document.adoptedStyleSheets = [scoreSheet];
+
+const defaults = {
+  labels: ['a cat', 'a dog', 'a boat', 'an insect', 'a rocket'],
+  template: DEFAULT_TEMPLATE,
+};
+const EXAMPLE = 'www/samples/insect.jpg';
+
+const template = byId('template', HTMLInputElement);
+const cardList = byId('cards');
+const clear = byId('clear');
+/** The newest first. @type {Card[]} */
+let cards = [];
+
+const labels = new LabelEditor(ask);
+const model = new ModelPanel(ask, (text) => {
+  if (!model.siglip) cards.forEach((card) => card.wait(text));
+});
+
+/** Asks the model about every picture anew; those it has seen it does not look at again. */
+async function ask() {
+  writeQuestion({ labels: labels.values, template: template.value }, defaults);
+  const answers = await Promise.all(cards.map(score));
+  announce(answers.filter(Boolean).join('. '));
+}
+
+/** @param {Card} card */
+async function score(card) {
+  if (!model.siglip) return '';
+  // A stopped engine answers nobody: it takes a new one, which then is asked about every picture.
+  const retry = (/** @type {string} */ code) => (code === 'wasm' ? model.reload() : score(card));
+  return card.score(model.siglip, labels.values, template.value, retry);
+}
+
+/** @param {(File | string)[]} sources */
+function addPictures(sources) {
+  cards.filter((card) => card.isExample).forEach(removeCard);
+  // Each goes on top of the one before: the first, coming last, stands first.
+  const added = [...sources].reverse().map((source) => addCard(source));
+  if (added.length > 1) announce(`${added.length} pictures added.`);
+  for (const card of added.reverse()) score(card).then(announce);
+}
+
+/**
+ * @param {File | string} source
+ * @param {boolean} [isExample]
+ */
+function addCard(source, isExample = false) {
+  const card = new Card(source, { isExample, onRemove: () => removeByHand(card) });
+  cards.unshift(card);
+  cardList.prepend(card.element);
+  if (!model.siglip) card.wait('Waiting for the model …');
+  showCount();
+  return card;
+}
+
+/** @param {Card} card */
+function removeCard(card) {
+  card.release();
+  cards = cards.filter((kept) => kept !== card);
+  showCount();
+}
+
+/** @param {Card} card */
+function removeByHand(card) {
+  const i = cards.indexOf(card);
+  removeCard(card);
+  (cards[i] ?? cards[i - 1])?.removeButton.focus();
+  if (!cards.length) byId('files').focus();
+  announce(`Removed: ${card.name}`);
+}
+
+function showCount() {
+  clear.hidden = cards.length < 2;
+  byId('empty').hidden = cards.length > 0;
+}
+
+clear.addEventListener('click', () => {
+  cards.forEach(removeCard);
+  byId('files').focus();
+  announce('All pictures removed.');
+});
+
+template.addEventListener('input', () => {
+  const valid = template.value.includes('{}');
+  template.setAttribute('aria-invalid', String(!valid));
+  if (valid) ask();
+});
+
+function readAddress() {
+  const question = readQuestion(defaults);
+  labels.values = question.labels;
+  template.value = question.template;
+}
+
+addEventListener('hashchange', () => {
+  readAddress();
+  ask();
+});
+
+listenForPictures(addPictures);
+readAddress();
+addCard(EXAMPLE, true);
+model.load();

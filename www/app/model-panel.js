@@ -1,0 +1,192 @@
+import { h } from '../element/dom.js';
+import { describe, downloadSize, formatBytes, formatProgress, showProgress } from '../element/format.js';
+import { borrow } from '../element/pool.js';
+import { checkpoints } from '../siglip.js';
+import { announce, byId } from './page.js';
+
+/** @typedef {import('../siglip.js').Siglip} Siglip */
+/** @typedef {import('../siglip.js').Progress} Progress */
+/** @typedef {import('../element/pool.js').Loan} Loan */
+/** @typedef {{model: string, precision: 'q8' | 'f32'}} Choice */
+
+const CUSTOM = 'custom';
+
+/** Which model answers, and the way to another: the present one answers until the next is ready. */
+export class ModelPanel {
+  /** The model that answers. @type {Siglip | undefined} */
+  siglip;
+  #onModel;
+  #onProgress;
+  /** @type {Loan | undefined} */
+  #loan;
+  /** What is on its way. @type {Loan | undefined} */
+  #next;
+  /** @type {Choice} */
+  #choice = { model: 'tiny', precision: 'q8' };
+  /** What screen readers have heard last, in quarters of the download. */
+  #quarter = 0;
+
+  #select = byId('model', HTMLSelectElement);
+  #customUrl = byId('custom-url', HTMLInputElement);
+  #form = byId('model-form', HTMLFormElement);
+  #loading = byId('loading');
+  #error = byId('model-error');
+  #notices = byId('notices');
+
+  /**
+   * @param {(siglip: Siglip) => void} onModel
+   * @param {(text: string) => void} onProgress told what to wait for; nothing to wait for where it is empty
+   */
+  constructor(onModel, onProgress) {
+    this.#onModel = onModel;
+    this.#onProgress = onProgress;
+    this.#fillSelect();
+    this.#form.addEventListener('input', () => this.#describeChoice());
+    this.#form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      byId('chooser', HTMLDetailsElement).open = false;
+      this.load(this.#chosen());
+    });
+    byId('cancel').addEventListener('click', () => {
+      this.#stop();
+      announce('The download has been cancelled.');
+      this.#lament();
+      byId('chooser').querySelector('summary')?.focus();
+    });
+    byId('retry').addEventListener('click', () => this.load(this.#choice));
+  }
+
+  /**
+   * @param {Choice} [choice]
+   */
+  async load(choice = this.#choice) {
+    this.#stop();
+    this.#choice = choice;
+    this.#error.hidden = true;
+    this.#loading.hidden = false;
+    this.#quarter = 0;
+    this.#notices.replaceChildren();
+    this.#notices.hidden = true;
+    this.#showProgress({ phase: 'download', loaded: 0, total: 0, file: '' });
+    const loan = borrow(
+      choice.model,
+      { precision: choice.precision },
+      {
+        onProgress: (progress) => this.#next === loan && this.#showProgress(progress),
+        onNotice: ({ message }) => this.#notify(message),
+      },
+    );
+    this.#next = loan;
+    try {
+      const siglip = await loan.siglip;
+      if (this.#next !== loan) return;
+      const previous = this.#loan;
+      [this.#loan, this.#next, this.siglip] = [loan, undefined, siglip];
+      this.#stop();
+      this.#describeModel(siglip);
+      this.#onModel(siglip);
+      previous?.release();
+    } catch (error) {
+      if (this.#next !== loan) return;
+      this.#stop();
+      this.#fail(error);
+    }
+  }
+
+  /** Loads the present model anew: its worker has died. */
+  reload() {
+    this.#loan?.retire();
+    return this.load();
+  }
+
+  /** Ends what is on its way. */
+  #stop() {
+    this.#next?.release();
+    this.#next = undefined;
+    this.#loading.hidden = true;
+    this.#onProgress('');
+  }
+
+  /** @param {Progress} progress */
+  #showProgress(progress) {
+    const text = formatProgress(progress);
+    showProgress(byId('loading-bar', HTMLProgressElement), progress);
+    byId('loading-text').textContent = text;
+    const quarter = progress.total ? Math.floor((4 * progress.loaded) / progress.total) : 0;
+    if (quarter > this.#quarter) announce(text);
+    this.#quarter = quarter;
+    this.#onProgress(text);
+  }
+
+  /** @param {string} message */
+  #notify(message) {
+    this.#notices.append(h('p', {}, message));
+    this.#notices.hidden = false;
+    announce(message);
+  }
+
+  /** @param {unknown} error */
+  #fail(error) {
+    const { headline, message } = describe(error);
+    const consolation = this.siglip ? ' The model from before still answers.' : '';
+    byId('model-error-text').replaceChildren(h('strong', {}, headline), `${message}${consolation}`);
+    this.#error.hidden = false;
+    this.#lament();
+  }
+
+  #lament() {
+    if (!this.siglip) this.#onProgress('There is no model: load one under “Model”.');
+  }
+
+  /** @param {Siglip} siglip */
+  #describeModel({ info }) {
+    const published = checkpoints.find(({ id }) => id === info.model);
+    byId('model-name').textContent =
+      info.model === 'tiny' ? 'Tiny, the demonstration model' : (published?.label ?? info.model);
+    byId('model-facts').textContent = [
+      ...(published ? [info.model] : []),
+      `pictures at ${info.imageSize} px`,
+      `${info.precision === 'q8' ? '8-bit' : '32-bit'} weights, ${formatBytes(info.bytes)} in memory`,
+      info.workers === 1 ? '1 worker' : `${info.workers} workers`,
+      info.backend === 'simd' ? 'SIMD' : 'relaxed SIMD',
+    ].join(' · ');
+    byId('model-note').hidden = info.model !== 'tiny';
+    announce('The model is ready.');
+  }
+
+  #fillSelect() {
+    const option = (/** @type {string} */ value, /** @type {string} */ text) => h('option', { value }, text);
+    const published = checkpoints.map(({ id, label, bytes }) =>
+      option(id, `${label} · ${formatBytes(bytes)}`),
+    );
+    this.#select.append(
+      h(
+        'optgroup',
+        { label: 'Comes with this page' },
+        option('tiny', `Tiny, for demonstration · ${formatBytes(downloadSize('tiny') ?? 0)}`),
+      ),
+      h('optgroup', { label: 'Published by Google' }, ...published),
+      h('optgroup', { label: 'Elsewhere' }, option(CUSTOM, 'Another address …')),
+    );
+    this.#describeChoice();
+  }
+
+  /** @returns {Choice} */
+  #chosen() {
+    const { value } = this.#select;
+    const precision = new FormData(this.#form).get('precision') === 'f32' ? 'f32' : 'q8';
+    return { model: value === CUSTOM ? this.#customUrl.value.trim() : value, precision };
+  }
+
+  #describeChoice() {
+    const { value } = this.#select;
+    const custom = value === CUSTOM;
+    byId('custom').hidden = !custom;
+    this.#customUrl.required = custom;
+    const bytes = formatBytes(downloadSize(value) ?? 0);
+    byId('cost').textContent =
+      value === 'tiny' || custom
+        ? ''
+        : `Downloads ${bytes} from huggingface.co, once: the browser keeps the files for the next visit.`;
+  }
+}

@@ -1,0 +1,45 @@
+const hub = 'https://huggingface.co/';
+
+/**
+ * A published checkpoint.
+ * @typedef {object} Checkpoint
+ * @property {string} id its name at the hub
+ * @property {string} label for people
+ * @property {number} bytes to download
+ * @property {boolean} multilingual whether its texts may be in any language
+ */
+
+/** f32 weights plus tokenizer, in bytes. @type {[name: string, label: string, bytes: number, multilingual?: boolean][]} */
+const published = [
+  ['siglip-base-patch16-224', 'Base, 224 px', 815e6],
+  ['siglip-base-patch16-256', 'Base, 256 px', 815e6],
+  ['siglip-base-patch16-384', 'Base, 384 px', 816e6],
+  ['siglip-base-patch16-512', 'Base, 512 px', 818e6],
+  ['siglip-base-patch16-256-multilingual', 'Base, 256 px, many languages', 1499e6, true],
+  ['siglip-large-patch16-256', 'Large, 256 px', 2611e6],
+  ['siglip-large-patch16-384', 'Large, 384 px', 2612e6],
+  ['siglip-so400m-patch14-224', 'Shape-optimised 400M, 224 px', 3512e6],
+  ['siglip-so400m-patch14-384', 'Shape-optimised 400M, 384 px', 3514e6],
+];
+
+/** The published checkpoints that run here. @type {Checkpoint[]} */
+export const checkpoints = published.map(([name, label, bytes, multilingual = false]) => ({
+  id: `google/${name}`,
+  label,
+  bytes,
+  multilingual,
+}));
+
+/**
+ * The folder that a model's name stands for, with its slash.
+ * @param {string} model `tiny`, a hub id, or a URL
+ * @param {string} [baseUrl] in the hub's place
+ */
+export function folderOf(model, baseUrl = hub) {
+  if (model === 'tiny') return new URL('./models/tiny/', import.meta.url).href;
+  const withSlash = (/** @type {string} */ url) => (url.endsWith('/') ? url : `${url}/`);
+  if (/^[\w.-]+\/[\w.-]+$/.test(model) && !model.startsWith('.')) {
+    return `${withSlash(new URL(baseUrl, document.baseURI).href)}${model}/resolve/main/`;
+  }
+  return withSlash(new URL(model, document.baseURI).href);
+}

@@ -1,0 +1,125 @@
+import { DEFAULT_TEMPLATE } from '../siglip.js';
+import { splitLabels, unique } from './labels.js';
+
+/** Those that make it another model. */
+export const modelAttributes = ['model', 'precision', 'workers', 'worker-url'];
+
+/** What <siglip-classifier> can be told: each attribute as a property. */
+export class Attributes extends HTMLElement {
+  static observedAttributes = [
+    ...modelAttributes,
+    ...['labels', 'template', 'threshold', 'top-k', 'src', 'loading', 'multiple'],
+  ];
+
+  /** `tiny`, a hub id or a folder's URL. */
+  get model() {
+    return this.getAttribute('model') || 'tiny';
+  }
+  set model(value) {
+    this.setAttribute('model', value);
+  }
+
+  /** In the attribute, between commas. @returns {string[]} */
+  get labels() {
+    return splitLabels(this.getAttribute('labels') ?? '');
+  }
+  set labels(value) {
+    this.setAttribute('labels', unique(value).join(', '));
+  }
+
+  /** What `{}` in it is replaced with is the label. */
+  get template() {
+    return this.getAttribute('template') || DEFAULT_TEMPLATE;
+  }
+  set template(value) {
+    this.setAttribute('template', value);
+  }
+
+  /** Only labels that are at least as probable are shown. @returns {number | undefined} */
+  get threshold() {
+    return this.#number('threshold');
+  }
+  set threshold(value) {
+    this.#set('threshold', value);
+  }
+
+  /** At most so many labels are shown. @returns {number | undefined} */
+  get topK() {
+    return this.#number('top-k');
+  }
+  set topK(value) {
+    this.#set('top-k', value);
+  }
+
+  /** @returns {'q8' | 'f32'} */
+  get precision() {
+    return this.getAttribute('precision') === 'f32' ? 'f32' : 'q8';
+  }
+  set precision(value) {
+    this.setAttribute('precision', value);
+  }
+
+  /** @returns {'auto' | number} */
+  get workers() {
+    return this.#number('workers') ?? 'auto';
+  }
+  set workers(value) {
+    this.#set('workers', value);
+  }
+
+  /** A copy of worker.js on the page's own origin, where its policy forbids blob:. @returns {string | undefined} */
+  get workerUrl() {
+    return this.getAttribute('worker-url') ?? undefined;
+  }
+  set workerUrl(value) {
+    this.#set('worker-url', value);
+  }
+
+  /** A picture's URL. */
+  get src() {
+    return this.getAttribute('src') ?? '';
+  }
+  set src(value) {
+    this.setAttribute('src', value);
+  }
+
+  /** When the model is fetched: on a press of the button, when the element comes into view, or at once. */
+  get loading() {
+    const value = this.getAttribute('loading');
+    return value === 'lazy' || value === 'eager' ? value : 'manual';
+  }
+  set loading(value) {
+    this.setAttribute('loading', value);
+  }
+
+  /** Whether there may be several pictures at a time. */
+  get multiple() {
+    return this.hasAttribute('multiple');
+  }
+  set multiple(value) {
+    this.toggleAttribute('multiple', value);
+  }
+
+  /** Takes properties that were set before the script arrived: they hide the setters. */
+  upgradeProperties() {
+    for (const [name, value] of Object.entries(this)) {
+      Reflect.deleteProperty(this, name);
+      Reflect.set(this, name, value);
+    }
+  }
+
+  /** @param {string} name */
+  #number(name) {
+    const value = this.getAttribute(name);
+    return value && Number.isFinite(+value) ? +value : undefined;
+  }
+
+  /**
+   * @param {string} name
+   * @param {string | number | undefined} value
+   */
+  #set(name, value) {
+    if (value === undefined) this.removeAttribute(name);
+    else this.setAttribute(name, String(value));
+  }
+}

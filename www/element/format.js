@@ -1,0 +1,71 @@
+import { checkpoints } from '../siglip.js';
+
+/** What the visitor downloads for the embedded model. */
+const TINY_BYTES = 11_797_610;
+
+/** @param {number} bytes in decimal units, as the hub writes them */
+export function formatBytes(bytes) {
+  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(2)} GB`;
+  return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(bytes < 1e8 ? 1 : 0)} MB` : `${Math.ceil(bytes / 1e3)} kB`;
+}
+
+/** @param {number} probability */
+export function formatPercent(probability) {
+  const percent = 100 * probability;
+  if (percent > 99.9) return '>99.9%';
+  if (percent >= 1) return `${percent.toFixed(1)}%`;
+  return percent >= 0.01 ? `${percent.toFixed(2)}%` : '<0.01%';
+}
+
+/** @param {number} ms */
+export const formatTime = (ms) => (ms < 1000 ? `${Math.ceil(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
+
+/** @param {import('../siglip.js').Progress} progress */
+export function formatProgress({ phase, loaded, total }) {
+  if (phase !== 'download') return phase === 'ready' ? 'Ready.' : 'Preparing the model …';
+  if (!loaded && !total) return 'Loading the model …';
+  return `Loading the model: ${formatBytes(loaded)}${total ? ` of ${formatBytes(total)}` : ''}`;
+}
+
+/**
+ * Shows on a bar how far a download is; a bar without a value where nobody knows.
+ * @param {HTMLProgressElement} bar
+ * @param {import('../siglip.js').Progress} progress
+ */
+export function showProgress(bar, { phase, loaded, total }) {
+  if (phase === 'download' && total) bar.value = loaded / total;
+  else bar.removeAttribute('value');
+}
+
+/**
+ * What a model's download comes to, where that is known beforehand.
+ * @param {string} model
+ */
+export const downloadSize = (model) =>
+  model === 'tiny' ? TINY_BYTES : checkpoints.find(({ id }) => id === model)?.bytes;
+
+/** @type {Record<string, string>} */
+const headlines = {
+  network: 'It could not be fetched',
+  'not-found': 'Nothing was found there',
+  integrity: 'The file arrived damaged',
+  'unsupported-model': 'This model does not run here',
+  'bad-weights': 'The weights cannot be used',
+  'bad-image': 'This picture cannot be read',
+  'bad-input': 'That does not work',
+  quota: 'The browser’s storage is full',
+  'out-of-memory': 'There is not enough memory',
+  wasm: 'The engine has stopped',
+};
+
+/**
+ * An error in a few words, and in full.
+ * @param {unknown} error
+ * @returns {{code: string, headline: string, message: string}}
+ */
+export function describe(error) {
+  const { code = 'wasm', message = String(error) } = /** @type {import('../siglip.js').SiglipError} */ (
+    error
+  );
+  return { code, headline: headlines[code] ?? 'Something went wrong', message };
+}

@@ -1,0 +1,65 @@
+import { Siglip } from '../siglip.js';
+
+/** @typedef {import('../siglip.js').LoadOptions} LoadOptions */
+/** @typedef {Pick<LoadOptions, 'onProgress' | 'onNotice'>} Borrower */
+/**
+ * @typedef {object} Loan
+ * @property {Promise<Siglip>} siglip
+ * @property {() => void} release
+ * @property {() => void} retire lends it no more: its worker has died, and whoever asks next gets another one
+ */
+
+/**
+ * @typedef {object} Shared
+ * @property {Set<Borrower>} borrowers
+ * @property {AbortController} loading
+ * @property {Promise<Siglip>} siglip
+ */
+
+/** @type {Map<string, Shared>} */
+const pool = new Map();
+
+/**
+ * A model that everyone on the page who asks for the same shares. It goes when the last borrower has released it.
+ * @param {string} model
+ * @param {Pick<LoadOptions, 'precision' | 'workers' | 'workerUrl'>} options
+ * @param {Borrower} borrower told what comes up while it loads
+ * @returns {Loan}
+ */
+export function borrow(model, options, borrower) {
+  const key = JSON.stringify([model, options.precision, options.workers, options.workerUrl]);
+  const shared = pool.get(key) ?? load(key, model, options);
+  shared.borrowers.add(borrower);
+  const release = () => {
+    if (!shared.borrowers.delete(borrower) || shared.borrowers.size) return;
+    forget(shared);
+    shared.loading.abort();
+    shared.siglip.then((siglip) => siglip.dispose()).catch(() => {});
+  };
+  return { siglip: shared.siglip, release, retire: () => forget(shared) };
+}
+
+/** @param {Shared} shared */
+function forget(shared) {
+  for (const [key, kept] of pool) if (kept === shared) pool.delete(key);
+}
+
+/**
+ * @param {string} key
+ * @param {string} model
+ * @param {LoadOptions} options
+ */
+function load(key, model, options) {
+  const borrowers = new Set();
+  const loading = new AbortController();
+  const siglip = Siglip.load(model, {
+    ...options,
+    signal: loading.signal,
+    onProgress: (progress) => borrowers.forEach((borrower) => borrower.onProgress?.(progress)),
+    onNotice: (notice) => borrowers.forEach((borrower) => borrower.onNotice?.(notice)),
+  });
+  const shared = { borrowers, loading, siglip };
+  pool.set(key, shared);
+  siglip.catch(() => forget(shared));
+  return shared;
+}

@@ -1,0 +1,63 @@
+import { h, sheetOf } from './dom.js';
+import { formatPercent } from './format.js';
+
+/** @typedef {import('../siglip.js').Score} Score */
+
+/** Takes --accent, --track and --ink from where it is adopted. */
+export const scoreSheet = sheetOf(`
+.scores { display: grid; gap: .7em; list-style: none; margin: 0; padding: 0; }
+.scores li { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: .3em 1em; align-items: baseline; }
+.scores span:first-child { overflow-wrap: anywhere; }
+.scores data { font-variant-numeric: tabular-nums; }
+.scores li:first-child :is(span:first-child, data) { font-weight: 650; }
+.scores [part=bar] { grid-column: 1 / -1; height: .5em; border-radius: 1em; background: var(--track); overflow: hidden; }
+.scores i { display: block; height: 100%; min-width: 2px; width: calc(100% * var(--score)); border-radius: inherit;
+  background: var(--accent); opacity: .5; transition: width .3s ease-out; }
+.scores li:first-child i { opacity: 1; }
+@media (prefers-reduced-motion: reduce) { .scores i { transition: none; } }
+@media (forced-colors: active) {
+  .scores [part=bar] { border: 1px solid CanvasText; }
+  .scores i { forced-color-adjust: none; background: Highlight; opacity: 1; }
+}`);
+
+/** Labels with their probabilities, as text and as bars, in the order they come in. */
+export class ScoreList {
+  element = h('ol', { part: 'list', className: 'scores' });
+  /** @type {Map<string, HTMLElement>} */
+  #items = new Map();
+
+  /** @param {Score[]} scores */
+  show(scores) {
+    const items = new Map(scores.map((score) => [score.label, this.#item(score)]));
+    for (const [label, item] of this.#items) if (!items.has(label)) item.remove();
+    // A bar that stays where it is grows smoothly; one that moves in the tree would jump.
+    [...items.values()].forEach((item, i) => {
+      const { children } = this.element;
+      if (children[i] !== item) this.element.insertBefore(item, children[i] ?? null);
+    });
+    this.#items = items;
+  }
+
+  /** @param {Score} score */
+  #item({ label, score, logit }) {
+    const item = this.#items.get(label) ?? rowOf(label);
+    const [, value, bar] = /** @type {[HTMLElement, HTMLDataElement, HTMLElement]} */ (
+      /** @type {unknown} */ ([...item.children])
+    );
+    value.value = String(score);
+    value.textContent = formatPercent(score);
+    value.title = `probability ${score.toPrecision(6)}, logit ${logit.toFixed(4)}`;
+    bar.style.setProperty('--score', String(score));
+    return item;
+  }
+}
+
+/** @param {string} label */
+const rowOf = (label) =>
+  h(
+    'li',
+    { part: 'item' },
+    h('span', { part: 'label' }, label),
+    h('data', { part: 'score' }),
+    h('span', { part: 'bar', 'aria-hidden': true }, h('i')),
+  );

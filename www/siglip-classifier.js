@@ -1,0 +1,298 @@
+/**
+ * <siglip-classifier>: a picture and labels in, probabilities out, in any page. docs/embedding.md is its guide.
+ */
+import { Attributes, modelAttributes } from './element/attributes.js';
+import { h } from './element/dom.js';
+import {
+  describe,
+  downloadSize,
+  formatBytes,
+  formatPercent,
+  formatProgress,
+  formatTime,
+  showProgress,
+} from './element/format.js';
+import { Picture, picturesIn } from './element/picture.js';
+import { borrow } from './element/pool.js';
+import { ScoreList, scoreSheet } from './element/scores.js';
+import { elementSheet } from './element/style.js';
+
+/** @typedef {import('./siglip.js').Siglip} Siglip */
+/** A picture on show. @typedef {{picture: Picture, figure: HTMLElement, list: ScoreList, error: HTMLElement}} View */
+
+/**
+ * Fires, bubbling and across shadow roots: `progress` with what Siglip.load tells, `ready` with `siglip.info`,
+ * `result {file, scores, ms}` each time a picture has been scored, `error {code, message}`.
+ */
+export class SiglipClassifier extends Attributes {
+  #chooser = h('input', { type: 'file', accept: 'image/*' });
+  #chooserText = h('span');
+  #loader = h('button', { part: 'button', type: 'button' });
+  #status = h('p', { part: 'progress', role: 'status' });
+  #bar = h('progress', { hidden: true, 'aria-label': 'Model' });
+  #error = h('p', { part: 'error', role: 'alert', hidden: true });
+  #dropzone = h(
+    'div',
+    { part: 'dropzone' },
+    h(
+      'div',
+      { className: 'ask' },
+      h('slot', {}, 'Drop or paste a picture here, or choose one.'),
+      h('label', { part: 'button' }, this.#chooserText, this.#chooser),
+      this.#loader,
+    ),
+    this.#bar,
+    this.#error,
+  );
+
+  /** @type {View[]} */
+  #views = [];
+  /** The view of `src`. @type {View | undefined} */
+  #ofSrc;
+  /** @type {import('./element/pool.js').Loan | undefined} */
+  #loan;
+  /** Once it is loaded. @type {Siglip | undefined} */
+  #siglip;
+  /** @type {IntersectionObserver | undefined} */
+  #observer;
+  #rescoring = false;
+
+  constructor() {
+    super();
+    const root = this.attachShadow({ mode: 'open', delegatesFocus: true });
+    root.adoptedStyleSheets = [elementSheet, scoreSheet];
+    root.append(this.#dropzone);
+    this.#dropzone.append(this.#status);
+    this.#loader.onclick = () => this.load().catch(() => {});
+    this.#chooser.onchange = () => {
+      this.add(...(this.#chooser.files ?? []));
+      this.#chooser.value = '';
+    };
+    this.addEventListener('paste', (event) => this.#take(event, event.clipboardData));
+    this.addEventListener('drop', (event) => this.#take(event, event.dataTransfer));
+    for (const type of ['dragover', 'dragleave', 'drop']) {
+      this.addEventListener(type, (event) => {
+        event.preventDefault();
+        this.#dropzone.classList.toggle('over', type === 'dragover');
+      });
+    }
+    this.upgradeProperties();
+  }
+
+  /**
+   * Shows pictures and scores them as soon as there is a model.
+   * @param {...(Blob | string)} sources files or URLs
+   */
+  add(...sources) {
+    for (const source of this.multiple ? sources : sources.slice(-1)) this.#show(source);
+    if (sources.length && this.loading !== 'manual') this.load().catch(() => {});
+  }
+
+  /** Removes every picture. */
+  clear() {
+    for (const view of [...this.#views]) this.#remove(view);
+  }
+
+  /**
+   * Loads the model, unless it is there or on its way.
+   * @returns {Promise<Siglip>}
+   */
+  async load() {
+    if (this.#loan) return this.#loan.siglip;
+    const { precision, workers, workerUrl } = this;
+    const loan = borrow(
+      this.model,
+      { precision, workers, workerUrl },
+      {
+        onProgress: (progress) => {
+          showProgress(this.#bar, progress);
+          // Screen readers hear the end; before it, they can ask the bar.
+          this.#status.ariaBusy = String(progress.phase !== 'ready');
+          this.#status.textContent = formatProgress(progress);
+          this.#emit('progress', progress);
+        },
+      },
+    );
+    this.#loan = loan;
+    this.#error.hidden = this.#loader.hidden = true;
+    this.#bar.hidden = false;
+    try {
+      const siglip = await loan.siglip;
+      if (this.#loan !== loan) return siglip;
+      this.#siglip = siglip;
+      this.#status.textContent = ['Ready.', ...siglip.info.notices.map(({ message }) => message)].join(' ');
+      this.#emit('ready', siglip.info);
+      this.#rescore();
+      return siglip;
+    } catch (error) {
+      if (this.#loan === loan) {
+        this.#unload();
+        this.#loader.textContent = 'Try again';
+        this.#fail(this.#error, error);
+      }
+      throw error;
+    } finally {
+      if (this.#loan === loan || !this.#loan) this.#bar.hidden = true;
+    }
+  }
+
+  connectedCallback() {
+    this.#observer = new IntersectionObserver((entries) => {
+      if (this.loading === 'lazy' && entries.some((entry) => entry.isIntersecting))
+        this.load().catch(() => {});
+    });
+    this.#ask();
+    this.attributeChangedCallback('multiple');
+    if (!this.#views.length) this.attributeChangedCallback('src');
+  }
+
+  disconnectedCallback() {
+    this.#observer?.disconnect();
+    // An element that is only being moved is back by then.
+    queueMicrotask(() => {
+      if (this.isConnected) return;
+      this.#unload();
+      this.clear();
+    });
+  }
+
+  /** @param {string} name */
+  attributeChangedCallback(name) {
+    if (!this.isConnected) return;
+    if (name === 'multiple') {
+      this.#chooser.multiple = this.multiple;
+      this.#chooserText.textContent = this.multiple ? 'Choose pictures' : 'Choose a picture';
+    } else if (name === 'src') {
+      if (this.#ofSrc) this.#remove(this.#ofSrc);
+      if (this.src) this.#ofSrc = this.#show(new URL(this.src, document.baseURI).href);
+    } else if (modelAttributes.includes(name)) {
+      const wanted = !!this.#loan;
+      this.#unload();
+      // What is shown is another model's opinion.
+      this.#views.forEach(({ list }) => list.show([]));
+      this.#ask();
+      if (wanted) this.load().catch(() => {});
+    } else if (name === 'loading') this.#ask();
+    else this.#rescore();
+  }
+
+  /** Asks before a download, or goes ahead where that has been settled. */
+  #ask() {
+    const size = downloadSize(this.model);
+    if (!this.#loan) this.#loader.textContent = `Load the model${size ? ` (${formatBytes(size)})` : ''}`;
+    this.#observer?.disconnect();
+    if (this.loading === 'lazy') this.#observer?.observe(this);
+    if (this.loading === 'eager') this.load().catch(() => {});
+  }
+
+  #unload() {
+    this.#loan?.release();
+    this.#loan = this.#siglip = undefined;
+    this.#loader.hidden = false;
+    this.#bar.hidden = true;
+    this.#status.ariaBusy = 'false';
+    this.#status.textContent = '';
+  }
+
+  /**
+   * @param {Event} event
+   * @param {DataTransfer | null} data
+   */
+  #take(event, data) {
+    const sources = picturesIn(data);
+    if (!sources.length) return;
+    event.preventDefault();
+    this.add(...sources);
+  }
+
+  /**
+   * @param {Blob | string} source
+   * @returns {View}
+   */
+  #show(source) {
+    if (!this.multiple) this.clear();
+    const picture = new Picture(source);
+    const list = new ScoreList();
+    const error = h('p', { part: 'error', role: 'alert', hidden: true });
+    const image = h('img', { src: picture.url, alt: picture.name });
+    image.onerror = () => image.replaceWith(picture.name);
+    const figure = h('figure', {}, h('div', {}, image), h('div', {}, list.element, error));
+    const view = { picture, figure, list, error };
+    this.#views.push(view);
+    this.#status.before(figure);
+    this.#score(view);
+    return view;
+  }
+
+  /** @param {View} view */
+  #remove(view) {
+    view.picture.release();
+    view.figure.remove();
+    this.#views.splice(this.#views.indexOf(view), 1);
+    if (this.#ofSrc === view) this.#ofSrc = undefined;
+  }
+
+  /** Scores every picture anew, once for all attributes that are changed together. */
+  #rescore() {
+    if (this.#rescoring) return;
+    this.#rescoring = true;
+    queueMicrotask(() => {
+      this.#rescoring = false;
+      this.#views.forEach((view) => this.#score(view));
+    });
+  }
+
+  /** @param {View} view */
+  async #score(view) {
+    if (!this.#siglip) {
+      if (!this.#loan) this.#status.textContent = 'The picture waits for the model.';
+      return;
+    }
+    const { picture, list, error } = view;
+    const { labels, template, threshold, topK } = this;
+    try {
+      const { scores, seenMs, scoredMs } = await picture.score(this.#siglip, labels, {
+        template,
+        threshold,
+        topK,
+      });
+      const ms = seenMs + scoredMs;
+      list.show(scores);
+      error.hidden = true;
+      const best = scores[0] ? `${scores[0].label}, ${formatPercent(scores[0].score)}` : 'none of the labels';
+      this.#status.textContent = `${picture.name}: ${best} (${formatTime(ms)})`;
+      this.#emit('result', { file: picture.source, scores, ms });
+    } catch (reason) {
+      const { code } = describe(reason);
+      if (code === 'aborted') return;
+      if (code === 'wasm') {
+        this.#loan?.retire();
+        this.#unload();
+      }
+      list.show([]);
+      this.#fail(error, reason);
+    }
+  }
+
+  /**
+   * @param {HTMLElement} place
+   * @param {unknown} reason
+   */
+  #fail(place, reason) {
+    const { code, headline, message } = describe(reason);
+    place.replaceChildren(h('strong', {}, headline), message);
+    place.hidden = false;
+    this.#emit('error', { code, message });
+  }
+
+  /**
+   * @param {string} type
+   * @param {unknown} detail
+   */
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
+  }
+}
+
+// A page may get this script from two places.
+if (!customElements.get('siglip-classifier')) customElements.define('siglip-classifier', SiglipClassifier);

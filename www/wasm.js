@@ -1,0 +1,49 @@
+import { SiglipError } from './errors.js';
+
+/** (module (func (result v128) i32.const 0 i8x16.splat)): fixed-width SIMD. */
+const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11];
+/** The same with f32x4.relaxed_madd of three splats: relaxed SIMD. */
+const RELAXED = [
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 17, 1, 15, 0, 65, 0, 253, 15, 65, 0, 253, 15, 65,
+  0, 253, 15, 253, 133, 2, 11,
+];
+
+/** @param {number[]} bytes */
+const runs = (bytes) => WebAssembly.validate(new Uint8Array(bytes));
+
+/**
+ * The build of the engine that this browser runs best, and only that one.
+ * @param {WebAssembly.Module} [shared] compiled by another worker
+ */
+export async function loadWasm(shared) {
+  if (!globalThis.WebAssembly || !runs(SIMD)) {
+    const reason = 'This browser lacks WebAssembly SIMD; Chrome 91, Firefox 89, Safari 16.4 and later have it.';
+    throw new SiglipError('wasm', reason);
+  }
+  const relaxed = runs(RELAXED);
+  // Both paths are written out, so that tools that copy or bundle the page find them.
+  const { default: init, Engine } = relaxed
+    ? await import('./wasm/relaxed-simd/siglip_web.js')
+    : await import('./wasm/simd128/siglip_web.js');
+  const url = relaxed
+    ? new URL('./wasm/relaxed-simd/siglip_web_bg.wasm', import.meta.url)
+    : new URL('./wasm/simd128/siglip_web_bg.wasm', import.meta.url);
+  const module = shared ?? (await compile(url));
+  await init({ module_or_path: module });
+  return { Engine, module, backend: relaxed ? 'relaxed-simd' : 'simd' };
+}
+
+/** @param {URL} url */
+async function compile(url) {
+  try {
+    const response = await fetch(url);
+    if (!response.ok) throw new Error(`HTTP ${response.status}`);
+    // Compiling while it arrives needs the right media type; not every server sends it.
+    return response.headers.get('content-type')?.startsWith('application/wasm')
+      ? await WebAssembly.compileStreaming(response)
+      : await WebAssembly.compile(await response.arrayBuffer());
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : error;
+    throw new SiglipError('wasm', `The engine at ${url} could not be loaded: ${reason}.`, error);
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * The worker: answers the calls of worker-client.js one after another, and hears an abort in between the steps of a
+ * pass. A worker of the same script that is told to `follow` holds a part of another one's model instead.
+ */
+import { Follower, Peers } from './shards.js';
+import { loadWasm } from './wasm.js';
+
+/** @typedef {import('./wasm/simd128/siglip_web.js').Engine} Engine */
+/** @typedef {import('./pictures.js').Picture} Picture */
+
+/** Longest time without a look at the messages, in milliseconds. */
+const BREATH = 20;
+/** Workers that "auto" takes at most: past that, exchanging sums costs what sharing the work gains. */
+const AUTO_WORKERS = 4;
+
+/** @type {Engine} */
+let engine;
+/** @type {Peers | undefined} */
+let peers;
+/** Calls to be given up. @type {Map<number, AbortController>} */
+const running = new Map();
+/** The call that came last: the next one waits for it. @type {Promise<unknown>} */
+let last = Promise.resolve();
+
+/** @type {Record<string, (parameters: any, signal: AbortSignal, tell: (event: object) => void) => Promise<unknown>>} */
+const methods = {
+  async load({ source, precision, workers, cache }, signal, tell) {
+    const { Engine, backend, module } = await loadWasm();
+    const count = await plan(source, workers);
+    const options = { precision, cache, workers: count };
+    if (count > 1) peers = new Peers(count, { module, options });
+    engine = await Engine.load(
+      source,
+      options,
+      signal,
+      (/** @type {string} */ file, /** @type {number} */ loaded, /** @type {number} */ total) =>
+        tell({ file, loaded, total }),
+      (/** @type {string} */ code, /** @type {string} */ message) => tell({ notice: { code, message } }),
+      (/** @type {string} */ config) => peers?.send({ config }),
+      (/** @type {Uint8Array} */ chunk) => peers?.send({ chunk }),
+    );
+    const others = (await peers?.arrived()) ?? 0;
+    const info = engine.info();
+    return { ...info, backend, workers: count, bytes: info.bytes + others };
+  },
+
+  async image({ picture }, signal) {
+    const pixelValues = await toPixelValues(picture, signal);
+    peers?.begin({ pixelValues });
+    engine.begin_image(pixelValues);
+    await run(signal);
+    return engine.finish_image();
+  },
+
+  async labels({ labels, template }, signal) {
+    await embedTexts(engine.prompts(labels, template), signal);
+  },
+
+  async texts({ texts }, signal) {
+    await embedTexts(texts, signal);
+    return texts.map((/** @type {string} */ text) => engine.text_embedding(text));
+  },
+
+  async score({ embedding, labels, template, topK, threshold }, signal) {
+    await embedTexts(engine.prompts(labels, template), signal);
+    return engine.scores(embedding, labels, template, topK, threshold);
+  },
+};
+
+/**
+ * @param {string[]} texts
+ * @param {AbortSignal} signal
+ */
+async function embedTexts(texts, signal) {
+  for (;;) {
+    const inputIds = engine.next_input_ids(texts);
+    if (!inputIds.length) return;
+    peers?.begin({ inputIds });
+    engine.begin_texts(inputIds);
+    await run(signal);
+    engine.finish_texts();
+  }
+}
+
+/**
+ * Drives the pass that has begun to its end.
+ * @param {AbortSignal} signal
+ */
+async function run(signal) {
+  try {
+    let breathed = performance.now();
+    for (;;) {
+      const step = engine.step();
+      if (step === 2) return;
+      if (step === 1) await peers?.sum(engine);
+      if (performance.now() - breathed > BREATH) {
+        await breathe();
+        breathed = performance.now();
+      }
+      signal.throwIfAborted();
+    }
+  } catch (error) {
+    peers?.stop();
+    throw error;
+  }
+}
+
+const channel = new MessageChannel();
+
+/** Lets waiting messages in. */
+const breathe = () =>
+  new Promise((resolve) => {
+    channel.port1.onmessage = resolve;
+    channel.port2.postMessage(0);
+  });
+
+/**
+ * @param {Picture} picture
+ * @param {AbortSignal} signal
+ * @returns {Promise<Float32Array>}
+ */
+async function toPixelValues(picture, signal) {
+  if ('rgba' in picture) return engine.pixel_values_of_rgba(picture.width, picture.height, picture.rgba);
+  const blob = 'blob' in picture ? picture.blob : await fetchPicture(picture.url, signal);
+  return engine.pixel_values(new Uint8Array(await blob.arrayBuffer()));
+}
+
+/**
+ * @param {string} url
+ * @param {AbortSignal} signal
+ */
+async function fetchPicture(url, signal) {
+  const shown = url.length > 100 ? `${url.slice(0, 100)}…` : url;
+  let response;
+  try {
+    response = await fetch(url, { signal });
+    if (response.ok) return await response.blob();
+  } catch (error) {
+    signal.throwIfAborted();
+    const reason = `${shown} could not be fetched; check the connection and that its site lets this page read it.`;
+    throw Object.assign(new Error(reason, { cause: error }), { code: 'network' });
+  }
+  const code = response.status === 404 || response.status === 410 ? 'not-found' : 'network';
+  throw Object.assign(new Error(`${shown}: the server answers HTTP ${response.status}.`), { code });
+}
+
+/**
+ * How many workers share the model.
+ * @param {string | Map<string, File>} source
+ * @param {'auto' | number} workers
+ */
+async function plan(source, workers) {
+  if (workers !== 'auto') return workers;
+  // The small demonstration model takes a few milliseconds a picture: there is nothing to share out.
+  if (typeof source === 'string' && source.endsWith('/models/tiny/')) return 1;
+  return Math.min(navigator.hardwareConcurrency ?? 1, AUTO_WORKERS);
+}
+
+/** @param {any} error */
+function describe(error) {
+  if (error?.code && typeof error.code === 'string') {
+    return { code: error.code, message: error.message, unsupportedFormat: error.unsupportedFormat };
+  }
+  if (error?.name === 'AbortError') return { code: 'aborted', message: 'The call was aborted.' };
+  if (error instanceof RangeError) {
+    return { code: 'out-of-memory', message: `There is not enough memory for this: ${error.message}.` };
+  }
+  return { code: 'wasm', message: `The engine has failed: ${error?.message ?? error}. Load the model again.` };
+}
+
+/** @param {{id: number, method: string, parameters: object}} call */
+async function answer({ id, method, parameters }) {
+  const controller = new AbortController();
+  running.set(id, controller);
+  await last;
+  try {
+    controller.signal.throwIfAborted();
+    const result = await methods[method](parameters, controller.signal, (event) => postMessage({ id, event }));
+    postMessage({ id, result });
+  } catch (error) {
+    postMessage({ id, error: describe(error) });
+  } finally {
+    running.delete(id);
+  }
+}
+
+onmessage = ({ data }) => {
+  if (data.follow) {
+    const follower = new Follower(data.follow);
+    onmessage = (/** @type {MessageEvent} */ { data }) => follower.receive(data);
+  } else if (data.abort) running.get(data.abort)?.abort();
+  else last = answer(data);
+};
