@@ -21,3 +21,26 @@ export class SiglipError extends Error {
 export const throwIfAborted = (signal) => {
   if (signal?.aborted) throw new SiglipError('aborted', 'The call was aborted.', signal.reason);
 };
+
+/**
+ * Settles as `promise` does, or at once when the caller aborts.
+ * @template T
+ * @param {Promise<T>} promise
+ * @param {AbortSignal | undefined} signal
+ * @returns {Promise<T>}
+ */
+export async function abortable(promise, signal) {
+  if (!signal) return promise;
+  /** @type {() => void} */
+  let abort = () => {};
+  const aborted = new Promise((_, reject) => {
+    abort = () => reject(new SiglipError('aborted', 'The call was aborted.', signal.reason));
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort);
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}

@@ -17,7 +17,8 @@ export class WorkerClient {
     this.#worker.onmessage = ({ data }) => this.#receive(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
-      const reason = event.message ?? "worker.js could not be started: check its URL and the page's policy (worker-src)";
+      const reason =
+        event.message ?? "worker.js could not be started: check its URL and the page's policy (worker-src)";
       this.end(new SiglipError('wasm', `The worker has died: ${reason}. Load the model again.`, event.error));
     };
   }
@@ -78,6 +79,8 @@ function toError({ code, message, unsupportedFormat }) {
  */
 function start(url) {
   const foreign = new URL(url, document.baseURI).origin !== location.origin;
-  const script = foreign ? URL.createObjectURL(new Blob([`import '${url}';`], { type: 'text/javascript' })) : url;
+  const script = foreign
+    ? URL.createObjectURL(new Blob([`import '${url}';`], { type: 'text/javascript' }))
+    : url;
   return new Worker(script, { type: 'module', name: 'siglip' });
 }

@@ -45,7 +45,7 @@ const methods = {
   },
 
   async image({ picture }, signal) {
-    const pixelValues = await toPixelValues(picture, signal);
+    const pixelValues = await toPixelValues(picture);
     peers?.begin({ pixelValues });
     engine.begin_image(pixelValues);
     await run(signal);
@@ -116,32 +116,16 @@ const breathe = () =>
 
 /**
  * @param {Picture} picture
- * @param {AbortSignal} signal
  * @returns {Promise<Float32Array>}
  */
-async function toPixelValues(picture, signal) {
-  if ('rgba' in picture) return engine.pixel_values_of_rgba(picture.width, picture.height, picture.rgba);
-  const blob = 'blob' in picture ? picture.blob : await fetchPicture(picture.url, signal);
-  return engine.pixel_values(new Uint8Array(await blob.arrayBuffer()));
-}
-
-/**
- * @param {string} url
- * @param {AbortSignal} signal
- */
-async function fetchPicture(url, signal) {
-  const shown = url.length > 100 ? `${url.slice(0, 100)}…` : url;
-  let response;
-  try {
-    response = await fetch(url, { signal });
-    if (response.ok) return await response.blob();
-  } catch (error) {
-    signal.throwIfAborted();
-    const reason = `${shown} could not be fetched; check the connection and that its site lets this page read it.`;
-    throw Object.assign(new Error(reason, { cause: error }), { code: 'network' });
-  }
-  const code = response.status === 404 || response.status === 410 ? 'not-found' : 'network';
-  throw Object.assign(new Error(`${shown}: the server answers HTTP ${response.status}.`), { code });
+async function toPixelValues(picture) {
+  if ('blob' in picture) return engine.pixel_values(new Uint8Array(await picture.blob.arrayBuffer()));
+  const { width, height, rgba } = picture;
+  return engine.pixel_values_of_rgba(
+    width,
+    height,
+    new Uint8Array(rgba.buffer, rgba.byteOffset, rgba.length),
+  );
 }
 
 /**
@@ -165,7 +149,10 @@ function describe(error) {
   if (error instanceof RangeError) {
     return { code: 'out-of-memory', message: `There is not enough memory for this: ${error.message}.` };
   }
-  return { code: 'wasm', message: `The engine has failed: ${error?.message ?? error}. Load the model again.` };
+  return {
+    code: 'wasm',
+    message: `The engine has failed: ${error?.message ?? error}. Load the model again.`,
+  };
 }
 
 /** @param {{id: number, method: string, parameters: object}} call */
@@ -175,7 +162,9 @@ async function answer({ id, method, parameters }) {
   await last;
   try {
     controller.signal.throwIfAborted();
-    const result = await methods[method](parameters, controller.signal, (event) => postMessage({ id, event }));
+    const result = await methods[method](parameters, controller.signal, (event) =>
+      postMessage({ id, event }),
+    );
     postMessage({ id, result });
   } catch (error) {
     postMessage({ id, error: describe(error) });
