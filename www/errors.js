@@ -17,30 +17,33 @@ export class SiglipError extends Error {
   }
 }
 
+/** @param {AbortSignal} signal */
+const reasonOf = ({ reason }) =>
+  reason instanceof SiglipError ? reason : new SiglipError('aborted', 'The call was aborted.', reason);
+
 /** @param {AbortSignal | undefined} signal */
 export const throwIfAborted = (signal) => {
-  if (signal?.aborted) throw new SiglipError('aborted', 'The call was aborted.', signal.reason);
+  if (signal?.aborted) throw reasonOf(signal);
 };
 
 /**
- * Settles as `promise` does, or at once when the caller aborts.
+ * Settles as `promise` does, or at once when one of the signals fires.
  * @template T
  * @param {Promise<T>} promise
- * @param {AbortSignal | undefined} signal
+ * @param {...(AbortSignal | undefined)} signals
  * @returns {Promise<T>}
  */
-export async function abortable(promise, signal) {
-  if (!signal) return promise;
-  /** @type {() => void} */
-  let abort = () => {};
+export async function abortable(promise, ...signals) {
+  const listening = new AbortController();
   const aborted = new Promise((_, reject) => {
-    abort = () => reject(new SiglipError('aborted', 'The call was aborted.', signal.reason));
-    if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort);
+    for (const signal of signals) {
+      if (signal?.aborted) reject(reasonOf(signal));
+      signal?.addEventListener('abort', () => reject(reasonOf(signal)), { signal: listening.signal });
+    }
   });
   try {
     return await Promise.race([promise, aborted]);
   } finally {
-    signal.removeEventListener('abort', abort);
+    listening.abort();
   }
 }

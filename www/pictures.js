@@ -41,16 +41,13 @@ export async function toPicture(image, signal) {
 async function fetchPicture(address, signal) {
   const text = String(address);
   const shown = text.length > 100 ? `${text.slice(0, 100)}…` : text;
-  if (!URL.canParse(text, document.baseURI)) {
-    throw new SiglipError('bad-input', `"${shown}" is no address of a picture.`);
-  }
   let response;
   try {
-    response = await fetch(new URL(text, document.baseURI), { signal });
+    response = await fetch(text, { signal });
     if (response.ok) return await response.blob();
   } catch (error) {
     throwIfAborted(signal);
-    const reason = `${shown} could not be fetched; check the connection and that its site lets this page read it.`;
+    const reason = `${shown} could not be fetched; check the address, the connection and that its site lets this page read it.`;
     throw new SiglipError('network', reason, error);
   }
   const code = response.status === 404 || response.status === 410 ? 'not-found' : 'network';

@@ -6,7 +6,7 @@
  *     const scores = await siglip.classify(file, ['a cat', 'a dog']);
  */
 import { folderOf } from './checkpoints.js';
-import { SiglipError, abortable, throwIfAborted } from './errors.js';
+import { SiglipError, throwIfAborted } from './errors.js';
 import { rasterise, toPicture } from './pictures.js';
 import { WorkerClient } from './worker-client.js';
 
@@ -137,7 +137,7 @@ export class Siglip {
    */
   async classify(images, labels, options = {}) {
     const { template = DEFAULT_TEMPLATE, signal } = options;
-    await this.#call('labels', { labels: listOf(labels), template }, signal);
+    await this.#call('check', { labels: listOf(labels), template }, signal);
     const one = async (/** @type {ImageInput} */ image) =>
       this.score(await this.#embed(image, signal), labels, options);
     return each(images, one);
@@ -213,12 +213,12 @@ export class Siglip {
    * @returns {Promise<Float32Array>}
    */
   async #embed(image, signal) {
-    const picture = await abortable(toPicture(image, signal), signal);
+    const picture = await this.#worker.whileAlive(toPicture(image, signal), signal);
     try {
       return await this.#call('image', { picture }, signal);
     } catch (error) {
       if (!('blob' in picture && error instanceof SiglipError && error.unsupportedFormat)) throw error;
-      const drawn = await abortable(rasterise(picture.blob, error), signal);
+      const drawn = await this.#worker.whileAlive(rasterise(picture.blob, error), signal);
       return this.#call('image', { picture: drawn }, signal);
     }
   }

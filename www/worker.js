@@ -10,6 +10,8 @@ import { loadWasm } from './wasm.js';
 
 /** Longest time without a look at the messages, in milliseconds. */
 const BREATH = 20;
+/** Texts asked about at a time. */
+const PORTION = 64;
 /** Workers that "auto" takes at most: past that, exchanging sums costs what sharing the work gains. */
 const AUTO_WORKERS = 4;
 
@@ -52,20 +54,37 @@ const methods = {
     return engine.finish_image();
   },
 
-  async labels({ labels, template }, signal) {
-    await embedTexts(engine.prompts(labels, template), signal);
+  async check({ labels, template }) {
+    engine.prompts(labels, template);
   },
 
   async texts({ texts }, signal) {
-    await embedTexts(texts, signal);
-    return texts.map((/** @type {string} */ text) => engine.text_embedding(text));
+    const embeddings = [];
+    for (const portion of portions(texts)) {
+      await embedTexts(portion, signal);
+      embeddings.push(...portion.map((text) => engine.text_embedding(text)));
+    }
+    return embeddings;
   },
 
   async score({ embedding, labels, template, topK, threshold }, signal) {
-    await embedTexts(engine.prompts(labels, template), signal);
-    return engine.scores(embedding, labels, template, topK, threshold);
+    const scores = [];
+    engine.prompts(labels, template);
+    for (const portion of portions(labels)) {
+      await embedTexts(engine.prompts(portion, template), signal);
+      scores.push(...engine.scores(embedding, portion, template, undefined, threshold));
+    }
+    return scores.sort((a, b) => b.logit - a.logit).slice(0, topK);
   },
 };
+
+/**
+ * The engine keeps a few thousand texts' embeddings: many more at a time would push each other out.
+ * @param {string[]} texts
+ */
+function* portions(texts) {
+  for (let i = 0; i < texts.length; i += PORTION) yield texts.slice(i, i + PORTION);
+}
 
 /**
  * @param {string[]} texts
@@ -88,16 +107,12 @@ async function embedTexts(texts, signal) {
  */
 async function run(signal) {
   try {
-    let breathed = performance.now();
     for (;;) {
+      await breathe();
+      signal.throwIfAborted();
       const step = engine.step();
       if (step === 2) return;
       if (step === 1) await peers?.sum(engine);
-      if (performance.now() - breathed > BREATH) {
-        await breathe();
-        breathed = performance.now();
-      }
-      signal.throwIfAborted();
     }
   } catch (error) {
     peers?.stop();
@@ -106,13 +121,17 @@ async function run(signal) {
 }
 
 const channel = new MessageChannel();
+let breathed = 0;
 
-/** Lets waiting messages in. */
-const breathe = () =>
-  new Promise((resolve) => {
+/** Lets waiting messages in, where the last look at them is a while ago. */
+async function breathe() {
+  if (performance.now() - breathed < BREATH) return;
+  await new Promise((resolve) => {
     channel.port1.onmessage = resolve;
     channel.port2.postMessage(0);
   });
+  breathed = performance.now();
+}
 
 /**
  * @param {Picture} picture

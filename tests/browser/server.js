@@ -21,7 +21,7 @@ const types = {
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 
 /**
- * Answers in the files' place; `false` leaves it to them.
+ * Answers in the place of a file; `false` leaves it to the file.
  * @typedef {(path: string, response: ServerResponse, method: string) => boolean | void | Promise<boolean | void>} Intercept
  */
 
@@ -67,7 +67,7 @@ export class Server {
     const path = decodeURIComponent(new URL(url, 'http://localhost').pathname);
     this.log.push(`${method} ${path}`);
     for (const [name, value] of Object.entries(this.headers)) response.setHeader(name, value);
-    if (await this.intercept(path, response, method)) return;
+    if ((await this.intercept(path, response, method)) !== false) return;
     const file = join(root, normalize(path.endsWith('/') ? `${path}index.html` : path));
     const found = await stat(file).catch(() => undefined);
     if (!found?.isFile()) {
