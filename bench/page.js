@@ -1,7 +1,17 @@
 /** The measured side of the benchmark, on the public API alone. */
 import { Siglip } from '../www/siglip.js';
+import { kernelRate } from './kernel.js';
 
-/** @typedef {{folder: string, preprocessor: string, picture: string, precision: 'f32' | 'q8', workers: number, runs: number}} Options */
+/**
+ * @typedef {object} Options
+ * @property {string} folder of the checkpoint
+ * @property {string} preprocessor folder of a checkpoint of one layer
+ * @property {string} picture
+ * @property {string} kernels folder of the modules that hold a product alone, with a folder for each backend
+ * @property {'f32' | 'q8'} precision
+ * @property {number} workers
+ * @property {number} runs
+ */
 
 /** @param {number[]} times */
 const median = (times) => [...times].sort((a, b) => a - b)[times.length >> 1];
@@ -43,7 +53,7 @@ function readyPicture(side) {
 const phase = (name) => /** @type {any} */ (window).onPhase(name);
 
 /** @param {Options} options */
-async function measure({ folder, preprocessor, picture, precision, workers, runs }) {
+async function measure({ folder, preprocessor, picture, kernels, precision, workers, runs }) {
   const options = { precision, workers, cache: false };
   const photo = await (await fetch(picture)).blob();
 
@@ -78,11 +88,13 @@ async function measure({ folder, preprocessor, picture, precision, workers, runs
   const withTower = median(await time(runs, () => small.embedImage(photo)));
   const tower = median(await time(runs, () => small.embedImage(ready)));
   small.dispose();
-  await phase('end');
+  await phase('kernel');
+  const kernel = await kernelRate(`${kernels}${backend}.wasm`, precision, runs);
 
   const isolated = crossOriginIsolated;
   const preprocess = withTower - tower;
-  return { backend, isolated, bytes, load, imageFirst, image, text1, text8, classify, sameLabels, preprocess };
+  const times = { load, imageFirst, image, text1, text8, classify, sameLabels, preprocess };
+  return { backend, isolated, bytes, kernel, ...times };
 }
 
 /**
@@ -98,7 +110,7 @@ async function makePicture(source) {
   let random = 1;
   image.data.forEach((value, i) => {
     random = (random * 1103515245 + 12345) & 0x7fffffff;
-    image.data[i] = value + (random >> 16) % 17 - 8;
+    image.data[i] = value + ((random >> 16) % 17) - 8;
   });
   context.putImageData(image, 0, 0);
   const blob = await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.9 });

@@ -7,17 +7,36 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { withPage } from './browser.js';
+import { towerOperations } from './kernel.js';
 import { printTable } from './table.js';
 
 /** @typedef {{name: string, precision: 'f32' | 'q8', workers: number, isolated: boolean, peer: {dtype: string, threads: number}}} Configuration */
 
 /** Every configuration, with the rival's best for the same page. @type {Configuration[]} */
 const configurations = [
-  { name: 'f32, 1 worker', precision: 'f32', workers: 1, isolated: false, peer: { dtype: 'fp32', threads: 1 } },
+  {
+    name: 'f32, 1 worker',
+    precision: 'f32',
+    workers: 1,
+    isolated: false,
+    peer: { dtype: 'fp32', threads: 1 },
+  },
   { name: 'q8, 1 worker', precision: 'q8', workers: 1, isolated: false, peer: { dtype: 'q8', threads: 1 } },
-  { name: 'f32, 2 workers', precision: 'f32', workers: 2, isolated: false, peer: { dtype: 'fp32', threads: 1 } },
+  {
+    name: 'f32, 2 workers',
+    precision: 'f32',
+    workers: 2,
+    isolated: false,
+    peer: { dtype: 'fp32', threads: 1 },
+  },
   { name: 'q8, 2 workers', precision: 'q8', workers: 2, isolated: false, peer: { dtype: 'q8', threads: 1 } },
-  { name: 'q8, 2 workers, isolated', precision: 'q8', workers: 2, isolated: true, peer: { dtype: 'q8', threads: 2 } },
+  {
+    name: 'q8, 2 workers, isolated',
+    precision: 'q8',
+    workers: 2,
+    isolated: true,
+    peer: { dtype: 'q8', threads: 2 },
+  },
 ];
 
 const { values } = parseArgs({
@@ -68,12 +87,15 @@ function measure({ precision, workers, isolated }) {
       folder: folder('base-patch16-256'),
       preprocessor: folder('one-layer'),
       picture: `${base}target/bench/picture.jpg`,
+      kernels: `${base}target/bench/kernels/`,
       precision,
       workers,
       runs: Number(values.runs),
     };
     const times = await page.evaluate((options) => /** @type {any} */ (window).measure(options), options);
-    return { ...times, peaks: peaks() };
+    const { vision_config } = JSON.parse(fs.readFileSync(`${values.model}/config.json`, 'utf8'));
+    const tower = towerOperations(vision_config) / times.image / 1e6;
+    return { ...times, tower, peaks };
   });
 }
 
@@ -87,8 +109,16 @@ function measurePeer({ peer, isolated }) {
     maxBuffer: 1 << 24,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const { vision_load_ms, text_load_ms, image_first_ms, image_ms, text1_ms, text8_ms, preprocess_ms, peak_mb } =
-    JSON.parse(out);
+  const {
+    vision_load_ms,
+    text_load_ms,
+    image_first_ms,
+    image_ms,
+    text1_ms,
+    text8_ms,
+    preprocess_ms,
+    peak_mb,
+  } = JSON.parse(out);
   return {
     load: vision_load_ms + text_load_ms,
     imageFirst: image_first_ms,

@@ -16,14 +16,19 @@ const rows = [
 
 /** @param {Report} report */
 export function printTable({ date, cpu, cores, results }) {
-  console.log(`base-patch16-256, random weights; ${cpu}, ${cores} cores, Chromium, ${date}; milliseconds (medians)\n`);
+  console.log(
+    `base-patch16-256, random weights; ${cpu}, ${cores} cores, Chromium, ${date}; milliseconds (medians)\n`,
+  );
   for (const result of results) {
-    const { name, backend, peaks, rival } = result;
+    const { name, backend, workers, kernel, tower, peaks, rival } = result;
     console.log(`${name} (${backend})`);
     for (const [key, label] of rows) {
-      const other = rival?.[key] === undefined ? '' : `  rival ${figure(rival[key])}  ${ratio(rival[key], result[key])}`;
+      const other =
+        rival?.[key] === undefined ? '' : `  rival ${figure(rival[key])}  ${ratio(rival[key], result[key])}`;
       console.log(`  ${label.padEnd(28)}${figure(result[key])}${other}`);
     }
+    const share = `${Math.round((100 * tower) / kernel / workers)} % of the product's own ${Math.round(kernel)}`;
+    console.log(`  ${'image, 10⁹ operations/s'.padEnd(28)}${figure(tower)}  ${share}`);
     const other = rival ? `  rival ${figure(peak(rival.peaks))}` : '';
     console.log(`  ${'peak memory, MB'.padEnd(28)}${figure(peak(peaks))}${other}\n`);
   }

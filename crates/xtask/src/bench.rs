@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::command::{Error, command, run};
 use crate::serve::Server;
+use crate::wasm::{BUILDS, TARGET};
 use crate::{Result, install, path, wasm};
 
 /// The shape that is measured.
@@ -45,6 +46,7 @@ impl Bench {
         std::fs::write(&one_layer, ONE_LAYER).map_err(Error::file(&one_layer))?;
         let model = random_checkpoint(Path::new(SHAPE), &folder.join(SHAPE))?;
         random_checkpoint(&one_layer, &folder.join("one-layer"))?;
+        build_kernels(&folder.join("kernels"))?;
 
         let (plain, isolated) = (Server::start(0, false)?, Server::start(0, true)?);
         let mut bench =
@@ -63,4 +65,18 @@ fn random_checkpoint(config: &Path, folder: &Path) -> Result<PathBuf> {
         run(random.args(["--seed", "1", "--config"]).arg(config).arg(folder))?;
     }
     Ok(folder.into())
+}
+
+/// Of each build, a module that holds nothing but the matrix product.
+fn build_kernels(folder: &Path) -> Result {
+    std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
+    for build in &BUILDS {
+        let example =
+            ["build", "--release", "--package", "siglip-kernels", "--example", "rate", "--target", TARGET];
+        run(build.configure(&mut command("cargo", &example)))?;
+        let (made, kept) =
+            (build.release("examples/rate.wasm"), folder.join(build.backend).with_extension("wasm"));
+        std::fs::copy(&made, &kept).map_err(Error::file(&made))?;
+    }
+    Ok(())
 }

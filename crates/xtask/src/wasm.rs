@@ -14,6 +14,8 @@ pub const TARGET: &str = "wasm32-unknown-unknown";
 pub struct Build {
     /// Its folder in www/wasm/.
     pub name: &'static str,
+    /// What the engine calls it.
+    pub backend: &'static str,
     /// What rustc is told.
     rustflags: &'static str,
     /// What wasm-opt is told of the same.
@@ -22,9 +24,10 @@ pub struct Build {
 
 /// Every build. A module that contains one relaxed opcode does not load where the browser lacks it.
 pub const BUILDS: [Build; 2] = [
-    Build { name: "simd128", rustflags: "-C target-feature=+simd128", wasm_opt: &[] },
+    Build { name: "simd128", backend: "simd", rustflags: "-C target-feature=+simd128", wasm_opt: &[] },
     Build {
         name: "relaxed-simd",
+        backend: "relaxed-simd",
         rustflags: "-C target-feature=+simd128,+relaxed-simd",
         wasm_opt: &["--enable-relaxed-simd"],
     },
@@ -49,8 +52,13 @@ const FEATURES: [&str; 6] = [
 
 impl Build {
     /// A folder of its own for what cargo makes: flags that change would make it start afresh.
-    pub fn target_dir(&self) -> PathBuf {
+    fn target_dir(&self) -> PathBuf {
         crate::path("target").join(self.name)
+    }
+
+    /// Where cargo leaves what it makes.
+    pub fn release(&self, file: &str) -> PathBuf {
+        self.target_dir().join(TARGET).join("release").join(file)
     }
 
     fn run(&self) -> Result {
@@ -58,8 +66,7 @@ impl Build {
         run(self.configure(compile.args(["--package", "siglip-web"])))?;
         let folder = crate::path("www/wasm").join(self.name);
         let module = folder.join("siglip_web_bg.wasm");
-        let compiled = self.target_dir().join(TARGET).join("release/siglip_web.wasm");
-        if is_newer(&module, &compiled) {
+        if is_newer(&module, &self.release("siglip_web.wasm")) {
             return Ok(());
         }
         let mut pack = command("wasm-pack", &["build", "crates/siglip-web", "--release", "--target", "web"]);
