@@ -1,215 +1,373 @@
 //! From a source to a model that answers.
 
-use js_sys::{Function, Uint8Array};
-use serde::Deserialize;
-use siglip::model::{Precision, Shard};
-use siglip::weights::SafetensorsReader;
-use siglip::{Checkpoint, Siglip};
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{AbortSignal, WorkerGlobalScope};
+use siglip::Siglip;
+use siglip::model::Towers;
+use wasm_bindgen::JsCast;
+use web_sys::{AbortSignal, Blob, WorkerGlobalScope};
 
-use crate::cache::{self, Notice, Store};
+use crate::assembly::{Assembly, SmallFiles};
+use crate::body::Body;
 use crate::error::Error;
-use crate::fetch::{Opener, Source, Stream};
+use crate::fetch::{self, Client, Download, Event, Identity};
+use crate::intake::Intake;
+use crate::integrity;
+use crate::listeners::Listeners;
+use crate::options::Options;
+use crate::recorder::Recorder;
+use crate::replay::Replay;
+use crate::store::{Manifest, Part, Source as WeightFile, Store};
 
-const CONFIG: &str = "config.json";
-const PREPROCESSOR: &str = "preprocessor_config.json";
-const TOKENIZER: &str = "tokenizer.json";
 const WEIGHTS: &str = "model.safetensors";
+/// Where the hub keeps a pointer, with its sha256, in each large file's place.
+const HUB: &str = "https://huggingface.co/";
+/// Bytes of batches that go on together: to the other workers, and to what is kept.
+const BATCHES: usize = 1 << 20;
 
-/// What to load and how.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Options {
-    /// `q8` or `f32`.
-    pub precision: String,
-    /// Whether files are kept for the next visit.
-    pub cache: bool,
-    /// Workers that share the model.
-    pub workers: usize,
+/// Where a checkpoint's files come from.
+pub enum Source {
+    /// A folder's URL, ending in a slash.
+    Folder(String),
+    /// Files that the visitor chose, by name.
+    Files(js_sys::Map),
 }
 
-impl Options {
-    /// The precision by its name.
-    pub fn precision(&self) -> Result<Precision, Error> {
-        Precision::from_name(&self.precision).ok_or_else(|| {
-            Error::BadInput(format!("precision {:?} is neither \"q8\" nor \"f32\"", self.precision))
-        })
-    }
-}
-
-/// What is told while a model loads; each a JavaScript function.
-pub struct Listeners {
-    /// `(file, loaded, total)`, in bytes of all files; the total is 0 where nobody knows it.
-    pub progress: Function,
-    /// `(code, message)`.
-    pub notice: Function,
-    /// `(config.json)`, before the first chunk: for the workers that hold the other shards.
-    pub config: Function,
-    /// `(chunk)`, every chunk of the weights.
-    pub chunk: Function,
-}
-
-impl Listeners {
-    fn tell(function: &Function, arguments: &[JsValue]) {
-        // What a listener throws is its own affair.
-        let _ = function.apply(&JsValue::NULL, &arguments.iter().collect());
-    }
-
-    fn notice(&self, notice: &Notice) {
-        Self::tell(&self.notice, &[notice.code.into(), notice.message.as_str().into()]);
-    }
-}
-
-/// Loads a whole checkpoint; `index` 0 of the workers that share it.
+/// Loads a whole checkpoint: the first worker's part of it, and what the others need.
 pub async fn load(
     source: Source,
     options: &Options,
     signal: Option<AbortSignal>,
     listeners: &Listeners,
 ) -> Result<Siglip, Error> {
+    match source {
+        Source::Files(files) => from_files(&files, options, listeners).await,
+        Source::Folder(folder) => from_folder(folder, options, signal, listeners).await,
+    }
+}
+
+async fn from_files(files: &js_sys::Map, options: &Options, listeners: &Listeners) -> Result<Siglip, Error> {
+    let open = |name: &str| -> Result<Body, Error> {
+        let missing = |_| Error::BadInput(format!("{name} is missing among the chosen files"));
+        Ok(Body::of_blob(&files.get(&name.into()).dyn_into::<Blob>().map_err(missing)?))
+    };
+    let broken = |name: &str| {
+        let name = name.to_string();
+        move |reason| Error::BadInput(format!("{name} cannot be read: {reason}"))
+    };
+    let mut small = SmallFiles::default();
+    for (name, _) in SmallFiles::default().named() {
+        let mut body = open(name)?;
+        let Some(bytes) = small.place(name) else { continue };
+        while let Some(chunk) = body.next().await.map_err(broken(name))? {
+            fetch::append(bytes, &chunk);
+        }
+    }
+    let mut assembly = Assembly::new(&small, options, listeners)?;
+    let mut intake = Intake::new(WEIGHTS.into());
+    let mut body = open(WEIGHTS)?;
+    let mut loaded = small.bytes();
+    while let Some(chunk) = body.next().await.map_err(broken(WEIGHTS))? {
+        intake.push(&chunk.to_vec(), &mut assembly.packer)?;
+        loaded += u64::from(chunk.length());
+        if assembly.packer.pending() >= BATCHES {
+            let batches = assembly.packer.take();
+            assembly.take(&batches).await?;
+        }
+        let total = intake.total().map_or(0, |total| small.bytes() + total);
+        listeners.progress(WEIGHTS, loaded, total, false);
+    }
+    let batches = assembly.packer.take();
+    assembly.take(&batches).await?;
+    check_sha256(WEIGHTS, intake.finish()?, options.sha256(WEIGHTS)?)?;
+    assembly.finish()
+}
+
+async fn from_folder(
+    folder: String,
+    options: &Options,
+    signal: Option<AbortSignal>,
+    listeners: &Listeners,
+) -> Result<Siglip, Error> {
     let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
-    let store = match options.cache && matches!(source, Source::Folder(_)) {
-        false => Store::none(),
+    let store = match options.cache {
+        false => Store::Nowhere,
         true => Store::open(&scope).await.unwrap_or_else(|notice| {
             listeners.notice(&notice);
-            Store::none()
+            Store::Nowhere
         }),
     };
-    let opener = Opener { scope: &scope, source: &source, store: &store, signal: signal.as_ref() };
-    let mut loading = Loading { opener, options, listeners, loaded: 0, from_cache: false, told: 0 };
-    match loading.run().await {
-        Ok(siglip) => {
-            if loading.from_cache {
-                wasm_bindgen_futures::spawn_local(forget_outdated(scope.clone(), source, store.clone()));
-            }
-            Ok(siglip)
-        }
-        Err(Error::Aborted) => Err(Error::Aborted),
-        Err(error) => {
-            // What was kept may be what is broken: next time, and now if it came from there, it is fetched anew.
-            forget(&source, &store).await;
-            if !loading.from_cache {
-                return Err(error);
-            }
-            loading.from_cache = false;
-            loading.loaded = 0;
-            let retried = loading.run().await;
-            if retried.is_err() {
-                forget(&source, &store).await;
-            }
-            retried
-        }
-    }
+    let client = Client {
+        scope: &scope,
+        headers: &options.headers,
+        patience: options.patience(),
+        signal: signal.as_ref(),
+    };
+    let manifest = options.manifest(&folder);
+    let loading = Loading { client, folder, manifest, store, options, listeners };
+    loading.run().await
 }
 
-async fn forget(source: &Source, store: &Store) {
-    for file in [CONFIG, PREPROCESSOR, TOKENIZER, WEIGHTS] {
-        store.forget(&source.url(file)).await;
-    }
-}
-
-/// After a load from the cache: where the server by now has other weights, the next load fetches them.
-async fn forget_outdated(scope: WorkerGlobalScope, source: Source, store: Store) {
-    let opener = Opener { scope: &scope, source: &source, store: &store, signal: None };
-    if opener.is_outdated(&source.url(WEIGHTS)).await {
-        forget(&source, &store).await;
-    }
-}
-
+/// A load from a folder on a server.
 struct Loading<'l> {
-    opener: Opener<'l>,
+    client: Client<'l>,
+    folder: String,
+    manifest: Manifest,
+    store: Store,
     options: &'l Options,
     listeners: &'l Listeners,
-    /// Bytes of all files so far.
-    loaded: u64,
-    /// The most that was told, so that progress never goes back, not even where a file is fetched anew.
-    told: u64,
-    from_cache: bool,
 }
 
-impl Loading<'_> {
-    async fn run(&mut self) -> Result<Siglip, Error> {
-        let config = self.small_file(CONFIG).await?;
-        let preprocessor = self.small_file(PREPROCESSOR).await?;
-        let tokenizer = self.small_file(TOKENIZER).await?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let checkpoint = Checkpoint::parse(&text(&config), &text(&preprocessor), &tokenizer)?;
-        Listeners::tell(&self.listeners.config, &[text(&config).into()]);
-
-        let mut loader =
-            checkpoint.loader(self.options.precision()?, Shard::new(0, self.options.workers)?)?;
-        let mut reader = SafetensorsReader::new();
-        let mut stream = self.opener.open(WEIGHTS).await?;
-        self.from_cache |= stream.from_cache;
-        let url = self.opener.source.url(WEIGHTS);
-        let wrong = |source| Error::File { url: url.clone(), source };
-        let before = self.loaded;
-        let mut bytes = Vec::new();
-        while let Some(chunk) = stream.next().await? {
-            bytes.resize(chunk.length() as usize, 0);
-            chunk.copy_to(&mut bytes);
-            Listeners::tell(&self.listeners.chunk, &[chunk.into()]);
-            reader.push(&bytes, &mut loader).map_err(wrong)?;
-            self.loaded += bytes.len() as u64;
-            if let Some(total) = reader.total_bytes() {
-                self.progress(WEIGHTS, before + total);
+impl<'l> Loading<'l> {
+    async fn run(&self) -> Result<Siglip, Error> {
+        if let Some(siglip) = self.from_kept().await? {
+            return Ok(siglip);
+        }
+        if let Some((part, replay)) = self.find_part().await {
+            match self.download(Some((part, replay))).await {
+                // What an earlier visit left may be what is wrong.
+                Err(error) if !error.is_passing() => {}
+                done => return done,
             }
         }
-        reader.finish().map_err(wrong)?;
-        self.keep(stream).await;
-        Ok(Siglip::new(checkpoint, loader.finish().map_err(wrong)?))
+        self.download(None).await
     }
 
-    async fn small_file(&mut self, file: &str) -> Result<Vec<u8>, Error> {
-        let mut stream = self.opener.open(file).await?;
-        self.from_cache |= stream.from_cache;
-        let bytes = stream.read_to_end().await?;
-        self.loaded += bytes.len() as u64;
-        self.keep(stream).await;
-        Ok(bytes)
+    /// The model that an earlier visit has kept.
+    async fn from_kept(&self) -> Result<Option<Siglip>, Error> {
+        let Some((mut log, length)) = self.store.find(&self.manifest).await else { return Ok(None) };
+        let read = Replay::read(&mut log, length, &self.manifest, self.options, self.listeners).await;
+        if let Ok(Some(replay)) = read {
+            let weights = replay.source.clone();
+            if let Ok(Some(siglip)) = replay.into_model(self.options) {
+                self.forget_outdated(weights);
+                return Ok(Some(siglip));
+            }
+        }
+        self.client.check_aborted()?;
+        self.store.remove(&self.manifest).await;
+        Ok(None)
     }
 
-    async fn keep(&self, mut stream: Stream) {
-        if let Some(put) = stream.put.take()
-            && let Err(notice) = cache::kept(put).await
+    /// After a load from what was kept: where the server by now has other weights, the next load fetches them.
+    fn forget_outdated(&self, kept: WeightFile) {
+        let (scope, store, manifest) = (self.client.scope.clone(), self.store.clone(), self.manifest.clone());
+        let (headers, patience) = (self.options.headers.clone(), self.client.patience);
+        let url = self.url(&kept.file);
+        wasm_bindgen_futures::spawn_local(async move {
+            let client = Client { scope: &scope, headers: &headers, patience, signal: None };
+            let Ok(answer) = client.send("HEAD", &url, &[]).await else { return };
+            let now = Identity::of(&answer, &url);
+            let differ = |kept: &Option<String>, now: &Option<String>| match (kept, now) {
+                (Some(kept), Some(now)) => kept != now,
+                _ => false,
+            };
+            if answer.response.ok()
+                && (differ(&kept.etag, &now.etag) || differ(&kept.last_modified, &now.last_modified))
+            {
+                store.remove(&manifest).await;
+            }
+        });
+    }
+
+    /// What an interrupted download has left, as far as the server may continue it.
+    async fn find_part(&self) -> Option<(Part, Replay<'l>)> {
+        let mut part = self.store.find_part(&self.manifest).await?;
+        let length = Some(part.length);
+        let read = Replay::read(&mut part.log, length, &self.manifest, self.options, self.listeners).await;
+        let replay = read.ok()??;
+        replay.source.etag.is_some().then_some((part, replay))
+    }
+
+    async fn download(&self, part: Option<(Part, Replay<'l>)>) -> Result<Siglip, Error> {
+        let url = self.url(WEIGHTS);
+        let mut download = match &part {
+            None => Download::new(&self.client, url.clone()),
+            Some((_, replay)) => {
+                let WeightFile { etag, last_modified, total, .. } = replay.source.clone();
+                let identity = Identity { etag, last_modified, sha256: None };
+                Download::resume(&self.client, url.clone(), identity, replay.position(), total)
+            }
+        };
+        let mut told = 0;
+        let mut attempt = match part {
+            None => self.begin(url.clone()).await?,
+            Some((part, replay)) => self.resume(url.clone(), &part, replay).await?,
+        };
+        loop {
+            match attempt.run(&mut download, &mut told).await {
+                Ok(true) => return attempt.finish(&download).await,
+                Ok(false) => attempt = self.begin(url.clone()).await?,
+                Err(error) => return Err(attempt.fail(error).await),
+            }
+        }
+    }
+
+    async fn begin(&self, url: String) -> Result<Attempt<'_>, Error> {
+        let mut files = SmallFiles::default();
+        for (name, _) in SmallFiles::default().named() {
+            let url = self.url(name);
+            let bytes = Download::new(&self.client, url.clone()).read_to_end().await?;
+            if let Some(asked) = self.options.sha256(name)? {
+                check_sha256(&url, Some(integrity::sha256(&bytes)), Some(asked))?;
+            }
+            if let Some(place) = files.place(name) {
+                *place = bytes;
+            }
+        }
+        let assembly = Assembly::new(&files, self.options, self.listeners)?;
+        let recorder = Recorder::none(self.listeners);
+        Ok(Attempt { loading: self, files, assembly, intake: Intake::new(url), recorder })
+    }
+
+    async fn resume(&self, url: String, part: &Part, mut replay: Replay<'l>) -> Result<Attempt<'_>, Error> {
+        let intake = replay.intake(url)?;
+        let recorder = Recorder::resume(&self.store, &self.manifest, part, self.listeners).await;
+        let Replay { files, assembly, .. } = replay;
+        Ok(Attempt { loading: self, files, assembly, intake, recorder })
+    }
+
+    fn url(&self, file: &str) -> String {
+        format!("{}{file}", self.folder)
+    }
+
+    /// The sha256 that a weight file has to have, if anybody knows.
+    async fn expected_sha256(
+        &self,
+        url: &str,
+        download: &Download<'_>,
+        total: u64,
+    ) -> Result<Option<String>, Error> {
+        if let Some(asked) = self.options.sha256(WEIGHTS)? {
+            return Ok(Some(asked));
+        }
+        if let Some(known) = integrity::known(url, total) {
+            return Ok(Some(known.into()));
+        }
+        if let Some(told) = &download.identity().sha256 {
+            return Ok(Some(told.clone()));
+        }
+        // The hub tells it with the answer that leads on to the store, which no page gets to see.
+        if !url.starts_with(HUB) {
+            return Ok(None);
+        }
+        let pointer = url.replacen("/resolve/", "/raw/", 1);
+        let Ok(answer) = self.client.send("GET", &pointer, &[]).await else { return Ok(None) };
+        let Some(mut body) = Body::of_response(&answer.response, Some(answer.controller)) else {
+            return Ok(None);
+        };
+        let Ok(Some(start)) = body.next_within(self.client.patience.stall).await else { return Ok(None) };
+        Ok(integrity::of_pointer(&String::from_utf8_lossy(&start.to_vec())))
+    }
+}
+
+/// One attempt at a checkpoint, from its first byte or from where an earlier visit stopped.
+struct Attempt<'a> {
+    loading: &'a Loading<'a>,
+    files: SmallFiles,
+    assembly: Assembly<'a>,
+    intake: Intake,
+    recorder: Recorder<'a>,
+}
+
+impl Attempt<'_> {
+    /// Reads the weights to their end; `false` where the file begins anew. `told` is the most that was told of the
+    /// progress, which never goes back.
+    async fn run(&mut self, download: &mut Download<'_>, told: &mut u64) -> Result<bool, Error> {
+        let mut bytes = Vec::new();
+        loop {
+            match download.next().await? {
+                Event::Restart => return Ok(false),
+                Event::End => break,
+                Event::Chunk(chunk) => {
+                    bytes.clear();
+                    fetch::append(&mut bytes, &chunk);
+                }
+            }
+            self.intake.push(&bytes, &mut self.assembly.packer)?;
+            self.keep_header(download).await;
+            if self.assembly.packer.pending() >= BATCHES {
+                self.flush().await?;
+            }
+            if self.may_leave_out(download)?
+                && let Some(next) = self.intake.next_wanted(&self.assembly.packer)
+            {
+                self.intake.seek(next)?;
+                download.seek(next);
+            }
+            self.tell(download, told);
+        }
+        self.flush().await?;
+        Ok(true)
+    }
+
+    async fn keep_header(&mut self, download: &mut Download<'_>) {
+        let (Some(header), Some(total)) = (self.intake.take_header(), self.intake.total()) else { return };
+        download.expect(total);
+        let Loading { client, store, manifest, .. } = self.loading;
+        self.recorder.begin(client.scope, store, manifest, &self.files, &self.assembly.packer).await;
+        let Identity { etag, last_modified, .. } = download.identity().clone();
+        self.recorder.header(WeightFile { file: WEIGHTS.into(), total, etag, last_modified }, header).await;
+    }
+
+    async fn flush(&mut self) -> Result<(), Error> {
+        let batches = self.assembly.packer.take();
+        self.assembly.take(&batches).await?;
+        self.recorder.batches(&self.intake, batches).await;
+        Ok(())
+    }
+
+    /// Whether a tower's bytes may be left out: not where the page wants the whole file's sha256 checked.
+    fn may_leave_out(&self, download: &Download<'_>) -> Result<bool, Error> {
+        let options = self.loading.options;
+        Ok(options.towers()? != Towers::Both && download.can_seek() && options.sha256(WEIGHTS)?.is_none())
+    }
+
+    fn tell(&self, download: &Download<'_>, told: &mut u64) {
+        let loaded = self.files.bytes() + download.position();
+        if let Some(total) = self.intake.total()
+            && loaded > *told
         {
-            self.listeners.notice(&notice);
+            *told = loaded;
+            self.loading.listeners.progress(WEIGHTS, loaded, self.files.bytes() + total, false);
         }
     }
 
-    fn progress(&mut self, file: &str, total: u64) {
-        if self.loaded > self.told {
-            self.told = self.loaded;
-            let figures = [file.into(), (self.loaded as f64).into(), (total as f64).into()];
-            Listeners::tell(&self.listeners.progress, &figures);
+    async fn finish(self, download: &Download<'_>) -> Result<Siglip, Error> {
+        let Attempt { loading, assembly, intake, recorder, .. } = self;
+        let url = loading.url(WEIGHTS);
+        let total = intake.total().unwrap_or(0);
+        let checked = async {
+            let found = intake.finish()?;
+            let expected = loading.expected_sha256(&url, download, total).await?;
+            check_sha256(&url, found, expected)?;
+            assembly.finish()
+        };
+        match checked.await {
+            Ok(siglip) => {
+                recorder.commit().await;
+                Ok(siglip)
+            }
+            Err(error) => {
+                recorder.discard().await;
+                Err(error)
+            }
         }
     }
+
+    /// Ends with an error. What has arrived stays for the next attempt if the error lies in the connection.
+    async fn fail(self, error: Error) -> Error {
+        if !error.is_passing() {
+            self.recorder.discard().await;
+        }
+        error
+    }
 }
 
-/// One worker's part of a model, from chunks that the first worker passes on.
-pub struct ShardLoading {
-    reader: SafetensorsReader,
-    loader: siglip::model::ModelLoader,
-}
-
-impl ShardLoading {
-    /// The shard `index` of the model that `config.json` describes.
-    pub fn new(config: &str, options: &Options, index: usize) -> Result<ShardLoading, Error> {
-        let config = siglip::Config::from_json(config)?;
-        let shard = Shard::new(index, options.workers)?;
-        let loader = siglip::model::ModelLoader::new(config, options.precision()?, shard)?;
-        Ok(ShardLoading { reader: SafetensorsReader::new(), loader })
-    }
-
-    /// Takes the next chunk.
-    pub fn push(&mut self, chunk: &Uint8Array) -> Result<(), Error> {
-        Ok(self.reader.push(&chunk.to_vec(), &mut self.loader)?)
-    }
-
-    /// The part, when all chunks have arrived.
-    pub fn finish(self) -> Result<siglip::model::Model, Error> {
-        self.reader.finish()?;
-        Ok(self.loader.finish()?)
+/// Nothing to say where nobody knows what it has to be, or parts of the file were left out.
+fn check_sha256(url: &str, found: Option<String>, expected: Option<String>) -> Result<(), Error> {
+    match (found, expected) {
+        (Some(found), Some(expected)) if found != expected => {
+            Err(Error::Integrity { url: url.into(), found, expected })
+        }
+        _ => Ok(()),
     }
 }

@@ -62,6 +62,64 @@ impl SafetensorsReader {
         }
     }
 
+    /// Length of the header, once it has arrived.
+    pub fn header_len(&self) -> Option<u64> {
+        match &self.state {
+            State::Rows { tensors, .. } => {
+                let first = tensors.first()?;
+                Some(first.end - (first.info.len() * first.dtype.size()) as u64)
+            }
+            _ => None,
+        }
+    }
+
+    /// Up to which byte the file's rows have been handed on: where a reader can go on with [`SafetensorsReader::seek`].
+    pub fn settled(&self) -> u64 {
+        self.received - self.pending.len() as u64
+    }
+
+    /// The byte at which the next tensor begins that `wants` says yes to, or the file's end; `None` where the next
+    /// byte belongs to such a tensor, or the header has not arrived.
+    pub fn next_wanted(&self, wants: impl Fn(&TensorShape) -> bool) -> Option<u64> {
+        let State::Rows { tensors, current, .. } = &self.state else { return None };
+        let later = tensors.get(*current..)?;
+        if wants(&later.first()?.info) {
+            return None;
+        }
+        let next = later.iter().position(|tensor| wants(&tensor.info)).unwrap_or(later.len());
+        later.get(next.checked_sub(1)?).map(|before| before.end)
+    }
+
+    /// Goes on at another byte: one where rows begin, or the file's end. What was not handed on is dropped.
+    ///
+    /// # Errors
+    /// [`Error::BadWeights`] where no rows begin at `position`, or the header has not arrived.
+    pub fn seek(&mut self, position: u64) -> Result<(), Error> {
+        let begins = self.header_len();
+        let State::Rows { tensors, current, row } = &mut self.state else {
+            return Err(bad("the header has not arrived".to_string()));
+        };
+        let at = tensors.partition_point(|tensor| tensor.end <= position);
+        let start =
+            at.checked_sub(1).and_then(|before| tensors.get(before)).map(|before| before.end).or(begins);
+        let inside = start.and_then(|start| position.checked_sub(start));
+        *row = match (inside, tensors.get(at)) {
+            (Some(0), _) => 0,
+            (Some(inside), Some(tensor)) => {
+                let row_bytes = (tensor.info.row_len() * tensor.dtype.size()) as u64;
+                if inside % row_bytes != 0 {
+                    return Err(bad(format!("no row begins at byte {position}")));
+                }
+                (inside / row_bytes) as usize
+            }
+            _ => return Err(bad(format!("no row begins at byte {position}"))),
+        };
+        *current = at;
+        self.pending.clear();
+        self.received = position;
+        Ok(())
+    }
+
     /// Takes the file's next bytes.
     ///
     /// # Errors
