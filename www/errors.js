@@ -17,7 +17,33 @@ export class SiglipError extends Error {
   }
 }
 
+/** @param {AbortSignal} signal */
+const reasonOf = ({ reason }) =>
+  reason instanceof SiglipError ? reason : new SiglipError('aborted', 'The call was aborted.', reason);
+
 /** @param {AbortSignal | undefined} signal */
 export const throwIfAborted = (signal) => {
-  if (signal?.aborted) throw new SiglipError('aborted', 'The call was aborted.', signal.reason);
+  if (signal?.aborted) throw reasonOf(signal);
 };
+
+/**
+ * Settles as `promise` does, or at once when one of the signals fires.
+ * @template T
+ * @param {Promise<T>} promise
+ * @param {...(AbortSignal | undefined)} signals
+ * @returns {Promise<T>}
+ */
+export async function abortable(promise, ...signals) {
+  const listening = new AbortController();
+  const aborted = new Promise((_, reject) => {
+    for (const signal of signals) {
+      if (signal?.aborted) reject(reasonOf(signal));
+      signal?.addEventListener('abort', () => reject(reasonOf(signal)), { signal: listening.signal });
+    }
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    listening.abort();
+  }
+}

@@ -1,15 +1,16 @@
-import { SiglipError } from './errors.js';
+import { SiglipError, throwIfAborted } from './errors.js';
 
 /** An encoded picture. @typedef {string | URL | Blob | ArrayBuffer | ArrayBufferView} Encoded */
 /** Anything a page holds pictures in. @typedef {Encoded | ImageData | ImageBitmap | HTMLImageElement | HTMLCanvasElement | OffscreenCanvas | HTMLVideoElement} ImageInput */
-/** What the worker takes. @typedef {{url: string} | {blob: Blob} | {width: number, height: number, rgba: Uint8ClampedArray}} Picture */
+/** What the worker takes. @typedef {{blob: Blob} | {width: number, height: number, rgba: Uint8ClampedArray}} Picture */
 
 /**
  * @param {ImageInput} image
+ * @param {AbortSignal} [signal]
  * @returns {Promise<Picture>}
  */
-export async function toPicture(image) {
-  if (typeof image === 'string' || image instanceof URL) return { url: new URL(image, document.baseURI).href };
+export async function toPicture(image, signal) {
+  if (typeof image === 'string' || image instanceof URL) return { blob: await fetchPicture(image, signal) };
   if (image instanceof Blob) return { blob: image };
   if (image instanceof ArrayBuffer || (ArrayBuffer.isView(image) && !(image instanceof DataView))) {
     return { blob: new Blob([/** @type {BlobPart} */ (image)]) };
@@ -34,18 +35,35 @@ export async function toPicture(image) {
 }
 
 /**
+ * @param {string | URL} address
+ * @param {AbortSignal} [signal]
+ */
+async function fetchPicture(address, signal) {
+  const text = String(address);
+  const shown = text.length > 100 ? `${text.slice(0, 100)}…` : text;
+  let response;
+  try {
+    response = await fetch(text, { signal });
+    if (response.ok) return await response.blob();
+  } catch (error) {
+    throwIfAborted(signal);
+    const reason = `${shown} could not be fetched; check the address, the connection and that its site lets this page read it.`;
+    throw new SiglipError('network', reason, error);
+  }
+  const code = response.status === 404 || response.status === 410 ? 'not-found' : 'network';
+  throw new SiglipError(code, `${shown}: the server answers HTTP ${response.status}.`);
+}
+
+/**
  * What the engine's own decoder lacks (AVIF, HEIC, SVG), through the browser's.
- * @param {Encoded} image
+ * @param {Blob} blob
  * @param {unknown} cause the engine's own refusal, told where the browser has no way either
  * @returns {Promise<Picture>}
  */
-export async function rasterise(image, cause) {
-  const picture = await toPicture(image);
-  if (!('blob' in picture || 'url' in picture)) throw cause;
-  const url = 'blob' in picture ? URL.createObjectURL(await typed(picture.blob)) : picture.url;
+export async function rasterise(blob, cause) {
+  const url = URL.createObjectURL(await typed(blob));
   try {
     const element = new Image();
-    element.crossOrigin = 'anonymous';
     element.src = url;
     await element.decode().catch(() => {
       throw cause;
@@ -53,7 +71,7 @@ export async function rasterise(image, cause) {
     // An SVG without a size of its own has none to draw at.
     return draw(element, element.naturalWidth || 512, element.naturalHeight || 512);
   } finally {
-    if ('blob' in picture) URL.revokeObjectURL(url);
+    URL.revokeObjectURL(url);
   }
 }
 
@@ -62,7 +80,7 @@ export async function rasterise(image, cause) {
  * @param {Blob} blob
  */
 async function typed(blob) {
-  if (blob.type) return blob;
+  if (blob.type.startsWith('image/')) return blob;
   const start = await blob.slice(0, 256).text();
   return /^\s*<(\?xml|svg|!)/.test(start) ? new Blob([blob], { type: 'image/svg+xml' }) : blob;
 }
@@ -72,7 +90,11 @@ async function decoded(image) {
   try {
     await image.decode();
   } catch (error) {
-    throw new SiglipError('bad-image', `The picture at ${image.currentSrc || image.src} cannot be shown.`, error);
+    throw new SiglipError(
+      'bad-image',
+      `The picture at ${image.currentSrc || image.src} cannot be shown.`,
+      error,
+    );
   }
 }
 
@@ -87,12 +109,14 @@ function draw(image, width, height) {
   const canvas = document.createElement('canvas');
   Object.assign(canvas, { width, height });
   const context = canvas.getContext('2d', { willReadFrequently: true });
-  if (!context) throw new SiglipError('out-of-memory', `There is no room for a canvas of ${width} x ${height}.`);
+  if (!context)
+    throw new SiglipError('out-of-memory', `There is no room for a canvas of ${width} x ${height}.`);
   try {
     context.drawImage(image, 0, 0, width, height);
     return { width, height, rgba: context.getImageData(0, 0, width, height).data };
   } catch (error) {
-    const reason = 'The page may not read this picture: it is from another site; load it with crossorigin="anonymous".';
+    const reason =
+      'The page may not read this picture: it is from another site; load it with crossorigin="anonymous".';
     throw new SiglipError('bad-image', reason, error);
   }
 }

@@ -109,7 +109,10 @@ export class Peers {
    * @param {{module: WebAssembly.Module, options: object}} shared
    */
   constructor(count, shared) {
-    const table = Array.from({ length: count }, () => /** @type {(MessagePort | undefined)[]} */ (Array(count).fill()));
+    const table = Array.from(
+      { length: count },
+      () => /** @type {(MessagePort | undefined)[]} */ (Array(count).fill(undefined)),
+    );
     for (let a = 0; a < count; a++) {
       for (let b = a + 1; b < count; b++) {
         const { port1, port2 } = new MessageChannel();
@@ -211,10 +214,12 @@ export class Follower {
       this.#exchange.stop(new Error('stopped'));
       return;
     }
-    this.#last = this.#last.then(() => this.#take(message)).catch((error) => {
-      const { code = 'wasm', message = String(error) } = error ?? {};
-      postMessage({ error: { code, message } });
-    });
+    this.#last = this.#last
+      .then(() => this.#take(message))
+      .catch((error) => {
+        const { code = 'wasm', message = String(error) } = error ?? {};
+        postMessage({ error: { code, message } });
+      });
   }
 
   /** @param {any} message */

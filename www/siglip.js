@@ -72,7 +72,15 @@ export class Siglip {
    * @returns {Promise<Siglip>}
    */
   static async load(model = 'tiny', options = {}) {
-    const { precision = 'q8', workers = 'auto', cache = true, signal, onProgress, onNotice, baseUrl } = options;
+    const {
+      precision = 'q8',
+      workers = 'auto',
+      cache = true,
+      signal,
+      onProgress,
+      onNotice,
+      baseUrl,
+    } = options;
     throwIfAborted(signal);
     if (workers !== 'auto' && !(Number.isInteger(workers) && workers > 0)) {
       throw new SiglipError('bad-input', `workers is "auto" or a whole number from 1, not ${workers}.`);
@@ -129,7 +137,7 @@ export class Siglip {
    */
   async classify(images, labels, options = {}) {
     const { template = DEFAULT_TEMPLATE, signal } = options;
-    await this.#call('labels', { labels: listOf(labels), template }, signal);
+    await this.#call('check', { labels: listOf(labels), template }, signal);
     const one = async (/** @type {ImageInput} */ image) =>
       this.score(await this.#embed(image, signal), labels, options);
     return each(images, one);
@@ -205,13 +213,13 @@ export class Siglip {
    * @returns {Promise<Float32Array>}
    */
   async #embed(image, signal) {
-    throwIfAborted(signal);
+    const picture = await this.#worker.whileAlive(toPicture(image, signal), signal);
     try {
-      return await this.#call('image', { picture: await toPicture(image) }, signal);
+      return await this.#call('image', { picture }, signal);
     } catch (error) {
-      if (!(error instanceof SiglipError && error.unsupportedFormat)) throw error;
-      const picture = await rasterise(/** @type {import('./pictures.js').Encoded} */ (image), error);
-      return this.#call('image', { picture }, signal);
+      if (!('blob' in picture && error instanceof SiglipError && error.unsupportedFormat)) throw error;
+      const drawn = await this.#worker.whileAlive(rasterise(picture.blob, error), signal);
+      return this.#call('image', { picture: drawn }, signal);
     }
   }
 
@@ -237,7 +245,10 @@ export class Siglip {
  */
 export async function pipeline(task, model, { dtype = 'q8', progress_callback, ...options } = {}) {
   if (task !== 'zero-shot-image-classification') {
-    throw new SiglipError('bad-input', `The one task here is "zero-shot-image-classification", not "${task}".`);
+    throw new SiglipError(
+      'bad-input',
+      `The one task here is "zero-shot-image-classification", not "${task}".`,
+    );
   }
   const precision = { q8: 'q8', int8: 'q8', uint8: 'q8', fp32: 'f32', f32: 'f32' }[dtype];
   if (!precision) throw new SiglipError('bad-input', `dtype is "q8" or "fp32", not "${dtype}".`);
@@ -248,7 +259,14 @@ export async function pipeline(task, model, { dtype = 'q8', progress_callback, .
       options.onProgress?.(progress);
       const { phase, loaded, total, file } = progress;
       const status = phase === 'ready' ? 'ready' : 'progress';
-      progress_callback?.({ status, name: model, file, loaded, total, progress: total ? (100 * loaded) / total : 0 });
+      progress_callback?.({
+        status,
+        name: model,
+        file,
+        loaded,
+        total,
+        progress: total ? (100 * loaded) / total : 0,
+      });
     },
   });
   /**
@@ -306,4 +324,10 @@ function sourceOf(model, baseUrl) {
 }
 
 /** @param {string | File | File[]} model */
-const nameOf = (model) => (typeof model === 'string' ? model : [model].flat().map((file) => file.name).join(', '));
+const nameOf = (model) =>
+  typeof model === 'string'
+    ? model
+    : [model]
+        .flat()
+        .map((file) => file.name)
+        .join(', ');

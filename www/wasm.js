@@ -1,11 +1,13 @@
 import { SiglipError } from './errors.js';
 
 /** (module (func (result v128) i32.const 0 i8x16.splat)): fixed-width SIMD. */
-const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11];
+const SIMD = [
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11,
+];
 /** The same with f32x4.relaxed_madd of three splats: relaxed SIMD. */
 const RELAXED = [
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 17, 1, 15, 0, 65, 0, 253, 15, 65, 0, 253, 15, 65,
-  0, 253, 15, 253, 133, 2, 11,
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0, 65, 0, 253, 15, 65, 0,
+  253, 15, 65, 0, 253, 15, 253, 133, 2, 11,
 ];
 
 /** @param {number[]} bytes */
@@ -17,7 +19,8 @@ const runs = (bytes) => WebAssembly.validate(new Uint8Array(bytes));
  */
 export async function loadWasm(shared) {
   if (!globalThis.WebAssembly || !runs(SIMD)) {
-    const reason = 'This browser lacks WebAssembly SIMD; Chrome 91, Firefox 89, Safari 16.4 and later have it.';
+    const reason =
+      'This browser lacks WebAssembly SIMD; Chrome 91, Firefox 89, Safari 16.4 and later have it.';
     throw new SiglipError('wasm', reason);
   }
   const relaxed = runs(RELAXED);

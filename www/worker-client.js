@@ -1,4 +1,4 @@
-import { SiglipError, throwIfAborted } from './errors.js';
+import { SiglipError, abortable, throwIfAborted } from './errors.js';
 
 /** @typedef {{resolve: (value: any) => void, reject: (error: unknown) => void, onEvent?: (event: any) => void}} Call */
 
@@ -8,8 +8,8 @@ export class WorkerClient {
   /** @type {Map<number, Call>} */
   #calls = new Map();
   #lastId = 0;
-  /** Why there will be no more answers. @type {SiglipError | undefined} */
-  #ended;
+  /** Fires, with the reason, when there will be no more answers. */
+  #life = new AbortController();
 
   /** @param {string} [workerUrl] */
   constructor(workerUrl) {
@@ -17,7 +17,8 @@ export class WorkerClient {
     this.#worker.onmessage = ({ data }) => this.#receive(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
-      const reason = event.message ?? "worker.js could not be started: check its URL and the page's policy (worker-src)";
+      const reason =
+        event.message ?? "worker.js could not be started: check its URL and the page's policy (worker-src)";
       this.end(new SiglipError('wasm', `The worker has died: ${reason}. Load the model again.`, event.error));
     };
   }
@@ -31,29 +32,35 @@ export class WorkerClient {
    */
   async call(method, parameters, signal, onEvent) {
     throwIfAborted(signal);
-    if (this.#ended) throw this.#ended;
+    throwIfAborted(this.#life.signal);
     const id = ++this.#lastId;
-    const abort = () => {
-      this.#worker.postMessage({ abort: id });
-      this.#calls.get(id)?.reject(new SiglipError('aborted', 'The call was aborted.', signal?.reason));
-    };
-    signal?.addEventListener('abort', abort);
+    const answer = new Promise((resolve, reject) => {
+      this.#calls.set(id, { resolve, reject, onEvent });
+      this.#worker.postMessage({ id, method, parameters });
+    });
     try {
-      return await new Promise((resolve, reject) => {
-        this.#calls.set(id, { resolve, reject, onEvent });
-        this.#worker.postMessage({ id, method, parameters });
-      });
+      return await this.whileAlive(answer, signal);
     } finally {
       this.#calls.delete(id);
-      signal?.removeEventListener('abort', abort);
+      if (signal?.aborted) this.#worker.postMessage({ abort: id });
     }
+  }
+
+  /**
+   * Settles as `work` for a call does, or at once when the caller aborts or the worker ends.
+   * @template T
+   * @param {Promise<T>} work
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<T>}
+   */
+  whileAlive(work, signal) {
+    return abortable(work, signal, this.#life.signal);
   }
 
   /** @param {SiglipError} [reason] */
   end(reason = new SiglipError('aborted', 'The model was disposed of.')) {
-    this.#ended ??= reason;
+    this.#life.abort(reason);
     this.#worker.terminate();
-    for (const { reject } of this.#calls.values()) reject(this.#ended);
   }
 
   /** @param {{id: number, event?: object, error?: any, result?: unknown}} message */
@@ -78,6 +85,8 @@ function toError({ code, message, unsupportedFormat }) {
  */
 function start(url) {
   const foreign = new URL(url, document.baseURI).origin !== location.origin;
-  const script = foreign ? URL.createObjectURL(new Blob([`import '${url}';`], { type: 'text/javascript' })) : url;
+  const script = foreign
+    ? URL.createObjectURL(new Blob([`import '${url}';`], { type: 'text/javascript' }))
+    : url;
   return new Worker(script, { type: 'module', name: 'siglip' });
 }

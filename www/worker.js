@@ -10,6 +10,8 @@ import { loadWasm } from './wasm.js';
 
 /** Longest time without a look at the messages, in milliseconds. */
 const BREATH = 20;
+/** Texts asked about at a time. */
+const PORTION = 64;
 /** Workers that "auto" takes at most: past that, exchanging sums costs what sharing the work gains. */
 const AUTO_WORKERS = 4;
 
@@ -45,27 +47,44 @@ const methods = {
   },
 
   async image({ picture }, signal) {
-    const pixelValues = await toPixelValues(picture, signal);
+    const pixelValues = await toPixelValues(picture);
     peers?.begin({ pixelValues });
     engine.begin_image(pixelValues);
     await run(signal);
     return engine.finish_image();
   },
 
-  async labels({ labels, template }, signal) {
-    await embedTexts(engine.prompts(labels, template), signal);
+  async check({ labels, template }) {
+    engine.prompts(labels, template);
   },
 
   async texts({ texts }, signal) {
-    await embedTexts(texts, signal);
-    return texts.map((/** @type {string} */ text) => engine.text_embedding(text));
+    const embeddings = [];
+    for (const portion of portions(texts)) {
+      await embedTexts(portion, signal);
+      embeddings.push(...portion.map((text) => engine.text_embedding(text)));
+    }
+    return embeddings;
   },
 
   async score({ embedding, labels, template, topK, threshold }, signal) {
-    await embedTexts(engine.prompts(labels, template), signal);
-    return engine.scores(embedding, labels, template, topK, threshold);
+    const scores = [];
+    engine.prompts(labels, template);
+    for (const portion of portions(labels)) {
+      await embedTexts(engine.prompts(portion, template), signal);
+      scores.push(...engine.scores(embedding, portion, template, undefined, threshold));
+    }
+    return scores.sort((a, b) => b.logit - a.logit).slice(0, topK);
   },
 };
+
+/**
+ * The engine keeps a few thousand texts' embeddings: many more at a time would push each other out.
+ * @param {string[]} texts
+ */
+function* portions(texts) {
+  for (let i = 0; i < texts.length; i += PORTION) yield texts.slice(i, i + PORTION);
+}
 
 /**
  * @param {string[]} texts
@@ -88,16 +107,12 @@ async function embedTexts(texts, signal) {
  */
 async function run(signal) {
   try {
-    let breathed = performance.now();
     for (;;) {
+      await breathe();
+      signal.throwIfAborted();
       const step = engine.step();
       if (step === 2) return;
       if (step === 1) await peers?.sum(engine);
-      if (performance.now() - breathed > BREATH) {
-        await breathe();
-        breathed = performance.now();
-      }
-      signal.throwIfAborted();
     }
   } catch (error) {
     peers?.stop();
@@ -106,42 +121,30 @@ async function run(signal) {
 }
 
 const channel = new MessageChannel();
+let breathed = 0;
 
-/** Lets waiting messages in. */
-const breathe = () =>
-  new Promise((resolve) => {
+/** Lets waiting messages in, where the last look at them is a while ago. */
+async function breathe() {
+  if (performance.now() - breathed < BREATH) return;
+  await new Promise((resolve) => {
     channel.port1.onmessage = resolve;
     channel.port2.postMessage(0);
   });
-
-/**
- * @param {Picture} picture
- * @param {AbortSignal} signal
- * @returns {Promise<Float32Array>}
- */
-async function toPixelValues(picture, signal) {
-  if ('rgba' in picture) return engine.pixel_values_of_rgba(picture.width, picture.height, picture.rgba);
-  const blob = 'blob' in picture ? picture.blob : await fetchPicture(picture.url, signal);
-  return engine.pixel_values(new Uint8Array(await blob.arrayBuffer()));
+  breathed = performance.now();
 }
 
 /**
- * @param {string} url
- * @param {AbortSignal} signal
+ * @param {Picture} picture
+ * @returns {Promise<Float32Array>}
  */
-async function fetchPicture(url, signal) {
-  const shown = url.length > 100 ? `${url.slice(0, 100)}…` : url;
-  let response;
-  try {
-    response = await fetch(url, { signal });
-    if (response.ok) return await response.blob();
-  } catch (error) {
-    signal.throwIfAborted();
-    const reason = `${shown} could not be fetched; check the connection and that its site lets this page read it.`;
-    throw Object.assign(new Error(reason, { cause: error }), { code: 'network' });
-  }
-  const code = response.status === 404 || response.status === 410 ? 'not-found' : 'network';
-  throw Object.assign(new Error(`${shown}: the server answers HTTP ${response.status}.`), { code });
+async function toPixelValues(picture) {
+  if ('blob' in picture) return engine.pixel_values(new Uint8Array(await picture.blob.arrayBuffer()));
+  const { width, height, rgba } = picture;
+  return engine.pixel_values_of_rgba(
+    width,
+    height,
+    new Uint8Array(rgba.buffer, rgba.byteOffset, rgba.length),
+  );
 }
 
 /**
@@ -165,7 +168,10 @@ function describe(error) {
   if (error instanceof RangeError) {
     return { code: 'out-of-memory', message: `There is not enough memory for this: ${error.message}.` };
   }
-  return { code: 'wasm', message: `The engine has failed: ${error?.message ?? error}. Load the model again.` };
+  return {
+    code: 'wasm',
+    message: `The engine has failed: ${error?.message ?? error}. Load the model again.`,
+  };
 }
 
 /** @param {{id: number, method: string, parameters: object}} call */
@@ -175,7 +181,9 @@ async function answer({ id, method, parameters }) {
   await last;
   try {
     controller.signal.throwIfAborted();
-    const result = await methods[method](parameters, controller.signal, (event) => postMessage({ id, event }));
+    const result = await methods[method](parameters, controller.signal, (event) =>
+      postMessage({ id, event }),
+    );
     postMessage({ id, result });
   } catch (error) {
     postMessage({ id, error: describe(error) });

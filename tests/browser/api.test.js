@@ -1,0 +1,304 @@
+/** siglip.js as a page's own script calls it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Harness, reference } from './harness.js';
+
+const harness = new Harness();
+const open = () => harness.open({ path: '/tests/browser/pages/blank.html' });
+
+/**
+ * @param {number} actual
+ * @param {number} expected
+ * @param {number} tolerance
+ * @param {string} message
+ */
+function assertClose(actual, expected, tolerance, message) {
+  const difference = Math.abs(actual - expected);
+  assert.ok(difference <= tolerance, `${message}: ${actual} is ${difference} from ${expected}`);
+}
+
+for (const { precision, tolerance } of /** @type {const} */ ([
+  { precision: 'f32', tolerance: 1e-4 },
+  { precision: 'q8', tolerance: 0.05 },
+])) {
+  test(`the scores of ${precision} are the reference's`, async () => {
+    const page = await open();
+    const lists = await page.evaluate(
+      async ({ precision, images, labels, template }) => {
+        const { Siglip } = await import('/www/siglip.js');
+        const siglip = await Siglip.load('tiny', { precision });
+        return siglip.classify(images, labels, { template });
+      },
+      {
+        precision,
+        images: reference.answers.map(({ image }) => `/www/samples/${image}`),
+        labels: reference.labels,
+        template: reference.template,
+      },
+    );
+    for (const [i, { image, scores }] of reference.answers.entries()) {
+      for (const { label, score } of lists[i]) {
+        const expected = scores[reference.labels.indexOf(label)];
+        assertClose(score, expected, tolerance, `${image}, ${label}`);
+      }
+      if (precision === 'f32')
+        assert.deepEqual(
+          lists[i].map(({ label }) => label),
+          ranked(scores),
+          image,
+        );
+      assert.equal(lists[i][0].label, ranked(scores)[0], image);
+    }
+  });
+}
+
+/** The reference's labels, best first. @param {number[]} scores */
+const ranked = (scores) =>
+  reference.labels
+    .map((label, i) => ({ label, score: scores[i] }))
+    .sort((a, b) => b.score - a.score)
+    .map(({ label }) => label);
+
+test('every kind of picture gives the same embedding', async () => {
+  const page = await open();
+  const cosines = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const siglip = await Siglip.load('tiny', { precision: 'f32' });
+
+    // A PNG: every decoder reads the same pixels out of it.
+    const photo = new Image();
+    photo.src = '/www/samples/boat.jpg';
+    await photo.decode();
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [photo.naturalWidth, photo.naturalHeight];
+    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+    context.drawImage(photo, 0, 0);
+    /** @type {Blob} */
+    const blob = await new Promise((resolve) => canvas.toBlob(/** @type {BlobCallback} */ (resolve)));
+    const buffer = await blob.arrayBuffer();
+    const url = URL.createObjectURL(blob);
+    const img = new Image();
+    img.src = url;
+    const offscreen = new OffscreenCanvas(canvas.width, canvas.height);
+    offscreen.getContext('2d')?.drawImage(canvas, 0, 0);
+    const padded = new Uint8Array(buffer.byteLength + 8);
+    padded.set(new Uint8Array(buffer), 4);
+
+    const expected = await siglip.embedImage(blob);
+    /** @type {Record<string, import('/www/siglip.js').ImageInput>} */
+    const kinds = {
+      'URL string': url,
+      URL: new URL(url),
+      File: new File([blob], 'boat.png'),
+      ArrayBuffer: buffer,
+      Uint8Array: padded.subarray(4, 4 + buffer.byteLength),
+      ImageData: context.getImageData(0, 0, canvas.width, canvas.height),
+      ImageBitmap: await createImageBitmap(canvas),
+      img,
+      canvas,
+      OffscreenCanvas: offscreen,
+    };
+    /** @type {Record<string, number>} */
+    const cosines = {};
+    for (const [kind, image] of Object.entries(kinds)) {
+      const embedding = await siglip.embedImage(image);
+      cosines[kind] = embedding.reduce((sum, value, i) => sum + value * expected[i], 0);
+    }
+    return cosines;
+  });
+  assert.equal(Object.keys(cosines).length, 10);
+  for (const [kind, cosine] of Object.entries(cosines)) assertClose(cosine, 1, 1e-5, kind);
+});
+
+test('a playing video is classified by the frame that it shows', async () => {
+  const page = await open();
+  const scores = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const siglip = await Siglip.load();
+    const photo = new Image();
+    photo.src = '/www/samples/boat.jpg';
+    await photo.decode();
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [photo.naturalWidth, photo.naturalHeight];
+    const context = canvas.getContext('2d');
+    const video = document.createElement('video');
+    video.muted = true;
+    video.srcObject = canvas.captureStream();
+    const timer = setInterval(() => context?.drawImage(photo, 0, 0), 30);
+    await video.play();
+    await new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+    clearInterval(timer);
+    return siglip.classify(video, ['a cat', 'a boat', 'an insect']);
+  });
+  assert.equal(scores[0].label, 'a boat');
+});
+
+test('what the engine does not decode, the browser does: AVIF and SVG', async () => {
+  const page = await open();
+  const { engine, browser, svg } = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const siglip = await Siglip.load();
+    const avif = new Image();
+    avif.src = '/tests/fixtures/pictures/formats/linku_fox.avif';
+    const drawing =
+      '<svg xmlns="http://www.w3.org/2000/svg"><rect width="100%" height="100%" fill="red"/></svg>';
+    return {
+      engine: [...(await siglip.embedImage(avif.src))],
+      browser: [...(await siglip.embedImage(avif))],
+      svg: [...(await siglip.embedImage(new Blob([drawing])))],
+    };
+  });
+  assert.deepEqual(engine, browser);
+  assertClose(norm(svg), 1, 1e-5, 'norm');
+});
+
+/** @param {number[]} vector */
+const norm = (vector) => Math.hypot(...vector);
+
+test('topK, threshold and template are obeyed, and a label is never a pattern', async () => {
+  const page = await open();
+  const answers = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const siglip = await Siglip.load('tiny', { precision: 'f32' });
+    const boat = '/www/samples/boat.jpg';
+    const labels = ['a cat', 'a boat', 'a rocket'];
+    const embedding = await siglip.embedImage(boat);
+    const [text] = await siglip.embedText(['a $1 $& {x} note']);
+    const [{ logit }] = await siglip.classify(boat, ['$1 $& {x}'], { template: 'a {} note' });
+    const cosine = text.reduce((sum, value, i) => sum + value * embedding[i], 0);
+    return {
+      all: await siglip.classify(boat, labels),
+      two: await siglip.classify(boat, labels, { topK: 2 }),
+      likely: await siglip.classify(boat, labels, { threshold: 0.5 }),
+      bare: await siglip.classify(boat, labels, { template: '{}' }),
+      several: await siglip.classify([boat, '/www/samples/cat.jpg'], labels),
+      logit,
+      expected: cosine * siglip.info.logitScale + siglip.info.logitBias,
+    };
+  });
+  assert.deepEqual(answers.two, answers.all.slice(0, 2));
+  assert.deepEqual(
+    answers.likely,
+    answers.all.filter(({ score }) => score >= 0.5),
+  );
+  assert.ok(answers.likely.length > 0 && answers.likely.length < 3);
+  assert.notDeepEqual(answers.bare, answers.all);
+  assert.deepEqual(answers.several[0], answers.all);
+  assert.equal(answers.several[1][0].label, 'a cat');
+  assertClose(
+    answers.logit,
+    answers.expected,
+    1e-3,
+    'the text is the template with the label in it, literally',
+  );
+});
+
+test('embeddings have a norm of 1, and info says what is loaded', async () => {
+  const page = await open();
+  const { image, images, text, texts, info } = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const siglip = await Siglip.load();
+    const one = '/www/samples/cat.jpg';
+    return {
+      image: [...(await siglip.embedImage(one))],
+      images: (await siglip.embedImage([one, '/www/samples/dog.jpg'])).map((embedding) => [...embedding]),
+      text: [...(await siglip.embedText('a cat'))],
+      texts: (await siglip.embedText(['a cat', 'a dog'])).map((embedding) => [...embedding]),
+      info: siglip.info,
+    };
+  });
+  for (const embedding of [image, text, ...images, ...texts]) {
+    assert.equal(embedding.length, info.embeddingSize);
+    assertClose(norm(embedding), 1, 1e-5, 'norm');
+  }
+  assert.deepEqual(images[0], image);
+  assert.deepEqual(texts[0], text);
+  const { logitScale, logitBias, bytes, ...rest } = info;
+  assert.deepEqual(rest, {
+    model: 'tiny',
+    precision: 'q8',
+    backend: 'relaxed-simd',
+    workers: 1,
+    imageSize: 64,
+    contextLength: 12,
+    embeddingSize: 192,
+    notices: [],
+  });
+  assert.ok(logitScale > 1 && logitBias < 0 && bytes > 1e6, JSON.stringify(info));
+});
+
+test('where relaxed SIMD is missing, the other build gives the same scores', async () => {
+  const page = await open();
+  const answers = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const ask = async (/** @type {string | undefined} */ workerUrl) => {
+      const siglip = await Siglip.load('tiny', { precision: 'f32', workerUrl });
+      const scores = await siglip.classify('/www/samples/dog.jpg', ['a dog', 'a cat', 'a boat']);
+      return { backend: siglip.info.backend, scores };
+    };
+    return [await ask(undefined), await ask('/tests/browser/pages/plain-simd-worker.js')];
+  });
+  assert.deepEqual(
+    answers.map(({ backend }) => backend),
+    ['relaxed-simd', 'simd'],
+  );
+  for (const [i, { label, score }] of answers[0].scores.entries()) {
+    assert.equal(answers[1].scores[i].label, label);
+    assertClose(answers[1].scores[i].score, score, 1e-4, label);
+  }
+  assert.equal(harness.server.requestsOf('relaxed-simd/siglip_web_bg.wasm').length, 1);
+  assert.equal(harness.server.requestsOf('simd128/siglip_web_bg.wasm').length, 1);
+});
+
+test('labels that are known cost no pass through the text tower', async () => {
+  const page = await open();
+  const passes = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const siglip = await Siglip.load('tiny', { workerUrl: '/tests/browser/pages/counting-worker.js' });
+    /** @type {string[]} */
+    let seen = [];
+    new BroadcastChannel('passes').onmessage = ({ data }) => seen.push(data);
+    const passesOf = async (/** @type {string} */ image, /** @type {string[]} */ labels) => {
+      seen = [];
+      await siglip.classify(`/www/samples/${image}`, labels);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return seen;
+    };
+    return [
+      await passesOf('cat.jpg', ['a cat', 'a dog']),
+      await passesOf('dog.jpg', ['a dog', 'a cat']),
+      await passesOf('dog.jpg', ['a dog', 'a boat']),
+    ];
+  });
+  assert.deepEqual(passes, [['texts', 'image'], ['image'], ['texts', 'image']]);
+});
+
+test("pipeline() is transformers.js's", async () => {
+  const page = await open();
+  const { one, several, refused, events } = await page.evaluate(async () => {
+    const { pipeline } = await import('/www/siglip.js');
+    const { outcome } = await import('/tests/browser/pages/outcome.js');
+    /** @type {any[]} */
+    const events = [];
+    const classifier = await pipeline('zero-shot-image-classification', 'tiny', {
+      dtype: 'fp32',
+      progress_callback: (event) => events.push(event),
+    });
+    const options = { hypothesis_template: 'a photo of {}' };
+    return {
+      one: await classifier('/www/samples/cat.jpg', ['a cat', 'a boat'], options),
+      several: await classifier(['/www/samples/cat.jpg', '/www/samples/boat.jpg'], ['a cat', 'a boat']),
+      refused: await outcome(pipeline('translation', 'tiny')),
+      events,
+    };
+  });
+  assert.deepEqual(Object.keys(one[0]), ['label', 'score']);
+  assert.equal(one[0].label, 'a cat');
+  assert.deepEqual(
+    several.map((/** @type {{label: string}[]} */ scores) => scores[0].label),
+    ['a cat', 'a boat'],
+  );
+  assert.equal(refused.code, 'bad-input');
+  assert.equal(events.at(-1).status, 'ready');
+  assert.equal(events.at(-1).progress, 100);
+});

@@ -1,0 +1,72 @@
+/** What every test file starts from: a server, a browser, and pages that report what goes wrong in them. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before } from 'node:test';
+import { launchChromium } from './browsers.js';
+import { Server, root } from './server.js';
+
+/** @typedef {import('playwright-core').Page} Page */
+/** @typedef {import('playwright-core').BrowserContext} BrowserContext */
+
+/** A file of the repository. @param {string} path */
+export const fileAt = (path) => join(root, path);
+
+/**
+ * The Python reference's answers of the embedded model for the sample pictures.
+ * @type {{template: string, labels: string[], answers: {image: string, logits: number[], scores: number[]}[]}}
+ */
+export const reference = JSON.parse(readFileSync(fileAt('tests/parity/answers-tiny.json'), 'utf8'));
+
+/** A server and a Chromium for the tests of one file; each test has contexts, and with them storage, of its own. */
+export class Harness {
+  /** @type {import('playwright-core').Browser} */
+  browser = /** @type {any} */ (undefined);
+  server = new Server();
+  /** @type {BrowserContext[]} */
+  #contexts = [];
+
+  constructor() {
+    before(async () => {
+      this.browser = await launchChromium();
+    });
+    after(() => this.browser?.close());
+    afterEach(async () => {
+      await Promise.all(this.#contexts.splice(0).map((context) => context.close()));
+      await this.server.close();
+    });
+  }
+
+  /**
+   * A page of a fresh context, on a fresh server.
+   * @param {{path?: string, headers?: Record<string, string>, options?: import('playwright-core').BrowserContextOptions}} [options]
+   */
+  async open({ path = '/', headers = {}, options = {} } = {}) {
+    this.server = await Server.start(headers);
+    const context = await this.browser.newContext(options);
+    this.#contexts.push(context);
+    return openIn(context, `${this.server.origin}${path}`);
+  }
+}
+
+/** Uncaught exceptions and complaints in the console, by page. @type {WeakMap<Page, string[]>} */
+const problems = new WeakMap();
+
+/**
+ * Another page, with the storage of those before.
+ * @param {BrowserContext} context
+ * @param {string} url
+ */
+export async function openIn(context, url) {
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  /** @type {string[]} */
+  const list = [];
+  problems.set(page, list);
+  page.on('pageerror', (error) => list.push(String(error)));
+  page.on('console', (message) => message.type() === 'error' && list.push(message.text()));
+  await page.goto(url);
+  return page;
+}
+
+/** What has gone wrong in a page: broken promises, scripts stopped by a policy, files not found. @param {Page} page */
+export const problemsOf = (page) => problems.get(page) ?? [];
