@@ -21,7 +21,7 @@ const WEIGHTS: &str = "model.safetensors";
 /// Where the hub keeps a pointer, with its sha256, in each large file's place.
 const HUB: &str = "https://huggingface.co/";
 /// Bytes of batches that go on together: to the other workers, and to what is kept.
-const BATCHES: usize = 1 << 20;
+const BATCHES: usize = 1 << 18;
 
 /// Where a checkpoint's files come from.
 pub enum Source {
