@@ -90,7 +90,7 @@ impl PackedMatrix {
         outputs: usize,
         bytes: &[u8],
     ) -> Result<Self, PackedLengthError> {
-        let expected = Self::words(precision, inputs, outputs) * size_of::<f32>();
+        let expected = Self::bytes_of(precision, inputs, outputs);
         if bytes.len() != expected {
             return Err(PackedLengthError { expected, actual: bytes.len() });
         }
@@ -110,6 +110,11 @@ impl PackedMatrix {
         let len = size_of_val(&self.words[..]);
         // SAFETY: as in `as_bytes`; any four bytes are an f32 again.
         unsafe { std::slice::from_raw_parts_mut(self.words.as_mut_ptr().cast(), len) }
+    }
+
+    /// Bytes a matrix of this shape takes.
+    pub fn bytes_of(precision: Precision, inputs: usize, outputs: usize) -> usize {
+        Self::words(precision, inputs, outputs) * size_of::<f32>()
     }
 
     fn words(precision: Precision, inputs: usize, outputs: usize) -> usize {

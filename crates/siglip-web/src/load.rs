@@ -3,7 +3,7 @@
 use js_sys::{Function, Uint8Array};
 use serde::Deserialize;
 use siglip::model::{Precision, Shard};
-use siglip::weights::SafetensorsReader;
+use siglip::weights::WeightReader;
 use siglip::{Checkpoint, Siglip};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{AbortSignal, WorkerGlobalScope};
@@ -139,7 +139,7 @@ impl Loading<'_> {
 
         let mut loader =
             checkpoint.loader(self.options.precision()?, Shard::new(0, self.options.workers)?)?;
-        let mut reader = SafetensorsReader::new();
+        let mut reader = WeightReader::new();
         let mut stream = self.opener.open(WEIGHTS).await?;
         self.from_cache |= stream.from_cache;
         let url = self.opener.source.url(WEIGHTS);
@@ -189,7 +189,7 @@ impl Loading<'_> {
 
 /// One worker's part of a model, from chunks that the first worker passes on.
 pub struct ShardLoading {
-    reader: SafetensorsReader,
+    reader: WeightReader,
     loader: siglip::model::ModelLoader,
 }
 
@@ -199,7 +199,7 @@ impl ShardLoading {
         let config = siglip::Config::from_json(config)?;
         let shard = Shard::new(index, options.workers)?;
         let loader = siglip::model::ModelLoader::new(config, options.precision()?, shard)?;
-        Ok(ShardLoading { reader: SafetensorsReader::new(), loader })
+        Ok(ShardLoading { reader: WeightReader::new(), loader })
     }
 
     /// Takes the next chunk.

@@ -3,7 +3,9 @@
 mod block;
 mod layers;
 mod loader;
+mod memory;
 mod pass;
+mod patches;
 mod shard;
 mod text;
 mod token_table;
@@ -13,6 +15,7 @@ mod workspace;
 use crate::Config;
 
 pub use loader::ModelLoader;
+pub use memory::{memory_needed, packed_bytes};
 pub use pass::{Pass, Step};
 pub use shard::Shard;
 pub use siglip_kernels::Precision;

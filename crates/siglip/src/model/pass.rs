@@ -1,6 +1,7 @@
 //! A forward pass in steps of half a block, so that whoever drives it can stop between two, or exchange what the
 //! workers of a sharded model have to add up.
 
+use super::patches::Grid;
 use super::{Model, Shard};
 use crate::Error;
 
@@ -15,7 +16,7 @@ pub struct Pass {
 
 #[derive(Debug)]
 enum Input {
-    Image { pixel_values: Vec<f32> },
+    Image { pixel_values: Vec<f32>, grid: Grid },
     Texts { input_ids: Vec<u32>, texts: usize },
 }
 
@@ -43,15 +44,27 @@ impl Model {
     /// # Errors
     /// [`Error::BadInput`] unless `pixel_values` is [3, image_size, image_size].
     pub fn begin_image(&self, pixel_values: Vec<f32>) -> Result<Pass, Error> {
-        let vision = &self.config.vision_config;
-        let expected = vision.num_channels * vision.image_size.pow(2);
-        if pixel_values.len() != expected {
+        self.begin_image_of_height(pixel_values, self.config.vision_config.image_size)
+    }
+
+    /// Begins the pass of an image of `height` lines, for a model that keeps the aspect of pictures (NaFlex).
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] unless `pixel_values` is [3, height, width] with sides that this model takes: whole
+    /// patches, or image_size where that is fixed.
+    pub fn begin_image_of_height(&self, pixel_values: Vec<f32>, height: usize) -> Result<Pass, Error> {
+        let Some(grid) = self.vision.grid(pixel_values.len(), height) else {
+            let vision = &self.config.vision_config;
+            let (found, patch_size, image_size) = (pixel_values.len(), vision.patch_size, vision.image_size);
+            let belong = match vision.keeps_aspect() {
+                true => format!("whole patches of {patch_size} x {patch_size}"),
+                false => format!("{}", vision.num_channels * image_size.pow(2)),
+            };
             return Err(Error::BadInput(format!(
-                "{} pixel values where {expected} belong",
-                pixel_values.len()
+                "{found} pixel values in lines of {height} where {belong} belong"
             )));
-        }
-        Ok(Pass::new(Input::Image { pixel_values }))
+        };
+        Ok(Pass::new(Input::Image { pixel_values, grid }))
     }
 
     /// Begins a pass of one or more texts: `input_ids` is [texts, context length].
@@ -80,7 +93,7 @@ impl Model {
         pass.taken += 1;
         if taken == 2 * layers + 1 {
             pass.embeddings = match &pass.input {
-                Input::Image { .. } => self.vision.pool(workspace),
+                Input::Image { grid, .. } => self.vision.pool(grid.patches(), workspace),
                 Input::Texts { texts, .. } => self.text.pool(*texts, workspace),
             };
             pass.embeddings
@@ -89,10 +102,14 @@ impl Model {
             return Step::Done;
         }
         match (&pass.input, taken) {
-            (Input::Image { pixel_values }, 0) => self.vision.embed(pixel_values, workspace),
+            (Input::Image { pixel_values, grid }, 0) => self.vision.embed(pixel_values, *grid, workspace),
             (Input::Texts { input_ids, .. }, 0) => self.text.embed(input_ids, workspace),
-            (Input::Image { .. }, odd) if odd % 2 == 1 => self.vision.attend(odd / 2, workspace),
-            (Input::Image { .. }, even) => self.vision.transform(even / 2 - 1, workspace),
+            (Input::Image { grid, .. }, odd) if odd % 2 == 1 => {
+                self.vision.attend(odd / 2, grid.patches(), workspace);
+            }
+            (Input::Image { grid, .. }, even) => {
+                self.vision.transform(even / 2 - 1, grid.patches(), workspace);
+            }
             (Input::Texts { texts, .. }, odd) if odd % 2 == 1 => self.text.attend(odd / 2, *texts, workspace),
             (Input::Texts { texts, .. }, even) => self.text.transform(even / 2 - 1, *texts, workspace),
         }
