@@ -76,7 +76,7 @@ export class Siglip {
   /**
    * Loads a model in a worker of its own.
    * @param {string | File | File[]} [model] `tiny`, the small demonstration model that comes with the page; a hub
-   *   id; the URL of a folder; or a checkpoint's files
+   *   id; the URL of a folder or of a .gguf; or a checkpoint's files
    * @param {LoadOptions} [options]
    * @returns {Promise<Siglip>}
    */

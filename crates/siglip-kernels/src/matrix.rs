@@ -69,6 +69,11 @@ impl PackedMatrix {
         PackedMatrix { precision, inputs, outputs, words }
     }
 
+    /// Bytes a matrix of this shape takes.
+    pub fn bytes_of(precision: Precision, inputs: usize, outputs: usize) -> usize {
+        Self::words(precision, inputs, outputs) * size_of::<f32>()
+    }
+
     fn words(precision: Precision, inputs: usize, outputs: usize) -> usize {
         let panels = outputs.div_ceil(LANES);
         match precision {

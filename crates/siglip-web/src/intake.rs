@@ -1,8 +1,8 @@
 //! A weight file on its way into packed batches.
 
-use siglip::model::Packer;
-use siglip::weights::SafetensorsReader;
+use siglip::weights::WeightReader;
 
+use crate::assembly::Assembly;
 use crate::error::Error;
 use crate::integrity::Digest;
 use crate::store::Progress;
@@ -13,7 +13,7 @@ const WORTH_SKIPPING: u64 = 1 << 20;
 /// Reads one weight file, and takes its sha256.
 pub struct Intake {
     url: String,
-    reader: SafetensorsReader,
+    reader: WeightReader,
     /// The file up to the end of its header; taken when that is there.
     header: Option<Vec<u8>>,
     /// Bytes so far.
@@ -25,39 +25,19 @@ pub struct Intake {
 impl Intake {
     /// A file at its start.
     pub fn new(url: String) -> Intake {
-        Intake {
-            url,
-            reader: SafetensorsReader::new(),
-            header: Some(Vec::new()),
-            position: 0,
-            digests: Some(Default::default()),
-        }
-    }
-
-    /// A file that an earlier visit has read up to some byte.
-    pub fn resume(
-        url: String,
-        header: &[u8],
-        progress: &Progress,
-        packer: &mut Packer,
-    ) -> Result<Intake, siglip::Error> {
-        let mut reader = SafetensorsReader::new();
-        reader.push(header, packer)?;
-        reader.seek(progress.position)?;
-        let digest = progress.digest.as_deref().and_then(Digest::resume);
-        let digests = digest.map(|digest| (digest.clone(), digest));
-        Ok(Intake { url, reader, header: None, position: progress.position, digests })
+        let digests = Some(Default::default());
+        Intake { url, reader: WeightReader::new(), header: Some(Vec::new()), position: 0, digests }
     }
 
     /// Takes the next bytes.
-    pub fn push(&mut self, bytes: &[u8], packer: &mut Packer) -> Result<(), Error> {
-        self.reader.push(bytes, packer).map_err(|error| self.wrong(error))?;
+    pub fn push(&mut self, bytes: &[u8], assembly: &mut Assembly<'_>) -> Result<(), Error> {
+        self.reader.push(bytes, assembly).map_err(|error| self.wrong(error))?;
         if let Some(header) = &mut self.header {
             header.extend_from_slice(bytes);
         }
         if let Some((all, settled)) = &mut self.digests {
-            let before = self.reader.settled().saturating_sub(self.position) as usize;
-            let (before, after) = bytes.split_at(before.min(bytes.len()));
+            let reach = self.reader.settled().unwrap_or(0).saturating_sub(self.position);
+            let (before, after) = bytes.split_at(bytes.len().min(reach as usize));
             all.update(before);
             if !before.is_empty() {
                 *settled = all.clone();
@@ -82,8 +62,8 @@ impl Intake {
     }
 
     /// Where the file goes on after a stretch that the model has no use for, if that is worth leaving out.
-    pub fn next_wanted(&self, packer: &Packer) -> Option<u64> {
-        let next = self.reader.next_wanted(|tensor| packer.wants(tensor))?;
+    pub fn next_wanted(&self, assembly: &Assembly<'_>) -> Option<u64> {
+        let next = self.reader.next_wanted(|tensor| assembly.wants(tensor))?;
         (next.saturating_sub(self.position) >= WORTH_SKIPPING).then_some(next)
     }
 
@@ -94,10 +74,18 @@ impl Intake {
         Ok(())
     }
 
-    /// How far the batches reach that the packer has made.
+    /// Goes on where an earlier visit stopped; only the header was pushed before.
+    pub fn resume(&mut self, Progress { position, digest }: &Progress) -> Result<(), Error> {
+        self.seek(*position)?;
+        let digest = digest.as_deref().and_then(Digest::resume);
+        self.digests = digest.map(|digest| (digest.clone(), digest));
+        Ok(())
+    }
+
+    /// How far the batches reach that were made.
     pub fn progress(&self) -> Progress {
         let digest = self.digests.as_ref().map(|(_, settled)| settled.state());
-        Progress { position: self.reader.settled(), digest }
+        Progress { position: self.reader.settled().unwrap_or(0), digest }
     }
 
     /// The file's sha256, once it has been read to its end; none where parts of it were left out.

@@ -3,6 +3,8 @@
 use sha2::digest::common::hazmat::SerializableState;
 use sha2::{Digest as _, Sha256};
 
+use crate::error::Error;
+
 /// Hub id, file, bytes, sha256. A file of another length is another file (converted, say), not a damaged one.
 const KNOWN: [(&str, &str, u64, &str); 1] = [(
     "google/siglip-base-patch16-224",
@@ -47,6 +49,16 @@ pub fn sha256(bytes: &[u8]) -> String {
 pub fn known(url: &str, bytes: u64) -> Option<&'static str> {
     let is = |model: &str, file: &str| url.ends_with(&format!("/{model}/resolve/main/{file}"));
     KNOWN.iter().find(|(model, file, length, _)| *length == bytes && is(model, file)).map(|known| known.3)
+}
+
+/// Fails where a file is not what it has to be; not where nobody knows, or parts of it were left out.
+pub fn check(url: &str, found: Option<String>, expected: Option<String>) -> Result<(), Error> {
+    match (found, expected) {
+        (Some(found), Some(expected)) if found != expected => {
+            Err(Error::Integrity { url: url.into(), found, expected })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `text` in lower case, if it is a sha256 in hexadecimal.

@@ -5,6 +5,7 @@
 #![deny(missing_docs)]
 
 mod assembly;
+mod attempt;
 mod body;
 mod error;
 mod fetch;
@@ -12,6 +13,7 @@ mod intake;
 mod integrity;
 mod listeners;
 mod load;
+mod local;
 mod options;
 mod recorder;
 mod replay;
@@ -29,7 +31,7 @@ use web_sys::AbortSignal;
 use assembly::FollowerAssembly;
 use error::Error;
 use listeners::Listeners;
-use load::Source;
+use local::Files;
 use options::Options;
 
 /// A model in a worker.
@@ -66,7 +68,7 @@ struct Info {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Loads a checkpoint from `source`, a folder's URL with its slash or a Map of File by name.
+    /// Loads a checkpoint from `source`: a folder's URL with its slash, that of a `.gguf`, or a Map of File by name.
     #[allow(clippy::too_many_arguments)]
     pub async fn load(
         source: JsValue,
@@ -77,13 +79,12 @@ impl Engine {
         config: Function,
         batches: Option<Function>,
     ) -> Result<Engine, JsValue> {
-        let source = match source.as_string() {
-            Some(folder) => Source::Folder(folder),
-            None => Source::Files(source.unchecked_into::<Map>()),
-        };
         let options = parse_options(options)?;
         let listeners = Listeners { progress, notice, config, batches };
-        let siglip = load::load(source, &options, signal, &listeners).await?;
+        let siglip = match source.as_string() {
+            Some(address) => load::load(address, &options, signal, &listeners).await?,
+            None => Files(source.unchecked_into::<Map>()).load(&options, &listeners).await?,
+        };
         Ok(Engine::new(Part::Leader(Box::new(siglip))))
     }
 

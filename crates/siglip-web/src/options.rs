@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 use siglip::model::{Precision, Shard, Towers};
 
 use crate::error::Error;
@@ -14,45 +15,29 @@ use crate::store::Manifest;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Options {
-    precision: String,
-    towers: String,
+    /// How matrices are kept.
+    #[serde(deserialize_with = "precision")]
+    pub precision: Precision,
+    /// Which half is needed.
+    #[serde(deserialize_with = "towers")]
+    pub towers: Towers,
     /// Whether the model is kept for the next visit.
     pub cache: bool,
     /// Workers that share the model.
     pub workers: usize,
     /// Sent with every request, kept nowhere.
     pub headers: BTreeMap<String, String>,
-    /// By file name.
-    sha256: BTreeMap<String, String>,
+    /// What the page asks for, by file name; in lower case.
+    #[serde(deserialize_with = "hashes")]
+    pub sha256: BTreeMap<String, String>,
     stall_timeout: u32,
     retry_delay: u32,
 }
 
 impl Options {
-    /// How its matrices are kept.
-    pub fn precision(&self) -> Result<Precision, Error> {
-        let names = "neither \"q8\" nor \"f32\"";
-        Precision::from_name(&self.precision)
-            .ok_or_else(|| Error::BadInput(format!("precision {:?} is {names}", self.precision)))
-    }
-
-    /// Which towers it has.
-    pub fn towers(&self) -> Result<Towers, Error> {
-        let names = "none of \"image\", \"text\" and \"both\"";
-        Towers::from_name(&self.towers)
-            .ok_or_else(|| Error::BadInput(format!("towers {:?} is {names}", self.towers)))
-    }
-
     /// One worker's part.
     pub fn shard(&self, index: usize) -> Result<Shard, Error> {
         Ok(Shard::new(index, self.workers)?)
-    }
-
-    /// The sha256 that the page asks for.
-    pub fn sha256(&self, file: &str) -> Result<Option<String>, Error> {
-        let Some(given) = self.sha256.get(file) else { return Ok(None) };
-        let parsed = integrity::parse(given);
-        parsed.map(Some).ok_or_else(|| Error::BadInput(format!("sha256 of {file}: {given:?} is no sha256")))
     }
 
     /// How long to wait.
@@ -62,6 +47,28 @@ impl Options {
 
     /// What it is called where it is kept.
     pub fn manifest(&self, model: &str) -> Manifest {
-        Manifest { model: model.into(), precision: self.precision.clone(), towers: self.towers.clone() }
+        let (precision, towers) = (self.precision.name().into(), self.towers.name().into());
+        Manifest { model: model.into(), precision, towers }
     }
+}
+
+fn precision<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Precision, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    let unknown = || D::Error::custom(format!("precision {name:?} is neither \"q8\" nor \"f32\""));
+    Precision::from_name(&name).ok_or_else(unknown)
+}
+
+fn towers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Towers, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    let unknown = || D::Error::custom(format!("towers {name:?} is none of \"image\", \"text\" and \"both\""));
+    Towers::from_name(&name).ok_or_else(unknown)
+}
+
+fn hashes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let given = BTreeMap::<String, String>::deserialize(deserializer)?;
+    let checked = given.into_iter().map(|(file, hash)| match integrity::parse(&hash) {
+        Some(hash) => Ok((file, hash)),
+        None => Err(D::Error::custom(format!("sha256 of {file}: {hash:?} is no sha256"))),
+    });
+    checked.collect()
 }

@@ -1,9 +1,10 @@
-use crate::assembly::SmallFiles;
+use siglip::CheckpointFiles;
+use web_sys::WorkerGlobalScope;
+
+use crate::assembly;
 use crate::intake::Intake;
 use crate::listeners::Listeners;
 use crate::store::{Manifest, Notice, Part, Record, Source, Store, Writer, check_room};
-use siglip::model::Packer;
-use web_sys::WorkerGlobalScope;
 
 /// Keeps what arrives, as long as that works: where it does not, a notice says so and the load goes on.
 pub struct Recorder<'l> {
@@ -18,38 +19,35 @@ impl<'l> Recorder<'l> {
     }
 
     /// Writes on what an earlier visit has left.
-    pub async fn resume(
-        store: &Store,
-        manifest: &Manifest,
-        part: &Part,
-        listeners: &'l Listeners,
-    ) -> Recorder<'l> {
+    pub async fn resume(store: &Store, manifest: &Manifest, part: &Part, listeners: &'l Listeners) -> Self {
         let mut recorder = Recorder::none(listeners);
         let opened = store.writer(manifest, Some(part)).await;
         recorder.writer = recorder.notice(opened).flatten();
         recorder
     }
 
-    /// Begins a model's log, unless there is no room for it.
-    pub async fn begin(
-        &mut self,
-        scope: &WorkerGlobalScope,
-        store: &Store,
-        manifest: &Manifest,
-        files: &SmallFiles,
-        packer: &Packer,
-    ) {
-        let room = match store {
-            Store::Nowhere => return,
-            _ => check_room(scope, files.bytes() + packer.total_bytes()).await,
-        };
+    /// Begins a model's log, unless there is no room for `bytes`.
+    pub async fn begin(&mut self, scope: &WorkerGlobalScope, store: &Store, manifest: &Manifest, bytes: u64) {
+        if matches!(store, Store::Nowhere) {
+            return;
+        }
+        let room = check_room(scope, bytes).await;
         let Some(()) = self.notice(room) else { return };
         let opened = store.writer(manifest, None).await;
         self.writer = self.notice(opened).flatten();
         self.append(&Record::Manifest(manifest.clone())).await;
-        for (name, bytes) in files.named() {
-            self.append(&Record::File(name.into(), bytes.clone())).await;
+    }
+
+    /// Keeps the small files.
+    pub async fn small_files(&mut self, files: &CheckpointFiles) {
+        for (name, content) in assembly::named(files) {
+            self.file(name, content.as_bytes()).await;
         }
+    }
+
+    /// Keeps a small file.
+    pub async fn file(&mut self, name: &str, bytes: &[u8]) {
+        self.append(&Record::File(name.into(), bytes.to_vec())).await;
     }
 
     /// Keeps the header of a weight file.

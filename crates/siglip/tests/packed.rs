@@ -2,7 +2,7 @@
 
 use siglip::Config;
 use siglip::model::{Model, ModelLoader, Packer, Pass, Precision, Shard, Step, Towers};
-use siglip::weights::{SafetensorsReader, TensorShape, TensorSink, tensors};
+use siglip::weights::{TensorShape, TensorSink, WeightReader, tensors};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/random-small/");
 
@@ -12,7 +12,7 @@ fn config() -> Config {
 
 fn read_into(sink: &mut dyn TensorSink) {
     let file = std::fs::read(format!("{FOLDER}model.safetensors")).unwrap();
-    let mut reader = SafetensorsReader::new();
+    let mut reader = WeightReader::new();
     for chunk in file.chunks(10_007) {
         reader.push(chunk, sink).unwrap();
     }

@@ -130,6 +130,14 @@ impl<'c> Download<'c> {
         self.position
     }
 
+    /// Goes back to the start, for an attempt that begins anew; what the server says by now is read again.
+    pub fn rewind(&mut self) {
+        if self.position > 0 {
+            self.body = None;
+            self.from_start();
+        }
+    }
+
     /// Says how long the file is, by its own header: only then can it be told from a part of it.
     pub fn expect(&mut self, total: u64) {
         self.total = Some(total);

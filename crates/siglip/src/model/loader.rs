@@ -1,6 +1,6 @@
 use super::layers::{Destination, whole_values};
-use super::{Model, Precision, Shard, Towers};
-use crate::weights::{TensorShape, TensorSink, tensors};
+use super::{Model, Precision, Shard, Towers, memory};
+use crate::weights::{Inventory, TensorShape, TensorSink, WeightIndex};
 use crate::{Config, Error};
 
 /// Builds a [`Model`] from a weight file's rows as they arrive: each is packed at once, nothing is held twice.
@@ -10,15 +10,15 @@ use crate::{Config, Error};
 #[derive(Debug)]
 pub struct ModelLoader {
     pub(super) model: Model,
-    pub(super) tensors: Vec<TensorShape>,
-    pub(super) begun: bool,
+    pub(super) inventory: Inventory,
 }
 
 impl ModelLoader {
     /// A model without weights, or one worker's part of it.
     ///
     /// # Errors
-    /// [`Error::BadInput`] where there are more workers than attention heads to share out.
+    /// [`Error::BadInput`] where there are more workers than attention heads to share out,
+    /// [`Error::OutOfMemory`] where there is less memory than [`memory_needed`](super::memory_needed).
     pub fn new(config: Config, precision: Precision, shard: Shard) -> Result<ModelLoader, Error> {
         ModelLoader::of_towers(config, Towers::Both, precision, shard)
     }
@@ -40,18 +40,27 @@ impl ModelLoader {
                 "{count} workers for {heads} attention heads; {heads} at most"
             )));
         }
-        let tensors = tensors(&config);
-        Ok(ModelLoader { model: Model::new(config, towers, precision, shard), tensors, begun: false })
+        memory::reserve(memory::memory_needed_of(&config, towers, precision, shard))?;
+        let inventory = Inventory::new(&config);
+        Ok(ModelLoader { model: Model::new(config, towers, precision, shard), inventory })
     }
 
-    /// The model, once the file has been read to its end.
+    /// Says that the weights are in several files, which will come in the order of [`WeightIndex::files`], each
+    /// through a reader of its own.
     ///
     /// # Errors
-    /// [`Error::BadWeights`] where no file was read.
+    /// [`Error::BadWeights`] names a tensor that the index lacks, or that belongs to another model.
+    pub fn expect_files(&mut self, index: &WeightIndex) -> Result<(), Error> {
+        self.inventory.expect_files(index)
+    }
+
+    /// The model, once the weights have been read to their end.
+    ///
+    /// # Errors
+    /// [`Error::BadWeights`] names a tensor that has not arrived.
     pub fn finish(mut self) -> Result<Model, Error> {
-        if !self.begun {
-            return Err(Error::BadWeights("the weight file is empty".into()));
-        }
+        let towers = self.model.towers();
+        self.inventory.finish(|tensor| towers.need(&tensor.name))?;
         if let Some(vision) = &mut self.model.vision {
             vision.finish();
         }
@@ -61,13 +70,11 @@ impl ModelLoader {
 
 impl TensorSink for ModelLoader {
     fn begin(&mut self, found: &[TensorShape]) -> Result<(), Error> {
-        check_tensors(&self.tensors, found)?;
-        self.begun = true;
-        Ok(())
+        self.inventory.begin(found)
     }
 
     fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), Error> {
-        check_finite(tensor, first_row, values)?;
+        self.inventory.rows(tensor, first_row, values)?;
         if let Some(destination) = self.model.destination(&tensor.name) {
             destination.write(first_row, tensor.row_len(), values);
         }
@@ -85,38 +92,5 @@ impl Model {
             Some(("vision_model", rest)) => self.vision.as_mut()?.destination(rest),
             _ => None,
         }
-    }
-}
-
-/// Whether rows can be weights.
-pub(super) fn check_finite(tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), Error> {
-    match values.iter().position(|value| !value.is_finite()) {
-        None => Ok(()),
-        Some(at) => {
-            let (name, at) = (&tensor.name, first_row * tensor.row_len() + at);
-            Err(Error::BadWeights(format!("tensor {name:?} holds a value that is not finite, at {at}")))
-        }
-    }
-}
-
-/// Whether a file's tensors are those of the model, no more and no fewer.
-pub(super) fn check_tensors(expected: &[TensorShape], found: &[TensorShape]) -> Result<(), Error> {
-    let shapes = |list: &[TensorShape]| -> std::collections::HashMap<String, Vec<usize>> {
-        list.iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone())).collect()
-    };
-    let (expected_shapes, found_shapes) = (shapes(expected), shapes(found));
-    for TensorShape { name, shape } in expected {
-        match found_shapes.get(name) {
-            None => return Err(Error::BadWeights(format!("tensor {name:?} is missing"))),
-            Some(found) if found != shape => {
-                let reason = format!("tensor {name:?} has shape {found:?}; config.json asks for {shape:?}");
-                return Err(Error::BadWeights(reason));
-            }
-            Some(_) => {}
-        }
-    }
-    match found.iter().find(|tensor| !expected_shapes.contains_key(&tensor.name)) {
-        None => Ok(()),
-        Some(extra) => Err(Error::BadWeights(format!("tensor {:?} belongs to another model", extra.name))),
     }
 }

@@ -3,8 +3,10 @@
 mod block;
 mod layers;
 mod loader;
+mod memory;
 mod packed;
 mod pass;
+mod patches;
 mod shard;
 mod text;
 mod token_table;
@@ -15,6 +17,7 @@ mod workspace;
 use crate::Config;
 
 pub use loader::ModelLoader;
+pub use memory::{memory_needed, packed_bytes};
 pub use packed::Packer;
 pub use pass::{Pass, Step};
 pub use shard::Shard;
@@ -44,8 +47,8 @@ impl Model {
         let vision = || vision::VisionTower::new(&config.vision_config, precision, shard);
         let text = || text::TextTower::new(&config.text_config, precision, shard);
         Model {
-            vision: (towers != Towers::Text).then(vision),
-            text: (towers != Towers::Image).then(text),
+            vision: towers.has_image().then(vision),
+            text: towers.has_text().then(text),
             logit_scale: [0.0],
             logit_bias: [0.0],
             precision,

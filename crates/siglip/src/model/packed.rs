@@ -13,11 +13,11 @@
 
 use std::collections::HashMap;
 
+use super::ModelLoader;
 use super::Precision;
 use super::layers::QuantisedRows;
-use super::loader::{ModelLoader, check_finite, check_tensors};
 use crate::Error;
-use crate::weights::{Dtype, TensorShape, TensorSink};
+use crate::weights::{Dtype, Inventory, TensorShape, TensorSink, WeightIndex};
 
 const HEADER: usize = 16;
 const FLOATS: u32 = 0;
@@ -26,7 +26,7 @@ const LEVELS: u32 = 1;
 /// Takes a weight file's rows and gives batches for [`ModelLoader::push_packed`].
 #[derive(Debug)]
 pub struct Packer {
-    tensors: Vec<TensorShape>,
+    inventory: Inventory,
     /// Those of the chosen towers, by name.
     places: HashMap<String, Place>,
     batches: Vec<u8>,
@@ -34,9 +34,11 @@ pub struct Packer {
 
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    /// In `tensors`.
+    /// In [`tensors`](crate::weights::tensors).
     index: usize,
     precision: Precision,
+    /// Of its batches, but for their headers.
+    bytes: u64,
 }
 
 impl Packer {
@@ -45,16 +47,17 @@ impl Packer {
         self.places.contains_key(&tensor.name)
     }
 
+    /// Says that the weights are in several files; see [`ModelLoader::expect_files`].
+    ///
+    /// # Errors
+    /// As [`ModelLoader::expect_files`].
+    pub fn expect_files(&mut self, index: &WeightIndex) -> Result<(), Error> {
+        self.inventory.expect_files(index)
+    }
+
     /// Bytes of all batches, but for their headers, which are a few a megabyte.
     pub fn total_bytes(&self) -> u64 {
-        let bytes = |place: &Place| {
-            let tensor = &self.tensors[place.index];
-            match place.precision {
-                Precision::F32 => 4 * tensor.len() as u64,
-                Precision::Q8 => (4 * tensor.rows() + tensor.len()) as u64,
-            }
-        };
-        self.places.values().map(bytes).sum()
+        self.places.values().map(|place| place.bytes).sum()
     }
 
     /// Bytes of the batches that [`Packer::take`] would give.
@@ -70,12 +73,12 @@ impl Packer {
 
 impl TensorSink for Packer {
     fn begin(&mut self, found: &[TensorShape]) -> Result<(), Error> {
-        check_tensors(&self.tensors, found)
+        self.inventory.begin(found)
     }
 
     fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), Error> {
-        check_finite(tensor, first_row, values)?;
-        let Some(&Place { index, precision }) = self.places.get(&tensor.name) else { return Ok(()) };
+        self.inventory.rows(tensor, first_row, values)?;
+        let Some(&Place { index, precision, .. }) = self.places.get(&tensor.name) else { return Ok(()) };
         let row_len = tensor.row_len();
         let kind = match precision {
             Precision::F32 => FLOATS,
@@ -100,12 +103,17 @@ impl ModelLoader {
     /// What makes batches for this loader, and for those of the same model's other shards, of a checkpoint's rows.
     pub fn packer(&mut self) -> Packer {
         let mut places = HashMap::new();
-        for (index, tensor) in self.tensors.iter().enumerate() {
+        for (index, tensor) in self.inventory.tensors().enumerate() {
             if let Some(destination) = self.model.destination(&tensor.name) {
-                places.insert(tensor.name.clone(), Place { index, precision: destination.precision() });
+                let precision = destination.precision();
+                let bytes = match precision {
+                    Precision::F32 => 4 * tensor.len() as u64,
+                    Precision::Q8 => (4 * tensor.rows() + tensor.len()) as u64,
+                };
+                places.insert(tensor.name.clone(), Place { index, precision, bytes });
             }
         }
-        Packer { tensors: self.tensors.clone(), places, batches: Vec::new() }
+        Packer { inventory: Inventory::new(self.model.config()), places, batches: Vec::new() }
     }
 
     /// Takes whole batches that a [`Packer`] has made.
@@ -118,7 +126,6 @@ impl ModelLoader {
                 Error::BadWeights("the kept weights are not those of this model; load it anew".into())
             })?;
         }
-        self.begun = true;
         Ok(())
     }
 
@@ -126,11 +133,12 @@ impl ModelLoader {
     fn take_batch<'b>(&mut self, header: &[u8; HEADER], bytes: &'b [u8]) -> Option<&'b [u8]> {
         let [index, first_row, rows, kind] = [0, 1, 2, 3].map(|at| u32_at(header, at));
         let (first_row, rows) = (first_row as usize, rows as usize);
-        let tensor = self.tensors.get(index as usize)?;
+        let tensor = self.inventory.tensors().nth(index as usize)?.clone();
         let row_len = tensor.row_len();
         if first_row.checked_add(rows)? > tensor.rows() {
             return None;
         }
+        self.inventory.arrived(&tensor.name, rows).ok()?;
         let destination = self.model.destination(&tensor.name)?;
         match kind {
             FLOATS => {

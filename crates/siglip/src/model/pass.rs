@@ -1,6 +1,7 @@
 //! A forward pass in steps of half a block, so that whoever drives it can stop between two, or exchange what the
 //! workers of a sharded model have to add up.
 
+use super::patches::Grid;
 use super::text::TextTower;
 use super::vision::VisionTower;
 use super::workspace::Workspace;
@@ -18,7 +19,7 @@ pub struct Pass {
 
 #[derive(Debug)]
 enum Input {
-    Image { pixel_values: Vec<f32> },
+    Image { pixel_values: Vec<f32>, grid: Grid },
     Texts { input_ids: Vec<u32>, texts: usize },
 }
 
@@ -44,18 +45,29 @@ impl Model {
     /// Begins an image's pass.
     ///
     /// # Errors
-    /// [`Error::BadInput`] unless `pixel_values` is [3, image_size, image_size], and without the image tower.
+    /// As [`Model::begin_image_of_height`].
     pub fn begin_image(&self, pixel_values: Vec<f32>) -> Result<Pass, Error> {
-        self.vision()?;
-        let vision = &self.config.vision_config;
-        let expected = vision.num_channels * vision.image_size.pow(2);
-        if pixel_values.len() != expected {
+        self.begin_image_of_height(pixel_values, self.config.vision_config.image_size)
+    }
+
+    /// Begins the pass of an image of `height` lines, for a model that keeps the aspect of pictures (NaFlex).
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] unless `pixel_values` is [3, height, width] with sides that this model takes: whole
+    /// patches, or image_size where that is fixed; and without the image tower.
+    pub fn begin_image_of_height(&self, pixel_values: Vec<f32>, height: usize) -> Result<Pass, Error> {
+        let Some(grid) = self.vision()?.grid(pixel_values.len(), height) else {
+            let vision = &self.config.vision_config;
+            let (found, patch_size, image_size) = (pixel_values.len(), vision.patch_size, vision.image_size);
+            let belong = match vision.keeps_aspect() {
+                true => format!("whole patches of {patch_size} x {patch_size}"),
+                false => format!("{}", vision.num_channels * image_size.pow(2)),
+            };
             return Err(Error::BadInput(format!(
-                "{} pixel values where {expected} belong",
-                pixel_values.len()
+                "{found} pixel values in lines of {height} where {belong} belong"
             )));
-        }
-        Ok(Pass::new(Input::Image { pixel_values }))
+        };
+        Ok(Pass::new(Input::Image { pixel_values, grid }))
     }
 
     /// Begins a pass of one or more texts: `input_ids` is [texts, context length].
@@ -80,7 +92,9 @@ impl Model {
         let (taken, workspace) = (pass.taken, &mut self.workspace);
         pass.taken += 1;
         let embeddings = match (&pass.input, &self.vision, &self.text) {
-            (Input::Image { pixel_values }, Some(vision), _) => vision.step(taken, pixel_values, workspace),
+            (Input::Image { pixel_values, grid }, Some(vision), _) => {
+                vision.step(taken, pixel_values, *grid, workspace)
+            }
             (Input::Texts { input_ids, texts }, _, Some(text)) => {
                 text.step(taken, input_ids, *texts, workspace)
             }
@@ -150,12 +164,19 @@ impl Model {
 
 impl VisionTower {
     /// Takes the step that follows `taken` others; the embedding with the last.
-    fn step(&self, taken: usize, pixel_values: &[f32], workspace: &mut Workspace) -> Option<Vec<f32>> {
+    fn step(
+        &self,
+        taken: usize,
+        pixel_values: &[f32],
+        grid: Grid,
+        workspace: &mut Workspace,
+    ) -> Option<Vec<f32>> {
+        let patches = grid.patches();
         match taken {
-            0 => self.embed(pixel_values, workspace),
-            last if last == 2 * self.layers() + 1 => return Some(self.pool(workspace)),
-            odd if odd % 2 == 1 => self.attend(odd / 2, workspace),
-            even => self.transform(even / 2 - 1, workspace),
+            0 => self.embed(pixel_values, grid, workspace),
+            last if last == 2 * self.layers() + 1 => return Some(self.pool(patches, workspace)),
+            odd if odd % 2 == 1 => self.attend(odd / 2, patches, workspace),
+            even => self.transform(even / 2 - 1, patches, workspace),
         }
         None
     }

@@ -25,6 +25,25 @@ impl Towers {
         }
     }
 
+    /// Whether the one for pictures is there.
+    pub(super) fn has_image(self) -> bool {
+        self != Towers::Text
+    }
+
+    /// Whether the one for texts is there.
+    pub(super) fn has_text(self) -> bool {
+        self != Towers::Image
+    }
+
+    /// Whether a tensor belongs to a tower that is there, or to neither.
+    pub(super) fn need(self, tensor: &str) -> bool {
+        match tensor.split_once('.') {
+            Some(("text_model", _)) => self.has_text(),
+            Some(("vision_model", _)) => self.has_image(),
+            _ => true,
+        }
+    }
+
     /// The choice that [`Towers::name`] calls `name`.
     pub fn from_name(name: &str) -> Option<Towers> {
         [Towers::Image, Towers::Text, Towers::Both].into_iter().find(|towers| towers.name() == name)
@@ -32,6 +51,14 @@ impl Towers {
 }
 
 impl Model {
+    pub(super) fn towers(&self) -> Towers {
+        match (&self.vision, &self.text) {
+            (Some(_), None) => Towers::Image,
+            (None, Some(_)) => Towers::Text,
+            _ => Towers::Both,
+        }
+    }
+
     pub(super) fn vision(&self) -> Result<&VisionTower, Error> {
         self.vision.as_ref().ok_or_else(|| missing("image"))
     }
