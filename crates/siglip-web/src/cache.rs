@@ -32,6 +32,8 @@ impl Store {
     /// Opens the cache. Private windows and third-party frames may have none: then everything stays in memory.
     pub async fn open(scope: &WorkerGlobalScope) -> Result<Store, Notice> {
         let opened = match scope.caches() {
+            // The property is undefined outside secure contexts, whatever its type says.
+            Ok(caches) if caches.is_undefined() => Err(js_sys::Error::new("the site is not on HTTPS").into()),
             Ok(caches) => JsFuture::from(caches.open(NAME)).await,
             Err(error) => Err(error),
         };
