@@ -41,8 +41,8 @@ impl Notice {
     }
 
     fn full() -> Notice {
-        let message = "the browser's storage for this site has no room for the model; it works from memory and will \
-                       be fetched again next time";
+        let message = "the browser's storage for this site is full; the model works from memory and will be fetched \
+                       again next time";
         Notice { code: "quota", message: message.into() }
     }
 }
