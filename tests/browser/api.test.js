@@ -1,21 +1,10 @@
 /** siglip.js as a page's own script calls it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Harness, reference } from './harness.js';
+import { Harness, assertClose, reference } from './harness.js';
 
 const harness = new Harness();
 const open = () => harness.open({ path: '/tests/browser/pages/blank.html' });
-
-/**
- * @param {number} actual
- * @param {number} expected
- * @param {number} tolerance
- * @param {string} message
- */
-function assertClose(actual, expected, tolerance, message) {
-  const difference = Math.abs(actual - expected);
-  assert.ok(difference <= tolerance, `${message}: ${actual} is ${difference} from ${expected}`);
-}
 
 for (const { precision, tolerance } of /** @type {const} */ ([
   { precision: 'f32', tolerance: 1e-4 },

@@ -1,4 +1,5 @@
 /** What every test file starts from: a server, a browser, and pages that report what goes wrong in them. */
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before } from 'node:test';
@@ -21,7 +22,10 @@ export const reference = JSON.parse(readFileSync(fileAt('tests/parity/answers-ti
 export class Harness {
   /** @type {import('playwright-core').Browser} */
   browser = /** @type {any} */ (undefined);
+  /** The newest. */
   server = new Server();
+  /** @type {Server[]} */
+  #servers = [];
   /** @type {BrowserContext[]} */
   #contexts = [];
 
@@ -32,7 +36,7 @@ export class Harness {
     after(() => this.browser?.close());
     afterEach(async () => {
       await Promise.all(this.#contexts.splice(0).map((context) => context.close()));
-      await this.server.close();
+      await Promise.all(this.#servers.splice(0).map((server) => server.close()));
     });
   }
 
@@ -42,6 +46,7 @@ export class Harness {
    */
   async open({ path = '/', headers = {}, options = {} } = {}) {
     this.server = await Server.start(headers);
+    this.#servers.push(this.server);
     const context = await this.browser.newContext(options);
     this.#contexts.push(context);
     return openIn(context, `${this.server.origin}${path}`);
@@ -70,3 +75,14 @@ export async function openIn(context, url) {
 
 /** What has gone wrong in a page: broken promises, scripts stopped by a policy, files not found. @param {Page} page */
 export const problemsOf = (page) => problems.get(page) ?? [];
+
+/**
+ * @param {number} actual
+ * @param {number} expected
+ * @param {number} tolerance
+ * @param {string} message
+ */
+export function assertClose(actual, expected, tolerance, message) {
+  const difference = Math.abs(actual - expected);
+  assert.ok(difference <= tolerance, `${message}: ${actual} is ${difference} from ${expected}`);
+}

@@ -1,46 +1,10 @@
-/** The page as a visitor uses it: pictures, labels, models. */
+/** The page as a visitor uses it: pictures come in, labels change. */
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { Harness, fileAt, problemsOf } from './harness.js';
-
-/** @typedef {import('./harness.js').Page} Page */
+import { cardOf, drop, labelsOf, scoredLabel } from './visitor.js';
 
 const harness = new Harness();
-
-/** The card of a picture. @param {Page} page @param {string} name */
-const cardOf = (page, name) => page.locator('#cards > li', { has: page.getByRole('heading', { name }) });
-
-/** Waits for a card's answer: its labels, best first. @param {Page} page @param {string} name */
-async function labelsOf(page, name) {
-  const labels = cardOf(page, name).locator('.scores li span:first-child');
-  await labels.first().waitFor();
-  return labels.allTextContents();
-}
-
-/**
- * Drops files on the page as a visitor's file manager does.
- * @param {Page} page
- * @param {string[]} paths
- */
-async function drop(page, paths) {
-  const files = await Promise.all(
-    paths.map(async (path) => ({
-      name: path.split('/').pop() ?? path,
-      base64: await readFile(fileAt(path), 'base64'),
-    })),
-  );
-  await page.evaluate((files) => {
-    const dataTransfer = new DataTransfer();
-    for (const { name, base64 } of files) {
-      const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-      dataTransfer.items.add(new File([bytes], name));
-    }
-    for (const type of ['dragenter', 'dragover', 'drop']) {
-      document.body.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
-    }
-  }, files);
-}
 
 test('the example is answered without a hand laid on', async () => {
   const page = await harness.open();
@@ -57,4 +21,59 @@ test('dropped and chosen pictures are answered, the right label on top', async (
   assert.equal((await labelsOf(page, 'cat.jpg'))[0], 'a cat');
   assert.equal(await page.locator('#cards > li').count(), 3, 'the example makes room');
   assert.deepEqual(problemsOf(page), []);
+});
+
+test('labels are typed, with Enter or a comma, and changed', async () => {
+  const page = await harness.open();
+  await labelsOf(page, 'insect.jpg');
+  const entry = page.getByRole('textbox', { name: 'New label' });
+  await entry.fill('a grasshopper');
+  await entry.press('Enter');
+  await entry.pressSequentially('a barn, a snail,');
+  const chips = page.locator('#labels input');
+  assert.equal(await chips.count(), 8);
+  await scoredLabel(page, 'insect.jpg', 'a snail').waitFor();
+  await chips.nth(3).fill('a beetle');
+  await scoredLabel(page, 'insect.jpg', 'a beetle').waitFor();
+  await page.getByRole('button', { name: 'Remove a rocket' }).click();
+  await scoredLabel(page, 'insect.jpg', 'a rocket').waitFor({ state: 'detached' });
+
+  // What was asked is in the address: a reload, or a friend, asks the same.
+  const asked = (await labelsOf(page, 'insect.jpg')).sort();
+  assert.equal(asked.length, 7);
+  await page.reload();
+  assert.deepEqual((await labelsOf(page, 'insect.jpg')).sort(), asked);
+  assert.deepEqual(problemsOf(page), []);
+});
+
+test('a broken picture is told on its card; the others stay', async () => {
+  const page = await harness.open();
+  await labelsOf(page, 'insect.jpg');
+  await drop(page, [
+    'www/samples/dog.jpg',
+    'tests/fixtures/pictures/formats/pillow_broken.png',
+    'www/app.css',
+  ]);
+  for (const name of ['pillow_broken.png', 'app.css']) {
+    const alert = cardOf(page, name).getByRole('alert');
+    await alert.waitFor();
+    assert.match((await alert.textContent()) ?? '', /This picture cannot be read/);
+  }
+  assert.equal((await labelsOf(page, 'dog.jpg'))[0], 'a dog');
+  await page.getByRole('button', { name: 'Remove app.css' }).click();
+  assert.equal(await page.locator('#cards > li').count(), 2);
+});
+
+test('a picture by its address, and one that is not there', async () => {
+  const page = await harness.open();
+  const address = page.getByLabel('Address of a picture');
+  for (const name of ['cat.jpg', 'nowhere.jpg']) {
+    await address.fill(`${harness.server.origin}/www/samples/${name}`);
+    await address.press('Enter');
+  }
+  assert.equal((await labelsOf(page, 'cat.jpg'))[0], 'a cat');
+  const alert = cardOf(page, 'nowhere.jpg').getByRole('alert');
+  assert.match((await alert.textContent()) ?? '', /404/);
+  await page.getByRole('button', { name: 'Remove all' }).click();
+  await page.getByText('No pictures yet').waitFor();
 });

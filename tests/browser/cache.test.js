@@ -1,0 +1,144 @@
+/** What is kept for the next visit, and what happens where nothing can be. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Harness, openIn, problemsOf } from './harness.js';
+
+/** @typedef {import('./harness.js').Page} Page */
+
+const harness = new Harness();
+const WEIGHTS = 'model.safetensors';
+const blank = '/tests/browser/pages/blank.html';
+
+/**
+ * Loads the embedded model and asks it.
+ * @param {Page} page
+ * @param {import('/www/siglip.js').LoadOptions} [options]
+ */
+const ask = (page, options = {}) =>
+  page.evaluate(async (options) => {
+    const { Siglip } = await import('/www/siglip.js');
+    const siglip = await Siglip.load('tiny', options);
+    const [best] = await siglip.classify('/www/samples/cat.jpg', ['a boat', 'a cat', 'a rocket']);
+    const notices = siglip.info.notices.map(({ code }) => code);
+    siglip.dispose();
+    return { best: best.label, notices };
+  }, options);
+
+const downloads = () =>
+  harness.server.log.filter((line) => line.startsWith('GET') && line.endsWith(WEIGHTS)).length;
+
+test('the page answers on a second visit without a network', async () => {
+  const page = await harness.open({ headers: { 'cache-control': 'max-age=3600' } });
+  await page.locator('.scores li').first().waitFor();
+  const url = page.url();
+  await page.close();
+  await harness.server.close();
+  const again = await openIn(page.context(), url);
+  assert.equal(await again.locator('.scores li span').first().textContent(), 'an insect');
+  assert.deepEqual(problemsOf(again), []);
+});
+
+test('a model is downloaded once; without the cache, each time', async () => {
+  const page = await harness.open({ path: blank });
+  for (const cache of [true, true]) await ask(page, { cache });
+  assert.equal(downloads(), 1);
+  await ask(page, { cache: false });
+  assert.equal(downloads(), 2);
+});
+
+for (const damage of /** @type {const} */ (['cut short', 'garbled'])) {
+  test(`what is kept and has been ${damage} is fetched anew`, async () => {
+    const page = await harness.open({ path: blank });
+    await ask(page);
+    const damaged = await page.evaluate(async (damage) => {
+      const spoil = async (/** @type {Blob} */ blob) =>
+        damage === 'cut short' ? blob.slice(0, blob.size / 2) : new Blob([new Uint8Array(blob.size).fill(7)]);
+      let damaged = 0;
+      for (const name of await caches.keys()) {
+        const cache = await caches.open(name);
+        for (const request of await cache.keys()) {
+          const response = /** @type {Response} */ (await cache.match(request));
+          await cache.put(request, new Response(await spoil(await response.blob()), response));
+          damaged++;
+        }
+      }
+      const spoilFolder = async (/** @type {any} */ folder) => {
+        for await (const handle of folder.values()) {
+          if (handle.kind === 'directory') {
+            await spoilFolder(handle);
+            continue;
+          }
+          const spoilt = await spoil(await handle.getFile());
+          const writable = await handle.createWritable();
+          await writable.write(spoilt);
+          await writable.close();
+          damaged++;
+        }
+      };
+      await spoilFolder(await navigator.storage.getDirectory());
+      return damaged;
+    }, damage);
+    assert.ok(damaged > 0);
+    assert.equal((await ask(page)).best, 'a cat');
+    assert.equal(downloads(), 2);
+    assert.equal((await ask(page)).best, 'a cat');
+    assert.equal(downloads(), 2, 'what replaced it is whole');
+  });
+}
+
+test('a download that breaks off is told, and leaves nothing half', async () => {
+  const page = await harness.open({ path: blank });
+  harness.server.intercept = (path, response) => {
+    if (!path.endsWith(WEIGHTS)) return false;
+    response.writeHead(200, { 'content-length': 11_607_572 });
+    response.write(Buffer.alloc(1000), () => response.destroy());
+  };
+  const { code, message } = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const { outcome } = await import('/tests/browser/pages/outcome.js');
+    return outcome(Siglip.load());
+  });
+  assert.ok(['network', 'bad-weights'].includes(code), message);
+  harness.server.intercept = () => false;
+  assert.equal((await ask(page)).best, 'a cat');
+});
+
+test('new weights at the server replace those that are kept', async () => {
+  const page = await harness.open({ path: blank, headers: { etag: '"1"' } });
+  await ask(page);
+  harness.server.headers = { etag: '"2"' };
+  // It answers from what is kept while it asks the server, which the next visit then profits from.
+  await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    Object.assign(globalThis, { siglip: await Siglip.load() });
+  });
+  assert.equal(downloads(), 1);
+  await page.waitForTimeout(500);
+  assert.equal((await ask(page)).best, 'a cat');
+  assert.equal(downloads(), 2);
+});
+
+test('where storage is full, the model works from memory and says so', async () => {
+  const page = await harness.open({ path: blank });
+  const session = await page.context().newCDPSession(page);
+  await session.send('Storage.overrideQuotaForOrigin', {
+    origin: harness.server.origin,
+    quotaSize: 1_000_000,
+  });
+  const { best, notices } = await ask(page);
+  assert.equal(best, 'a cat');
+  assert.deepEqual(notices, ['quota']);
+
+  const visit = await openIn(page.context(), `${harness.server.origin}/`);
+  assert.equal(await visit.locator('.scores li span').first().textContent(), 'an insect');
+  assert.match((await visit.locator('#notices').textContent()) ?? '', /storage .* is full/);
+});
+
+test('where there is no storage at all, on a site without TLS, the page works', async () => {
+  const page = await harness.open();
+  const visit = await openIn(page.context(), harness.server.origin.replace('127.0.0.1', 'insecure.test'));
+  assert.equal(await visit.evaluate(() => isSecureContext), false);
+  assert.equal(await visit.locator('.scores li span').first().textContent(), 'an insect');
+  assert.match((await visit.locator('#notices').textContent()) ?? '', /fetched again next time/);
+  assert.deepEqual(problemsOf(visit), []);
+});

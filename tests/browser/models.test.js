@@ -1,0 +1,44 @@
+/** The page and its models: another one, one that fails, one that takes its time. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createReadStream } from 'node:fs';
+import { Harness, fileAt } from './harness.js';
+import { drop, labelsOf, loadModel } from './visitor.js';
+
+const harness = new Harness();
+
+test('a model that is not there is told, and the one from before still answers', async () => {
+  const page = await harness.open();
+  await labelsOf(page, 'insect.jpg');
+  await loadModel(page, `${harness.server.origin}/nowhere`);
+  const alert = page.locator('#model-error');
+  await alert.waitFor();
+  assert.match((await alert.textContent()) ?? '', /404.*The model from before still answers/);
+  await drop(page, ['www/samples/cat.jpg']);
+  assert.equal((await labelsOf(page, 'cat.jpg'))[0], 'a cat');
+
+  // A folder that does hold a model, in the other precision.
+  await page.getByText('Use another model').click();
+  await page.getByLabel('32-bit').check();
+  await page.locator('#custom-url').fill(`${harness.server.origin}/www/models/tiny`);
+  await page.getByRole('button', { name: 'Load this model' }).click();
+  await page.getByText('32-bit weights').waitFor();
+  assert.ok(await alert.isHidden());
+  assert.equal((await labelsOf(page, 'cat.jpg'))[0], 'a cat');
+});
+
+test('a download is shown and can be cancelled', async () => {
+  const page = await harness.open();
+  await labelsOf(page, 'insect.jpg');
+  harness.server.intercept = (path, response) => {
+    if (!path.startsWith('/slow/')) return false;
+    if (path.endsWith('config.json'))
+      return void createReadStream(fileAt(path.replace('/slow', '/www/models/tiny'))).pipe(response);
+    response.writeHead(200);
+  };
+  await loadModel(page, `${harness.server.origin}/slow/`);
+  await page.getByRole('progressbar').waitFor();
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('progressbar').waitFor({ state: 'hidden' });
+  assert.equal(await page.locator('#model-name').textContent(), 'Tiny, the demonstration model');
+});

@@ -1,0 +1,123 @@
+/** Several workers that share a model, on pages that are not cross-origin isolated. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Harness, assertClose } from './harness.js';
+
+const harness = new Harness();
+const open = () => harness.open({ path: '/tests/browser/pages/blank.html' });
+const labels = ['a cat', 'a dog', 'a boat', 'an insect', 'a rocket'];
+
+// Activations are quantised by rows, and a worker sees but its part of a row.
+for (const { precision, tolerance } of /** @type {const} */ ([
+  { precision: 'f32', tolerance: 1e-4 },
+  { precision: 'q8', tolerance: 0.01 },
+])) {
+  test(`two or three workers say what one says, ${precision}`, async () => {
+    const page = await open();
+    const answers = await page.evaluate(
+      async ({ precision, labels }) => {
+        const { Siglip } = await import('/www/siglip.js');
+        const images = ['boat', 'cat', 'rocket'].map((name) => `/www/samples/${name}.jpg`);
+        const ask = async (/** @type {number} */ workers) => {
+          const siglip = await Siglip.load('tiny', { precision, workers });
+          const scores = (await siglip.classify(images, labels)).flat();
+          return { workers: siglip.info.workers, bytes: siglip.info.bytes, scores };
+        };
+        return { isolated: crossOriginIsolated, one: await ask(1), several: [await ask(2), await ask(3)] };
+      },
+      { precision, labels },
+    );
+    assert.equal(answers.isolated, false);
+    assert.deepEqual(
+      answers.several.map(({ workers }) => workers),
+      [2, 3],
+    );
+    for (const { workers, bytes, scores } of answers.several) {
+      for (const [i, { label, score }] of scores.entries()) {
+        assert.equal(label, answers.one.scores[i].label);
+        assertClose(score, answers.one.scores[i].score, tolerance, `${label}, ${workers} workers`);
+      }
+      assert.ok(bytes < 1.2 * answers.one.bytes, 'memory is split, not multiplied');
+    }
+  });
+}
+
+test('passes given up at any moment leave the workers in step', async () => {
+  const page = await open();
+  const { codes, before, after } = await page.evaluate(async (labels) => {
+    const { Siglip } = await import('/www/siglip.js');
+    const { outcome } = await import('/tests/browser/pages/outcome.js');
+    const siglip = await Siglip.load('tiny', { precision: 'f32', workers: 2 });
+    const ask = (/** @type {string[]} */ labels, /** @type {AbortSignal} */ signal) =>
+      siglip.classify('/www/samples/cat.jpg', labels, { signal });
+    const { signal } = new AbortController();
+    const before = await ask(labels, signal);
+    const codes = [];
+    for (let i = 0; i < 12; i++) {
+      const controller = new AbortController();
+      const many = Array.from({ length: 500 }, (_, j) => `cat number ${i} ${j}`);
+      const call = outcome(ask(many, controller.signal));
+      await new Promise((resolve) => setTimeout(resolve, 3 * i));
+      controller.abort();
+      codes.push((await call).code);
+    }
+    return { codes: [...new Set(codes)], before, after: await ask(labels, signal) };
+  }, labels);
+  assert.deepEqual(codes, ['aborted']);
+  assert.deepEqual(after, before);
+});
+
+test('a follower that does not start fails the load, and the next load works', async () => {
+  const page = await open();
+  const { broken, next } = await page.evaluate(async (labels) => {
+    const { Siglip } = await import('/www/siglip.js');
+    const { outcome } = await import('/tests/browser/pages/outcome.js');
+    const workerUrl = '/tests/browser/pages/dead-follower-worker.js';
+    const broken = await outcome(Siglip.load('tiny', { workers: 2, workerUrl }));
+    const siglip = await Siglip.load('tiny', { workers: 2 });
+    return { broken, next: await siglip.classify('/www/samples/cat.jpg', labels) };
+  }, labels);
+  assert.equal(broken.code, 'wasm');
+  assert.match(broken.message, /does not start.*Load the model again/);
+  assert.equal(next[0].label, 'a cat');
+});
+
+test('a follower that dies fails the call and those after it, and the next load works', async () => {
+  const page = await open();
+  const { failed, next } = await page.evaluate(async (labels) => {
+    const { Siglip } = await import('/www/siglip.js');
+    const { outcome } = await import('/tests/browser/pages/outcome.js');
+    const workerUrl = '/tests/browser/pages/dying-follower-worker.js';
+    const dying = await Siglip.load('tiny', { workers: 3, workerUrl });
+    const failed = [await outcome(dying.embedText('a cat')), await outcome(dying.embedText('a dog'))];
+    dying.dispose();
+    const siglip = await Siglip.load('tiny', { workers: 3 });
+    return { failed, next: await siglip.classify('/www/samples/cat.jpg', labels) };
+  }, labels);
+  for (const { code, message } of failed) {
+    assert.equal(code, 'wasm');
+    assert.match(message, /one of the workers has died.*Load the model again/);
+  }
+  assert.equal(next[0].label, 'a cat');
+});
+
+test('more workers than the model has attention heads are refused', async () => {
+  const page = await open();
+  const { code, message } = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const { outcome } = await import('/tests/browser/pages/outcome.js');
+    return outcome(Siglip.load('tiny', { workers: 16 }));
+  });
+  assert.equal(code, 'bad-input');
+  assert.match(message, /3 at most/);
+});
+
+test('dispose ends every worker', async () => {
+  const page = await open();
+  await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const siglip = await Siglip.load('tiny', { workers: 3 });
+    siglip.dispose();
+  });
+  while (page.workers().length) await page.workers()[0].waitForEvent('close');
+});
