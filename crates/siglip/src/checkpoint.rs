@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::image::{Processor, RgbImage};
-use crate::model::{Model, ModelLoader, Precision, Shard};
+use crate::model::{Model, ModelLoader, Precision, Shard, Towers};
 use crate::scores::{Keep, Score, rank};
 use crate::text::{Template, Tokenizer};
 use crate::{Config, Error};
@@ -50,7 +50,20 @@ impl Checkpoint {
     /// # Errors
     /// As [`ModelLoader::new`].
     pub fn loader(&self, precision: Precision, shard: Shard) -> Result<ModelLoader, Error> {
-        ModelLoader::new(self.config.clone(), precision, shard)
+        self.loader_of(Towers::Both, precision, shard)
+    }
+
+    /// The same for one tower, or both.
+    ///
+    /// # Errors
+    /// As [`ModelLoader::new`].
+    pub fn loader_of(
+        &self,
+        towers: Towers,
+        precision: Precision,
+        shard: Shard,
+    ) -> Result<ModelLoader, Error> {
+        ModelLoader::of_towers(self.config.clone(), towers, precision, shard)
     }
 }
 

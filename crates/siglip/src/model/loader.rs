@@ -1,13 +1,17 @@
 use super::layers::{Destination, whole_values};
-use super::{Model, Precision, Shard};
+use super::{Model, Precision, Shard, Towers};
 use crate::weights::{TensorShape, TensorSink, tensors};
 use crate::{Config, Error};
 
 /// Builds a [`Model`] from a weight file's rows as they arrive: each is packed at once, nothing is held twice.
+///
+/// It is given either a checkpoint's rows, as a [`TensorSink`], or batches that a [`Packer`](super::Packer) has made
+/// of them.
 #[derive(Debug)]
 pub struct ModelLoader {
-    model: Model,
-    begun: bool,
+    pub(super) model: Model,
+    pub(super) tensors: Vec<TensorShape>,
+    pub(super) begun: bool,
 }
 
 impl ModelLoader {
@@ -16,6 +20,19 @@ impl ModelLoader {
     /// # Errors
     /// [`Error::BadInput`] where there are more workers than attention heads to share out.
     pub fn new(config: Config, precision: Precision, shard: Shard) -> Result<ModelLoader, Error> {
+        ModelLoader::of_towers(config, Towers::Both, precision, shard)
+    }
+
+    /// The same with one tower, or both.
+    ///
+    /// # Errors
+    /// As [`ModelLoader::new`].
+    pub fn of_towers(
+        config: Config,
+        towers: Towers,
+        precision: Precision,
+        shard: Shard,
+    ) -> Result<ModelLoader, Error> {
         let heads = config.vision_config.num_attention_heads.min(config.text_config.num_attention_heads);
         if shard.count() > heads {
             let count = shard.count();
@@ -23,7 +40,8 @@ impl ModelLoader {
                 "{count} workers for {heads} attention heads; {heads} at most"
             )));
         }
-        Ok(ModelLoader { model: Model::new(config, precision, shard), begun: false })
+        let tensors = tensors(&config);
+        Ok(ModelLoader { model: Model::new(config, towers, precision, shard), tensors, begun: false })
     }
 
     /// The model, once the file has been read to its end.
@@ -34,27 +52,23 @@ impl ModelLoader {
         if !self.begun {
             return Err(Error::BadWeights("the weight file is empty".into()));
         }
-        self.model.vision.finish();
+        if let Some(vision) = &mut self.model.vision {
+            vision.finish();
+        }
         Ok(self.model)
     }
 }
 
 impl TensorSink for ModelLoader {
     fn begin(&mut self, found: &[TensorShape]) -> Result<(), Error> {
-        check_tensors(&tensors(&self.model.config), found)?;
+        check_tensors(&self.tensors, found)?;
         self.begun = true;
         Ok(())
     }
 
     fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), Error> {
-        let name = &tensor.name;
-        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-            let at = first_row * tensor.row_len() + at;
-            return Err(Error::BadWeights(format!(
-                "tensor {name:?} holds a value that is not finite, at {at}"
-            )));
-        }
-        if let Some(destination) = self.model.destination(name) {
+        check_finite(tensor, first_row, values)?;
+        if let Some(destination) = self.model.destination(&tensor.name) {
             destination.write(first_row, tensor.row_len(), values);
         }
         Ok(())
@@ -62,19 +76,31 @@ impl TensorSink for ModelLoader {
 }
 
 impl Model {
-    fn destination(&mut self, name: &str) -> Option<Destination<'_>> {
+    /// The place of a tensor; none where its tower is not there.
+    pub(super) fn destination(&mut self, name: &str) -> Option<Destination<'_>> {
         match name.split_once('.') {
             None if name == "logit_scale" => Some(whole_values(&mut self.logit_scale)),
             None if name == "logit_bias" => Some(whole_values(&mut self.logit_bias)),
-            Some(("text_model", rest)) => self.text.destination(rest),
-            Some(("vision_model", rest)) => self.vision.destination(rest),
+            Some(("text_model", rest)) => self.text.as_mut()?.destination(rest),
+            Some(("vision_model", rest)) => self.vision.as_mut()?.destination(rest),
             _ => None,
         }
     }
 }
 
+/// Whether rows can be weights.
+pub(super) fn check_finite(tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), Error> {
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(at) => {
+            let (name, at) = (&tensor.name, first_row * tensor.row_len() + at);
+            Err(Error::BadWeights(format!("tensor {name:?} holds a value that is not finite, at {at}")))
+        }
+    }
+}
+
 /// Whether a file's tensors are those of the model, no more and no fewer.
-fn check_tensors(expected: &[TensorShape], found: &[TensorShape]) -> Result<(), Error> {
+pub(super) fn check_tensors(expected: &[TensorShape], found: &[TensorShape]) -> Result<(), Error> {
     let shapes = |list: &[TensorShape]| -> std::collections::HashMap<String, Vec<usize>> {
         list.iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone())).collect()
     };
