@@ -1,5 +1,6 @@
 use serde_json::json;
 
+use crate::answers::print;
 use crate::error::Error;
 use crate::{ModelArgs, checkpoint};
 
@@ -32,11 +33,10 @@ impl Info {
             "bytes": model.bytes(),
         });
         if self.json {
-            println!("{info}");
-        } else {
-            for (name, value) in info.as_object().into_iter().flatten() {
-                println!("{name:16} {}", value.as_str().map_or_else(|| value.to_string(), String::from));
-            }
+            return print(&info.to_string());
+        }
+        for (name, value) in info.as_object().into_iter().flatten() {
+            print(&format!("{name:16} {}", value.as_str().map_or_else(|| value.to_string(), String::from)))?;
         }
         Ok(())
     }

@@ -9,14 +9,19 @@ mod info;
 mod random;
 mod search;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use error::Error;
 use siglip::model::Precision;
+
+const EXAMPLE: &str = "Example:
+  siglip classify cat.jpg --label \"a cat\" --label \"a dog\" --model siglip-base-patch16-256";
 
 /// Google's SigLIP: probabilities of labels for pictures, embeddings, search.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "siglip", version, after_help = EXAMPLE)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -66,8 +71,13 @@ fn main() -> ExitCode {
         Command::Info(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Random(command) => command.run().map(|()| ExitCode::SUCCESS),
     };
-    result.unwrap_or_else(|error| {
-        eprintln!("siglip: {error}");
-        ExitCode::FAILURE
-    })
+    match result {
+        Ok(code) => code,
+        // Whoever reads the answers has seen enough.
+        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            answers::complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
 }
