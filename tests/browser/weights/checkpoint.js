@@ -59,6 +59,8 @@ export function sharded({ [WEIGHTS]: weights, ...files }, count) {
     length.writeBigUInt64LE(BigInt(json.length));
     files[name(shard)] = Buffer.concat([length, json, ...parts]);
   });
-  files[INDEX] = Buffer.from(JSON.stringify({ metadata: { total_size: weights.length - start }, weight_map }));
+  files[INDEX] = Buffer.from(
+    JSON.stringify({ metadata: { total_size: weights.length - start }, weight_map }),
+  );
   return files;
 }

@@ -44,7 +44,9 @@ test('what is kept is listed, and deleted one by one or all at once', async () =
   await load(page, '/model/', { towers: 'text' });
   const origin = harness.server.origin;
   const list = await listed(page);
-  const names = list.map(({ model, precision, towers, complete }) => [model, precision, towers, complete].join(' '));
+  const names = list.map(({ model, precision, towers, complete }) =>
+    [model, precision, towers, complete].join(' '),
+  );
   assert.deepEqual(names.sort(), [
     `${origin}/model/ f32 both true`,
     `${origin}/model/ q8 both true`,
@@ -53,7 +55,10 @@ test('what is kept is listed, and deleted one by one or all at once', async () =
   for (const { bytes } of list) assert.ok(bytes > 10_000);
   await load(page, 'tiny');
   await page.evaluate(async () => (await import('/www/siglip.js')).deleteModel('/model/'));
-  assert.deepEqual((await listed(page)).map(({ model }) => model), [`${origin}/www/models/tiny/`]);
+  assert.deepEqual(
+    (await listed(page)).map(({ model }) => model),
+    [`${origin}/www/models/tiny/`],
+  );
   await page.evaluate(async () => (await import('/www/siglip.js')).deleteAllModels());
   assert.deepEqual(await listed(page), []);
 });
@@ -107,7 +112,10 @@ test('a download that was given up is continued, in another page too', async () 
   const whole = await load(other, '/model/', { ...options, cache: false });
   assert.ok(whole.embeddings, whole.message);
   assert.equal(continued.embeddings, whole.embeddings, continued.message);
-  assert.deepEqual((await listed(other)).map(({ complete }) => complete), [true]);
+  assert.deepEqual(
+    (await listed(other)).map(({ complete }) => complete),
+    [true],
+  );
 });
 
 test('one tower is fetched, held and kept without the other', async () => {
@@ -140,7 +148,11 @@ test('one tower is fetched, held and kept without the other', async () => {
 test('a file is held against the sha256 that the page gives', async () => {
   const page = await open(new Shop());
   const right = sha256(small[WEIGHTS]);
-  for (const hash of [right, right.toUpperCase(), { [WEIGHTS]: right, 'config.json': sha256(small['config.json']) }]) {
+  for (const hash of [
+    right,
+    right.toUpperCase(),
+    { [WEIGHTS]: right, 'config.json': sha256(small['config.json']) },
+  ]) {
     assert.ok((await load(page, '/model/', { sha256: hash, cache: false })).embeddings);
   }
   await load(page, '/model/');
@@ -195,7 +207,10 @@ test('where there are no files, the Cache API keeps it', async () => {
   const second = await load(page, '/model/', options);
   assert.ok(second.embeddings, second.message);
   assert.equal(second.embeddings, first.embeddings);
-  assert.deepEqual((await listed(page)).map(({ complete }) => complete), [true]);
+  assert.deepEqual(
+    (await listed(page)).map(({ complete }) => complete),
+    [true],
+  );
   await page.evaluate(async () => (await import('/www/siglip.js')).deleteModel('/model/'));
   assert.deepEqual(await listed(page), []);
 });

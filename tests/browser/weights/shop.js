@@ -53,7 +53,8 @@ export class Shop {
       const bytes = this.files[name];
       const fault = this.faults[name]?.shift() ?? {};
       if (!bytes) response.writeHead(404).end();
-      else await answer(request, response, { bytes, version: sha256(bytes).slice(0, 16) }, this.habits, fault);
+      else
+        await answer(request, response, { bytes, version: sha256(bytes).slice(0, 16) }, this.habits, fault);
     };
   }
 }
@@ -64,7 +65,10 @@ export class Shop {
  */
 
 /** Options of a load that waits for nobody. */
-export const quick = { stallTimeout: 300, retryDelay: 1 };
+export const quick = { stallTimeout: 1000, retryDelay: 1 };
+
+/** Options of a load from a server that is as it should be, on a machine that may be busy. */
+export const patient = { stallTimeout: 30_000 };
 
 /**
  * Loads a model in a page and asks it.
