@@ -93,8 +93,8 @@ class Exchange {
   }
 }
 
-/** Messages with weights that a follower may have before it: what bounds the memory they take on their way. */
-const UNTAKEN = 4;
+/** Messages with weights that are on their way to a follower at most: what bounds the memory they take. */
+const UNDERWAY = 4;
 
 /** The leader's side. */
 export class Peers {
@@ -105,9 +105,11 @@ export class Peers {
   #arrived;
   /** Why the followers are of no use any more. @type {unknown} */
   #failure;
-  /** Messages with weights that have not been taken, by all followers together. */
-  #untaken = 0;
-  /** Lets the one who waits for that to change look again. */
+  /** Messages with weights on their way, to all followers together. */
+  #underway = 0;
+  /** Buffers that have come back from a follower: a whole model in new ones would pile up. @type {ArrayBuffer[]} */
+  #buffers = [];
+  /** Lets the one who waits for a buffer look again. */
   #lookAgain = () => {};
 
   /**
@@ -150,13 +152,19 @@ export class Peers {
 
   /**
    * Hands weights to every follower, and waits while they have enough before them.
-   * @param {Uint8Array} batches
+   * @param {Uint8Array} batches of the engine's memory: gone when this has returned
    */
   async hand(batches) {
     if (this.#failure) throw this.#failure;
-    this.send({ batches });
-    this.#untaken += this.#workers.length;
-    while (this.#untaken > UNTAKEN * this.#workers.length && !this.#failure) {
+    for (const worker of this.#workers) {
+      const spare = this.#buffers.pop();
+      const buffer =
+        spare && spare.byteLength >= batches.length ? spare : new ArrayBuffer(2 * batches.length);
+      new Uint8Array(buffer).set(batches);
+      worker.postMessage({ batches: buffer, length: batches.length }, [buffer]);
+      this.#underway++;
+    }
+    while (this.#underway >= UNDERWAY * this.#workers.length && !this.#failure) {
       await new Promise((resolve) => (this.#lookAgain = () => resolve(undefined)));
     }
   }
@@ -203,7 +211,8 @@ export class Peers {
       worker.onmessage = ({ data }) => {
         if (data.error) fail(Object.assign(new Error(data.error.message), data.error));
         else if (data.taken) {
-          this.#untaken--;
+          this.#underway--;
+          this.#buffers.push(data.taken);
           this.#lookAgain();
         } else resolve(data.bytes);
       };
@@ -249,15 +258,15 @@ export class Follower {
   }
 
   /** @param {any} message */
-  async #take({ config, batches, arrived, begin, pass }) {
+  async #take({ config, batches, length, arrived, begin, pass }) {
     if (config) {
       const { Engine } = await loadWasm(this.#shared.module);
       // Where the weights begin anew, the memory of those so far is needed for them.
       this.#engine?.free();
       this.#engine = Engine.follow(config, this.#shared.options, this.#shared.index);
     } else if (batches) {
-      this.#engine?.push(batches);
-      postMessage({ taken: true });
+      this.#engine?.push(new Uint8Array(batches, 0, length));
+      postMessage({ taken: batches }, { transfer: [batches] });
     } else if (arrived) {
       this.#engine?.arrived();
       postMessage({ bytes: this.#engine?.info().bytes });

@@ -5,15 +5,27 @@ use gloo_timers::future::TimeoutFuture;
 use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, Blob, ReadableStream, ReadableStreamDefaultReader, Response};
+use web_sys::{
+    AbortController, Blob, ReadableStream, ReadableStreamByobReader, ReadableStreamDefaultReader, Response,
+};
 
 use crate::error;
 
+/// Bytes that are read at a time.
+const PIECE: u32 = 1 << 18;
+
 /// A stream that is read to its end or cancelled.
 pub struct Body {
-    reader: ReadableStreamDefaultReader,
+    reader: Reader,
     /// Ends the request that it belongs to.
     request: Option<AbortController>,
+}
+
+enum Reader {
+    /// Into one buffer, again and again: what a whole model comes in would pile up until it is collected.
+    Into(ReadableStreamByobReader, Uint8Array),
+    /// Where the browser's streams can't: into buffers of its own.
+    Plain(ReadableStreamDefaultReader),
 }
 
 impl Body {
@@ -28,14 +40,30 @@ impl Body {
     }
 
     fn new(stream: &ReadableStream, request: Option<AbortController>) -> Body {
-        Body { reader: stream.get_reader().unchecked_into(), request }
+        let reader = match ReadableStreamByobReader::new(stream) {
+            Ok(reader) => Reader::Into(reader, Uint8Array::new_with_length(PIECE)),
+            Err(_) => Reader::Plain(stream.get_reader().unchecked_into()),
+        };
+        Body { reader, request }
     }
 
-    /// The next bytes; `None` at the end. An error says what a person may be told.
+    /// The next bytes, which are gone with the next call; `None` at the end. An error says what a person may be told.
     pub async fn next(&mut self) -> Result<Option<Uint8Array>, String> {
-        let chunk = JsFuture::from(self.reader.read()).await.map_err(|error| error::message(&error))?;
+        let read = match &self.reader {
+            Reader::Into(reader, buffer) => reader.read_with_array_buffer_view(buffer),
+            Reader::Plain(reader) => reader.read(),
+        };
+        let chunk = JsFuture::from(read).await.map_err(|error| error::message(&error))?;
         let field = |name: &str| Reflect::get(&chunk, &name.into()).unwrap_or(JsValue::UNDEFINED);
-        Ok(if field("done").is_truthy() { None } else { Some(field("value").unchecked_into()) })
+        if field("done").is_truthy() {
+            return Ok(None);
+        }
+        let chunk: Uint8Array = field("value").unchecked_into();
+        if let Reader::Into(_, buffer) = &mut self.reader {
+            // The buffer has passed through the stream and is another object now.
+            *buffer = Uint8Array::new(&chunk.buffer());
+        }
+        Ok(Some(chunk))
     }
 
     /// The same, with an error after `timeout` milliseconds without a byte.
@@ -58,7 +86,10 @@ impl Drop for Body {
         match &self.request {
             Some(request) => request.abort(),
             None => {
-                let cancelled = JsFuture::from(self.reader.cancel());
+                let cancelled = JsFuture::from(match &self.reader {
+                    Reader::Into(reader, _) => reader.cancel(),
+                    Reader::Plain(reader) => reader.cancel(),
+                });
                 // Nobody waits for the end of what nobody reads.
                 wasm_bindgen_futures::spawn_local(async move { drop(cancelled.await) });
             }

@@ -15,7 +15,8 @@ pub struct Listeners {
     /// `(config.json)`, before the first batches, and again where all begins anew: for the workers that hold the
     /// other shards.
     pub config: Function,
-    /// `(batches)`, all of the weights in packed form; what it returns is waited for. None where this worker has no
+    /// `(batches)`, all of the weights in packed form, which are gone when it returns; what it returns is waited for.
+    /// None where this worker has no
     /// others beside it.
     pub batches: Option<Function>,
 }
@@ -45,7 +46,10 @@ impl Listeners {
     /// Hands the other workers what they need, no faster than they take it.
     pub async fn batches(&self, batches: &[u8]) -> Result<(), Error> {
         let Some(function) = &self.batches else { return Ok(()) };
-        let taken = function.call1(&JsValue::NULL, &Uint8Array::from(batches)).map_err(Error::Worker)?;
+        // SAFETY: the function copies the bytes before it returns, and nothing runs here until then that could move
+        // this module's memory.
+        let view = unsafe { Uint8Array::view(batches) };
+        let taken = function.call1(&JsValue::NULL, &view).map_err(Error::Worker)?;
         JsFuture::from(Promise::resolve(&taken)).await.map(drop).map_err(Error::Worker)
     }
 }

@@ -1,0 +1,233 @@
+/** Weights that arrive, are kept, and are found again. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Harness, openIn } from '../harness.js';
+import { WEIGHTS, otherWeights, readCheckpoint, sha256, sharded } from './checkpoint.js';
+import { Shop, load, small } from './shop.js';
+
+const harness = new Harness();
+const blank = '/tests/browser/pages/blank.html';
+
+/** A page, and a shop on its server. @param {Shop} shop */
+async function open(shop) {
+  const page = await harness.open({ path: blank });
+  harness.server.intercept = shop.at('/model/');
+  return page;
+}
+
+/** @param {import('../harness.js').Page} page */
+const listed = (page) => page.evaluate(async () => (await import('/www/siglip.js')).cachedModels());
+
+for (const precision of /** @type {const} */ (['q8', 'f32'])) {
+  for (const workers of [1, 2]) {
+    test(`a model of ${precision} is the same from the server and from what was kept, with ${workers} workers`, async () => {
+      const shop = new Shop();
+      const page = await open(shop);
+      const first = await load(page, '/model/', { precision, workers });
+      assert.deepEqual(first.notices, []);
+      shop.isOpen = false;
+      const second = await load(page, '/model/', { precision, workers });
+      assert.ok(first.embeddings, first.message);
+      assert.equal(second.embeddings, first.embeddings, second.message);
+      if (workers === 2) {
+        const other = await load(page, '/model/', { precision, workers: 1 });
+        assert.ok(other.embeddings, 'what is kept does not depend on the number of workers');
+      }
+    });
+  }
+}
+
+test('what is kept is listed, and deleted one by one or all at once', async () => {
+  const page = await open(new Shop());
+  await load(page, '/model/');
+  await load(page, '/model/', { precision: 'f32' });
+  await load(page, '/model/', { towers: 'text' });
+  const origin = harness.server.origin;
+  const list = await listed(page);
+  const names = list.map(({ model, precision, towers, complete }) =>
+    [model, precision, towers, complete].join(' '),
+  );
+  assert.deepEqual(names.sort(), [
+    `${origin}/model/ f32 both true`,
+    `${origin}/model/ q8 both true`,
+    `${origin}/model/ q8 text true`,
+  ]);
+  for (const { bytes } of list) assert.ok(bytes > 10_000);
+  await load(page, 'tiny');
+  await page.evaluate(async () => (await import('/www/siglip.js')).deleteModel('/model/'));
+  assert.deepEqual(
+    (await listed(page)).map(({ model }) => model),
+    [`${origin}/www/models/tiny/`],
+  );
+  await page.evaluate(async () => (await import('/www/siglip.js')).deleteAllModels());
+  assert.deepEqual(await listed(page), []);
+});
+
+test('a model in several files, or of files that were chosen, is the same', async () => {
+  const shop = new Shop(sharded(small, 3));
+  const page = await open(shop);
+  const several = await load(page, '/model/');
+  shop.isOpen = false;
+  const kept = await load(page, '/model/');
+  harness.server.intercept = new Shop().at('/model/');
+  const one = await load(page, '/model/', { cache: false });
+  assert.ok(one.embeddings, one.message);
+  assert.equal(several.embeddings, one.embeddings, several.message);
+  assert.equal(kept.embeddings, one.embeddings, kept.message);
+
+  for (const files of [small, sharded(small, 2)]) {
+    const contents = Object.entries(files).map(([name, bytes]) => [name, bytes.toString('base64')]);
+    const chosen = await page.evaluate(async (contents) => {
+      const { Siglip } = await import('/www/siglip.js');
+      const bytes = (/** @type {string} */ base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+      const files = contents.map(([name, base64]) => new File([bytes(base64)], name));
+      const siglip = await Siglip.load(files, { workers: 1 });
+      const text = await siglip.embedText('a cat');
+      siglip.dispose();
+      return [...text].join();
+    }, contents);
+    assert.ok(one.embeddings.endsWith(chosen));
+  }
+});
+
+test('a download that was given up is continued, in another page too', async () => {
+  const shop = new Shop(small, { pace: 20 });
+  const page = await open(shop);
+  const options = { precision: /** @type {const} */ ('f32') };
+  await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const controller = new AbortController();
+    /** @type {import('/www/siglip.js').LoadOptions} */
+    const options = { precision: 'f32', workers: 1, signal: controller.signal };
+    options.onProgress = ({ loaded, total }) => loaded > 0.9 * total && controller.abort();
+    await Siglip.load('/model/', options).catch(() => {});
+  });
+  const [part] = await listed(page);
+  assert.equal(part?.complete, false);
+  shop.log = [];
+  const other = await openIn(page.context(), page.url());
+  await page.close();
+  const continued = await load(other, '/model/', options);
+  assert.match(shop.log.join(), new RegExp(`^GET ${WEIGHTS} bytes=\\d+-$`), 'and only that is asked for');
+  const whole = await load(other, '/model/', { ...options, cache: false });
+  assert.ok(whole.embeddings, whole.message);
+  assert.equal(continued.embeddings, whole.embeddings, continued.message);
+  assert.deepEqual(
+    (await listed(other)).map(({ complete }) => complete),
+    [true],
+  );
+});
+
+test('one tower is fetched, held and kept without the other', async () => {
+  const tiny = readCheckpoint('www/models/tiny');
+  const shop = new Shop(tiny);
+  const page = await open(shop);
+  const both = await load(page, '/model/');
+  shop.log = [];
+  const parts = [await load(page, '/model/', { towers: 'image' })];
+  assert.match(shop.log.join(), /model\.safetensors bytes=\d+-/, 'the texts, which come first, are left out');
+  parts.push(await load(page, '/model/', { towers: 'text' }));
+  assert.ok(both.embeddings, both.message);
+  assert.equal(parts.map(({ embeddings }) => embeddings).join(), both.embeddings);
+  shop.isOpen = false;
+  assert.equal((await load(page, '/model/', { towers: 'image' })).embeddings, parts[0].embeddings);
+  const { code } = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const { outcome } = await import('/tests/browser/pages/outcome.js');
+    return outcome((await Siglip.load('/model/', { towers: 'image' })).embedText('a cat'));
+  });
+  assert.equal(code, 'bad-input');
+
+  // A server that cannot leave anything out is read to the end.
+  shop.isOpen = true;
+  shop.habits = { ranges: false };
+  const image = await load(page, '/model/', { towers: 'image', cache: false });
+  assert.equal(image.embeddings, parts[0].embeddings, image.message);
+});
+
+test('a file is held against the sha256 that the page gives', async () => {
+  const page = await open(new Shop());
+  const right = sha256(small[WEIGHTS]);
+  for (const hash of [
+    right,
+    right.toUpperCase(),
+    { [WEIGHTS]: right, 'config.json': sha256(small['config.json']) },
+  ]) {
+    assert.ok((await load(page, '/model/', { sha256: hash, cache: false })).embeddings);
+  }
+  await load(page, '/model/');
+  const wrong = sha256(Buffer.from('something else'));
+  for (const hash of [wrong, { 'tokenizer.json': wrong }]) {
+    const { code, message } = await load(page, '/model/', { sha256: hash });
+    assert.equal(code, 'integrity');
+    assert.match(message ?? '', /it is not kept/);
+    assert.deepEqual(await listed(page), [], 'not even what was kept before it was asked for');
+  }
+  assert.equal((await load(page, '/model/', { sha256: 'none' })).code, 'bad-input');
+});
+
+test('headers go along with every request for the model', async () => {
+  const shop = new Shop();
+  const page = await open(shop);
+  await load(page, '/model/', { headers: { authorization: 'Bearer secret' } });
+  assert.equal(shop.headers.length, 4);
+  for (const headers of shop.headers) assert.equal(headers.authorization, 'Bearer secret');
+  const kept = await page.evaluate(async () => {
+    const root = await navigator.storage.getDirectory();
+    let text = '';
+    for await (const folder of root.values()) {
+      for await (const file of /** @type {FileSystemDirectoryHandle} */ (folder).values()) {
+        text += await (await /** @type {FileSystemFileHandle} */ (file).getFile()).text();
+      }
+    }
+    return text;
+  });
+  assert.ok(kept.includes('/model/') && !kept.includes('secret'));
+});
+
+test('two pages at once do not harm each other', async () => {
+  const shop = new Shop(small, { pace: 10 });
+  const page = await open(shop);
+  const other = await openIn(page.context(), page.url());
+  const outcomes = await Promise.all([load(page, '/model/'), load(other, '/model/')]);
+  shop.isOpen = false;
+  const kept = await load(page, '/model/');
+  assert.ok(kept.embeddings, kept.message);
+  for (const { embeddings, message } of outcomes) assert.equal(embeddings, kept.embeddings, message);
+  assert.equal((await listed(page)).length, 1);
+});
+
+test('where there are no files, the Cache API keeps it', async () => {
+  const shop = new Shop();
+  const page = await open(shop);
+  const options = { workerUrl: '/tests/browser/weights/without-files-worker.js' };
+  const first = await load(page, '/model/', options);
+  assert.deepEqual(first.notices, []);
+  shop.isOpen = false;
+  const second = await load(page, '/model/', options);
+  assert.ok(second.embeddings, second.message);
+  assert.equal(second.embeddings, first.embeddings);
+  assert.deepEqual(
+    (await listed(page)).map(({ complete }) => complete),
+    [true],
+  );
+  await page.evaluate(async () => (await import('/www/siglip.js')).deleteModel('/model/'));
+  assert.deepEqual(await listed(page), []);
+});
+
+test('another version at the server is not mixed with what came before', async () => {
+  const shop = new Shop(small, { pace: 2 });
+  const page = await open(shop);
+  shop.faults[WEIGHTS] = [{ cut: 0.6 }];
+  const other = otherWeights(small);
+  const half = load(page, '/model/', { precision: 'f32', retryDelay: 200 });
+  await page.waitForTimeout(150);
+  shop.files = other;
+  const mixed = await half;
+  const [expected, before] = [
+    await load(page, '/model/', { precision: 'f32', cache: false }),
+    (shop.files = small) && (await load(page, '/model/', { precision: 'f32', cache: false })),
+  ];
+  assert.notEqual(expected.embeddings, before.embeddings);
+  assert.equal(mixed.embeddings, expected.embeddings, mixed.message);
+});

@@ -1,0 +1,1 @@
+delete (/** @type {any} */ (FileSystemFileHandle.prototype).createSyncAccessHandle);
