@@ -31,13 +31,14 @@ export const checkpoints = published.map(([name, label, bytes, multilingual = fa
 }));
 
 /**
- * The folder that a model's name stands for, with its slash.
+ * The folder that a model's name stands for, with its slash, or the address of a .gguf.
  * @param {string} model `tiny`, a hub id, or a URL
  * @param {string} [baseUrl] in the hub's place
  */
 export function folderOf(model, baseUrl = hub) {
   if (model === 'tiny') return new URL('./models/tiny/', import.meta.url).href;
   const withSlash = (/** @type {string} */ url) => (url.endsWith('/') ? url : `${url}/`);
+  if (model.endsWith('.gguf')) return new URL(model, document.baseURI).href;
   if (/^[\w.-]+\/[\w.-]+$/.test(model) && !model.startsWith('.')) {
     return `${withSlash(new URL(baseUrl, document.baseURI).href)}${model}/resolve/main/`;
   }

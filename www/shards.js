@@ -93,6 +93,9 @@ class Exchange {
   }
 }
 
+/** Messages with weights that a follower may have before it: what bounds the memory they take on their way. */
+const UNTAKEN = 4;
+
 /** The leader's side. */
 export class Peers {
   #workers;
@@ -102,6 +105,10 @@ export class Peers {
   #arrived;
   /** Why the followers are of no use any more. @type {unknown} */
   #failure;
+  /** Messages with weights that have not been taken, by all followers together. */
+  #untaken = 0;
+  /** Lets the one who waits for that to change look again. */
+  #lookAgain = () => {};
 
   /**
    * Starts the followers of a model that `count` workers share.
@@ -142,6 +149,19 @@ export class Peers {
   }
 
   /**
+   * Hands weights to every follower, and waits while they have enough before them.
+   * @param {Uint8Array} batches
+   */
+  async hand(batches) {
+    if (this.#failure) throw this.#failure;
+    this.send({ batches });
+    this.#untaken += this.#workers.length;
+    while (this.#untaken > UNTAKEN * this.#workers.length && !this.#failure) {
+      await new Promise((resolve) => (this.#lookAgain = () => resolve(undefined)));
+    }
+  }
+
+  /**
    * Begins a pass with every follower.
    * @param {{pixelValues: Float32Array} | {inputIds: Uint32Array}} input
    */
@@ -178,9 +198,15 @@ export class Peers {
         this.#failure ??= error;
         reject(error);
         this.#exchange.stop(error);
+        this.#lookAgain();
       };
-      worker.onmessage = ({ data }) =>
-        data.error ? fail(Object.assign(new Error(data.error.message), data.error)) : resolve(data.bytes);
+      worker.onmessage = ({ data }) => {
+        if (data.error) fail(Object.assign(new Error(data.error.message), data.error));
+        else if (data.taken) {
+          this.#untaken--;
+          this.#lookAgain();
+        } else resolve(data.bytes);
+      };
       worker.onerror = (event) => {
         event.preventDefault();
         fail(new Error(`one of the workers has died: ${event.message}`));
@@ -223,12 +249,16 @@ export class Follower {
   }
 
   /** @param {any} message */
-  async #take({ config, chunk, arrived, begin, pass }) {
+  async #take({ config, batches, arrived, begin, pass }) {
     if (config) {
       const { Engine } = await loadWasm(this.#shared.module);
+      // Where the weights begin anew, the memory of those so far is needed for them.
+      this.#engine?.free();
       this.#engine = Engine.follow(config, this.#shared.options, this.#shared.index);
-    } else if (chunk) this.#engine?.push(chunk);
-    else if (arrived) {
+    } else if (batches) {
+      this.#engine?.push(batches);
+      postMessage({ taken: true });
+    } else if (arrived) {
       this.#engine?.arrived();
       postMessage({ bytes: this.#engine?.info().bytes });
     } else if (begin && this.#engine) {

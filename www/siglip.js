@@ -12,6 +12,7 @@ import { WorkerClient } from './worker-client.js';
 
 export { checkpoints } from './checkpoints.js';
 export { SiglipError } from './errors.js';
+export { cachedModels, deleteAllModels, deleteModel, persistModels } from './store.js';
 
 /** What asks for a label where the caller says nothing else. */
 export const DEFAULT_TEMPLATE = 'This is a photo of {}.';
@@ -31,6 +32,13 @@ export const DEFAULT_TEMPLATE = 'This is a photo of {}.';
  * @property {(progress: Progress) => void} [onProgress] in bytes; never goes back
  * @property {(notice: Notice) => void} [onNotice] what is worth knowing and stops nothing
  * @property {string} [baseUrl] in the place of the hub
+ * @property {'image' | 'text' | 'both'} [towers] which half is needed; the other is neither fetched, where the
+ *   server can leave it out, nor held
+ * @property {Record<string, string>} [headers] sent with requests for the model, such as Authorization; never kept,
+ *   and not sent on by the browser where the server redirects to another origin (Authorization) or asks for leave
+ * @property {string | Record<string, string>} [sha256] what model.safetensors, or each file by its name, has to have
+ * @property {number} [stallTimeout] milliseconds without a byte after which a connection is given up
+ * @property {number} [retryDelay] milliseconds before a second attempt; twice as many before each that follows
  * @property {string} [workerUrl] a copy of worker.js on the page's own origin, where its policy forbids blob:
  */
 
@@ -38,6 +46,7 @@ export const DEFAULT_TEMPLATE = 'This is a photo of {}.';
  * @typedef {object} Info
  * @property {string} model
  * @property {'q8' | 'f32'} precision
+ * @property {'image' | 'text' | 'both'} towers
  * @property {'simd' | 'relaxed-simd'} backend
  * @property {number} workers
  * @property {number} imageSize side of the square picture the model sees, in pixels
@@ -67,7 +76,7 @@ export class Siglip {
   /**
    * Loads a model in a worker of its own.
    * @param {string | File | File[]} [model] `tiny`, the small demonstration model that comes with the page; a hub
-   *   id; the URL of a folder; or a checkpoint's files
+   *   id; the URL of a folder or of a .gguf; or a checkpoint's files
    * @param {LoadOptions} [options]
    * @returns {Promise<Siglip>}
    */
@@ -76,6 +85,11 @@ export class Siglip {
       precision = 'q8',
       workers = 'auto',
       cache = true,
+      towers = 'both',
+      headers = {},
+      sha256 = {},
+      stallTimeout = 30_000,
+      retryDelay = 500,
       signal,
       onProgress,
       onNotice,
@@ -91,18 +105,21 @@ export class Siglip {
     const notices = [];
     let [loaded, total, file] = [0, 0, ''];
     try {
-      const parameters = { source, precision, workers, cache };
+      const hashes = typeof sha256 === 'string' ? { 'model.safetensors': sha256 } : sha256;
+      const chosen = { precision, cache, towers, headers, sha256: hashes, stallTimeout, retryDelay };
+      const parameters = { source, workers, ...chosen };
       const info = await worker.call('load', parameters, signal, (event) => {
         if (event.notice) {
           notices.push(event.notice);
           onNotice?.(event.notice);
         } else {
           ({ loaded, total, file } = event);
-          onProgress?.({ phase: loaded < total ? 'download' : 'prepare', loaded, total, file });
+          const phase = loaded < total && !event.kept ? 'download' : 'prepare';
+          onProgress?.({ phase, loaded, total, file });
         }
       });
       onProgress?.({ phase: 'ready', loaded, total, file });
-      return new Siglip(worker, { model: nameOf(model), precision, ...info, notices });
+      return new Siglip(worker, { model: nameOf(model), precision, towers, ...info, notices });
     } catch (error) {
       worker.end();
       throw error;

@@ -26,20 +26,24 @@ let last = Promise.resolve();
 
 /** @type {Record<string, (parameters: any, signal: AbortSignal, tell: (event: object) => void) => Promise<unknown>>} */
 const methods = {
-  async load({ source, precision, workers, cache }, signal, tell) {
+  async load({ source, workers, ...chosen }, signal, tell) {
     const { Engine, backend, module } = await loadWasm();
     const count = await plan(source, workers);
-    const options = { precision, cache, workers: count };
+    const options = { ...chosen, workers: count };
     if (count > 1) peers = new Peers(count, { module, options });
     engine = await Engine.load(
       source,
       options,
       signal,
-      (/** @type {string} */ file, /** @type {number} */ loaded, /** @type {number} */ total) =>
-        tell({ file, loaded, total }),
+      (
+        /** @type {string} */ file,
+        /** @type {number} */ loaded,
+        /** @type {number} */ total,
+        /** @type {boolean} */ kept,
+      ) => tell({ file, loaded, total, kept }),
       (/** @type {string} */ code, /** @type {string} */ message) => tell({ notice: { code, message } }),
       (/** @type {string} */ config) => peers?.send({ config }),
-      (/** @type {Uint8Array} */ chunk) => peers?.send({ chunk }),
+      peers && ((/** @type {Uint8Array} */ batches) => peers?.hand(batches)),
     );
     const others = (await peers?.arrived()) ?? 0;
     const info = engine.info();

@@ -18,11 +18,12 @@ const types = {
   '.wasm': 'application/wasm',
 };
 
+/** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 
 /**
  * Answers in the place of a file; `false` leaves it to the file.
- * @typedef {(path: string, response: ServerResponse, method: string) => boolean | void | Promise<boolean | void>} Intercept
+ * @typedef {(path: string, response: ServerResponse, method: string, request: IncomingMessage) => boolean | void | Promise<boolean | void>} Intercept
  */
 
 export class Server {
@@ -60,14 +61,15 @@ export class Server {
   }
 
   /**
-   * @param {import('node:http').IncomingMessage} request
+   * @param {IncomingMessage} request
    * @param {ServerResponse} response
    */
-  async #answer({ method = 'GET', url = '/' }, response) {
+  async #answer(request, response) {
+    const { method = 'GET', url = '/' } = request;
     const path = decodeURIComponent(new URL(url, 'http://localhost').pathname);
     this.log.push(`${method} ${path}`);
     for (const [name, value] of Object.entries(this.headers)) response.setHeader(name, value);
-    if ((await this.intercept(path, response, method)) !== false) return;
+    if ((await this.intercept(path, response, method, request)) !== false) return;
     const file = join(root, normalize(path.endsWith('/') ? `${path}index.html` : path));
     const found = await stat(file).catch(() => undefined);
     if (!found?.isFile()) {

@@ -1,18 +1,17 @@
 """Makes tests/fixtures/random-small: a small SigLIP in hub layout, of odd sizes, with random weights in f32, f16 and bf16.
 
 The sizes are no multiples of what kernels like (12 values a head, 100 in the MLP, 9 patches with 2 pixels left over, an odd
-vocabulary). transformers' own initialisation makes outputs that hardly depend on the input; here every layer adds something of
-the residual stream's own size, and no bias, norm or scale has its default.
+vocabulary).
 """
 import json
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import SiglipConfig, SiglipModel
 
 import texts
+from random_weights import randomise
 from reference import ROOT, check_versions
 
 check_versions("torch", "transformers", "tokenizers", "safetensors", "numpy")
@@ -33,26 +32,6 @@ def tokenizer():
     made.post_processor = processors.TemplateProcessing(single="$A </s>", pair="$A </s> $B:1 </s>:1", special_tokens=[("</s>", 1)])
     made.add_special_tokens([AddedToken(token, normalized=False) for token in ("<pad>", "</s>", "<unk>")])
     return made
-
-
-def randomise(model, seed):
-    random = np.random.default_rng(seed)
-    for name, values in model.named_parameters():
-        mean, deviation = 0.0, 0.1
-        if name == "logit_scale":
-            mean, deviation = 3.25, 0.0
-        elif name == "logit_bias":
-            mean, deviation = -4.125, 0.0
-        elif "norm" in name and name.endswith("weight"):
-            mean, deviation = 1.0, 0.3
-        elif "token_embedding" in name or "position_embedding" in name or name.endswith("probe"):
-            deviation = 0.5
-        elif values.dim() > 1:
-            # Unit variance in, unit variance out; wide queries and keys make attention choose.
-            gain = 2.0 if "q_proj" in name or "k_proj" in name or "in_proj" in name else 1.0
-            deviation = gain * values[0].numel() ** -0.5
-        drawn = mean + deviation * random.standard_normal(tuple(values.shape))
-        values.data = torch.from_numpy(drawn.astype(np.float32))
 
 
 def write(name, content):

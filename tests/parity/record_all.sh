@@ -7,10 +7,17 @@ small=../fixtures/random-small
 small_texts=("This is a photo of a cat." "a sports car" "" "a x-ray of a chest"
     "supercalifragilistic antidisestablishmentarianism, again and again: qwertyuiop")
 python make_random_small.py
+python make_random_architectures.py
+python record_gguf.py
+python record_naflex.py
 python record_tokens.py
 python record_model.py $small model-random-small.json --images 3 --texts "${small_texts[@]}"
 for variant in f16 bf16; do
     python record_model.py $small model-random-small-$variant.json --variant $variant --images 3 --texts "${small_texts[@]}"
+done
+for kind in i18n siglip2 giant; do
+    python record_model.py ../fixtures/random-$kind model-random-$kind.json --texts "This is a photo of a CAT." "Ein Foto, 猫" "" \
+        "supercalifragilistic antidisestablishmentarianism, again and again: qwertyuiop"
 done
 python record_model.py ../../www/models/tiny model-tiny.json --texts "a cat" "This is a photo of a dog." "" \
     "zxqj the quick brown fox jumps over the lazy dog again and again"

@@ -31,6 +31,7 @@ def record(name, folder, max_length, pad_token_id, selection):
     print(f"{name}: {len(entries)} texts")
 
 
-record("siglip-v1", "tests/fixtures/tokenizer-siglip-v1", 64, 1, texts.ALL)
-record("tiny", "www/models/tiny", 12, 0, texts.WORDS)
-record("random-small", "tests/fixtures/random-small", 16, 1, texts.WORDS + texts.SPECIAL)
+if __name__ == "__main__":
+    record("siglip-v1", "tests/fixtures/tokenizer-siglip-v1", 64, 1, texts.ALL)
+    record("tiny", "www/models/tiny", 12, 0, texts.WORDS)
+    record("random-small", "tests/fixtures/random-small", 16, 1, texts.WORDS + texts.SPECIAL)

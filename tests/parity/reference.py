@@ -4,6 +4,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tokenizers import Tokenizer
+from transformers import Siglip2Tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,8 +22,14 @@ def check_versions(*packages):
 
 
 def input_ids(folder, texts, length, pad_token_id):
-    """The texts as tokenizer.json says, cut and padded as transformers does with padding="max_length", truncation=True."""
+    """The texts as tokenizer.json says, cut and padded as transformers does with padding="max_length", truncation=True.
+
+    With Gemma's vocabulary it is SigLIP 2's own tokenizer that says it, and how it pads too.
+    """
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    if tokenizer.token_to_id("<bos>") == 2:
+        siglip2 = Siglip2Tokenizer.from_pretrained(folder)
+        return siglip2(texts, padding="max_length", truncation=True, max_length=length)["input_ids"]
     tokenizer.no_padding()
     tokenizer.enable_truncation(length)
     encoded = [tokenizer.encode(text).ids for text in texts]

@@ -1,13 +1,14 @@
-//! Loading a checkpoint from a folder, or the one that is built in.
+//! A checkpoint on disk: a folder, one GGUF file, or the one that is built in.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 use siglip::image::{self, RgbImage};
 use siglip::model::{Precision, Shard};
-use siglip::weights::SafetensorsReader;
-use siglip::{Checkpoint, Siglip};
+use siglip::weights::{Metadata, StoredTensor, TensorShape, TensorSink, WeightIndex, WeightReader};
+use siglip::{CheckpointFiles, Siglip};
 
 use crate::error::Error;
 
@@ -18,46 +19,232 @@ const CHUNK: usize = 1 << 20;
 mod tiny {
     pub const CONFIG: &str = include_str!("../../../www/models/tiny/config.json");
     pub const PREPROCESSOR: &str = include_str!("../../../www/models/tiny/preprocessor_config.json");
-    pub const TOKENIZER: &[u8] = include_bytes!("../../../www/models/tiny/tokenizer.json");
+    pub const TOKENIZER: &str = include_str!("../../../www/models/tiny/tokenizer.json");
     pub const WEIGHTS: &[u8] = include_bytes!("../../../www/models/tiny/model.safetensors");
 }
 
-/// Loads the checkpoint in `folder`, or the built-in one.
-pub fn load(folder: Option<&Path>, precision: Precision) -> Result<Siglip, Error> {
-    let Some(folder) = folder else {
-        let checkpoint = Checkpoint::parse(tiny::CONFIG, tiny::PREPROCESSOR, tiny::TOKENIZER)?;
-        return read_weights(checkpoint, precision, tiny::WEIGHTS, Path::new("the built-in model"));
-    };
-    let text = |name: &str| fs::read_to_string(folder.join(name)).map_err(Error::file(folder.join(name)));
-    let tokenizer =
-        fs::read(folder.join("tokenizer.json")).map_err(Error::file(folder.join("tokenizer.json")))?;
-    let checkpoint = Checkpoint::parse(&text("config.json")?, &text("preprocessor_config.json")?, &tokenizer)
-        .map_err(|source| Error::Checkpoint { path: folder.into(), source })?;
-    let path = folder.join("model.safetensors");
-    let file = File::open(&path).map_err(Error::file(&path))?;
-    read_weights(checkpoint, precision, file, &path)
+/// Where a checkpoint is.
+pub enum Source {
+    /// In the command itself.
+    BuiltIn,
+    /// In a folder, in the layout of the hub.
+    Folder(PathBuf),
+    /// In a file that `siglip convert` wrote.
+    Gguf(PathBuf),
 }
 
-fn read_weights(
-    checkpoint: Checkpoint,
-    precision: Precision,
-    mut source: impl Read,
-    path: &Path,
-) -> Result<Siglip, Error> {
-    let wrong = |source| Error::Checkpoint { path: path.into(), source };
-    let mut loader = checkpoint.loader(precision, Shard::WHOLE)?;
-    let mut reader = SafetensorsReader::new();
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        match source.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(length) => reader.push(&chunk[..length], &mut loader).map_err(wrong)?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::file(path)(error)),
+impl Source {
+    /// What `--model` names.
+    pub fn new(path: Option<&Path>) -> Source {
+        match path {
+            None => Source::BuiltIn,
+            Some(path)
+                if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) =>
+            {
+                Source::Gguf(path.into())
+            }
+            Some(path) => Source::Folder(path.into()),
         }
     }
-    reader.finish().map_err(wrong)?;
-    Ok(Siglip::new(checkpoint, loader.finish().map_err(wrong)?))
+
+    /// Its name for people.
+    pub fn name(&self) -> String {
+        match self {
+            Source::BuiltIn => "tiny".into(),
+            Source::Folder(path) | Source::Gguf(path) => path.display().to_string(),
+        }
+    }
+
+    /// The small files.
+    pub fn files(&self) -> Result<CheckpointFiles, Error> {
+        match self {
+            Source::BuiltIn => Ok(CheckpointFiles {
+                config: tiny::CONFIG.into(),
+                preprocessor: tiny::PREPROCESSOR.into(),
+                tokenizer: tiny::TOKENIZER.into(),
+            }),
+            Source::Folder(folder) => {
+                let read = |name: &str| {
+                    fs::read_to_string(folder.join(name)).map_err(Error::file(folder.join(name)))
+                };
+                Ok(CheckpointFiles {
+                    config: read("config.json")?,
+                    preprocessor: read("preprocessor_config.json")?,
+                    tokenizer: read("tokenizer.json")?,
+                })
+            }
+            Source::Gguf(path) => {
+                let header = self.weights()?.headers()?.pop().unwrap_or_default();
+                header.metadata.unwrap_or_default().into_files().map_err(Error::checkpoint(path))
+            }
+        }
+    }
+
+    /// The weight files.
+    pub fn weights(&self) -> Result<Weights, Error> {
+        match self {
+            Source::BuiltIn => Ok(Weights { index: None, files: vec![WeightFile::BuiltIn] }),
+            Source::Gguf(path) => Ok(Weights { index: None, files: vec![WeightFile::Path(path.clone())] }),
+            Source::Folder(folder) => {
+                let whole = folder.join("model.safetensors");
+                let path = folder.join("model.safetensors.index.json");
+                if whole.exists() || !path.exists() {
+                    return Ok(Weights { index: None, files: vec![WeightFile::Path(whole)] });
+                }
+                let json = fs::read(&path).map_err(Error::file(&path))?;
+                let index = WeightIndex::parse(&json).map_err(Error::checkpoint(path))?;
+                let files = index.files().map(|file| WeightFile::Path(folder.join(file))).collect();
+                Ok(Weights { index: Some(index), files })
+            }
+        }
+    }
+
+    /// Loads the model.
+    pub fn load(&self, precision: Precision) -> Result<Siglip, Error> {
+        let wrong = Error::checkpoint(self.name());
+        let checkpoint = self.files()?.parse().map_err(&wrong)?;
+        let mut loader = checkpoint.loader(precision, Shard::WHOLE)?;
+        let weights = self.weights()?;
+        if let Some(index) = &weights.index {
+            loader.expect_files(index).map_err(&wrong)?;
+        }
+        weights.read(&mut loader, |_| ())?;
+        Ok(Siglip::new(checkpoint, loader.finish().map_err(wrong)?))
+    }
+}
+
+/// A checkpoint's weight files.
+pub struct Weights {
+    /// Where there are several.
+    pub index: Option<WeightIndex>,
+    files: Vec<WeightFile>,
+}
+
+impl Weights {
+    /// Bytes of all files.
+    pub fn bytes(&self) -> Result<u64, Error> {
+        self.files.iter().map(WeightFile::bytes).sum()
+    }
+
+    /// Gives every tensor to `sink`, file after file; tells `progress` of the bytes read since it was last told.
+    pub fn read<S: TensorSink>(&self, sink: &mut S, mut progress: impl FnMut(u64)) -> Result<(), Error> {
+        for file in &self.files {
+            let reader = file.read(sink, |_, bytes| {
+                progress(bytes);
+                ControlFlow::Continue(())
+            })?;
+            reader.finish().map_err(Error::checkpoint(file.path()))?;
+        }
+        Ok(())
+    }
+
+    /// Reads no more of every file than its header and the two numbers that scale logits, which lie behind it.
+    pub fn headers(&self) -> Result<Vec<Header>, Error> {
+        let header = |file: &WeightFile| {
+            let mut header = Header::default();
+            let reader = file.read(&mut header, |header, _| match header.logits_left {
+                Some(0) => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            })?;
+            header.tensors = reader.tensors().to_vec();
+            Ok(header)
+        };
+        self.files.iter().map(header).collect()
+    }
+}
+
+/// What a weight file says about itself.
+#[derive(Default)]
+pub struct Header {
+    /// Of a GGUF.
+    pub metadata: Option<Metadata>,
+    pub tensors: Vec<StoredTensor>,
+    pub logit_scale: Option<f32>,
+    pub logit_bias: Option<f32>,
+    /// How many of the two are still to come; known once the header has arrived.
+    logits_left: Option<usize>,
+}
+
+impl TensorSink for Header {
+    fn metadata(&mut self, metadata: Metadata) -> Result<(), siglip::Error> {
+        self.metadata = Some(metadata);
+        Ok(())
+    }
+
+    fn begin(&mut self, tensors: &[TensorShape]) -> Result<(), siglip::Error> {
+        let logits = tensors.iter().filter(|tensor| tensor.name.starts_with("logit_"));
+        self.logits_left = Some(logits.count());
+        Ok(())
+    }
+
+    fn rows(&mut self, tensor: &TensorShape, _: usize, values: &[f32]) -> Result<(), siglip::Error> {
+        let logit = match tensor.name.as_str() {
+            "logit_scale" => &mut self.logit_scale,
+            "logit_bias" => &mut self.logit_bias,
+            _ => return Ok(()),
+        };
+        *logit = values.first().copied();
+        self.logits_left = self.logits_left.map(|left| left.saturating_sub(1));
+        Ok(())
+    }
+}
+
+enum WeightFile {
+    BuiltIn,
+    Path(PathBuf),
+}
+
+impl WeightFile {
+    fn path(&self) -> &Path {
+        match self {
+            WeightFile::BuiltIn => Path::new("the built-in model"),
+            WeightFile::Path(path) => path,
+        }
+    }
+
+    fn bytes(&self) -> Result<u64, Error> {
+        match self {
+            WeightFile::BuiltIn => Ok(tiny::WEIGHTS.len() as u64),
+            WeightFile::Path(path) => Ok(fs::metadata(path).map_err(Error::file(path))?.len()),
+        }
+    }
+
+    /// Reads until the file ends or `on_chunk`, told of the chunk's length, breaks off.
+    fn read<S: TensorSink>(
+        &self,
+        sink: &mut S,
+        on_chunk: impl FnMut(&S, u64) -> ControlFlow<()>,
+    ) -> Result<WeightReader, Error> {
+        match self {
+            WeightFile::BuiltIn => self.read_from(tiny::WEIGHTS, sink, on_chunk),
+            WeightFile::Path(path) => {
+                self.read_from(File::open(path).map_err(Error::file(path))?, sink, on_chunk)
+            }
+        }
+    }
+
+    fn read_from<S: TensorSink>(
+        &self,
+        mut source: impl Read,
+        sink: &mut S,
+        mut on_chunk: impl FnMut(&S, u64) -> ControlFlow<()>,
+    ) -> Result<WeightReader, Error> {
+        let mut reader = WeightReader::new();
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            match source.read(&mut chunk) {
+                Ok(0) => return Ok(reader),
+                Ok(length) => {
+                    reader.push(&chunk[..length], sink).map_err(Error::checkpoint(self.path()))?;
+                    if on_chunk(sink, length as u64).is_break() {
+                        return Ok(reader);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::file(self.path())(error)),
+            }
+        }
+    }
 }
 
 /// Reads and decodes a picture.

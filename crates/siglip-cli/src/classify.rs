@@ -39,7 +39,7 @@ impl Classify {
     pub fn run(self) -> Result<ExitCode, Error> {
         let template = Template::new(&self.template)?;
         siglip::prompts(&self.labels, &template)?;
-        let mut siglip = checkpoint::load(self.model.model.as_deref(), self.model.precision.into())?;
+        let mut siglip = self.model.load()?;
         let keep = Keep { top_k: self.top_k, threshold: self.threshold };
         let mut answers = Answers::new(self.json);
         for path in &self.images {

@@ -23,7 +23,7 @@ pub struct Embed {
 impl Embed {
     /// Loads the model, then answers input by input.
     pub fn run(self) -> Result<ExitCode, Error> {
-        let mut siglip = checkpoint::load(self.model.model.as_deref(), self.model.precision.into())?;
+        let mut siglip = self.model.load()?;
         let mut answers = Answers::new(self.json);
         for input in &self.inputs.0 {
             let (kind, name, embedding) = match input {

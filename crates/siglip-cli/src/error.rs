@@ -36,4 +36,10 @@ impl Error {
         let path = path.into();
         move |source| Error::File { path, source }
     }
+
+    /// Names the checkpoint that is wrong.
+    pub fn checkpoint(path: impl Into<PathBuf>) -> impl Fn(siglip::Error) -> Error {
+        let path = path.into();
+        move |source| Error::Checkpoint { path: path.clone(), source }
+    }
 }

@@ -1,9 +1,15 @@
-use serde_json::json;
+use std::collections::BTreeMap;
 
+use serde::Serialize;
+use siglip::Config;
+use siglip::model::{self, Precision, Shard};
+use siglip::weights::{Inventory, StoredTensor};
+
+use crate::ModelArgs;
+use crate::checkpoint::Header;
 use crate::error::Error;
-use crate::{ModelArgs, checkpoint};
 
-/// What a checkpoint is: sizes, scale and bias, memory.
+/// What a checkpoint is: towers, dtypes, bytes, and the memory it needs.
 #[derive(clap::Args)]
 pub struct Info {
     /// As one JSON object.
@@ -13,31 +19,117 @@ pub struct Info {
     model: ModelArgs,
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Description {
+    model: String,
+    precision: &'static str,
+    image_size: usize,
+    context_length: usize,
+    embedding_size: usize,
+    vision_layers: usize,
+    text_layers: usize,
+    vocabulary_size: usize,
+    logit_scale: f32,
+    logit_bias: f32,
+    /// Of the weights in memory, at the precision asked for.
+    bytes: u64,
+    towers: BTreeMap<&'static str, Stored>,
+    dtypes: BTreeMap<&'static str, Stored>,
+    /// Bytes that loading takes, by precision.
+    memory_needed: BTreeMap<&'static str, u64>,
+}
+
+/// Some of a file's tensors.
+#[derive(Default, Serialize)]
+struct Stored {
+    tensors: usize,
+    parameters: usize,
+    bytes: u64,
+}
+
+impl Stored {
+    fn add(&mut self, tensor: &StoredTensor) {
+        self.tensors += 1;
+        self.parameters += tensor.shape().len();
+        self.bytes += tensor.bytes();
+    }
+}
+
 impl Info {
-    /// Loads the model, which proves it sound, and describes it.
+    /// Checks the small files and the weight files' headers, and describes what they say.
     pub fn run(self) -> Result<(), Error> {
-        let siglip = checkpoint::load(self.model.model.as_deref(), self.model.precision.into())?;
-        let (model, config) = (siglip.model(), siglip.model().config());
-        let info = json!({
-            "model": self.model.model.as_ref().map_or("tiny".into(), |folder| folder.display().to_string()),
-            "precision": model.precision().name(),
-            "imageSize": config.vision_config.image_size,
-            "contextLength": config.text_config.max_position_embeddings,
-            "embeddingSize": config.embedding_size(),
-            "visionLayers": config.vision_config.num_hidden_layers,
-            "textLayers": config.text_config.num_hidden_layers,
-            "vocabularySize": config.text_config.vocab_size,
-            "logitScale": model.logit_scale(),
-            "logitBias": model.logit_bias(),
-            "bytes": model.bytes(),
-        });
-        if self.json {
-            println!("{info}");
-        } else {
-            for (name, value) in info.as_object().into_iter().flatten() {
-                println!("{name:16} {}", value.as_str().map_or_else(|| value.to_string(), String::from));
-            }
+        let source = self.model.source();
+        let wrong = Error::checkpoint(source.name());
+        let config = source.files()?.parse().map_err(&wrong)?.config;
+        let weights = source.weights()?;
+        let headers = weights.headers()?;
+
+        let mut inventory = Inventory::new(&config);
+        if let Some(index) = &weights.index {
+            inventory.expect_files(index).map_err(&wrong)?;
+        }
+        for header in &headers {
+            let shapes: Vec<_> = header.tensors.iter().map(|tensor| tensor.shape().clone()).collect();
+            inventory.begin(&shapes).map_err(&wrong)?;
+        }
+
+        let description = describe(source.name(), self.model.precision.into(), &config, &headers);
+        match serde_json::to_value(&description).map_err(|error| Error::Output(error.into()))? {
+            json if self.json => println!("{json}"),
+            json => print(&json, 0),
         }
         Ok(())
+    }
+}
+
+fn describe(model: String, precision: Precision, config: &Config, headers: &[Header]) -> Description {
+    let mut towers: BTreeMap<&'static str, Stored> = BTreeMap::new();
+    let mut dtypes: BTreeMap<&'static str, Stored> = BTreeMap::new();
+    for tensor in headers.iter().flat_map(|header| &header.tensors) {
+        let tower = match tensor.shape().name.split_once('.') {
+            Some(("vision_model", _)) => "image",
+            Some(("text_model", _)) => "text",
+            _ => "logits",
+        };
+        towers.entry(tower).or_default().add(tensor);
+        dtypes.entry(tensor.dtype()).or_default().add(tensor);
+    }
+    let memory =
+        |precision: Precision| (precision.name(), model::memory_needed(config, precision, Shard::WHOLE));
+    let logit = |of: fn(&Header) -> Option<f32>| headers.iter().find_map(of).unwrap_or(f32::NAN);
+    Description {
+        model,
+        precision: precision.name(),
+        image_size: config.vision_config.image_size,
+        context_length: config.text_config.max_position_embeddings,
+        embedding_size: config.embedding_size(),
+        vision_layers: config.vision_config.num_hidden_layers,
+        text_layers: config.text_config.num_hidden_layers,
+        vocabulary_size: config.text_config.vocab_size,
+        logit_scale: logit(|header| header.logit_scale).exp(),
+        logit_bias: logit(|header| header.logit_bias),
+        bytes: model::packed_bytes(config, precision, Shard::WHOLE),
+        towers,
+        dtypes,
+        memory_needed: [memory(Precision::Q8), memory(Precision::F32)].into(),
+    }
+}
+
+/// A line a value, nested ones indented.
+fn print(value: &serde_json::Value, depth: usize) {
+    let width = 16 - 2 * depth;
+    for (name, value) in value.as_object().into_iter().flatten() {
+        let indent = "  ".repeat(depth);
+        match value {
+            serde_json::Value::Object(_) => {
+                println!("{indent}{name}");
+                print(value, depth + 1);
+            }
+            value => {
+                let shown = value.as_str().map_or_else(|| value.to_string(), String::from);
+                println!("{indent}{name:width$} {shown}");
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod answers;
 mod checkpoint;
 mod classify;
+mod convert;
 mod embed;
 mod error;
 mod info;
@@ -11,7 +12,10 @@ mod search;
 
 use std::process::ExitCode;
 
+use checkpoint::Source;
 use clap::{Parser, Subcommand, ValueEnum};
+use error::Error;
+use siglip::Siglip;
 use siglip::model::Precision;
 
 /// Google's SigLIP: probabilities of labels for pictures, embeddings, search.
@@ -27,6 +31,7 @@ enum Command {
     Classify(classify::Classify),
     Embed(embed::Embed),
     Search(search::Search),
+    Convert(convert::Convert),
     Info(info::Info),
     Random(random::Random),
 }
@@ -34,13 +39,23 @@ enum Command {
 /// Which model to load.
 #[derive(clap::Args)]
 struct ModelArgs {
-    /// Folder with config.json, preprocessor_config.json, tokenizer.json and model.safetensors; the small
-    /// demonstration model unless given.
-    #[arg(long, value_name = "DIR")]
+    /// Folder with config.json, preprocessor_config.json, tokenizer.json and model.safetensors, whole or sharded, or
+    /// a file that `siglip convert` wrote; the small demonstration model unless given.
+    #[arg(long, value_name = "DIR|FILE.gguf")]
     model: Option<std::path::PathBuf>,
     /// How the matrices are kept: 8 bits, or single precision.
     #[arg(long, value_enum, default_value_t = PrecisionArg::Q8)]
     precision: PrecisionArg,
+}
+
+impl ModelArgs {
+    fn source(&self) -> Source {
+        Source::new(self.model.as_deref())
+    }
+
+    fn load(&self) -> Result<Siglip, Error> {
+        self.source().load(self.precision.into())
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -63,6 +78,7 @@ fn main() -> ExitCode {
         Command::Classify(command) => command.run(),
         Command::Embed(command) => command.run(),
         Command::Search(command) => command.run(),
+        Command::Convert(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Info(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Random(command) => command.run().map(|()| ExitCode::SUCCESS),
     };

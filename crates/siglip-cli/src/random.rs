@@ -25,17 +25,9 @@ impl Random {
     pub fn run(self) -> Result<(), Error> {
         let config = self.config()?;
         fs::create_dir_all(&self.dir).map_err(Error::file(&self.dir))?;
-        let side = config.vision_config.image_size;
-        let preprocessor = json!({
-            "image_processor_type": "SiglipImageProcessor",
-            "processor_class": "SiglipProcessor",
-            "do_resize": true, "resample": 3, "size": {"height": side, "width": side},
-            "do_rescale": true, "rescale_factor": 1.0 / 255.0,
-            "do_normalize": true, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],
-        });
         let pretty = |value: &serde_json::Value| format!("{value:#}\n").into_bytes();
         self.write("config.json", &pretty(&json!(config)))?;
-        self.write("preprocessor_config.json", &pretty(&preprocessor))?;
+        self.write("preprocessor_config.json", &pretty(&self.preprocessor(&config)))?;
         self.write("tokenizer.json", &siglip::character_tokenizer(&config)?)?;
 
         let path = self.dir.join("model.safetensors");
@@ -45,8 +37,31 @@ impl Random {
             .map_err(Error::file(&path))
     }
 
+    /// As published: SigLIP 2 resizes bilinearly, and with NaFlex to patches.
+    fn preprocessor(&self, config: &siglip::Config) -> serde_json::Value {
+        let vision = &config.vision_config;
+        let mut preprocessor = json!({
+            "do_resize": true, "resample": if self.config.starts_with("siglip2") { 2 } else { 3 },
+            "do_rescale": true, "rescale_factor": 1.0 / 255.0,
+            "do_normalize": true, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],
+        });
+        match vision.num_patches {
+            Some(max_num_patches) => {
+                preprocessor["image_processor_type"] = "Siglip2ImageProcessor".into();
+                preprocessor["patch_size"] = vision.patch_size.into();
+                preprocessor["max_num_patches"] = max_num_patches.into();
+            }
+            None => {
+                preprocessor["image_processor_type"] = "SiglipImageProcessor".into();
+                preprocessor["size"] = json!({"height": vision.image_size, "width": vision.image_size});
+            }
+        }
+        preprocessor
+    }
+
     fn config(&self) -> Result<siglip::Config, Error> {
-        if let Some(config) = siglip::preset(&self.config) {
+        let name = self.config.strip_prefix("siglip-").unwrap_or(&self.config);
+        if let Some(config) = siglip::preset(name) {
             return Ok(config);
         }
         if !self.config.ends_with(".json") {
@@ -57,8 +72,7 @@ impl Random {
             )));
         }
         let json = fs::read_to_string(&self.config).map_err(Error::file(&self.config))?;
-        siglip::Config::from_json(&json)
-            .map_err(|source| Error::Checkpoint { path: (&self.config).into(), source })
+        siglip::Config::from_json(&json).map_err(Error::checkpoint(&self.config))
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {

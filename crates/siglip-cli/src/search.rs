@@ -31,7 +31,7 @@ impl Search {
         let mut paths = Vec::new();
         collect_files(&self.dir, &mut paths)?;
         paths.sort();
-        let mut siglip = checkpoint::load(self.model.model.as_deref(), self.model.precision.into())?;
+        let mut siglip = self.model.load()?;
         let text_embeds = siglip.text_embeds(std::slice::from_ref(&self.text))?.concat();
         let mut answers = Answers::new(self.json);
         let mut found = Vec::new();

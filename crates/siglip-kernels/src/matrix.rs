@@ -1,8 +1,7 @@
 //! Weights of a linear layer in the layout the kernels read.
 
-use crate::backend::{Kernel, dispatch};
-use crate::quantise::{Quantiser, WEIGHT_LEVELS};
-use crate::simd::{LANES, Simd};
+use crate::quantise::quantise_rows;
+use crate::simd::LANES;
 
 /// How weights are stored and multiplied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -42,30 +41,20 @@ pub struct PackedMatrix {
     words: Vec<f32>,
 }
 
+/// Bit for bit: levels, taken for floats, may be NaN.
+impl PartialEq for PackedMatrix {
+    fn eq(&self, other: &Self) -> bool {
+        (self.precision, self.inputs, self.outputs) == (other.precision, other.inputs, other.outputs)
+            && self.words.iter().map(|word| word.to_bits()).eq(other.words.iter().map(|word| word.to_bits()))
+    }
+}
+
 impl std::fmt::Debug for PackedMatrix {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { precision, inputs, outputs, .. } = self;
         write!(f, "PackedMatrix({precision:?}, [{outputs}, {inputs}])")
     }
 }
-
-/// Packed bytes of a length other than the shape asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PackedLengthError {
-    /// Bytes of the shape.
-    pub expected: usize,
-    /// Bytes that were given.
-    pub actual: usize,
-}
-
-impl std::fmt::Display for PackedLengthError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { expected, actual } = self;
-        write!(f, "{actual} bytes of packed weights where the shape takes {expected}; pack the weights anew")
-    }
-}
-
-impl std::error::Error for PackedLengthError {}
 
 /// One panel's pairs of inputs.
 pub(crate) type PairStep = [[i8; 2]; LANES];
@@ -80,36 +69,9 @@ impl PackedMatrix {
         PackedMatrix { precision, inputs, outputs, words }
     }
 
-    /// What [`PackedMatrix::as_bytes`] gave, of the same shape and precision.
-    ///
-    /// # Errors
-    /// [`PackedLengthError`] where `bytes` is not as long as the shape asks for.
-    pub fn from_bytes(
-        precision: Precision,
-        inputs: usize,
-        outputs: usize,
-        bytes: &[u8],
-    ) -> Result<Self, PackedLengthError> {
-        let expected = Self::words(precision, inputs, outputs) * size_of::<f32>();
-        if bytes.len() != expected {
-            return Err(PackedLengthError { expected, actual: bytes.len() });
-        }
-        let mut matrix = Self::new(precision, inputs, outputs);
-        matrix.as_bytes_mut().copy_from_slice(bytes);
-        Ok(matrix)
-    }
-
-    /// The packed weights, in the machine's byte order, for [`PackedMatrix::from_bytes`].
-    pub fn as_bytes(&self) -> &[u8] {
-        // SAFETY: the memory of f32s is readable as four times as many bytes, which have no invalid values.
-        unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), size_of_val(&self.words[..])) }
-    }
-
-    /// The same to write to, for packed weights that arrive in pieces. Bytes of any content are harmless.
-    pub fn as_bytes_mut(&mut self) -> &mut [u8] {
-        let len = size_of_val(&self.words[..]);
-        // SAFETY: as in `as_bytes`; any four bytes are an f32 again.
-        unsafe { std::slice::from_raw_parts_mut(self.words.as_mut_ptr().cast(), len) }
+    /// Bytes a matrix of this shape takes.
+    pub fn bytes_of(precision: Precision, inputs: usize, outputs: usize) -> usize {
+        Self::words(precision, inputs, outputs) * size_of::<f32>()
     }
 
     fn words(precision: Precision, inputs: usize, outputs: usize) -> usize {
@@ -138,7 +100,47 @@ impl PackedMatrix {
             "rows beyond {} outputs",
             self.outputs
         );
-        dispatch(Pack { matrix: self, first_output, weight });
+        let inputs = self.inputs;
+        match self.precision {
+            Precision::F32 => {
+                for (output, row) in (first_output..).zip(weight.chunks_exact(inputs)) {
+                    let (panel, lane) = (output / LANES, output % LANES);
+                    let steps = self.words[panel * inputs * LANES..].as_chunks_mut::<LANES>().0;
+                    for (step, weight) in steps.iter_mut().zip(row) {
+                        step[lane] = *weight;
+                    }
+                }
+            }
+            Precision::Q8 => {
+                let (mut scale, mut levels) = ([0.0], vec![0; inputs]);
+                for (output, row) in (first_output..).zip(weight.chunks_exact(inputs)) {
+                    quantise_rows(row, inputs, &mut scale, &mut levels);
+                    self.pack_levels(output, scale[0], &levels);
+                }
+            }
+        }
+    }
+
+    /// Stores one output's weights as [`quantise_rows`](crate::quantise_rows) gave them, or some columns of them.
+    ///
+    /// # Panics
+    /// If the matrix is not of [`Precision::Q8`], `levels` is not one row, or there is no such output.
+    pub fn pack_levels(&mut self, output: usize, scale: f32, levels: &[i8]) {
+        assert_eq!(self.precision, Precision::Q8, "levels are for 8-bit matrices");
+        assert_eq!(levels.len(), self.inputs, "levels are not a row");
+        assert!(output < self.outputs, "row beyond {} outputs", self.outputs);
+        let pairs = self.inputs.div_ceil(2);
+        let (panel, lane) = (output / LANES, output % LANES);
+        let (scales, steps) = self.pair_steps_mut();
+        scales[output] = scale;
+        let steps = &mut steps[panel * pairs..][..pairs];
+        let (whole, last) = levels.as_chunks();
+        for (step, pair) in steps.iter_mut().zip(whole) {
+            step[lane] = *pair;
+        }
+        if let ([level], Some(step)) = (last, steps.last_mut()) {
+            step[lane] = [*level, 0];
+        }
     }
 
     /// Length of x.
@@ -187,49 +189,4 @@ impl PackedMatrix {
         let steps = unsafe { std::slice::from_raw_parts_mut(levels.as_mut_ptr().cast(), count) };
         (scales, steps)
     }
-}
-
-struct Pack<'a> {
-    matrix: &'a mut PackedMatrix,
-    first_output: usize,
-    weight: &'a [f32],
-}
-
-impl Kernel for Pack<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let inputs = self.matrix.inputs;
-        for (output, row) in (self.first_output..).zip(self.weight.chunks_exact(inputs)) {
-            let (panel, lane) = (output / LANES, output % LANES);
-            match self.matrix.precision {
-                Precision::F32 => {
-                    let steps = self.matrix.words[panel * inputs * LANES..].as_chunks_mut::<LANES>().0;
-                    for (step, weight) in steps.iter_mut().zip(row) {
-                        step[lane] = *weight;
-                    }
-                }
-                Precision::Q8 => {
-                    let pairs = inputs.div_ceil(2);
-                    let (scales, steps) = self.matrix.pair_steps_mut();
-                    scales[output] = pack_levels(simd, row, &mut steps[panel * pairs..][..pairs], lane);
-                }
-            }
-        }
-    }
-}
-
-/// Writes the levels of `row` to one lane of a panel; gives their scale.
-#[inline(always)]
-fn pack_levels<S: Simd>(simd: S, row: &[f32], steps: &mut [PairStep], lane: usize) -> f32 {
-    let quantiser = Quantiser::of_row(simd, row, WEIGHT_LEVELS);
-    let mut levels = [[0; 2]; LANES];
-    for (values, steps) in row.chunks(2 * LANES).zip(steps.chunks_mut(LANES)) {
-        simd.store_pairs(quantiser.quantise(simd, values), &mut levels);
-        for (step, levels) in steps.iter_mut().zip(levels) {
-            step[lane] = levels.map(|level| level as i8);
-        }
-    }
-    quantiser.scale
 }

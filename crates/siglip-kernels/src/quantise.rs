@@ -1,5 +1,6 @@
 //! Rows of f32 to integers with one scale: x ≈ scale · level, |level| <= the greatest level.
 
+use crate::backend::{Kernel, dispatch};
 use crate::simd::{LANES, Simd, load_part, padded};
 
 /// 1.5 · 2^23. This and a value v below 2^22 add up to a float whose low bits are v, rounded to nearest even.
@@ -12,6 +13,49 @@ pub(crate) const WEIGHT_LEVELS: f32 = 127.0;
 pub(crate) fn activation_levels(inputs: usize) -> f32 {
     let most = i32::MAX as usize / (WEIGHT_LEVELS as usize * inputs.max(1));
     most.min(i16::MAX as usize) as f32
+}
+
+/// Rows of `row_len` weights at 8 bits, the only loss [`Precision::Q8`](crate::Precision::Q8) brings: a scale a row, and
+/// levels such that a weight is about scale · level. [`PackedMatrix::pack_levels`](crate::PackedMatrix::pack_levels)
+/// takes them; [`PackedMatrix::pack`](crate::PackedMatrix::pack) makes the same.
+///
+/// A row with an infinity or a NaN has the scale NaN.
+///
+/// # Panics
+/// Unless `levels` is as long as `rows`, and `scales` as there are rows.
+pub fn quantise_rows(rows: &[f32], row_len: usize, scales: &mut [f32], levels: &mut [i8]) {
+    assert_eq!(rows.len(), levels.len(), "a level a weight");
+    assert_eq!(rows.len(), scales.len() * row_len, "a scale a row");
+    if row_len > 0 {
+        dispatch(QuantiseRows { rows, row_len, scales, levels });
+    }
+}
+
+struct QuantiseRows<'a> {
+    rows: &'a [f32],
+    row_len: usize,
+    scales: &'a mut [f32],
+    levels: &'a mut [i8],
+}
+
+impl Kernel for QuantiseRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let rows = self.rows.chunks_exact(self.row_len).zip(self.levels.chunks_exact_mut(self.row_len));
+        for ((row, levels), scale) in rows.zip(self.scales) {
+            let quantiser = Quantiser::of_row(simd, row, WEIGHT_LEVELS);
+            *scale = quantiser.scale;
+            let mut pairs = [[0; 2]; LANES];
+            for (values, levels) in row.chunks(2 * LANES).zip(levels.chunks_mut(2 * LANES)) {
+                simd.store_pairs(quantiser.quantise(simd, values), &mut pairs);
+                for (level, value) in levels.iter_mut().zip(pairs.as_flattened()) {
+                    *level = *value as i8;
+                }
+            }
+        }
+    }
 }
 
 /// How one row becomes integers.

@@ -4,7 +4,7 @@ mod common;
 
 use common::{assert_close, cosine, gelu, product, product_q8, random};
 use fastrand::Rng;
-use siglip_kernels::{Epilogue, PackedMatrix, Precision, Scratch, linear};
+use siglip_kernels::{Epilogue, PackedMatrix, Precision, Scratch, linear, quantise_rows};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -136,34 +136,30 @@ fn weights_may_arrive_in_pieces() {
             let cut = case.outputs / 3;
             pieces.pack(cut, &case.weight[cut * case.inputs..]);
             pieces.pack(0, &case.weight[..cut * case.inputs]);
-            assert!(pieces.as_bytes() == whole.as_bytes(), "{whole:?}");
+            assert!(pieces == whole, "{whole:?}");
         }
     }
 }
 
 #[test]
-fn packed_bytes_come_back() {
-    for precision in [Precision::F32, Precision::Q8] {
-        for case in cases() {
-            let packed = case.pack(precision);
-            let bytes = packed.as_bytes();
-            assert_eq!(bytes.len(), packed.bytes());
-            let back = PackedMatrix::from_bytes(precision, case.inputs, case.outputs, bytes);
-            assert!(back.unwrap().as_bytes() == bytes, "{packed:?}");
-            let error =
-                PackedMatrix::from_bytes(precision, case.inputs, case.outputs, &bytes[1..]).unwrap_err();
-            assert_eq!((error.expected, error.actual), (bytes.len(), bytes.len() - 1));
-            assert!(error.to_string().contains("pack the weights anew"));
+fn rows_of_levels_make_the_same_matrix() {
+    for case in cases() {
+        let (mut scales, mut levels) = (vec![0.0; case.outputs], vec![0; case.weight.len()]);
+        quantise_rows(&case.weight, case.inputs, &mut scales, &mut levels);
+        let mut packed = PackedMatrix::new(Precision::Q8, case.inputs, case.outputs);
+        for (output, (scale, levels)) in scales.iter().zip(levels.chunks(case.inputs)).enumerate() {
+            packed.pack_levels(output, *scale, levels);
         }
+        assert!(packed == case.pack(Precision::Q8), "{packed:?}");
     }
 }
 
 #[test]
-fn bytes_of_any_content_are_harmless() {
+fn levels_of_any_content_are_harmless() {
     let mut scratch = Scratch::default();
-    for (precision, fill) in [(Precision::F32, 0xff), (Precision::Q8, 0x80), (Precision::Q8, 0x7f)] {
-        let len = PackedMatrix::new(precision, 4304, 9).bytes();
-        let packed = PackedMatrix::from_bytes(precision, 4304, 9, &vec![fill; len]).unwrap();
+    for (scale, level) in [(1.0, i8::MIN), (f32::NAN, i8::MAX), (f32::INFINITY, -1)] {
+        let mut packed = PackedMatrix::new(Precision::Q8, 4304, 9);
+        (0..9).for_each(|output| packed.pack_levels(output, scale, &[level; 4304]));
         linear(&[-1.0; 2 * 4304], 2, &packed, Epilogue::None, &mut [0.0; 18], &mut scratch);
     }
 }

@@ -30,6 +30,22 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A file is not the one it has to be.
+    #[error(
+        "{url} has the sha256 {found}, not {expected}: it was damaged on its way or is another file; it is not kept. \
+         Load it again, or correct `sha256`"
+    )]
+    Integrity {
+        /// Which.
+        url: String,
+        /// The sha256 it has.
+        found: String,
+        /// The sha256 it has to have.
+        expected: String,
+    },
+    /// A worker that holds a part of the model has failed, with this exception.
+    #[error("{}", message(.0))]
+    Worker(JsValue),
     /// The caller's AbortSignal fired.
     #[error("aborted")]
     Aborted,
@@ -45,15 +61,27 @@ impl Error {
             Error::Siglip(error) | Error::File { source: error, .. } => error.code(),
             Error::NotFound { .. } => "not-found",
             Error::Network { .. } => "network",
+            Error::Integrity { .. } => "integrity",
+            Error::Worker(_) => "wasm",
             Error::Aborted => "aborted",
             Error::BadInput(_) => "bad-input",
         }
     }
 }
 
+impl Error {
+    /// Whether what has arrived so far is good and may be continued.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Error::Network { .. } | Error::NotFound { .. } | Error::Worker(_) | Error::Aborted)
+    }
+}
+
 impl From<Error> for JsValue {
     /// A JavaScript Error with a property `code`; `unsupportedFormat` says that the browser's decoder may help.
     fn from(error: Error) -> JsValue {
+        if let Error::Worker(exception) = error {
+            return exception;
+        }
         let object = js_sys::Error::new(&error.to_string());
         let unsupported =
             matches!(&error, Error::Siglip(siglip::Error::BadImage(image)) if image.is_unsupported_format());

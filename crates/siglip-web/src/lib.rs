@@ -4,12 +4,22 @@
 //! step at a time, so that the worker can hear an abort, and exchange partial sums with its peers, between two.
 #![deny(missing_docs)]
 
-mod cache;
+mod assembly;
+mod attempt;
+mod body;
 mod error;
 mod fetch;
+mod intake;
+mod integrity;
+mod listeners;
 mod load;
+mod local;
+mod options;
+mod recorder;
+mod replay;
+mod store;
 
-use js_sys::{Float32Array, Function, Map, Uint8Array};
+use js_sys::{Float32Array, Function, Map};
 use serde::Serialize;
 use siglip::image::{self, RgbImage};
 use siglip::model::{Model, Pass, Step};
@@ -18,9 +28,11 @@ use siglip::{Keep, Siglip};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
+use assembly::FollowerAssembly;
 use error::Error;
-use fetch::Source;
-use load::{Listeners, Options, ShardLoading};
+use listeners::Listeners;
+use local::Files;
+use options::Options;
 
 /// A model in a worker.
 #[wasm_bindgen]
@@ -36,7 +48,7 @@ enum Part {
     /// The first worker: tokenizer, image processor, pooling heads, and all or a part of the towers.
     Leader(Box<Siglip>),
     /// A part of the towers that is still arriving.
-    Arriving(Option<Box<ShardLoading>>),
+    Arriving(Option<Box<FollowerAssembly>>),
     /// A part of the towers.
     Follower(Box<Model>),
 }
@@ -56,7 +68,7 @@ struct Info {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Loads a checkpoint from `source`, a folder's URL with its slash or a Map of File by name.
+    /// Loads a checkpoint from `source`: a folder's URL with its slash, that of a `.gguf`, or a Map of File by name.
     #[allow(clippy::too_many_arguments)]
     pub async fn load(
         source: JsValue,
@@ -65,28 +77,27 @@ impl Engine {
         progress: Function,
         notice: Function,
         config: Function,
-        chunk: Function,
+        batches: Option<Function>,
     ) -> Result<Engine, JsValue> {
-        let source = match source.as_string() {
-            Some(folder) => Source::Folder(folder),
-            None => Source::Files(source.unchecked_into::<Map>()),
-        };
         let options = parse_options(options)?;
-        let listeners = Listeners { progress, notice, config, chunk };
-        let siglip = load::load(source, &options, signal, &listeners).await?;
+        let listeners = Listeners { progress, notice, config, batches };
+        let siglip = match source.as_string() {
+            Some(address) => load::load(address, &options, signal, &listeners).await?,
+            None => Files(source.unchecked_into::<Map>()).load(&options, &listeners).await?,
+        };
         Ok(Engine::new(Part::Leader(Box::new(siglip))))
     }
 
     /// Begins one worker's part of a model, to be given its weights with [`Engine::push`].
     pub fn follow(config: &str, options: JsValue, index: usize) -> Result<Engine, JsValue> {
-        let loading = ShardLoading::new(config, &parse_options(options)?, index)?;
+        let loading = FollowerAssembly::new(config, &parse_options(options)?, index)?;
         Ok(Engine::new(Part::Arriving(Some(Box::new(loading)))))
     }
 
-    /// Takes the next chunk of the weights.
-    pub fn push(&mut self, chunk: &Uint8Array) -> Result<(), JsValue> {
+    /// Takes weights in packed form.
+    pub fn push(&mut self, batches: &[u8]) -> Result<(), JsValue> {
         match &mut self.part {
-            Part::Arriving(Some(loading)) => Ok(loading.push(chunk)?),
+            Part::Arriving(Some(loading)) => Ok(loading.take(batches)?),
             _ => Err(misused("no weights are expected")),
         }
     }

@@ -1,215 +1,136 @@
-//! From a source to a model that answers.
+//! From a folder on a server, or from what was kept of it, to a model that answers.
 
-use js_sys::{Function, Uint8Array};
-use serde::Deserialize;
-use siglip::model::{Precision, Shard};
-use siglip::weights::SafetensorsReader;
-use siglip::{Checkpoint, Siglip};
-use wasm_bindgen::{JsCast, JsValue};
+use siglip::Siglip;
+use wasm_bindgen::JsCast;
 use web_sys::{AbortSignal, WorkerGlobalScope};
 
-use crate::cache::{self, Notice, Store};
+use crate::attempt::Attempt;
 use crate::error::Error;
-use crate::fetch::{Opener, Source, Stream};
+use crate::fetch::{Client, Identity};
+use crate::listeners::Listeners;
+use crate::options::Options;
+use crate::replay::Replay;
+use crate::store::{Manifest, Part, Source, Store};
 
-const CONFIG: &str = "config.json";
-const PREPROCESSOR: &str = "preprocessor_config.json";
-const TOKENIZER: &str = "tokenizer.json";
-const WEIGHTS: &str = "model.safetensors";
+/// The weights, where they are in one file.
+pub const WEIGHTS: &str = "model.safetensors";
+/// Which of several files holds which tensor.
+pub const INDEX: &str = "model.safetensors.index.json";
+/// Bytes of batches that go on together: to the other workers, and to what is kept.
+pub const BATCHES: usize = 1 << 18;
 
-/// What to load and how.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Options {
-    /// `q8` or `f32`.
-    pub precision: String,
-    /// Whether files are kept for the next visit.
-    pub cache: bool,
-    /// Workers that share the model.
-    pub workers: usize,
-}
-
-impl Options {
-    /// The precision by its name.
-    pub fn precision(&self) -> Result<Precision, Error> {
-        Precision::from_name(&self.precision).ok_or_else(|| {
-            Error::BadInput(format!("precision {:?} is neither \"q8\" nor \"f32\"", self.precision))
-        })
-    }
-}
-
-/// What is told while a model loads; each a JavaScript function.
-pub struct Listeners {
-    /// `(file, loaded, total)`, in bytes of all files; the total is 0 where nobody knows it.
-    pub progress: Function,
-    /// `(code, message)`.
-    pub notice: Function,
-    /// `(config.json)`, before the first chunk: for the workers that hold the other shards.
-    pub config: Function,
-    /// `(chunk)`, every chunk of the weights.
-    pub chunk: Function,
-}
-
-impl Listeners {
-    fn tell(function: &Function, arguments: &[JsValue]) {
-        // What a listener throws is its own affair.
-        let _ = function.apply(&JsValue::NULL, &arguments.iter().collect());
-    }
-
-    fn notice(&self, notice: &Notice) {
-        Self::tell(&self.notice, &[notice.code.into(), notice.message.as_str().into()]);
-    }
-}
-
-/// Loads a whole checkpoint; `index` 0 of the workers that share it.
+/// Loads a checkpoint from `address`, a folder's URL with its slash or that of a `.gguf`.
 pub async fn load(
-    source: Source,
+    address: String,
     options: &Options,
     signal: Option<AbortSignal>,
     listeners: &Listeners,
 ) -> Result<Siglip, Error> {
     let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
-    let store = match options.cache && matches!(source, Source::Folder(_)) {
-        false => Store::none(),
+    let store = match options.cache {
+        false => Store::Nowhere,
         true => Store::open(&scope).await.unwrap_or_else(|notice| {
             listeners.notice(&notice);
-            Store::none()
+            Store::Nowhere
         }),
     };
-    let opener = Opener { scope: &scope, source: &source, store: &store, signal: signal.as_ref() };
-    let mut loading = Loading { opener, options, listeners, loaded: 0, from_cache: false, told: 0 };
-    match loading.run().await {
-        Ok(siglip) => {
-            if loading.from_cache {
-                wasm_bindgen_futures::spawn_local(forget_outdated(scope.clone(), source, store.clone()));
-            }
-            Ok(siglip)
+    let client = Client {
+        scope: &scope,
+        headers: &options.headers,
+        patience: options.patience(),
+        signal: signal.as_ref(),
+    };
+    let manifest = options.manifest(&address);
+    Loading { client, manifest, store, options, listeners }.run().await
+}
+
+/// A load from a server.
+pub struct Loading<'l> {
+    /// Sends its requests.
+    pub client: Client<'l>,
+    /// What it is called where it is kept.
+    pub manifest: Manifest,
+    /// Where that is.
+    pub store: Store,
+    /// The caller's.
+    pub options: &'l Options,
+    /// Told how it goes.
+    pub listeners: &'l Listeners,
+}
+
+impl<'l> Loading<'l> {
+    async fn run(&self) -> Result<Siglip, Error> {
+        if let Some(siglip) = self.from_kept().await? {
+            return Ok(siglip);
         }
-        Err(Error::Aborted) => Err(Error::Aborted),
-        Err(error) => {
-            // What was kept may be what is broken: next time, and now if it came from there, it is fetched anew.
-            forget(&source, &store).await;
-            if !loading.from_cache {
-                return Err(error);
-            }
-            loading.from_cache = false;
-            loading.loaded = 0;
-            let retried = loading.run().await;
-            if retried.is_err() {
-                forget(&source, &store).await;
-            }
-            retried
-        }
-    }
-}
-
-async fn forget(source: &Source, store: &Store) {
-    for file in [CONFIG, PREPROCESSOR, TOKENIZER, WEIGHTS] {
-        store.forget(&source.url(file)).await;
-    }
-}
-
-/// After a load from the cache: where the server by now has other weights, the next load fetches them.
-async fn forget_outdated(scope: WorkerGlobalScope, source: Source, store: Store) {
-    let opener = Opener { scope: &scope, source: &source, store: &store, signal: None };
-    if opener.is_outdated(&source.url(WEIGHTS)).await {
-        forget(&source, &store).await;
-    }
-}
-
-struct Loading<'l> {
-    opener: Opener<'l>,
-    options: &'l Options,
-    listeners: &'l Listeners,
-    /// Bytes of all files so far.
-    loaded: u64,
-    /// The most that was told, so that progress never goes back, not even where a file is fetched anew.
-    told: u64,
-    from_cache: bool,
-}
-
-impl Loading<'_> {
-    async fn run(&mut self) -> Result<Siglip, Error> {
-        let config = self.small_file(CONFIG).await?;
-        let preprocessor = self.small_file(PREPROCESSOR).await?;
-        let tokenizer = self.small_file(TOKENIZER).await?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let checkpoint = Checkpoint::parse(&text(&config), &text(&preprocessor), &tokenizer)?;
-        Listeners::tell(&self.listeners.config, &[text(&config).into()]);
-
-        let mut loader =
-            checkpoint.loader(self.options.precision()?, Shard::new(0, self.options.workers)?)?;
-        let mut reader = SafetensorsReader::new();
-        let mut stream = self.opener.open(WEIGHTS).await?;
-        self.from_cache |= stream.from_cache;
-        let url = self.opener.source.url(WEIGHTS);
-        let wrong = |source| Error::File { url: url.clone(), source };
-        let before = self.loaded;
-        let mut bytes = Vec::new();
-        while let Some(chunk) = stream.next().await? {
-            bytes.resize(chunk.length() as usize, 0);
-            chunk.copy_to(&mut bytes);
-            Listeners::tell(&self.listeners.chunk, &[chunk.into()]);
-            reader.push(&bytes, &mut loader).map_err(wrong)?;
-            self.loaded += bytes.len() as u64;
-            if let Some(total) = reader.total_bytes() {
-                self.progress(WEIGHTS, before + total);
+        if let Some((part, replay)) = self.find_part().await {
+            let attempt = Attempt::resume(self, &part, replay).await?;
+            match attempt.run().await {
+                // What an earlier visit left may be what is wrong.
+                Err(error) if !error.is_passing() => {}
+                done => return done,
             }
         }
-        reader.finish().map_err(wrong)?;
-        self.keep(stream).await;
-        Ok(Siglip::new(checkpoint, loader.finish().map_err(wrong)?))
+        Attempt::begin(self).await?.run().await
     }
 
-    async fn small_file(&mut self, file: &str) -> Result<Vec<u8>, Error> {
-        let mut stream = self.opener.open(file).await?;
-        self.from_cache |= stream.from_cache;
-        let bytes = stream.read_to_end().await?;
-        self.loaded += bytes.len() as u64;
-        self.keep(stream).await;
-        Ok(bytes)
+    /// The URL of the `.gguf`, or of a file in the folder.
+    pub fn url(&self, file: &str) -> String {
+        let (folder, _) = self.manifest.model.rsplit_once('/').unwrap_or_default();
+        format!("{folder}/{file}")
     }
 
-    async fn keep(&self, mut stream: Stream) {
-        if let Some(put) = stream.put.take()
-            && let Err(notice) = cache::kept(put).await
-        {
-            self.listeners.notice(&notice);
+    /// The name of the `.gguf`, if it is one.
+    pub fn gguf(&self) -> Option<&str> {
+        let (_, name) = self.manifest.model.rsplit_once('/')?;
+        name.ends_with(".gguf").then_some(name)
+    }
+
+    /// The model that an earlier visit has kept.
+    async fn from_kept(&self) -> Result<Option<Siglip>, Error> {
+        let Some((mut log, length)) = self.store.find(&self.manifest).await else { return Ok(None) };
+        let read = Replay::read(&mut log, length, &self.manifest, self.options, self.listeners).await;
+        if let Ok(Some(replay)) = read {
+            let weights = replay.weights.first().map(|file| file.source.clone());
+            if let Ok(Some(siglip)) = replay.into_model() {
+                self.forget_outdated(weights);
+                return Ok(Some(siglip));
+            }
         }
+        self.client.check_aborted()?;
+        self.store.remove(&self.manifest).await;
+        Ok(None)
     }
 
-    fn progress(&mut self, file: &str, total: u64) {
-        if self.loaded > self.told {
-            self.told = self.loaded;
-            let figures = [file.into(), (self.loaded as f64).into(), (total as f64).into()];
-            Listeners::tell(&self.listeners.progress, &figures);
-        }
-    }
-}
-
-/// One worker's part of a model, from chunks that the first worker passes on.
-pub struct ShardLoading {
-    reader: SafetensorsReader,
-    loader: siglip::model::ModelLoader,
-}
-
-impl ShardLoading {
-    /// The shard `index` of the model that `config.json` describes.
-    pub fn new(config: &str, options: &Options, index: usize) -> Result<ShardLoading, Error> {
-        let config = siglip::Config::from_json(config)?;
-        let shard = Shard::new(index, options.workers)?;
-        let loader = siglip::model::ModelLoader::new(config, options.precision()?, shard)?;
-        Ok(ShardLoading { reader: SafetensorsReader::new(), loader })
+    /// After a load from what was kept: where the server by now has other weights, the next load fetches them.
+    fn forget_outdated(&self, kept: Option<Source>) {
+        let Some(kept) = kept else { return };
+        let (scope, store, manifest) = (self.client.scope.clone(), self.store.clone(), self.manifest.clone());
+        let (headers, patience) = (self.options.headers.clone(), self.client.patience);
+        let url = self.url(&kept.file);
+        wasm_bindgen_futures::spawn_local(async move {
+            let client = Client { scope: &scope, headers: &headers, patience, signal: None };
+            let Ok(answer) = client.send("HEAD", &url, &[]).await else { return };
+            let now = Identity::of(&answer, &url);
+            let differ = |kept: &Option<String>, now: &Option<String>| match (kept, now) {
+                (Some(kept), Some(now)) => kept != now,
+                _ => false,
+            };
+            if answer.response.ok()
+                && (differ(&kept.etag, &now.etag) || differ(&kept.last_modified, &now.last_modified))
+            {
+                store.remove(&manifest).await;
+            }
+        });
     }
 
-    /// Takes the next chunk.
-    pub fn push(&mut self, chunk: &Uint8Array) -> Result<(), Error> {
-        Ok(self.reader.push(&chunk.to_vec(), &mut self.loader)?)
-    }
-
-    /// The part, when all chunks have arrived.
-    pub fn finish(self) -> Result<siglip::model::Model, Error> {
-        self.reader.finish()?;
-        Ok(self.loader.finish()?)
+    /// What an interrupted download has left, if the server may continue it.
+    async fn find_part(&self) -> Option<(Part, Replay<'l>)> {
+        let mut part = self.store.find_part(&self.manifest).await?;
+        let length = Some(part.length);
+        let read = Replay::read(&mut part.log, length, &self.manifest, self.options, self.listeners).await;
+        let replay = read.ok()??;
+        let can_continue = replay.weights.last().is_some_and(|file| file.source.etag.is_some());
+        can_continue.then_some((part, replay))
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use crate::image::{Processor, RgbImage};
-use crate::model::{Model, ModelLoader, Precision, Shard};
+use crate::model::{Model, ModelLoader, Precision, Shard, Towers};
 use crate::scores::{Keep, Score, rank};
 use crate::text::{Template, Tokenizer};
+use crate::weights::{Metadata, TensorShape, TensorSink};
 use crate::{Config, Error};
 
 /// Longer labels are refused: far more than any text tower reads.
@@ -14,6 +15,27 @@ const MAX_LABEL: usize = 1000;
 const TEXTS_A_PASS: usize = 4;
 /// Text embeddings kept at most; past that the oldest half goes.
 const TEXTS_KEPT: usize = 4096;
+
+/// A checkpoint's small files as they are published, and as a GGUF carries them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointFiles {
+    /// `config.json`.
+    pub config: String,
+    /// `preprocessor_config.json`.
+    pub preprocessor: String,
+    /// `tokenizer.json`.
+    pub tokenizer: String,
+}
+
+impl CheckpointFiles {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::parse`].
+    pub fn parse(&self) -> Result<Checkpoint, Error> {
+        Checkpoint::parse(&self.config, &self.preprocessor, self.tokenizer.as_bytes())
+    }
+}
 
 /// A checkpoint without its weights: read and checked before the first byte of those.
 #[derive(Debug)]
@@ -34,12 +56,7 @@ impl Checkpoint {
     pub fn parse(config: &str, preprocessor: &str, tokenizer: &[u8]) -> Result<Checkpoint, Error> {
         let config = Config::from_json(config)?;
         let processor = Processor::from_json(preprocessor)?;
-        let side = config.vision_config.image_size;
-        let (height, width) = (processor.height(), processor.width());
-        if (height, width) != (side, side) {
-            let reason = format!("{height} x {width} in preprocessor_config.json, {side} in config.json");
-            return Err(Error::unsupported("vision_config.image_size", reason));
-        }
+        processor.check(&config.vision_config)?;
         let text = &config.text_config;
         let tokenizer = Tokenizer::from_bytes(tokenizer, text.max_position_embeddings, text.pad_token_id)?;
         Ok(Checkpoint { config, processor, tokenizer })
@@ -50,7 +67,75 @@ impl Checkpoint {
     /// # Errors
     /// As [`ModelLoader::new`].
     pub fn loader(&self, precision: Precision, shard: Shard) -> Result<ModelLoader, Error> {
-        ModelLoader::new(self.config.clone(), precision, shard)
+        self.loader_of(Towers::Both, precision, shard)
+    }
+
+    /// The same for one tower, or both.
+    ///
+    /// # Errors
+    /// As [`ModelLoader::new`].
+    pub fn loader_of(
+        &self,
+        towers: Towers,
+        precision: Precision,
+        shard: Shard,
+    ) -> Result<ModelLoader, Error> {
+        ModelLoader::of_towers(self.config.clone(), towers, precision, shard)
+    }
+}
+
+/// Builds a [`Siglip`] from a GGUF that carries the checkpoint's small files, as `siglip convert` writes it.
+#[derive(Debug)]
+pub struct GgufLoader {
+    precision: Precision,
+    shard: Shard,
+    /// Once the file's header has arrived.
+    begun: Option<(Checkpoint, ModelLoader)>,
+}
+
+impl GgufLoader {
+    /// What a [`WeightReader`](crate::weights::WeightReader) is to be given for such a file.
+    pub fn new(precision: Precision, shard: Shard) -> GgufLoader {
+        GgufLoader { precision, shard, begun: None }
+    }
+
+    /// The small files' content, once the file's header has arrived.
+    pub fn checkpoint(&self) -> Option<&Checkpoint> {
+        self.begun.as_ref().map(|(checkpoint, _)| checkpoint)
+    }
+
+    /// The checkpoint and its model, once the file has been read to its end.
+    ///
+    /// # Errors
+    /// As [`ModelLoader::finish`].
+    pub fn finish(self) -> Result<Siglip, Error> {
+        let (checkpoint, loader) = self.begun.ok_or_else(not_begun)?;
+        Ok(Siglip::new(checkpoint, loader.finish()?))
+    }
+
+    fn loader(&mut self) -> Result<&mut ModelLoader, Error> {
+        self.begun.as_mut().map(|(_, loader)| loader).ok_or_else(not_begun)
+    }
+}
+
+fn not_begun() -> Error {
+    Error::BadWeights("this file is no GGUF that carries its configuration".into())
+}
+
+impl TensorSink for GgufLoader {
+    fn metadata(&mut self, metadata: Metadata) -> Result<(), Error> {
+        let checkpoint = metadata.into_files()?.parse()?;
+        let loader = checkpoint.loader(self.precision, self.shard)?;
+        self.begun = Some((checkpoint, loader));
+        Ok(())
+    }
+
+    fn begin(&mut self, tensors: &[TensorShape]) -> Result<(), Error> {
+        self.loader()?.begin(tensors)
+    }
+
+    fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), Error> {
+        self.loader()?.rows(tensor, first_row, values)
     }
 }
 
@@ -82,12 +167,17 @@ impl Siglip {
         &mut self.model
     }
 
-    /// A picture as the model sees it: [3, image_size, image_size].
+    /// A picture as the model sees it: [3, height, width], see [`Siglip::height`].
     ///
     /// # Errors
     /// [`Error::BadImage`] where the picture cannot be resized.
     pub fn pixel_values(&self, image: &RgbImage) -> Result<Vec<f32>, Error> {
         self.processor.pixel_values(image)
+    }
+
+    /// Lines of [`Siglip::pixel_values`] of this picture.
+    pub fn height(&self, image: &RgbImage) -> usize {
+        self.processor.sides(image).1 as usize
     }
 
     /// Those of `texts` whose embeddings are not there yet, as many as go through the tower together.
@@ -135,7 +225,8 @@ impl Siglip {
     /// # Errors
     /// As [`Siglip::pixel_values`].
     pub fn image_embeds(&mut self, image: &RgbImage) -> Result<Vec<f32>, Error> {
-        self.model.image_embeds(self.pixel_values(image)?)
+        let pass = self.model.begin_image_of_height(self.pixel_values(image)?, self.height(image))?;
+        Ok(self.model.run(pass))
     }
 
     /// The texts' embeddings, each of L2 norm 1.

@@ -15,6 +15,15 @@ pub enum Error {
     /// A weight file that is broken or does not fit its configuration.
     #[error("bad weights: {0}")]
     BadWeights(String),
+    /// A model that memory does not hold.
+    #[error(
+        "the model takes {} MB of memory, more than there is; choose a smaller one, or precision q8",
+        needed.div_ceil(1_000_000)
+    )]
+    OutOfMemory {
+        /// Bytes it takes.
+        needed: u64,
+    },
     /// A picture that cannot be read.
     #[error(transparent)]
     BadImage(#[from] ImageError),
@@ -24,11 +33,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// The error's stable code, one of `unsupported-model`, `bad-weights`, `bad-image` and `bad-input`.
+    /// The error's stable code, one of `unsupported-model`, `bad-weights`, `out-of-memory`, `bad-image` and `bad-input`.
     pub fn code(&self) -> &'static str {
         match self {
             Error::UnsupportedModel { .. } => "unsupported-model",
             Error::BadWeights(_) => "bad-weights",
+            Error::OutOfMemory { .. } => "out-of-memory",
             Error::BadImage(_) => "bad-image",
             Error::BadInput(_) => "bad-input",
         }

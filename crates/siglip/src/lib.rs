@@ -6,13 +6,13 @@
 //! 1. [`image::decode`] reads an encoded file as Pillow does, [`image::Processor`] makes `pixel_values` of it;
 //! 2. [`text::Template`] and [`text::Tokenizer`] make `input_ids` of a label;
 //! 3. [`model::Model`] runs either tower, built by a [`model::ModelLoader`] from the bytes that a
-//!    [`weights::SafetensorsReader`] is given;
+//!    [`weights::WeightReader`] is given;
 //! 4. [`scores`] makes ranked probabilities of the logits.
 //!
 //! [`Siglip`] joins the four:
 //!
 //! ```
-//! use siglip::{Checkpoint, Keep, Siglip, image, model::{Precision, Shard}, text::Template, weights::SafetensorsReader};
+//! use siglip::{Checkpoint, Keep, Siglip, image, model::{Precision, Shard}, text::Template, weights::WeightReader};
 //!
 //! let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../www/models/tiny/");
 //! let read = |name: &str| std::fs::read(format!("{folder}{name}"));
@@ -21,7 +21,7 @@
 //! let checkpoint =
 //!     Checkpoint::parse(&text("config.json")?, &text("preprocessor_config.json")?, &read("tokenizer.json")?)?;
 //! let mut loader = checkpoint.loader(Precision::Q8, Shard::WHOLE)?;
-//! let mut reader = SafetensorsReader::new();
+//! let mut reader = WeightReader::new();
 //! for chunk in read("model.safetensors")?.chunks(1 << 16) {
 //!     reader.push(chunk, &mut loader)?;
 //! }
@@ -46,7 +46,7 @@ pub mod scores;
 pub mod text;
 pub mod weights;
 
-pub use checkpoint::{Checkpoint, Siglip, prompts};
+pub use checkpoint::{Checkpoint, CheckpointFiles, GgufLoader, Siglip, prompts};
 pub use config::{Config, PRESETS, TextConfig, VisionConfig, preset};
 pub use error::Error;
 pub use random::{character_tokenizer, random_weights};

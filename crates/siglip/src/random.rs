@@ -1,5 +1,6 @@
 //! Checkpoints of any shape with random weights, the same for the same seed: for benchmarks and tests.
 
+use crate::config::GEMMA_VOCABULARY;
 use crate::weights::{Dtype, TensorShape, header_bytes, tensors};
 use crate::{Config, Error};
 
@@ -71,15 +72,19 @@ fn deviation(tensor: &TensorShape) -> f32 {
     }
 }
 
-/// A `tokenizer.json` for such a checkpoint: lower-cased, a token a character, `</s>` appended. Random weights know
-/// no words.
+/// A `tokenizer.json` for such a checkpoint: lower-cased, a token a character, with the special tokens of version 1,
+/// or of Gemma where its vocabulary is as large. Random weights know no words.
 ///
 /// # Errors
 /// [`Error::UnsupportedModel`] where the vocabulary has no room for the printable ASCII characters.
 pub fn character_tokenizer(config: &Config) -> Result<Vec<u8>, Error> {
-    let special = ["<pad>", "</s>", "<unk>"].map(String::from);
+    let special: &[&str] = match config.text_config.vocab_size {
+        GEMMA_VOCABULARY => &["<pad>", "<eos>", "<bos>", "<unk>"],
+        _ => &["<pad>", "</s>", "<unk>"],
+    };
+    let end = special[1];
     let characters = (' '..='~').filter(|character| !character.is_ascii_uppercase()).map(String::from);
-    let vocabulary: Vec<String> = special.iter().cloned().chain(characters).collect();
+    let vocabulary: Vec<String> = special.iter().map(ToString::to_string).chain(characters).collect();
     let vocab_size = config.text_config.vocab_size;
     if vocab_size < vocabulary.len() {
         let reason = format!("{vocab_size} is too small; {} at least", vocabulary.len());
@@ -87,8 +92,7 @@ pub fn character_tokenizer(config: &Config) -> Result<Vec<u8>, Error> {
     }
     let ids: serde_json::Map<String, serde_json::Value> =
         vocabulary.into_iter().zip(0..).map(|(token, id): (String, u32)| (token, id.into())).collect();
-    let added: Vec<_> =
-        (0..).zip(&special).map(|(id, token): (u32, &String)| added_token(id, token)).collect();
+    let added: Vec<_> = (0..).zip(special).map(|(id, token): (u32, &&str)| added_token(id, token)).collect();
     let tokenizer = serde_json::json!({
         "version": "1.0",
         "truncation": null,
@@ -98,9 +102,9 @@ pub fn character_tokenizer(config: &Config) -> Result<Vec<u8>, Error> {
         "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "."}, "behavior": "Isolated", "invert": false},
         "post_processor": {
             "type": "TemplateProcessing",
-            "single": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}}],
+            "single": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": end, "type_id": 0}}],
             "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
-            "special_tokens": {"</s>": {"id": "</s>", "ids": [1], "tokens": ["</s>"]}}
+            "special_tokens": {end: {"id": end, "ids": [1], "tokens": [end]}}
         },
         "decoder": null,
         "model": {"type": "WordLevel", "vocab": ids, "unk_token": "<unk>"}

@@ -151,8 +151,9 @@ fn the_references_defaults_are_filled_in() {
         "size": {"height": 224, "width": 224}}"#;
     assert_eq!(Processor::from_json(published).unwrap(), processor);
     let oblong = Processor::from_json(r#"{"size": {"height": 3, "width": 5}, "resample": 2}"#).unwrap();
-    assert_eq!((oblong.height(), oblong.width()), (3, 5));
-    assert_eq!(oblong.pixel_values(&picture("made/1x1.png").unwrap()).unwrap().len(), 3 * 3 * 5);
+    let picture = picture("made/1x1.png").unwrap();
+    assert_eq!(oblong.sides(&picture), (5, 3));
+    assert_eq!(oblong.pixel_values(&picture).unwrap().len(), 3 * 3 * 5);
 }
 
 #[test]
@@ -174,7 +175,9 @@ fn a_configuration_of_another_model_names_its_field() {
         (r#"{"image_mean": [0.5, 0.5]}"#, "image_mean"),
         (r#"{"image_std": [0.5, 0.5, 0.0]}"#, "image_std"),
         (r#"{"image_std": "half"}"#, "image_std"),
-        (r#"{"image_processor_type": "Siglip2ImageProcessor"}"#, "image_processor_type"),
+        (r#"{"image_processor_type": "CLIPImageProcessor"}"#, "image_processor_type"),
+        (r#"{"image_processor_type": "Siglip2ImageProcessor", "patch_size": 0}"#, "patch_size"),
+        (r#"{"max_num_patches": 5000}"#, "max_num_patches"),
     ] {
         match Processor::from_json(json) {
             Err(Error::UnsupportedModel { field: found, .. }) => assert_eq!(found, field, "{json}"),

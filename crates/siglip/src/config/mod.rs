@@ -15,11 +15,19 @@ pub use presets::{PRESETS, preset};
 
 /// The only activation published checkpoints use: GELU in its tanh form.
 const GELU_TANH: &str = "gelu_pytorch_tanh";
+/// Models of fixed resolution: every SigLIP, and SigLIP 2 but for NaFlex.
+const FIXED: &str = "siglip";
+/// SigLIP 2 NaFlex: pictures keep their aspect.
+const NAFLEX: &str = "siglip2";
+/// What transformers' `Siglip2VisionConfig` leaves out.
+const NAFLEX_PATCHES: usize = 256;
+/// Tokens of Gemma's vocabulary, which every SigLIP 2 has.
+pub(crate) const GEMMA_VOCABULARY: usize = 256_000;
 
 /// A whole model's configuration: `config.json`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Config {
-    /// The kind of model; `siglip`.
+    /// The kind of model: `siglip`, or `siglip2` for NaFlex.
     #[serde(default)]
     pub model_type: String,
     /// The text tower.
@@ -71,8 +79,11 @@ pub struct VisionConfig {
     pub num_attention_heads: usize,
     /// Colour channels; 3.
     pub num_channels: usize,
-    /// Side of the square picture, in pixels.
+    /// Side of the square picture, in pixels; with NaFlex, of the square that has a position a patch.
     pub image_size: usize,
+    /// NaFlex: rows of the table of positions, a square number. `None` for models of fixed resolution.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_patches: Option<usize>,
     /// Side of a patch, in pixels.
     pub patch_size: usize,
     /// Added to the variance in every layer norm.
@@ -109,6 +120,7 @@ impl Default for VisionConfig {
             num_attention_heads: 12,
             num_channels: 3,
             image_size: 224,
+            num_patches: None,
             patch_size: 16,
             layer_norm_eps: 1e-6,
             hidden_act: GELU_TANH.into(),
@@ -151,12 +163,17 @@ impl TextConfig {
 }
 
 impl VisionConfig {
+    /// Whether pictures keep their aspect (NaFlex), or are squashed to a square.
+    pub fn keeps_aspect(&self) -> bool {
+        self.num_patches.is_some()
+    }
+
     /// Patches along one side; a rest narrower than a patch is left out, as the reference's convolution does.
     pub fn patches_per_side(&self) -> usize {
         self.image_size / self.patch_size
     }
 
-    /// Patches of a picture: the rows of the vision tower.
+    /// Patches of a square picture, and rows of the table of positions.
     pub fn num_patches(&self) -> usize {
         self.patches_per_side().pow(2)
     }
@@ -193,10 +210,22 @@ impl Config {
     /// ```
     pub fn from_json(json: &str) -> Result<Config, Error> {
         let mut deserializer = serde_json::Deserializer::from_str(json);
-        let config: Config = serde_path_to_error::deserialize(&mut deserializer)
+        let mut config: Config = serde_path_to_error::deserialize(&mut deserializer)
             .map_err(|error| Error::unsupported(in_config(error.path()), error.inner().to_string()))?;
+        config.settle_positions();
         config.check()?;
         Ok(config)
+    }
+
+    /// NaFlex gives the number of positions in place of a picture's side; the others' configurations may hold it
+    /// without a meaning.
+    fn settle_positions(&mut self) {
+        let vision = &mut self.vision_config;
+        vision.num_patches =
+            (self.model_type == NAFLEX).then(|| vision.num_patches.unwrap_or(NAFLEX_PATCHES));
+        if let Some(num_patches) = vision.num_patches {
+            vision.image_size = num_patches.isqrt().saturating_mul(vision.patch_size);
+        }
     }
 
     /// Checks that the values describe a model this crate runs.
@@ -204,13 +233,14 @@ impl Config {
     /// # Errors
     /// As [`Config::from_json`].
     pub fn check(&self) -> Result<(), Error> {
-        if self.model_type != "siglip" {
+        let (text, vision) = (&self.text_config, &self.vision_config);
+        let expected = if vision.keeps_aspect() { NAFLEX } else { FIXED };
+        if self.model_type != expected {
             let seen = &self.model_type;
             let reason =
-                format!("{seen:?} is not a SigLIP of fixed resolution; \"siglip\" is what runs here");
+                format!("{seen:?} is no SigLIP; \"{FIXED}\" and \"{NAFLEX}\" (NaFlex) are what runs here");
             return Err(Error::unsupported("model_type", reason));
         }
-        let (text, vision) = (&self.text_config, &self.vision_config);
         check_blocks("text_config", &text.blocks(), &text.hidden_act)?;
         check_blocks("vision_config", &vision.blocks(), &vision.hidden_act)?;
         in_range("text_config.vocab_size", text.vocab_size, 1..=1 << 20)?;
@@ -219,6 +249,12 @@ impl Config {
         in_range("vision_config.patch_size", vision.patch_size, 1..=64)?;
         in_range("vision_config.image_size", vision.image_size, vision.patch_size..=2048)?;
         in_range("number of patches (image_size / patch_size, squared)", vision.num_patches(), 1..=4096)?;
+        if let Some(num_patches) = vision.num_patches
+            && num_patches != vision.num_patches()
+        {
+            let reason = format!("{num_patches} positions are no square");
+            return Err(Error::unsupported("vision_config.num_patches", reason));
+        }
         if text.pad_token_id as usize >= text.vocab_size {
             let reason = format!("{} is outside the vocabulary of {}", text.pad_token_id, text.vocab_size);
             return Err(Error::unsupported("text_config.pad_token_id", reason));

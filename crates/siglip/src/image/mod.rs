@@ -1,7 +1,7 @@
 //! Pictures, read and resized as Pillow does.
 //!
 //! [`decode`] is `ImageOps.exif_transpose(Image.open(file)).convert("RGB")`, for PNG, JPEG, GIF, WebP and BMP;
-//! [`Processor`] is transformers' `SiglipImageProcessor` on Pillow.
+//! [`Processor`] is transformers' `SiglipImageProcessor` on Pillow, and `Siglip2ImageProcessor` for NaFlex.
 //!
 //! ```
 //! use siglip::image::{Processor, Resample, RgbImage};
@@ -23,6 +23,7 @@ mod error;
 mod format;
 mod gif;
 mod jpeg;
+mod naflex;
 mod orientation;
 mod png;
 mod processor;

@@ -1,22 +1,34 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::RgbImage;
 use super::resize::{Resample, resize};
+use super::{RgbImage, naflex};
 use crate::Error;
+use crate::config::VisionConfig;
 
 /// Longer sides are taken for a mistake; published models see 512 pixels at most.
 const MAX_SIDE: u32 = 2048;
+/// More patches are as well.
+const MAX_NUM_PATCHES: u32 = 4096;
+const MAX_PATCH_SIZE: u32 = 64;
 
-/// Makes `pixel_values` of pictures: transformers' `SiglipImageProcessor` on Pillow.
+/// Makes `pixel_values` of pictures: transformers' `SiglipImageProcessor` on Pillow, or `Siglip2ImageProcessor`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Processor {
-    height: u32,
-    width: u32,
+    sides: Sides,
     /// None where pictures have to come with the right sides.
     resample: Option<Resample>,
     /// What each of the 256 levels becomes, by channel.
     values: [Vec<f32>; 3],
+}
+
+/// What pictures are resized to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Sides {
+    /// Squashed.
+    Fixed { width: u32, height: u32 },
+    /// Their aspect kept: whole patches, as many as there may be.
+    Patches { patch_size: u32, max_num_patches: u32 },
 }
 
 /// `preprocessor_config.json`. Pictures are RGB by the time it applies, so `do_convert_rgb` does not matter.
@@ -33,7 +45,13 @@ struct PreprocessorConfig {
     do_normalize: Option<bool>,
     image_mean: Option<Value>,
     image_std: Option<Value>,
+    patch_size: Option<u32>,
+    max_num_patches: Option<u32>,
 }
+
+/// The kind of a model of fixed resolution, and that of NaFlex.
+const FIXED: &str = "SiglipImageProcessor";
+const NAFLEX: &str = "Siglip2ImageProcessor";
 
 impl Processor {
     /// A processor of published models: pictures squashed to `height * width`, values from -1 to 1.
@@ -50,7 +68,8 @@ impl Processor {
     }
 
     /// Reads `preprocessor_config.json`. What it does not say is as in transformers' `SiglipImageProcessor`:
-    /// 224 x 224, bicubic, 1/255, mean and deviation 0.5.
+    /// 224 x 224, bicubic, 1/255, mean and deviation 0.5; or for NaFlex as in `Siglip2ImageProcessor`: 256 patches of
+    /// 16 x 16, bilinear.
     ///
     /// # Errors
     /// [`Error::UnsupportedModel`] names the field that is malformed, unknown or of another kind of model.
@@ -65,62 +84,86 @@ impl Processor {
     }
 
     fn from_config(config: &PreprocessorConfig) -> Result<Processor, Error> {
-        if let Some(kind) = &config.image_processor_type
-            && !kind.starts_with("SiglipImageProcessor")
-        {
-            let reason = format!("{kind:?} is not \"SiglipImageProcessor\", the only one that runs here");
-            return Err(Error::unsupported("image_processor_type", reason));
-        }
         for (field, value) in [("do_center_crop", config.do_center_crop), ("do_pad", config.do_pad)] {
             if value == Some(true) {
-                return Err(Error::unsupported(field, "true; SigLIP squashes its pictures"));
+                return Err(Error::unsupported(field, "true; SigLIP shows its pictures whole"));
             }
         }
-        let (height, width) = config.size.as_ref().map_or(Ok((224, 224)), size)?;
-        let number = config.resample.unwrap_or(Resample::Bicubic as i64);
+        let sides = config.sides()?;
+        let default = match sides {
+            Sides::Fixed { .. } => Resample::Bicubic,
+            Sides::Patches { .. } => Resample::Bilinear,
+        };
+        let number = config.resample.unwrap_or(default as i64);
         let resample =
             Resample::ALL.into_iter().find(|&resample| resample as i64 == number).ok_or_else(|| {
                 Error::unsupported("resample", format!("{number} is none of Pillow's filters, 0 to 5"))
             })?;
         Ok(Processor {
-            height,
-            width,
+            sides,
             resample: config.do_resize.unwrap_or(true).then_some(resample),
             values: values(config)?,
         })
     }
 
-    /// Height of the picture that the model sees, in pixels.
-    pub fn height(&self) -> usize {
-        self.height as usize
+    /// Whether what it makes of pictures is what the vision tower takes.
+    pub(crate) fn check(&self, vision: &VisionConfig) -> Result<(), Error> {
+        let expected = vision.image_size;
+        match self.sides {
+            Sides::Fixed { .. } | Sides::Patches { .. } if vision.keeps_aspect() != self.keeps_aspect() => {
+                let (found, expected) = if self.keeps_aspect() { (NAFLEX, FIXED) } else { (FIXED, NAFLEX) };
+                let reason =
+                    format!("{found:?} in preprocessor_config.json, where config.json asks for {expected:?}");
+                Err(Error::unsupported("image_processor_type", reason))
+            }
+            Sides::Fixed { height, width } if (height as usize, width as usize) != (expected, expected) => {
+                let reason =
+                    format!("{height} x {width} in preprocessor_config.json, {expected} in config.json");
+                Err(Error::unsupported("vision_config.image_size", reason))
+            }
+            Sides::Patches { patch_size, .. } if patch_size as usize != vision.patch_size => {
+                let reason =
+                    format!("{patch_size} in preprocessor_config.json, {} in config.json", vision.patch_size);
+                Err(Error::unsupported("vision_config.patch_size", reason))
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// Width of the picture that the model sees, in pixels.
-    pub fn width(&self) -> usize {
-        self.width as usize
+    fn keeps_aspect(&self) -> bool {
+        matches!(self.sides, Sides::Patches { .. })
     }
 
-    /// The picture as the model sees it, [3, height, width]: squashed to its sides, rescaled, normalised.
+    /// Width and height at which the model sees a picture, in pixels.
+    pub fn sides(&self, image: &RgbImage) -> (u32, u32) {
+        match self.sides {
+            Sides::Fixed { width, height } => (width, height),
+            Sides::Patches { patch_size, max_num_patches } => {
+                naflex::sides(image.width(), image.height(), patch_size, max_num_patches)
+            }
+        }
+    }
+
+    /// The picture as the model sees it, [3, height, width]: resized to its [sides](Processor::sides), rescaled,
+    /// normalised.
     ///
     /// # Errors
     /// [`Error::BadImage`] where memory does not hold it, [`Error::BadInput`] where the configuration resizes nothing
     /// and the picture has other sides.
     pub fn pixel_values(&self, image: &RgbImage) -> Result<Vec<f32>, Error> {
-        let sides = (self.width, self.height);
-        if (image.width(), image.height()) == sides {
+        let (width, height) = self.sides(image);
+        if (image.width(), image.height()) == (width, height) {
             return Ok(self.planes(image));
         }
         let Some(resample) = self.resample else {
             let reason = format!(
-                "the picture has {} x {} pixels and the model's do_resize is false; give it {} x {}",
+                "the picture has {} x {} pixels and the model's do_resize is false; give it {width} x {height}",
                 image.width(),
                 image.height(),
-                self.width,
-                self.height
             );
             return Err(Error::BadInput(reason));
         };
-        Ok(self.planes(&resize(image, self.width, self.height, resample)?))
+        Ok(self.planes(&resize(image, width, height, resample)?))
     }
 
     fn planes(&self, image: &RgbImage) -> Vec<f32> {
@@ -131,6 +174,43 @@ impl Processor {
             );
         }
         planes
+    }
+}
+
+impl PreprocessorConfig {
+    fn sides(&self) -> Result<Sides, Error> {
+        let says_patches = self.patch_size.is_some() || self.max_num_patches.is_some();
+        match &self.image_processor_type {
+            // Exports for torchvision add "Fast" to the name.
+            Some(kind) if kind.starts_with(NAFLEX) => self.patches(),
+            Some(kind) if kind.starts_with(FIXED) => self.fixed(),
+            Some(kind) => {
+                let reason = format!("{kind:?} is neither {FIXED:?} nor {NAFLEX:?}, which run here");
+                Err(Error::unsupported("image_processor_type", reason))
+            }
+            None if says_patches => self.patches(),
+            None => self.fixed(),
+        }
+    }
+
+    fn fixed(&self) -> Result<Sides, Error> {
+        let (height, width) = self.size.as_ref().map_or(Ok((224, 224)), size)?;
+        Ok(Sides::Fixed { width, height })
+    }
+
+    fn patches(&self) -> Result<Sides, Error> {
+        let (patch_size, max_num_patches) =
+            (self.patch_size.unwrap_or(16), self.max_num_patches.unwrap_or(256));
+        let bounds = [
+            ("patch_size", patch_size, MAX_PATCH_SIZE),
+            ("max_num_patches", max_num_patches, MAX_NUM_PATCHES),
+        ];
+        match bounds.into_iter().find(|(_, value, most)| !(1..=*most).contains(value)) {
+            Some((field, value, most)) => {
+                Err(Error::unsupported(field, format!("{value} is not in 1..={most}")))
+            }
+            None => Ok(Sides::Patches { patch_size, max_num_patches }),
+        }
     }
 }
 

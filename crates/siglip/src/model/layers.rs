@@ -17,8 +17,28 @@ pub(crate) enum Destination<'m> {
 }
 
 impl Destination<'_> {
+    /// How the rows are kept.
+    pub fn precision(&self) -> Precision {
+        match self {
+            Destination::Matrix { matrix, .. } => matrix.precision(),
+            Destination::Table { table, .. } => table.precision(),
+            Destination::Values { .. } | Destination::Nowhere => Precision::F32,
+        }
+    }
+
+    /// Whether [`Destination::write_levels`] may be called.
+    pub fn takes_levels(&self) -> bool {
+        matches!(self, Destination::Nowhere) || self.precision() == Precision::Q8
+    }
+
+    /// Stores the part that belongs here of whole rows from `first_row` on.
     pub fn write(self, first_row: usize, row_len: usize, values: &[f32]) {
         match self {
+            // Whole rows are quantised, not the columns kept here: so every division of the work has the same weights.
+            _ if self.precision() == Precision::Q8 => {
+                let QuantisedRows { scales, levels } = QuantisedRows::new(values, row_len);
+                self.write_levels(first_row, row_len, &scales, &levels);
+            }
             Destination::Matrix { matrix, first_output, rows, columns } => {
                 let Some((chosen, row)) = overlap(first_row, row_len, values, &rows) else { return };
                 if columns.len() == row_len {
@@ -42,15 +62,49 @@ impl Destination<'_> {
             Destination::Nowhere => {}
         }
     }
+
+    /// The same for rows that are quantised already; see [`Destination::takes_levels`].
+    pub fn write_levels(self, first_row: usize, row_len: usize, scales: &[f32], levels: &[i8]) {
+        let (Destination::Matrix { rows, .. } | Destination::Table { rows, .. }) = &self else { return };
+        let (Some((levels, row)), Some((scales, _))) =
+            (overlap(first_row, row_len, levels, rows), overlap(first_row, 1, scales, rows))
+        else {
+            return;
+        };
+        match self {
+            Destination::Matrix { matrix, first_output, columns, .. } => {
+                let outputs = first_output + row..;
+                for ((output, scale), levels) in outputs.zip(scales).zip(levels.chunks_exact(row_len)) {
+                    matrix.pack_levels(output, *scale, &levels[columns.clone()]);
+                }
+            }
+            Destination::Table { table, .. } => table.set_levels(row, scales, levels),
+            Destination::Values { .. } | Destination::Nowhere => {}
+        }
+    }
+}
+
+/// Rows in 8 bits with a scale each.
+pub(crate) struct QuantisedRows {
+    pub scales: Vec<f32>,
+    pub levels: Vec<i8>,
+}
+
+impl QuantisedRows {
+    pub fn new(values: &[f32], row_len: usize) -> QuantisedRows {
+        let (mut scales, mut levels) = (vec![0.0; values.len() / row_len], vec![0; values.len()]);
+        siglip_kernels::quantise_rows(values, row_len, &mut scales, &mut levels);
+        QuantisedRows { scales, levels }
+    }
 }
 
 /// Those of `values`, rows from `first` on, that lie in `wanted`, and how far into `wanted` they start.
-fn overlap<'v>(
+fn overlap<'v, T>(
     first: usize,
     row_len: usize,
-    values: &'v [f32],
+    values: &'v [T],
     wanted: &Range<usize>,
-) -> Option<(&'v [f32], usize)> {
+) -> Option<(&'v [T], usize)> {
     let start = first.max(wanted.start);
     let end = (first + values.len() / row_len).min(wanted.end);
     (start < end).then(|| (&values[(start - first) * row_len..(end - first) * row_len], start - wanted.start))

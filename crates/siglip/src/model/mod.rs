@@ -3,19 +3,26 @@
 mod block;
 mod layers;
 mod loader;
+mod memory;
+mod packed;
 mod pass;
+mod patches;
 mod shard;
 mod text;
 mod token_table;
+mod towers;
 mod vision;
 mod workspace;
 
 use crate::Config;
 
 pub use loader::ModelLoader;
+pub use memory::{memory_needed, packed_bytes};
+pub use packed::Packer;
 pub use pass::{Pass, Step};
 pub use shard::Shard;
 pub use siglip_kernels::Precision;
+pub use towers::Towers;
 
 /// The instruction set the kernels were built for.
 pub fn backend() -> &'static str {
@@ -26,8 +33,8 @@ pub fn backend() -> &'static str {
 #[derive(Debug)]
 pub struct Model {
     config: Config,
-    vision: vision::VisionTower,
-    text: text::TextTower,
+    vision: Option<vision::VisionTower>,
+    text: Option<text::TextTower>,
     /// As stored: the natural logarithm of the scale.
     logit_scale: [f32; 1],
     logit_bias: [f32; 1],
@@ -36,10 +43,12 @@ pub struct Model {
 }
 
 impl Model {
-    fn new(config: Config, precision: Precision, shard: Shard) -> Model {
+    fn new(config: Config, towers: Towers, precision: Precision, shard: Shard) -> Model {
+        let vision = || vision::VisionTower::new(&config.vision_config, precision, shard);
+        let text = || text::TextTower::new(&config.text_config, precision, shard);
         Model {
-            vision: vision::VisionTower::new(&config.vision_config, precision, shard),
-            text: text::TextTower::new(&config.text_config, precision, shard),
+            vision: towers.has_image().then(vision),
+            text: towers.has_text().then(text),
             logit_scale: [0.0],
             logit_bias: [0.0],
             precision,
@@ -70,7 +79,8 @@ impl Model {
 
     /// Bytes its weights take in memory.
     pub fn bytes(&self) -> usize {
-        self.vision.bytes() + self.text.bytes()
+        let vision = self.vision.as_ref().map_or(0, |tower| tower.bytes());
+        vision + self.text.as_ref().map_or(0, |tower| tower.bytes())
     }
 
     /// cosine x exp(logit_scale) + logit_bias of an image's embedding and each of the texts'.

@@ -1,6 +1,10 @@
 //! A forward pass in steps of half a block, so that whoever drives it can stop between two, or exchange what the
 //! workers of a sharded model have to add up.
 
+use super::patches::Grid;
+use super::text::TextTower;
+use super::vision::VisionTower;
+use super::workspace::Workspace;
 use super::{Model, Shard};
 use crate::Error;
 
@@ -15,7 +19,7 @@ pub struct Pass {
 
 #[derive(Debug)]
 enum Input {
-    Image { pixel_values: Vec<f32> },
+    Image { pixel_values: Vec<f32>, grid: Grid },
     Texts { input_ids: Vec<u32>, texts: usize },
 }
 
@@ -41,25 +45,38 @@ impl Model {
     /// Begins an image's pass.
     ///
     /// # Errors
-    /// [`Error::BadInput`] unless `pixel_values` is [3, image_size, image_size].
+    /// As [`Model::begin_image_of_height`].
     pub fn begin_image(&self, pixel_values: Vec<f32>) -> Result<Pass, Error> {
-        let vision = &self.config.vision_config;
-        let expected = vision.num_channels * vision.image_size.pow(2);
-        if pixel_values.len() != expected {
+        self.begin_image_of_height(pixel_values, self.config.vision_config.image_size)
+    }
+
+    /// Begins the pass of an image of `height` lines, for a model that keeps the aspect of pictures (NaFlex).
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] unless `pixel_values` is [3, height, width] with sides that this model takes: whole
+    /// patches, or image_size where that is fixed; and without the image tower.
+    pub fn begin_image_of_height(&self, pixel_values: Vec<f32>, height: usize) -> Result<Pass, Error> {
+        let Some(grid) = self.vision()?.grid(pixel_values.len(), height) else {
+            let vision = &self.config.vision_config;
+            let (found, patch_size, image_size) = (pixel_values.len(), vision.patch_size, vision.image_size);
+            let belong = match vision.keeps_aspect() {
+                true => format!("whole patches of {patch_size} x {patch_size}"),
+                false => format!("{}", vision.num_channels * image_size.pow(2)),
+            };
             return Err(Error::BadInput(format!(
-                "{} pixel values where {expected} belong",
-                pixel_values.len()
+                "{found} pixel values in lines of {height} where {belong} belong"
             )));
-        }
-        Ok(Pass::new(Input::Image { pixel_values }))
+        };
+        Ok(Pass::new(Input::Image { pixel_values, grid }))
     }
 
     /// Begins a pass of one or more texts: `input_ids` is [texts, context length].
     ///
     /// # Errors
-    /// [`Error::BadInput`] for a rest that is no whole text, or an id outside the vocabulary.
+    /// [`Error::BadInput`] for a rest that is no whole text, an id outside the vocabulary, and without the text tower.
     pub fn begin_texts(&self, input_ids: Vec<u32>) -> Result<Pass, Error> {
-        let (length, vocab_size) = (self.text.length(), self.text.vocab_size());
+        let text = self.text()?;
+        let (length, vocab_size) = (text.length(), text.vocab_size());
         let texts = input_ids.len() / length;
         if texts == 0 || input_ids.len() != texts * length {
             return Err(Error::BadInput(format!("{} ids are not texts of {length}", input_ids.len())));
@@ -72,29 +89,24 @@ impl Model {
 
     /// Takes a pass one step on. One pass at a time: the model's buffers hold its state.
     pub fn step(&mut self, pass: &mut Pass) -> Step {
-        let layers = match pass.input {
-            Input::Image { .. } => self.vision.layers(),
-            Input::Texts { .. } => self.text.layers(),
-        };
         let (taken, workspace) = (pass.taken, &mut self.workspace);
         pass.taken += 1;
-        if taken == 2 * layers + 1 {
-            pass.embeddings = match &pass.input {
-                Input::Image { .. } => self.vision.pool(workspace),
-                Input::Texts { texts, .. } => self.text.pool(*texts, workspace),
-            };
+        let embeddings = match (&pass.input, &self.vision, &self.text) {
+            (Input::Image { pixel_values, grid }, Some(vision), _) => {
+                vision.step(taken, pixel_values, *grid, workspace)
+            }
+            (Input::Texts { input_ids, texts }, _, Some(text)) => {
+                text.step(taken, input_ids, *texts, workspace)
+            }
+            // No pass begins without its tower: this one was begun with another model.
+            _ => Some(Vec::new()),
+        };
+        if let Some(embeddings) = embeddings {
+            pass.embeddings = embeddings;
             pass.embeddings
                 .chunks_exact_mut(self.config.embedding_size())
                 .for_each(siglip_kernels::l2_normalise);
             return Step::Done;
-        }
-        match (&pass.input, taken) {
-            (Input::Image { pixel_values }, 0) => self.vision.embed(pixel_values, workspace),
-            (Input::Texts { input_ids, .. }, 0) => self.text.embed(input_ids, workspace),
-            (Input::Image { .. }, odd) if odd % 2 == 1 => self.vision.attend(odd / 2, workspace),
-            (Input::Image { .. }, even) => self.vision.transform(even / 2 - 1, workspace),
-            (Input::Texts { texts, .. }, odd) if odd % 2 == 1 => self.text.attend(odd / 2, *texts, workspace),
-            (Input::Texts { texts, .. }, even) => self.text.transform(even / 2 - 1, *texts, workspace),
         }
         if self.shard().is_whole() { Step::Next } else { Step::Exchange }
     }
@@ -147,6 +159,45 @@ impl Model {
                 Step::Done => return pass.into_embeddings(),
             }
         }
+    }
+}
+
+impl VisionTower {
+    /// Takes the step that follows `taken` others; the embedding with the last.
+    fn step(
+        &self,
+        taken: usize,
+        pixel_values: &[f32],
+        grid: Grid,
+        workspace: &mut Workspace,
+    ) -> Option<Vec<f32>> {
+        let patches = grid.patches();
+        match taken {
+            0 => self.embed(pixel_values, grid, workspace),
+            last if last == 2 * self.layers() + 1 => return Some(self.pool(patches, workspace)),
+            odd if odd % 2 == 1 => self.attend(odd / 2, patches, workspace),
+            even => self.transform(even / 2 - 1, patches, workspace),
+        }
+        None
+    }
+}
+
+impl TextTower {
+    /// Takes the step that follows `taken` others; the embeddings with the last.
+    fn step(
+        &self,
+        taken: usize,
+        input_ids: &[u32],
+        texts: usize,
+        workspace: &mut Workspace,
+    ) -> Option<Vec<f32>> {
+        match taken {
+            0 => self.embed(input_ids, workspace),
+            last if last == 2 * self.layers() + 1 => return Some(self.pool(texts, workspace)),
+            odd if odd % 2 == 1 => self.attend(odd / 2, texts, workspace),
+            even => self.transform(even / 2 - 1, texts, workspace),
+        }
+        None
     }
 }
 

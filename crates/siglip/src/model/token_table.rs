@@ -15,22 +15,25 @@ impl TokenTable {
         }
     }
 
-    /// Stores `source`, whole rows, from row `first_row` on.
-    pub fn set(&mut self, first_row: usize, source: &[f32]) {
+    pub fn precision(&self) -> Precision {
         match self {
-            TokenTable::F32 { width, values } => {
-                values[first_row * *width..][..source.len()].copy_from_slice(source);
-            }
-            TokenTable::Q8 { width, levels, scales } => {
-                for (row, source) in (first_row..).zip(source.chunks_exact(*width)) {
-                    let largest = source.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
-                    let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-                    scales[row] = largest / 127.0;
-                    for (level, value) in levels[row * *width..].iter_mut().zip(source) {
-                        *level = (value * inverse).round_ties_even() as i8;
-                    }
-                }
-            }
+            TokenTable::F32 { .. } => Precision::F32,
+            TokenTable::Q8 { .. } => Precision::Q8,
+        }
+    }
+
+    /// Stores `source`, whole rows, from row `first_row` on; a table of 8 bits takes [`TokenTable::set_levels`] alone.
+    pub fn set(&mut self, first_row: usize, source: &[f32]) {
+        if let TokenTable::F32 { width, values } = self {
+            values[first_row * *width..][..source.len()].copy_from_slice(source);
+        }
+    }
+
+    /// Stores quantised rows from row `first_row` on; a table of f32 takes [`TokenTable::set`] alone.
+    pub fn set_levels(&mut self, first_row: usize, new_scales: &[f32], new_levels: &[i8]) {
+        if let TokenTable::Q8 { width, levels, scales } = self {
+            scales[first_row..][..new_scales.len()].copy_from_slice(new_scales);
+            levels[first_row * *width..][..new_levels.len()].copy_from_slice(new_levels);
         }
     }
 

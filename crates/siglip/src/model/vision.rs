@@ -5,6 +5,7 @@ use siglip_kernels::{PackedMatrix, Precision};
 use super::Shard;
 use super::block::{Block, Mlp, Rows, Wanted};
 use super::layers::{Destination, LayerNorm, Linear, whole_values};
+use super::patches::{Grid, stretch};
 use super::workspace::{Residual, Workspace, sized};
 use crate::config::{BlockConfig, VisionConfig};
 
@@ -68,51 +69,33 @@ impl VisionTower {
         self.blocks.len()
     }
 
-    pub fn rows(&self) -> Rows {
-        Rows { sequences: 1, length: self.config.num_patches() }
+    /// How a picture of so many values in so many lines is cut; `None` where it is not one for this tower.
+    pub fn grid(&self, values: usize, height: usize) -> Option<Grid> {
+        Grid::new(&self.config, values, height)
     }
 
-    /// x = patch embedding of `pixel_values` [3, side, side] + position embedding.
-    pub fn embed(&self, pixel_values: &[f32], workspace: &mut Workspace) {
+    /// x = patch embedding of `pixel_values` [3, height, width] + position embedding.
+    pub fn embed(&self, pixel_values: &[f32], grid: Grid, workspace: &mut Workspace) {
         let Workspace { residual, normed, scratch, .. } = workspace;
-        let patches = sized(normed, self.config.num_patches() * self.patch_columns.len());
-        self.gather_patches(pixel_values, patches);
+        let patches = sized(normed, grid.patches() * self.patch_columns.len());
+        grid.gather(&self.config, self.patch_columns.clone(), pixel_values, patches);
         residual.x.clear();
-        residual.x.extend_from_slice(&self.position_embedding);
-        residual.add(&self.patch_embedding, patches, self.config.num_patches(), scratch);
+        stretch(&self.position_embedding, self.config.patches_per_side(), grid, &mut residual.x);
+        residual.add(&self.patch_embedding, patches, grid.patches(), scratch);
     }
 
-    /// A row a patch, in the order of the convolution's weight: channel, line, column.
-    fn gather_patches(&self, pixel_values: &[f32], patches: &mut [f32]) {
-        let VisionConfig { image_size, patch_size, .. } = self.config;
-        let per_side = self.config.patches_per_side();
-        for (patch, row) in patches.chunks_exact_mut(self.patch_columns.len()).enumerate() {
-            let (top, left) = (patch / per_side * patch_size, patch % per_side * patch_size);
-            let mut filled = 0;
-            while filled < row.len() {
-                let column = self.patch_columns.start + filled;
-                let (line, within) = (column / patch_size, column % patch_size);
-                let (channel, line) = (line / patch_size, line % patch_size);
-                let source = (channel * image_size + top + line) * image_size + left + within;
-                let run = (patch_size - within).min(row.len() - filled);
-                row[filled..filled + run].copy_from_slice(&pixel_values[source..source + run]);
-                filled += run;
-            }
-        }
+    pub fn attend(&self, layer: usize, patches: usize, workspace: &mut Workspace) {
+        self.blocks[layer].attend(Rows { sequences: 1, length: patches }, Wanted::All, workspace);
     }
 
-    pub fn attend(&self, layer: usize, workspace: &mut Workspace) {
-        self.blocks[layer].attend(self.rows(), Wanted::All, workspace);
-    }
-
-    pub fn transform(&self, layer: usize, workspace: &mut Workspace) {
-        self.blocks[layer].transform(self.rows().count(), workspace);
+    pub fn transform(&self, layer: usize, patches: usize, workspace: &mut Workspace) {
+        self.blocks[layer].transform(patches, workspace);
     }
 
     /// The picture's embedding, not yet normalised; empty with any but the first worker.
-    pub fn pool(&self, workspace: &mut Workspace) -> Vec<f32> {
+    pub fn pool(&self, patches: usize, workspace: &mut Workspace) -> Vec<f32> {
         match &self.head {
-            Some(head) => head.forward(self.config.num_patches(), workspace),
+            Some(head) => head.forward(patches, workspace),
             None => Vec::new(),
         }
     }

@@ -1,3 +1,5 @@
+use tokenizers::normalizers::{Lowercase, Sequence};
+use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{PostProcessor, TruncationParams};
 
 use super::trust;
@@ -9,11 +11,21 @@ use crate::Error;
 /// spaces that the normalizer takes away, and they keep the time short: tokenizing goes through the whole text.
 const READ_AT_MOST: usize = 64 << 10;
 
+/// The special tokens of Gemma, whose vocabulary SigLIP 2 has, and their ids.
+const GEMMA: [(&str, u32); 3] = [("<pad>", GEMMA_PAD), ("<eos>", GEMMA_EOS), ("<bos>", 2)];
+const GEMMA_PAD: u32 = 0;
+const GEMMA_EOS: u32 = 1;
+
 /// A checkpoint's own `tokenizer.json`, as the reference's fast tokenizer reads it.
 ///
 /// Its normalizer, its vocabulary and its special tokens apply; the file's sections on truncation and padding do
 /// not, since checkpoints leave both to the caller. For SigLIP v1 this means lower-cased, without punctuation,
 /// `</s>` at the end and, as padding, again and again.
+///
+/// SigLIP 2 was trained on lower-cased texts that end in `<eos>`, do not begin with `<bos>` and are padded with
+/// `<pad>`, 0. Its files say this in other places, or not at all: Gemma's `tokenizer.json` knows of no lower case
+/// (transformers' `Siglip2Tokenizer` adds it), and `config.json` leaves out the padding, which would make it 1, v1's.
+/// So where the vocabulary is Gemma's, all of this applies, whatever the files say.
 ///
 /// transformers has a second v1 tokenizer, the slow `SiglipTokenizer`, that differs from the published
 /// `tokenizer.json` in what it deletes: all of Python's `string.punctuation`, while the file keeps `/`, `<` and `>`.
@@ -27,7 +39,8 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads a `tokenizer.json` for a text tower of `max_length` positions.
+    /// Reads a `tokenizer.json` for a text tower of `max_length` positions; `pad_token_id` is that of `config.json`,
+    /// which Gemma's vocabulary overrides.
     ///
     /// # Errors
     /// [`Error::UnsupportedModel`] for a file that is broken, of a kind that does not exist, or whose special
@@ -39,6 +52,11 @@ impl Tokenizer {
     ) -> Result<Tokenizer, Error> {
         trust::check(tokenizer_json).map_err(unsupported)?;
         let mut inner = tokenizers::Tokenizer::from_bytes(tokenizer_json).map_err(unsupported)?;
+        let is_gemma = GEMMA.iter().all(|&(token, id)| inner.token_to_id(token) == Some(id));
+        let pad_token_id = if is_gemma { GEMMA_PAD } else { pad_token_id };
+        if is_gemma {
+            tokenize_as_siglip2(&mut inner).map_err(unsupported)?;
+        }
         let special = inner.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
         if special > max_length {
             let reason = format!("its {special} special tokens do not fit into {max_length} positions");
@@ -64,6 +82,19 @@ impl Tokenizer {
         input_ids.resize(self.max_length, self.pad_token_id);
         Ok(input_ids)
     }
+}
+
+/// Lower case before all else, `<eos>` behind the text and nothing in front of it.
+fn tokenize_as_siglip2(tokenizer: &mut tokenizers::Tokenizer) -> tokenizers::Result<()> {
+    let published = tokenizer.get_normalizer().cloned();
+    let normalizers = [Some(Lowercase.into()), published].into_iter().flatten().collect();
+    tokenizer.with_normalizer(Some(Sequence::new(normalizers)))?;
+    let template = TemplateProcessing::builder()
+        .try_single("$A <eos>")?
+        .special_tokens(vec![("<eos>", GEMMA_EOS)])
+        .build()?;
+    tokenizer.with_post_processor(Some(template));
+    Ok(())
 }
 
 fn unsupported(reason: impl ToString) -> Error {

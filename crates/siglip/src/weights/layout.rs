@@ -13,6 +13,11 @@ pub struct TensorShape {
 }
 
 impl TensorShape {
+    /// Numbers in it; `None` where 64 bits do not hold the figure.
+    pub(super) fn checked_len(&self) -> Option<u64> {
+        self.shape.iter().try_fold(1u64, |len, &side| len.checked_mul(side as u64))
+    }
+
     /// Numbers in it.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
@@ -34,6 +39,12 @@ impl TensorShape {
     }
 }
 
+/// Whether `name` is that of a buffer that older exports store beside the weights: the numbers of the positions, an
+/// `arange` that no computation needs.
+pub(super) fn is_buffer(name: &str) -> bool {
+    name.ends_with(".embeddings.position_ids")
+}
+
 /// Every tensor a model of this configuration has, in the order of its data flow.
 pub fn tensors(config: &Config) -> Vec<TensorShape> {
     let (text, vision) = (&config.text_config, &config.vision_config);
@@ -49,8 +60,10 @@ pub fn tensors(config: &Config) -> Vec<TensorShape> {
     list.add_pair("text_model.head", &[text.embedding_size(), text.hidden_size]);
 
     let hidden = vision.hidden_size;
-    let patch = [hidden, vision.num_channels, vision.patch_size, vision.patch_size];
-    list.add_pair("vision_model.embeddings.patch_embedding", &patch);
+    let convolution = [hidden, vision.num_channels, vision.patch_size, vision.patch_size];
+    let linear = [hidden, vision.patch_values()];
+    let patch: &[usize] = if vision.keeps_aspect() { &linear } else { &convolution };
+    list.add_pair("vision_model.embeddings.patch_embedding", patch);
     list.add("vision_model.embeddings.position_embedding.weight", &[vision.num_patches(), hidden]);
     list.add_blocks("vision_model", &vision.blocks());
     list.add_pair("vision_model.post_layernorm", &[hidden]);

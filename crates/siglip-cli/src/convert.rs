@@ -1,0 +1,136 @@
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+use siglip::weights::{GgufPlan, Inventory, MatrixType, TensorShape, TensorSink};
+use tempfile::NamedTempFile;
+
+use crate::checkpoint::Source;
+use crate::error::Error;
+
+/// A checkpoint as one GGUF file, with its configuration and tokenizer inside.
+#[derive(clap::Args)]
+pub struct Convert {
+    /// Folder of a checkpoint, or a GGUF.
+    #[arg(value_name = "SRC")]
+    source: PathBuf,
+    /// File to write; it appears once it is whole.
+    #[arg(value_name = "DST.gguf")]
+    target: PathBuf,
+    /// How matrices are stored.
+    #[arg(long, value_enum)]
+    to: MatrixTypeArg,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum MatrixTypeArg {
+    /// 8 bits, and a scale for every 32 numbers.
+    #[value(name = "q8_0")]
+    Q8_0,
+    /// Half precision.
+    F16,
+    /// Single precision.
+    F32,
+}
+
+impl From<MatrixTypeArg> for MatrixType {
+    fn from(argument: MatrixTypeArg) -> MatrixType {
+        match argument {
+            MatrixTypeArg::Q8_0 => MatrixType::Q8_0,
+            MatrixTypeArg::F16 => MatrixType::F16,
+            MatrixTypeArg::F32 => MatrixType::F32,
+        }
+    }
+}
+
+impl Convert {
+    /// Streams the weights, a few rows at a time, to a temporary file beside the target, which it then becomes.
+    pub fn run(self) -> Result<(), Error> {
+        let source = Source::new(Some(&self.source));
+        let files = source.files()?;
+        let wrong = Error::checkpoint(&self.source);
+        let checkpoint = files.parse().map_err(&wrong)?;
+        let weights = source.weights()?;
+        let mut inventory = Inventory::new(&checkpoint.config);
+        if let Some(index) = &weights.index {
+            inventory.expect_files(index).map_err(&wrong)?;
+        }
+        let plan = GgufPlan::new(&files, &self.name(), self.to.into()).map_err(&wrong)?;
+
+        let mut temporary = self.temporary()?;
+        let file = temporary.as_file_mut();
+        file.write_all(plan.header())
+            .and_then(|()| file.set_len(plan.total_bytes()))
+            .map_err(Error::file(&self.target))?;
+        let mut conversion = Conversion { plan, inventory, file, encoded: Vec::new(), failed: None };
+        let progress = progress_bar(weights.bytes()?);
+        let read = weights.read(&mut conversion, |bytes| progress.inc(bytes));
+        if let Some(error) = conversion.failed {
+            return Err(Error::file(&self.target)(error));
+        }
+        read?;
+        conversion.inventory.finish(|_| true).map_err(&wrong)?;
+        temporary.persist(&self.target).map_err(|error| Error::file(&self.target)(error.error))?;
+        progress.finish_and_clear();
+        Ok(())
+    }
+
+    /// What the file says it is called: the source's last part without its extension.
+    fn name(&self) -> String {
+        let path = self.source.canonicalize().unwrap_or_else(|_| self.source.clone());
+        path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+    }
+
+    /// A file in the target's folder: only there can it take the target's place in one step.
+    fn temporary(&self) -> Result<NamedTempFile, Error> {
+        let folder = match self.target.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".siglip-").suffix(".gguf.part");
+        // The library's default is for secrets; this file becomes one like any other.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        builder.tempfile_in(folder).map_err(Error::file(&self.target))
+    }
+}
+
+fn progress_bar(bytes: u64) -> ProgressBar {
+    let template = "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+    // It draws to standard error, and nothing where that is no terminal.
+    let progress = ProgressBar::new(bytes);
+    match ProgressStyle::with_template(template) {
+        Ok(style) => progress.with_style(style),
+        Err(_) => progress,
+    }
+}
+
+/// Writes rows to their places in a GGUF as they arrive.
+struct Conversion<'f> {
+    plan: GgufPlan,
+    inventory: Inventory,
+    file: &'f mut File,
+    encoded: Vec<u8>,
+    /// Why the file could not be written.
+    failed: Option<io::Error>,
+}
+
+impl TensorSink for Conversion<'_> {
+    fn begin(&mut self, tensors: &[TensorShape]) -> Result<(), siglip::Error> {
+        self.inventory.begin(tensors)
+    }
+
+    fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), siglip::Error> {
+        self.inventory.rows(tensor, first_row, values)?;
+        let place = self.plan.encode(tensor, first_row, values, &mut self.encoded)?;
+        let written = self.file.seek(SeekFrom::Start(place)).and_then(|_| self.file.write_all(&self.encoded));
+        written.map_err(|error| {
+            let stopped = siglip::Error::BadInput(format!("the file cannot be written: {error}"));
+            self.failed = Some(error);
+            stopped
+        })
+    }
+}

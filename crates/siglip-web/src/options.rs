@@ -1,0 +1,74 @@
+//! What to load and how, as `worker.js` says it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+use siglip::model::{Precision, Shard, Towers};
+
+use crate::error::Error;
+use crate::fetch::Patience;
+use crate::integrity;
+use crate::store::Manifest;
+
+/// Options of a load.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Options {
+    /// How matrices are kept.
+    #[serde(deserialize_with = "precision")]
+    pub precision: Precision,
+    /// Which half is needed.
+    #[serde(deserialize_with = "towers")]
+    pub towers: Towers,
+    /// Whether the model is kept for the next visit.
+    pub cache: bool,
+    /// Workers that share the model.
+    pub workers: usize,
+    /// Sent with every request, kept nowhere.
+    pub headers: BTreeMap<String, String>,
+    /// What the page asks for, by file name; in lower case.
+    #[serde(deserialize_with = "hashes")]
+    pub sha256: BTreeMap<String, String>,
+    stall_timeout: u32,
+    retry_delay: u32,
+}
+
+impl Options {
+    /// One worker's part.
+    pub fn shard(&self, index: usize) -> Result<Shard, Error> {
+        Ok(Shard::new(index, self.workers)?)
+    }
+
+    /// How long to wait.
+    pub fn patience(&self) -> Patience {
+        Patience { stall: self.stall_timeout, retry: self.retry_delay }
+    }
+
+    /// What it is called where it is kept.
+    pub fn manifest(&self, model: &str) -> Manifest {
+        let (precision, towers) = (self.precision.name().into(), self.towers.name().into());
+        Manifest { model: model.into(), precision, towers }
+    }
+}
+
+fn precision<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Precision, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    let unknown = || D::Error::custom(format!("precision {name:?} is neither \"q8\" nor \"f32\""));
+    Precision::from_name(&name).ok_or_else(unknown)
+}
+
+fn towers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Towers, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    let unknown = || D::Error::custom(format!("towers {name:?} is none of \"image\", \"text\" and \"both\""));
+    Towers::from_name(&name).ok_or_else(unknown)
+}
+
+fn hashes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let given = BTreeMap::<String, String>::deserialize(deserializer)?;
+    let checked = given.into_iter().map(|(file, hash)| match integrity::parse(&hash) {
+        Some(hash) => Ok((file, hash)),
+        None => Err(D::Error::custom(format!("sha256 of {file}: {hash:?} is no sha256"))),
+    });
+    checked.collect()
+}

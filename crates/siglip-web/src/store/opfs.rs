@@ -1,0 +1,127 @@
+//! The origin private file system: files that can be written piece by piece and renamed.
+
+use js_sys::{Function, Promise, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    Blob, FileSystemDirectoryHandle, FileSystemFileHandle, FileSystemGetDirectoryOptions,
+    FileSystemGetFileOptions, FileSystemReadWriteOptions, FileSystemSyncAccessHandle, WorkerGlobalScope,
+};
+
+use super::FOLDER;
+use crate::body::Body;
+
+/// The folder that the models are kept in.
+#[derive(Clone)]
+pub struct Opfs(FileSystemDirectoryHandle);
+
+/// A file being written, closed when dropped. While it is open nobody else can write to it.
+pub struct Writer {
+    folder: FileSystemDirectoryHandle,
+    key: String,
+    access: FileSystemSyncAccessHandle,
+    end: u64,
+}
+
+impl Opfs {
+    /// Opens the folder, where this browser and this page's frame have one, and files that can be renamed.
+    pub async fn open(scope: &WorkerGlobalScope) -> Result<Opfs, JsValue> {
+        let known = |class: &str, method: &str| {
+            Reflect::get(scope, &class.into())
+                .and_then(|class| Reflect::get(&class, &"prototype".into()))
+                .and_then(|prototype| Reflect::has(&prototype, &method.into()))
+                .unwrap_or(false)
+        };
+        if !known("FileSystemFileHandle", "createSyncAccessHandle") || !known("FileSystemFileHandle", "move")
+        {
+            return Err(js_sys::Error::new("it has no files that can be written piece by piece").into());
+        }
+        let root: FileSystemDirectoryHandle =
+            JsFuture::from(scope.navigator().storage().get_directory()).await?.unchecked_into();
+        let options = FileSystemGetDirectoryOptions::new();
+        options.set_create(true);
+        let folder = JsFuture::from(root.get_directory_handle_with_options(FOLDER, &options)).await?;
+        Ok(Opfs(folder.unchecked_into()))
+    }
+
+    /// The complete file of this key.
+    pub async fn find(&self, key: &str) -> Option<(Body, u64)> {
+        self.read(key).await
+    }
+
+    /// What an interrupted download has left.
+    pub async fn find_part(&self, key: &str) -> Option<(Body, u64)> {
+        self.read(&part(key)).await
+    }
+
+    async fn read(&self, name: &str) -> Option<(Body, u64)> {
+        let handle: FileSystemFileHandle =
+            JsFuture::from(self.0.get_file_handle(name)).await.ok()?.unchecked_into();
+        let file: Blob = JsFuture::from(handle.get_file()).await.ok()?.unchecked_into();
+        Some((Body::of_blob(&file), file.size() as u64))
+    }
+
+    /// Opens the incomplete file of this key to write on from its byte `end`, if it is `length` bytes long: another
+    /// length means that another tab has written to it.
+    pub async fn writer(&self, key: &str, length: Option<u64>, end: u64) -> Result<Writer, JsValue> {
+        let options = FileSystemGetFileOptions::new();
+        options.set_create(true);
+        let handle = JsFuture::from(self.0.get_file_handle_with_options(&part(key), &options)).await?;
+        let handle: FileSystemFileHandle = handle.unchecked_into();
+        let access = JsFuture::from(handle.create_sync_access_handle()).await?.unchecked_into();
+        let writer = Writer { folder: self.0.clone(), key: key.into(), access, end };
+        if length.is_some_and(|length| writer.access.get_size().is_ok_and(|size| size as u64 != length)) {
+            return Err(js_sys::Error::new("another tab is loading it").into());
+        }
+        writer.access.truncate_with_f64(end as f64)?;
+        Ok(writer)
+    }
+
+    /// Forgets what is kept under this key.
+    pub async fn remove(&self, key: &str) {
+        // What cannot be removed is not there, or another tab is writing to it.
+        for name in [key, &part(key)] {
+            let _ = JsFuture::from(self.0.remove_entry(name)).await;
+        }
+    }
+}
+
+/// The name of a file until it is complete.
+fn part(key: &str) -> String {
+    format!("{key}.part")
+}
+
+impl Writer {
+    /// Writes on. `false` where there is no room.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<bool, JsValue> {
+        let options = FileSystemReadWriteOptions::new();
+        options.set_at(self.end as f64);
+        let written = self.access.write_with_u8_array_and_options(bytes, &options)?;
+        self.end += bytes.len() as u64;
+        Ok(written == bytes.len() as f64)
+    }
+
+    /// Puts the file, now complete, in the place of the one before.
+    pub async fn commit(self) -> Result<(), JsValue> {
+        self.access.flush()?;
+        let (folder, key) = (self.folder.clone(), self.key.clone());
+        drop(self);
+        let handle = JsFuture::from(folder.get_file_handle(&part(&key))).await?;
+        let rename: Function = Reflect::get(&handle, &"move".into())?.unchecked_into();
+        let renamed: Promise = rename.call1(&handle, &key.into())?.unchecked_into();
+        JsFuture::from(renamed).await.map(drop)
+    }
+
+    /// Forgets the incomplete file.
+    pub async fn discard(self) {
+        let (folder, name) = (self.folder.clone(), part(&self.key));
+        drop(self);
+        let _ = JsFuture::from(folder.remove_entry(&name)).await;
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.access.close();
+    }
+}

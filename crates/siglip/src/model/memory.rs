@@ -1,0 +1,112 @@
+//! What a model takes in memory, known before it is built.
+
+use siglip_kernels::PackedMatrix;
+
+use super::{Precision, Shard, Towers};
+use crate::config::{BlockConfig, TextConfig, VisionConfig};
+use crate::{Config, Error};
+
+/// Memory is asked for in pieces of this size: a single one may be no larger than half a 32-bit address space.
+const PIECE: usize = 64 << 20;
+
+/// Bytes that the weights take once they are packed; [`Model::bytes`](super::Model::bytes) of the loaded model.
+pub fn packed_bytes(config: &Config, precision: Precision, shard: Shard) -> u64 {
+    packed_bytes_of(config, Towers::Both, precision, shard)
+}
+
+fn packed_bytes_of(config: &Config, towers: Towers, precision: Precision, shard: Shard) -> u64 {
+    let sizes = Sizes { precision, shard };
+    let vision = if towers.has_image() { sizes.vision(&config.vision_config) } else { 0 };
+    vision + if towers.has_text() { sizes.text(&config.text_config) } else { 0 }
+}
+
+/// Bytes that loading takes at its peak: the packed weights, and what the pooling head is folded from.
+pub fn memory_needed(config: &Config, precision: Precision, shard: Shard) -> u64 {
+    memory_needed_of(config, Towers::Both, precision, shard)
+}
+
+/// The same for one tower, or both.
+pub(super) fn memory_needed_of(config: &Config, towers: Towers, precision: Precision, shard: Shard) -> u64 {
+    let hidden = config.vision_config.hidden_size;
+    let folds = towers.has_image() && shard.is_first();
+    let unfolded = if folds { values(3 * hidden * (hidden + 1) + hidden) } else { 0 };
+    packed_bytes_of(config, towers, precision, shard) + unfolded
+}
+
+/// Whether so much memory is to be had; what this process has asked for and been given stays with it where the
+/// platform never takes memory back, as in WebAssembly, and is what the model is built in.
+pub(super) fn reserve(bytes: u64) -> Result<(), Error> {
+    let mut pieces = Vec::new();
+    for _ in 0..bytes.div_ceil(PIECE as u64) {
+        let mut piece = Vec::<u8>::new();
+        piece.try_reserve_exact(PIECE).map_err(|_| Error::OutOfMemory { needed: bytes })?;
+        pieces.push(piece);
+    }
+    Ok(())
+}
+
+struct Sizes {
+    precision: Precision,
+    shard: Shard,
+}
+
+impl Sizes {
+    fn vision(&self, config: &VisionConfig) -> u64 {
+        let (hidden, blocks) = (config.hidden_size, config.blocks());
+        let patch_columns = self.shard.part(config.patch_values()).len();
+        let patch_embedding = linear(Precision::F32, patch_columns, hidden, self.shard.is_first());
+        let positions = values(config.num_patches() * hidden);
+        let head = if self.shard.is_first() { self.pooling_head(&blocks) } else { 0 };
+        patch_embedding + positions + self.blocks(&blocks) + head
+    }
+
+    fn text(&self, config: &TextConfig) -> u64 {
+        let hidden = config.hidden_size;
+        let tokens = self.shard.part(config.vocab_size).len();
+        let table = match self.precision {
+            Precision::F32 => values(tokens * hidden),
+            Precision::Q8 => (tokens * hidden) as u64 + values(tokens),
+        };
+        let positions = values(config.max_position_embeddings * hidden);
+        let head = match self.shard.is_first() {
+            true => norm(hidden) + linear(self.precision, hidden, config.embedding_size(), true),
+            false => 0,
+        };
+        table + positions + self.blocks(&config.blocks()) + head
+    }
+
+    fn blocks(&self, config: &BlockConfig) -> u64 {
+        let hidden = config.hidden_size;
+        let width = self.shard.part(config.num_attention_heads).len() * config.head_dim();
+        let attention = linear(self.precision, hidden, 3 * width, true)
+            + linear(self.precision, width, hidden, self.shard.is_first());
+        let block = 2 * norm(hidden) + attention + self.mlp(config, self.shard);
+        config.num_hidden_layers as u64 * block
+    }
+
+    fn mlp(&self, config: &BlockConfig, shard: Shard) -> u64 {
+        let (hidden, middle) = (config.hidden_size, shard.part(config.intermediate_size).len());
+        linear(self.precision, hidden, middle, true)
+            + linear(self.precision, middle, hidden, shard.is_first())
+    }
+
+    fn pooling_head(&self, config: &BlockConfig) -> u64 {
+        let hidden = config.hidden_size;
+        let query = PackedMatrix::bytes_of(Precision::F32, hidden, config.num_attention_heads) as u64;
+        let value_and_out = 2 * linear(self.precision, hidden, hidden, true);
+        query + value_and_out + 2 * norm(hidden) + self.mlp(config, Shard::WHOLE)
+    }
+}
+
+fn linear(precision: Precision, inputs: usize, outputs: usize, has_bias: bool) -> u64 {
+    let bias = if has_bias { values(outputs) } else { 0 };
+    PackedMatrix::bytes_of(precision, inputs, outputs) as u64 + bias
+}
+
+fn norm(width: usize) -> u64 {
+    2 * values(width)
+}
+
+fn values(count: usize) -> u64 {
+    (count * size_of::<f32>()) as u64
+}

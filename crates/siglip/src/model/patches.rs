@@ -1,0 +1,118 @@
+//! A picture as the vision tower sees it: a grid of patches, each at its position.
+
+use std::ops::Range;
+
+use crate::config::VisionConfig;
+
+/// Patches of a picture at most, whatever its sides.
+const MAX_PATCHES: usize = 4096;
+
+/// How a picture of [channels, height, width] is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grid {
+    pub rows: usize,
+    pub columns: usize,
+    height: usize,
+    width: usize,
+}
+
+impl Grid {
+    /// Of `values` pixel values in lines of which there are `height`; `None` where the tower does not take such.
+    pub fn new(config: &VisionConfig, values: usize, height: usize) -> Option<Grid> {
+        let patch_size = config.patch_size;
+        let width = values.checked_div(config.num_channels.checked_mul(height)?)?;
+        if values != config.num_channels * height * width {
+            return None;
+        }
+        let (rows, columns) = (height / patch_size, width / patch_size);
+        let fits = match config.keeps_aspect() {
+            true => {
+                let whole = height.is_multiple_of(patch_size) && width.is_multiple_of(patch_size);
+                whole && (1..=MAX_PATCHES).contains(&rows.checked_mul(columns)?)
+            }
+            false => (height, width) == (config.image_size, config.image_size),
+        };
+        fits.then_some(Grid { rows, columns, height, width })
+    }
+
+    pub fn patches(self) -> usize {
+        self.rows * self.columns
+    }
+
+    /// Fills `out` with a row a patch: those of its values that are the `columns` of the patch embedding's weight.
+    pub fn gather(self, config: &VisionConfig, columns: Range<usize>, pixel_values: &[f32], out: &mut [f32]) {
+        let VisionConfig { patch_size, num_channels, .. } = *config;
+        let offsets: Vec<usize> = columns
+            .map(|column| {
+                // A convolution's weight is in the order channel, line, column; NaFlex' linear one has the channel last.
+                let (channel, pixel) = match config.keeps_aspect() {
+                    true => (column % num_channels, column / num_channels),
+                    false => (column / patch_size.pow(2), column % patch_size.pow(2)),
+                };
+                (channel * self.height + pixel / patch_size) * self.width + pixel % patch_size
+            })
+            .collect();
+        for (patch, row) in out.chunks_exact_mut(offsets.len()).enumerate() {
+            let (line, column) = (patch / self.columns * patch_size, patch % self.columns * patch_size);
+            let patch = &pixel_values[line * self.width + column..];
+            row.iter_mut().zip(&offsets).for_each(|(value, &offset)| *value = patch[offset]);
+        }
+    }
+}
+
+/// Appends the position embeddings of a grid: `table`, the embeddings of a square of `side` x `side`, stretched to it.
+///
+/// As torch's `interpolate(mode="bilinear", antialias=True)`: along the rows first, then along the columns. With a grid
+/// of one column torch's CPU kernel gives every row what the first one gets, unlike any other grid; that is not
+/// followed.
+pub(crate) fn stretch(table: &[f32], side: usize, grid: Grid, out: &mut Vec<f32>) {
+    if (grid.rows, grid.columns) == (side, side) {
+        out.extend_from_slice(table);
+        return;
+    }
+    let width = table.len() / side.pow(2);
+    let across = windows(side, grid.columns);
+    let mut wide = vec![0.0; side * grid.columns * width];
+    for (line, line_out) in table.chunks_exact(side * width).zip(wide.chunks_exact_mut(grid.columns * width))
+    {
+        for (window, sum) in across.iter().zip(line_out.chunks_exact_mut(width)) {
+            window.add(line, width, sum);
+        }
+    }
+    for window in windows(side, grid.rows) {
+        let start = out.len();
+        out.resize(start + grid.columns * width, 0.0);
+        window.add(&wide, grid.columns * width, &mut out[start..]);
+    }
+}
+
+/// The sources of one target, and their weights.
+struct Window {
+    first: usize,
+    weights: Vec<f32>,
+}
+
+impl Window {
+    /// Adds the weighted rows of `source`, each `width` wide, to `sum`.
+    fn add(&self, source: &[f32], width: usize, sum: &mut [f32]) {
+        for (row, weight) in source[self.first * width..].chunks_exact(width).zip(&self.weights) {
+            sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += weight * value);
+        }
+    }
+}
+
+/// Triangles, as wide as a target's share of the source and no narrower than a source.
+fn windows(source: usize, target: usize) -> Vec<Window> {
+    let ratio = source as f32 / target as f32;
+    let support = ratio.max(1.0);
+    let window = |place: usize| {
+        let centre = ratio * (place as f32 + 0.5);
+        let first = (centre - support + 0.5).max(0.0) as usize;
+        let end = ((centre + support + 0.5) as usize).min(source);
+        let distance = |at: usize| (at as f32 - centre + 0.5) / support;
+        let weights: Vec<f32> = (first..end).map(|at| (1.0 - distance(at).abs()).max(0.0)).collect();
+        let sum: f32 = weights.iter().sum();
+        Window { first, weights: weights.iter().map(|weight| weight / sum).collect() }
+    };
+    (0..target).map(window).collect()
+}

@@ -1,0 +1,44 @@
+use std::collections::BTreeMap;
+
+use crate::{CheckpointFiles, Error};
+
+/// What `general.architecture` says in a file that `siglip convert` wrote.
+pub(super) const ARCHITECTURE: &str = "siglip";
+
+pub(super) const CONFIG: &str = "siglip.config_json";
+pub(super) const PREPROCESSOR: &str = "siglip.preprocessor_config_json";
+pub(super) const TOKENIZER: &str = "siglip.tokenizer_json";
+
+/// What a GGUF says about itself, as far as it is of use here: the strings under `general.` and `siglip.`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metadata {
+    pub(super) strings: BTreeMap<String, String>,
+}
+
+impl Metadata {
+    /// The string under this key.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.strings.get(key).map(String::as_str)
+    }
+
+    /// The checkpoint's small files.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedModel`] where the file is of another kind of model or carries none.
+    pub fn into_files(mut self) -> Result<CheckpointFiles, Error> {
+        let architecture = self.get("general.architecture").unwrap_or("unknown").to_string();
+        let mut take = |key: &str| {
+            self.strings.remove(key).ok_or_else(|| {
+                let reason = format!(
+                    "is missing in this GGUF of architecture {architecture:?}; make one with `siglip convert`"
+                );
+                Error::unsupported(key, reason)
+            })
+        };
+        Ok(CheckpointFiles {
+            config: take(CONFIG)?,
+            preprocessor: take(PREPROCESSOR)?,
+            tokenizer: take(TOKENIZER)?,
+        })
+    }
+}

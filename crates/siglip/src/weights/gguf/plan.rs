@@ -1,0 +1,183 @@
+use std::collections::HashMap;
+
+use half::f16;
+
+use super::super::blocks::encode_q8_0;
+use super::super::storage::Storage;
+use super::super::{Dtype, TensorShape, bad, tensors};
+use super::metadata::{ARCHITECTURE, CONFIG, PREPROCESSOR, TOKENIZER};
+use super::{ALIGNMENT_KEY, DEFAULT_ALIGNMENT, MAGIC, STRING, U32};
+use crate::{CheckpointFiles, Config, Error};
+
+const VERSION: u32 = 3;
+
+/// How a written GGUF stores matrices. The rest is small and stays in f32: biases, norms, positions, the probe and
+/// the patch embedding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MatrixType {
+    /// Single precision.
+    F32,
+    /// Half precision.
+    F16,
+    /// ggml's blocks of 32 numbers of 8 bits; half precision where rows are no whole blocks.
+    Q8_0,
+}
+
+impl MatrixType {
+    /// ggml's `general.file_type`.
+    fn file_type(self) -> u32 {
+        match self {
+            MatrixType::F32 => 0,
+            MatrixType::F16 => 1,
+            MatrixType::Q8_0 => 7,
+        }
+    }
+
+    fn storage(self, tensor: &TensorShape) -> Storage {
+        let is_matrix = tensor.shape.len() == 2
+            && !tensor.name.ends_with("position_embedding.weight")
+            && !tensor.name.ends_with("patch_embedding.weight");
+        match self {
+            _ if !is_matrix => Storage::F32,
+            MatrixType::F32 => Storage::F32,
+            MatrixType::Q8_0 if tensor.row_len().is_multiple_of(Storage::Q8_0.block_len()) => Storage::Q8_0,
+            MatrixType::F16 | MatrixType::Q8_0 => Storage::F16,
+        }
+    }
+}
+
+/// A GGUF of a checkpoint that is about to be written: its header, and where each tensor's rows go. They may come in
+/// any order; between two tensors are bytes of zero.
+#[derive(Debug)]
+pub struct GgufPlan {
+    header: Vec<u8>,
+    places: HashMap<String, (Storage, u64)>,
+    total_bytes: u64,
+}
+
+impl GgufPlan {
+    /// Lays out the file of a checkpoint called `name`.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedModel`] where config.json does not describe a model that runs.
+    pub fn new(files: &CheckpointFiles, name: &str, matrices: MatrixType) -> Result<GgufPlan, Error> {
+        let tensors = tensors(&Config::from_json(&files.config)?);
+        let pairs = [
+            Pair::text("general.architecture", ARCHITECTURE),
+            Pair::text("general.name", name),
+            Pair::number("general.file_type", matrices.file_type()),
+            Pair::number(ALIGNMENT_KEY, DEFAULT_ALIGNMENT),
+            Pair::text(CONFIG, &files.config),
+            Pair::text(PREPROCESSOR, &files.preprocessor),
+            Pair::text(TOKENIZER, &files.tokenizer),
+        ];
+        let mut header = MAGIC.to_vec();
+        header.extend(VERSION.to_le_bytes());
+        header.extend((tensors.len() as u64).to_le_bytes());
+        header.extend((pairs.len() as u64).to_le_bytes());
+        for pair in &pairs {
+            pair.write(&mut header);
+        }
+        let mut offset = 0;
+        let mut placed = Vec::new();
+        for tensor in tensors {
+            let storage = matrices.storage(&tensor);
+            write_place(&mut header, &tensor, storage, offset);
+            placed.push((tensor.name.clone(), (storage, offset)));
+            let bytes = storage.bytes(tensor.len() as u64).unwrap_or(u64::MAX);
+            offset = offset.saturating_add(bytes).next_multiple_of(u64::from(DEFAULT_ALIGNMENT));
+        }
+        header.resize(header.len().next_multiple_of(DEFAULT_ALIGNMENT as usize), 0);
+        let base = header.len() as u64;
+        let places =
+            placed.into_iter().map(|(name, (storage, offset))| (name, (storage, base + offset))).collect();
+        Ok(GgufPlan { header, places, total_bytes: base + offset })
+    }
+
+    /// What the file begins with.
+    pub fn header(&self) -> &[u8] {
+        &self.header
+    }
+
+    /// The file's whole length.
+    pub fn total_bytes(&self) -> u64 {
+        self.total_bytes
+    }
+
+    /// Stores rows of a tensor in `bytes`, which is emptied first; gives the place in the file where they belong.
+    ///
+    /// # Errors
+    /// [`Error::BadWeights`] for a tensor that has no place, or a number beyond what is stored.
+    pub fn encode(
+        &self,
+        tensor: &TensorShape,
+        first_row: usize,
+        values: &[f32],
+        bytes: &mut Vec<u8>,
+    ) -> Result<u64, Error> {
+        let name = &tensor.name;
+        let Some(&(storage, start)) = self.places.get(name) else {
+            return Err(bad(format!("tensor {name:?} belongs to another model")));
+        };
+        let largest = values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        bytes.clear();
+        let limit = match storage {
+            Storage::Q8_0 => {
+                encode_q8_0(values, bytes);
+                127.0 * f16::MAX.to_f32()
+            }
+            Storage::F16 => {
+                Dtype::F16.narrow(values, bytes);
+                f16::MAX.to_f32()
+            }
+            _ => {
+                Dtype::F32.narrow(values, bytes);
+                f32::MAX
+            }
+        };
+        if largest > limit {
+            let dtype = storage.name();
+            return Err(bad(format!("tensor {name:?} holds {largest}, beyond {dtype}; store it as f32")));
+        }
+        let before = storage.bytes((first_row * tensor.row_len()) as u64).unwrap_or(u64::MAX);
+        Ok(start.saturating_add(before))
+    }
+}
+
+struct Pair<'p> {
+    key: &'p str,
+    kind: u32,
+    value: Vec<u8>,
+}
+
+impl<'p> Pair<'p> {
+    fn number(key: &'p str, value: u32) -> Self {
+        Pair { key, kind: U32, value: value.to_le_bytes().to_vec() }
+    }
+
+    fn text(key: &'p str, text: &str) -> Self {
+        let mut value = Vec::with_capacity(text.len() + 8);
+        write_text(&mut value, text);
+        Pair { key, kind: STRING, value }
+    }
+
+    fn write(&self, header: &mut Vec<u8>) {
+        write_text(header, self.key);
+        header.extend(self.kind.to_le_bytes());
+        header.extend(&self.value);
+    }
+}
+
+fn write_text(header: &mut Vec<u8>, text: &str) {
+    header.extend((text.len() as u64).to_le_bytes());
+    header.extend(text.as_bytes());
+}
+
+/// A tensor's line in the header: dimensions innermost first.
+fn write_place(header: &mut Vec<u8>, tensor: &TensorShape, storage: Storage, offset: u64) {
+    write_text(header, &tensor.name);
+    header.extend((tensor.shape.len() as u32).to_le_bytes());
+    header.extend(tensor.shape.iter().rev().flat_map(|&side| (side as u64).to_le_bytes()));
+    header.extend(storage.ggml_type().to_le_bytes());
+    header.extend(offset.to_le_bytes());
+}

@@ -1,0 +1,83 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use super::bad;
+use super::layout::is_buffer;
+use crate::Error;
+
+/// Published checkpoints have a handful of files.
+const MAX_FILES: usize = 1000;
+
+/// `model.safetensors.index.json`: which of several files holds which tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WeightIndex {
+    files: BTreeMap<String, BTreeSet<String>>,
+    total_size: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct IndexFile {
+    metadata: Option<IndexMetadata>,
+    weight_map: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct IndexMetadata {
+    total_size: Option<u64>,
+}
+
+impl WeightIndex {
+    /// Reads an index.
+    ///
+    /// # Errors
+    /// [`Error::BadWeights`] where it is malformed, or names what is not a safetensors file beside it.
+    ///
+    /// ```
+    /// let json = br#"{"weight_map": {"logit_scale": "model-00002-of-00002.safetensors",
+    ///                                "logit_bias": "model-00001-of-00002.safetensors"}}"#;
+    /// let index = siglip::weights::WeightIndex::parse(json)?;
+    /// assert_eq!(index.files().next(), Some("model-00001-of-00002.safetensors"));
+    /// # Ok::<(), siglip::Error>(())
+    /// ```
+    pub fn parse(json: &[u8]) -> Result<WeightIndex, Error> {
+        let IndexFile { metadata, weight_map } =
+            serde_json::from_slice(json).map_err(|error| bad(format!("index: {error}")))?;
+        let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (name, file) in weight_map {
+            if !is_beside(&file) {
+                let reason = format!("index: tensor {name:?} is in {file:?}, no safetensors file beside it");
+                return Err(bad(reason));
+            }
+            let names = files.entry(file).or_default();
+            if !is_buffer(&name) {
+                names.insert(name);
+            }
+        }
+        if files.len() > MAX_FILES {
+            return Err(bad(format!("index: {} files; {MAX_FILES} at most", files.len())));
+        }
+        Ok(WeightIndex { files, total_size: metadata.and_then(|metadata| metadata.total_size) })
+    }
+
+    /// The files, in the order in which a [`TensorSink`](super::TensorSink) is to be given them.
+    pub fn files(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    /// Bytes of all tensors, as the index says: unproven, for progress alone.
+    pub fn total_size(&self) -> Option<u64> {
+        self.total_size
+    }
+
+    /// The files with the tensors each has to hold, in the same order.
+    pub(super) fn assignments(&self) -> impl Iterator<Item = (&String, &BTreeSet<String>)> {
+        self.files.iter()
+    }
+}
+
+/// Whether it is a plain name: an index may not lead elsewhere.
+fn is_beside(file: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    file.len() <= 255 && file.ends_with(".safetensors") && !file.starts_with('.') && file.bytes().all(plain)
+}

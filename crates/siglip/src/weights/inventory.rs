@@ -1,0 +1,131 @@
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use super::{TensorShape, WeightIndex, bad, tensors};
+use crate::{Config, Error};
+
+/// The tensors a model asks for, and what has arrived of them: the checks every [`TensorSink`](super::TensorSink)
+/// owes to a weight file.
+#[derive(Debug)]
+pub struct Inventory {
+    wanted: Vec<Wanted>,
+    places: HashMap<String, usize>,
+    /// With several files: those still to begin, and what each has to hold.
+    files: Option<VecDeque<(String, BTreeSet<String>)>>,
+}
+
+#[derive(Debug)]
+struct Wanted {
+    tensor: TensorShape,
+    rows_left: usize,
+}
+
+impl Inventory {
+    /// What a model of this configuration asks for.
+    pub fn new(config: &Config) -> Inventory {
+        let wanted: Vec<Wanted> =
+            tensors(config).into_iter().map(|tensor| Wanted { rows_left: tensor.rows(), tensor }).collect();
+        let places = wanted.iter().enumerate().map(|(at, wanted)| (wanted.tensor.name.clone(), at)).collect();
+        Inventory { wanted, places, files: None }
+    }
+
+    /// Says that the weights are in several files, which will come in the order of [`WeightIndex::files`].
+    ///
+    /// # Errors
+    /// [`Error::BadWeights`] names a tensor that the index lacks, or that belongs to another model.
+    pub fn expect_files(&mut self, index: &WeightIndex) -> Result<(), Error> {
+        let mut indexed = BTreeSet::new();
+        for (file, names) in index.assignments() {
+            if let Some(extra) = names.iter().find(|name| !self.places.contains_key(*name)) {
+                return Err(bad(format!("tensor {extra:?} in {file} belongs to another model")));
+            }
+            indexed.extend(names);
+        }
+        if let Some(Wanted { tensor, .. }) =
+            self.wanted.iter().find(|wanted| !indexed.contains(&wanted.tensor.name))
+        {
+            return Err(bad(format!("tensor {:?} is missing in the index", tensor.name)));
+        }
+        self.files = Some(index.assignments().map(|(file, names)| (file.clone(), names.clone())).collect());
+        Ok(())
+    }
+
+    /// Whether the tensors a file has are those it has to hold, no more and no fewer, in their shapes.
+    ///
+    /// # Errors
+    /// [`Error::BadWeights`] names the first that is not.
+    pub fn begin(&mut self, found: &[TensorShape]) -> Result<(), Error> {
+        let (file, assigned) = match &mut self.files {
+            None => ("the file".to_string(), None),
+            Some(files) => match files.pop_front() {
+                Some((file, names)) => (file, Some(names)),
+                None => return Err(bad("a file follows the last that the index names")),
+            },
+        };
+        let shapes: HashMap<&str, &[usize]> =
+            found.iter().map(|tensor| (tensor.name.as_str(), &tensor.shape[..])).collect();
+        for Wanted { tensor: TensorShape { name, shape }, .. } in &self.wanted {
+            let belongs = assigned.as_ref().is_none_or(|assigned| assigned.contains(name));
+            match shapes.get(name.as_str()) {
+                None if belongs => return Err(bad(format!("tensor {name:?} is missing in {file}"))),
+                Some(_) if !belongs => {
+                    return Err(bad(format!(
+                        "tensor {name:?} is in {file}, where the index does not have it"
+                    )));
+                }
+                Some(found) if *found != shape => {
+                    let reason =
+                        format!("tensor {name:?} has shape {found:?}; config.json asks for {shape:?}");
+                    return Err(bad(reason));
+                }
+                _ => {}
+            }
+        }
+        match found.iter().find(|tensor| !self.places.contains_key(&tensor.name)) {
+            None => Ok(()),
+            Some(extra) => Err(bad(format!("tensor {:?} belongs to another model", extra.name))),
+        }
+    }
+
+    /// Takes note of some rows of a tensor.
+    ///
+    /// # Errors
+    /// [`Error::BadWeights`] names a tensor with a value that is not finite, or that comes twice.
+    pub fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), Error> {
+        let name = &tensor.name;
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let at = first_row * tensor.row_len() + at;
+            return Err(bad(format!("tensor {name:?} holds a value that is not finite, at {at}")));
+        }
+        self.arrived(name, values.len() / tensor.row_len())
+    }
+
+    /// Takes note of rows that were checked before.
+    ///
+    /// # Errors
+    /// [`Error::BadWeights`] names a tensor that comes twice.
+    pub fn arrived(&mut self, name: &str, rows: usize) -> Result<(), Error> {
+        let wanted = self.places.get(name).map(|&place| &mut self.wanted[place]);
+        let wanted = wanted.ok_or_else(|| bad(format!("tensor {name:?} belongs to another model")))?;
+        let left = wanted.rows_left.checked_sub(rows);
+        wanted.rows_left = left.ok_or_else(|| bad(format!("tensor {name:?} comes twice")))?;
+        Ok(())
+    }
+
+    /// The tensors that the model asks for, in the order of [`tensors`].
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = &TensorShape> {
+        self.wanted.iter().map(|wanted| &wanted.tensor)
+    }
+
+    /// Whether everything has arrived that is needed.
+    ///
+    /// # Errors
+    /// [`Error::BadWeights`] names a tensor that has not.
+    pub fn finish(&self, needed: impl Fn(&TensorShape) -> bool) -> Result<(), Error> {
+        match self.wanted.iter().find(|wanted| wanted.rows_left > 0 && needed(&wanted.tensor)) {
+            None => Ok(()),
+            Some(Wanted { tensor, .. }) => {
+                Err(bad(format!("tensor {:?} is missing: the weights have not arrived whole", tensor.name)))
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+use super::rows::{Header, Rows, StoredTensor};
+use super::{Metadata, TensorShape, TensorSink, bad, gguf, safetensors};
+use crate::Error;
+
+/// The longest header that is read: the bound of safetensors' reference implementation, and room for the largest
+/// tokenizer in a GGUF.
+pub(super) const MAX_HEADER: u64 = 100_000_000;
+
+/// Reads a weight file, safetensors or GGUF, from chunks of any size and hands its rows to a [`TensorSink`].
+#[derive(Debug, Default)]
+pub struct WeightReader {
+    state: State,
+    received: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The first bytes, which tell the format.
+    Start(Vec<u8>),
+    Safetensors(safetensors::HeaderReader),
+    Gguf(Box<gguf::HeaderReader>),
+    Rows(Rows),
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State::Start(Vec::with_capacity(gguf::MAGIC.len()))
+    }
+}
+
+impl WeightReader {
+    /// A reader at the start of a file.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The file's whole length, known once its header has arrived.
+    pub fn total_bytes(&self) -> Option<u64> {
+        self.rows().map(Rows::total)
+    }
+
+    /// The file's tensors in the order of their bytes, known once its header has arrived; none before.
+    pub fn tensors(&self) -> &[StoredTensor] {
+        self.rows().map_or(&[], Rows::tensors)
+    }
+
+    /// The header's length, known once it has arrived.
+    pub fn header_len(&self) -> Option<u64> {
+        self.rows().map(Rows::begin)
+    }
+
+    /// Up to which byte the file's rows have been handed on: another reader, given the header and then
+    /// [`WeightReader::seek`], goes on from there. Known once the header has arrived.
+    pub fn settled(&self) -> Option<u64> {
+        self.rows().map(Rows::settled)
+    }
+
+    /// Where the next tensor begins that `wants` says yes to, or the file ends; `None` where the next byte belongs to
+    /// such a tensor, or the header has not arrived.
+    pub fn next_wanted(&self, wants: impl Fn(&TensorShape) -> bool) -> Option<u64> {
+        self.rows()?.next_wanted(wants)
+    }
+
+    /// Goes on at another byte: one where rows begin, or the file ends. Bytes that were not handed on are dropped.
+    ///
+    /// # Errors
+    /// [`Error::BadWeights`] where no row begins at `position`, or the header has not arrived.
+    pub fn seek(&mut self, position: u64) -> Result<(), Error> {
+        match &mut self.state {
+            State::Rows(rows) => rows.seek(position),
+            _ => Err(bad("the header has not arrived")),
+        }
+    }
+
+    fn rows(&self) -> Option<&Rows> {
+        match &self.state {
+            State::Rows(rows) => Some(rows),
+            _ => None,
+        }
+    }
+
+    /// Takes the file's next bytes.
+    ///
+    /// # Errors
+    /// [`Error::BadWeights`] for a header that is broken or lies, for bytes past the end, and whatever `sink` says.
+    /// The reader is of no use after an error.
+    pub fn push(&mut self, mut bytes: &[u8], sink: &mut dyn TensorSink) -> Result<(), Error> {
+        while !bytes.is_empty() {
+            let (taken, next) = match &mut self.state {
+                State::Start(magic) => start(magic, bytes)?,
+                State::Safetensors(header) => {
+                    let (taken, found) = header.push(bytes)?;
+                    (taken, found.map(|header| self.begin(header, taken, None, sink)).transpose()?)
+                }
+                State::Gguf(header) => {
+                    let (taken, found) = header.push(bytes)?;
+                    let begin = |(header, metadata)| self.begin(header, taken, Some(metadata), sink);
+                    (taken, found.map(begin).transpose()?)
+                }
+                State::Rows(rows) => {
+                    rows.push(bytes, sink)?;
+                    (bytes.len(), None)
+                }
+            };
+            self.received += taken as u64;
+            bytes = &bytes[taken..];
+            if let Some(next) = next {
+                self.state = next;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that the file has ended.
+    ///
+    /// # Errors
+    /// [`Error::BadWeights`] where bytes are missing.
+    pub fn finish(self) -> Result<(), Error> {
+        match self.state {
+            State::Rows(rows) => rows.finish(),
+            _ => Err(bad(format!("the file ends after {} bytes, inside its header", self.received))),
+        }
+    }
+
+    /// From a header, whose last bytes were `taken` just now, to the rows.
+    fn begin(
+        &self,
+        header: Header,
+        taken: usize,
+        metadata: Option<Metadata>,
+        sink: &mut dyn TensorSink,
+    ) -> Result<State, Error> {
+        if let Some(metadata) = metadata {
+            sink.metadata(metadata)?;
+        }
+        let shapes: Vec<_> = header.tensors.iter().map(|tensor| tensor.shape().clone()).collect();
+        sink.begin(&shapes)?;
+        Ok(State::Rows(Rows::new(header, self.received + taken as u64)))
+    }
+}
+
+/// The format by a file's first four bytes. Taken for the length of a safetensors header, GGUF's are beyond what
+/// that may be.
+fn start(magic: &mut Vec<u8>, bytes: &[u8]) -> Result<(usize, Option<State>), Error> {
+    let taken = (gguf::MAGIC.len() - magic.len()).min(bytes.len());
+    magic.extend_from_slice(&bytes[..taken]);
+    if magic.len() < gguf::MAGIC.len() {
+        return Ok((taken, None));
+    }
+    let next = if *magic == gguf::MAGIC {
+        let mut header = Box::<gguf::HeaderReader>::default();
+        header.push(magic)?;
+        State::Gguf(header)
+    } else {
+        let mut header = safetensors::HeaderReader::default();
+        header.push(magic)?;
+        State::Safetensors(header)
+    };
+    Ok((taken, Some(next)))
+}

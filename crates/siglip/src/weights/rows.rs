@@ -1,0 +1,192 @@
+use super::storage::Storage;
+use super::{TensorShape, TensorSink, bad};
+use crate::Error;
+
+/// Bytes of rows gathered before they are handed on: large enough to amortise the call, small beside a tensor.
+const BATCH: usize = 1 << 18;
+
+/// A tensor and its place in a file.
+#[derive(Debug, Clone)]
+pub struct StoredTensor {
+    pub(super) shape: TensorShape,
+    pub(super) storage: Storage,
+    /// Its first byte, from the start of the file.
+    pub(super) start: u64,
+    pub(super) bytes: u64,
+}
+
+impl StoredTensor {
+    /// Its name and dimensions.
+    pub fn shape(&self) -> &TensorShape {
+        &self.shape
+    }
+
+    /// How its numbers are stored: `F32`, `BF16`, `Q8_0`.
+    pub fn dtype(&self) -> &'static str {
+        self.storage.name()
+    }
+
+    /// Bytes it takes in the file.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn end(&self) -> u64 {
+        self.start + self.bytes
+    }
+
+    /// The fewest rows that are a whole number of blocks, and their bytes: those of a one-dimensional tensor are
+    /// several to a block.
+    fn step(&self) -> (usize, u64) {
+        let block_len = self.storage.block_len();
+        let rows = if self.shape.row_len().is_multiple_of(block_len) { 1 } else { block_len };
+        (rows, self.bytes / (self.shape.rows() / rows) as u64)
+    }
+}
+
+/// What a header says, once it is proven.
+#[derive(Debug)]
+pub(super) struct Header {
+    /// In the order of their bytes, none overlapping another, ends below 2^64.
+    pub tensors: Vec<StoredTensor>,
+    /// Where the last byte that matters ends, from the start of the file.
+    pub end: u64,
+    /// The file's whole length: the same, or padded.
+    pub total: u64,
+}
+
+/// The part of a file that follows the header: cut into tensors and batches of rows.
+#[derive(Debug)]
+pub(super) struct Rows {
+    header: Header,
+    /// Where the header ends.
+    begin: u64,
+    /// Where the next byte that arrives stands in the file.
+    position: u64,
+    current: usize,
+    row: usize,
+    /// What has arrived of a batch.
+    pending: Vec<u8>,
+    values: Vec<f32>,
+}
+
+impl Rows {
+    pub fn new(header: Header, position: u64) -> Rows {
+        Rows {
+            header,
+            begin: position,
+            position,
+            current: 0,
+            row: 0,
+            pending: Vec::new(),
+            values: Vec::new(),
+        }
+    }
+
+    pub fn tensors(&self) -> &[StoredTensor] {
+        &self.header.tensors
+    }
+
+    pub fn total(&self) -> u64 {
+        self.header.total
+    }
+
+    /// Where the header ends.
+    pub fn begin(&self) -> u64 {
+        self.begin
+    }
+
+    /// Up to where rows have been handed on.
+    pub fn settled(&self) -> u64 {
+        self.position - self.pending.len() as u64
+    }
+
+    pub fn next_wanted(&self, wants: impl Fn(&TensorShape) -> bool) -> Option<u64> {
+        let mut later = self.header.tensors[self.current..].iter();
+        let next = later.position(|tensor| wants(&tensor.shape)).map(|skipped| self.current + skipped);
+        match next {
+            Some(next) if next == self.current => None,
+            Some(next) => Some(self.header.tensors[next].start),
+            None => Some(self.header.total),
+        }
+    }
+
+    pub fn seek(&mut self, position: u64) -> Result<(), Error> {
+        let current = self.header.tensors.partition_point(|tensor| tensor.end() <= position);
+        let row = match self.header.tensors.get(current) {
+            Some(tensor) if position > tensor.start => {
+                let (rows, bytes) = tensor.step();
+                let inside = position - tensor.start;
+                inside.is_multiple_of(bytes).then_some((inside / bytes) as usize * rows)
+            }
+            _ => (self.begin..=self.header.total).contains(&position).then_some(0),
+        };
+        self.row = row.ok_or_else(|| bad(format!("no row begins at byte {position}")))?;
+        (self.current, self.position) = (current, position);
+        self.pending.clear();
+        Ok(())
+    }
+
+    pub fn push(&mut self, mut bytes: &[u8], sink: &mut dyn TensorSink) -> Result<(), Error> {
+        while !bytes.is_empty() {
+            let skipped_to = match self.header.tensors.get(self.current) {
+                Some(tensor) if self.position >= tensor.start => {
+                    bytes = self.take_batch(bytes, sink)?;
+                    continue;
+                }
+                Some(tensor) => tensor.start,
+                None => self.header.total,
+            };
+            if skipped_to == self.position {
+                return Err(bad("bytes follow the last tensor"));
+            }
+            let skipped = (skipped_to - self.position).min(bytes.len() as u64);
+            self.position += skipped;
+            bytes = &bytes[skipped as usize..];
+        }
+        Ok(())
+    }
+
+    pub fn finish(&self) -> Result<(), Error> {
+        let (position, end) = (self.position, self.header.end);
+        match self.header.tensors.get(self.current) {
+            Some(tensor) => {
+                let name = &tensor.shape.name;
+                Err(bad(format!(
+                    "the file ends after {position} of {end} bytes, before the end of tensor {name:?}"
+                )))
+            }
+            None if position < end => Err(bad(format!("the file ends after {position} of {end} bytes"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes bytes of the current tensor; gives back what belongs to the next batch.
+    fn take_batch<'b>(&mut self, bytes: &'b [u8], sink: &mut dyn TensorSink) -> Result<&'b [u8], Error> {
+        let tensor = &self.header.tensors[self.current];
+        let (StoredTensor { shape, storage, .. }, (step, step_bytes)) = (tensor, tensor.step());
+        let step_bytes = step_bytes as usize;
+        let rows = ((BATCH / step_bytes).max(1) * step).min(shape.rows() - self.row);
+        let missing = rows / step * step_bytes - self.pending.len();
+        let (now, rest) = bytes.split_at(missing.min(bytes.len()));
+        self.position += now.len() as u64;
+        if now.len() < missing {
+            self.pending.extend_from_slice(now);
+            return Ok(rest);
+        }
+        self.values.clear();
+        if self.pending.is_empty() {
+            storage.decode(now, &mut self.values);
+        } else {
+            self.pending.extend_from_slice(now);
+            storage.decode(&self.pending, &mut self.values);
+            self.pending.clear();
+        }
+        sink.rows(shape, self.row, &self.values)?;
+        self.row += rows;
+        if self.row == shape.rows() {
+            (self.current, self.row) = (self.current + 1, 0);
+        }
+        Ok(rest)
+    }
+}

@@ -1,0 +1,175 @@
+//! SigLIP 2 NaFlex: pictures in their aspect, against the Python reference.
+
+mod recorded;
+
+use serde::Deserialize;
+use siglip::Checkpoint;
+use siglip::image::{Processor, RgbImage};
+use siglip::model::{Model, Precision, Shard, Step};
+use siglip::weights::WeightReader;
+
+use recorded::{checkpoint, cosine, files, largest_difference, load, recording, weights};
+
+#[derive(Deserialize)]
+struct Recording {
+    /// Height, width, patch size, most patches; height and width they are resized to.
+    sizes: Vec<[u32; 6]>,
+    /// Height and width.
+    pictures: Vec<(u32, u32)>,
+    /// Rows and columns of patches.
+    spatial_shapes: Vec<(usize, usize)>,
+    /// Of each picture [patch, line, column, channel].
+    levels: Vec<Vec<u8>>,
+    texts: Vec<String>,
+    input_ids: Vec<Vec<u32>>,
+    image_embeds: Vec<Vec<f32>>,
+    text_embeds: Vec<Vec<f32>>,
+    logits_per_image: Vec<Vec<f32>>,
+}
+
+const FIXTURE: &str = "random-naflex";
+const PATCH_SIZE: usize = 4;
+
+/// The recorded pictures: (7 i² + 13 i + 31 n) mod 256.
+fn pictures(recording: &Recording) -> Vec<RgbImage> {
+    let picture = |(number, &(height, width)): (usize, &(u32, u32))| {
+        let level = |i: usize| (7 * i * i + 13 * i + 31 * number) as u8;
+        RgbImage::from_rgb(width, height, (0..3 * (height * width) as usize).map(level).collect()).unwrap()
+    };
+    recording.pictures.iter().enumerate().map(picture).collect()
+}
+
+#[test]
+fn sides_equal_the_references() {
+    let recording: Recording = recording("naflex");
+    assert!(recording.sizes.len() > 100);
+    for [height, width, patch_size, max_num_patches, expected_height, expected_width] in recording.sizes {
+        let json = serde_json::json!({
+            "image_processor_type": "Siglip2ImageProcessor",
+            "patch_size": patch_size, "max_num_patches": max_num_patches,
+        });
+        let processor = Processor::from_json(&json.to_string()).unwrap();
+        let picture = RgbImage::from_rgb(width, height, vec![0; 3 * (width * height) as usize]);
+        // The largest of the recorded sides make pictures that are not read.
+        let Ok(picture) = picture else { continue };
+        let sides = processor.sides(&picture);
+        assert_eq!(sides, (expected_width, expected_height), "{width} x {height} in {max_num_patches}");
+    }
+}
+
+#[test]
+fn pixel_values_equal_the_references() {
+    let recording: Recording = recording("naflex");
+    let siglip = load(FIXTURE, Precision::F32);
+    for (at, picture) in pictures(&recording).iter().enumerate() {
+        let (rows, columns) = recording.spatial_shapes[at];
+        let (height, width) = (rows * PATCH_SIZE, columns * PATCH_SIZE);
+        assert_eq!(siglip.height(picture), height);
+        let found = siglip.pixel_values(picture).unwrap();
+        let levels = recording.levels[at].iter().map(|&level| (f32::from(level) / 255.0 - 0.5) / 0.5);
+        for (i, expected) in levels.enumerate() {
+            let (patch, within) = (i / (3 * PATCH_SIZE.pow(2)), i % (3 * PATCH_SIZE.pow(2)));
+            let line = patch / columns * PATCH_SIZE + within / (3 * PATCH_SIZE);
+            let column = patch % columns * PATCH_SIZE + within / 3 % PATCH_SIZE;
+            let found = found[(within % 3 * height + line) * width + column];
+            assert!((found - expected).abs() < 1e-6, "picture {at}, value {i}: {found}, not {expected}");
+        }
+    }
+}
+
+#[test]
+fn embeddings_equal_the_references() {
+    let recording: Recording = recording("naflex");
+    let (mut siglip, mut rounded) = (load(FIXTURE, Precision::F32), load(FIXTURE, Precision::Q8));
+    assert_eq!(siglip.input_ids(&recording.texts).unwrap(), recording.input_ids.concat());
+    let texts = siglip.text_embeds(&recording.texts).unwrap().concat();
+    assert!(largest_difference(&texts, &recording.text_embeds.concat()) < 2e-6);
+    for (at, picture) in pictures(&recording).iter().enumerate() {
+        let expected = &recording.image_embeds[at];
+        let found = siglip.image_embeds(picture).unwrap();
+        let difference = largest_difference(&found, expected);
+        assert!(difference < 3e-6, "picture {at}: {difference}");
+        let logits = siglip.model().logits_per_image(&found, &texts);
+        assert!(largest_difference(&logits, &recording.logits_per_image[at]) < 1e-4);
+        let rounded = cosine(&rounded.image_embeds(picture).unwrap(), expected);
+        assert!(rounded > 0.99, "picture {at}: {rounded}");
+    }
+}
+
+/// Two workers, each with a part of every patch's pixels.
+#[test]
+fn workers_share_a_picture_out() {
+    let recording: Recording = recording("naflex");
+    let whole = load(FIXTURE, Precision::F32);
+    let mut workers: Vec<Model> = (0..2).map(|index| worker(Shard::new(index, 2).unwrap())).collect();
+    for (at, picture) in pictures(&recording).iter().enumerate() {
+        let mut passes: Vec<_> = workers
+            .iter()
+            .map(|worker| {
+                let pixel_values = whole.pixel_values(picture).unwrap();
+                worker.begin_image_of_height(pixel_values, whole.height(picture)).unwrap()
+            })
+            .collect();
+        loop {
+            let steps: Vec<Step> =
+                workers.iter_mut().zip(&mut passes).map(|(worker, pass)| worker.step(pass)).collect();
+            if steps.contains(&Step::Done) {
+                break;
+            }
+            let partials: Vec<Vec<f32>> = workers.iter().map(|worker| worker.partial().to_vec()).collect();
+            for worker in &mut workers {
+                partials.iter().for_each(|partial| worker.add_partial(partial));
+            }
+        }
+        let found = passes.swap_remove(0).into_embeddings();
+        let difference = largest_difference(&found, &recording.image_embeds[at]);
+        assert!(difference < 3e-6, "picture {at}: {difference}");
+    }
+}
+
+fn worker(shard: Shard) -> Model {
+    let mut loader = checkpoint(FIXTURE).loader(Precision::F32, shard).unwrap();
+    let mut reader = WeightReader::new();
+    reader.push(&weights(FIXTURE), &mut loader).unwrap();
+    loader.finish().unwrap()
+}
+
+#[test]
+fn pictures_of_broken_patches_are_refused() {
+    let model = worker(Shard::WHOLE);
+    for (len, height) in [(0, 0), (48, 0), (3 * 4 * 6, 4), (3 * 6 * 4, 6), (48, 5), (47, 4), (48, usize::MAX)]
+    {
+        let error = model.begin_image_of_height(vec![0.0; len], height).unwrap_err();
+        assert_eq!(error.code(), "bad-input", "{len} values in {height} lines");
+    }
+    assert!(model.begin_image_of_height(vec![0.0; 48], 4).is_ok());
+}
+
+#[test]
+fn files_that_contradict_each_other_are_refused() {
+    let parse = |change: fn(&mut siglip::CheckpointFiles)| -> Result<Checkpoint, siglip::Error> {
+        let mut files = files(FIXTURE);
+        change(&mut files);
+        files.parse()
+    };
+    let cases: [(fn(&mut siglip::CheckpointFiles), &str); 4] = [
+        (
+            |files| files.config = files.config.replace("\"num_patches\": 16", "\"num_patches\": 17"),
+            "num_patches",
+        ),
+        (|files| files.config = files.config.replace("\"patch_size\": 4", "\"patch_size\": 5"), "patch_size"),
+        (|files| files.preprocessor = "{}".into(), "image_processor_type"),
+        (
+            |files| {
+                files.preprocessor =
+                    files.preprocessor.replace("\"max_num_patches\": 16", "\"max_num_patches\": 5000")
+            },
+            "max_num_patches",
+        ),
+    ];
+    for (change, field) in cases {
+        let error = parse(change).unwrap_err();
+        assert_eq!(error.code(), "unsupported-model");
+        assert!(error.to_string().contains(field), "{error}");
+    }
+}
