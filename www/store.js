@@ -50,7 +50,11 @@ async function remove(list) {
   try {
     for (const entry of list) await entry.remove();
   } catch (error) {
-    throw new SiglipError('quota', 'The model is being loaded in another tab; it can be deleted after that.', error);
+    throw new SiglipError(
+      'quota',
+      'The model is being loaded in another tab; it can be deleted after that.',
+      error,
+    );
   }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::command::{self, Error, command};
 use crate::{Result, wasm};
 
-/// Builds, then copies the page, the element, both engines and the embedded model to target/package/, minified.
+/// Builds, then copies the page, the element, both engines and the embedded model to target/package/, bundled.
 pub fn run() -> Result {
     wasm::build()?;
     let package = crate::path("target/package");
@@ -17,7 +17,7 @@ pub fn run() -> Result {
     for file in ["index.html", "LICENSE-APACHE", "LICENSE-MIT"] {
         copy_file(&crate::path(file), &package.join(file))?;
     }
-    command::run(command("node", &["scripts/minify.js"]).arg(package.join("www")))?;
+    command::run(command("node", &["scripts/bundle.js"]).arg(package.join("www")))?;
     println!("target/package/ is ready for any static host");
     Ok(())
 }
