@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use crate::command::Error;
+use crate::command::{self, Error, command};
 use crate::{Result, wasm};
 
-/// Builds, then copies the page, the element, both engines and the embedded model to target/package/.
+/// Builds, then copies the page, the element, both engines and the embedded model to target/package/, bundled.
 pub fn run() -> Result {
     wasm::build()?;
     let package = crate::path("target/package");
@@ -17,6 +17,7 @@ pub fn run() -> Result {
     for file in ["index.html", "LICENSE-APACHE", "LICENSE-MIT"] {
         copy_file(&crate::path(file), &package.join(file))?;
     }
+    command::run(command("node", &["scripts/bundle.js"]).arg(package.join("www")))?;
     println!("target/package/ is ready for any static host");
     Ok(())
 }
