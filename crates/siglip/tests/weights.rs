@@ -108,7 +108,7 @@ fn every_beginning_of_a_file_is_refused() {
         let [start, end] = file.offsets(&name).map(|at| at as usize + data);
         for length in [start, start + 1, (start + end) / 2, end - 1] {
             let message = refused(&bytes[..length]);
-            let place = format!("after {length} of {} bytes, inside tensor {name:?}", bytes.len());
+            let place = format!("after {length} of {} bytes, before the end of tensor {name:?}", bytes.len());
             assert!(message.contains(&place), "{message}");
         }
     }
@@ -149,12 +149,12 @@ fn tensors_that_do_not_lie_one_after_another_are_refused() {
     let (first, second) = (&names[0], &names[1]);
     let [start, end] = file.offsets(second);
     // Over the first, behind a gap, at the first's place, backwards, and the last beyond all that can be counted.
-    refused_for(&file.with(second, "data_offsets", json!([start - 4, end - 4])), second, "starts at byte");
-    refused_for(&file.with(second, "data_offsets", json!([start + 4, end + 4])), second, "starts at byte");
+    refused_for(&file.with(second, "data_offsets", json!([start - 4, end - 4])), second, "after byte");
+    refused_for(&file.with(second, "data_offsets", json!([start + 4, end + 4])), second, "after byte");
     refused_for(&file.with(first, "data_offsets", json!([4, file.offsets(first)[1]])), first, "");
-    refused_for(&file.with(second, "data_offsets", json!([end, start])), second, "does not fill");
-    refused_for(&file.with(LAST, "data_offsets", json!([u64::MAX - 192, u64::MAX])), LAST, "starts at byte");
-    refused_for(&file.with(LAST, "data_offsets", json!([0, u64::MAX])), LAST, "does not fill");
+    refused_for(&file.with(second, "data_offsets", json!([end, start])), second, "after byte");
+    refused_for(&file.with(LAST, "data_offsets", json!([u64::MAX - 192, u64::MAX])), LAST, "after byte");
+    refused_for(&file.with(LAST, "data_offsets", json!([0, u64::MAX])), LAST, "after byte");
     refused_for(&file.with(LAST, "data_offsets", json!([-1, 4])), LAST, "");
     refused_for(&file.with(LAST, "data_offsets", json!([0])), LAST, "");
     refused_for(&file.with(LAST, "data_offsets", json!([0, 1e300])), LAST, "");
@@ -175,10 +175,10 @@ fn shapes_that_do_not_fill_their_bytes_are_refused() {
         json!([1u64 << 62, 2, 2]),
         json!([u64::MAX]),
         json!([u64::MAX, u64::MAX, u64::MAX]),
-        json!(vec![u32::MAX; 1000]),
     ] {
         refused_for(&file.with(LAST, "shape", shape), LAST, "does not fill");
     }
+    refused_for(&file.with(LAST, "shape", json!(vec![u32::MAX; 1000])), LAST, "1000 dimensions");
     for shape in [json!([-48]), json!([4.8]), json!(["48"]), json!(48), json!(null), json!([1e300])] {
         refused_for(&file.with(LAST, "shape", shape), LAST, "");
     }
