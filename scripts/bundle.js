@@ -5,7 +5,7 @@
  *     node scripts/bundle.js target/package/www
  */
 import { readdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { build } from 'esbuild';
 
 /** What pages of other sites load. */
@@ -36,10 +36,10 @@ export async function bundle(folder, entries) {
 }
 
 if (import.meta.filename === process.argv[1]) {
-  const folder = join(process.cwd(), process.argv[2]);
+  const folder = resolve(process.argv[2]);
   const bundled = await bundle(folder, [...library, ...page]);
   for (const name of await readdir(folder, { recursive: true })) {
-    if (/\.(js|css)$/.test(name) && !name.startsWith('wasm')) await rm(join(folder, name));
+    if (/\.(js|css)$/.test(name) && !/^wasm[\\/]/.test(name)) await rm(join(folder, name));
   }
   await Promise.all(bundled.map(({ path, contents }) => writeFile(path, contents)));
 }

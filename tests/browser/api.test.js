@@ -206,6 +206,7 @@ test('embeddings have a norm of 1, and info says what is loaded', async () => {
   assert.deepEqual(rest, {
     model: 'tiny',
     precision: 'q8',
+    towers: 'both',
     backend: 'relaxed-simd',
     workers: 1,
     imageSize: 64,

@@ -1,0 +1,52 @@
+/** What `cargo xtask package` makes of the scripts and styles: small, and working. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { bundle, library, page } from '../../scripts/bundle.js';
+import { Harness, fileAt, openIn, problemsOf } from './harness.js';
+import { labelsOf } from './visitor.js';
+
+const BUDGET = 15_000;
+const harness = new Harness();
+
+/** Bytes on the wire, the generated scripts beside the .wasm left out. @param {string[]} entries */
+async function gzipped(entries) {
+  const files = await bundle(fileAt('www'), entries);
+  return files.reduce((sum, { contents }) => sum + gzipSync(contents, { level: 9 }).length, 0);
+}
+
+test('the library and the element stay within 15 KB', async () => {
+  const bytes = await gzipped(library);
+  assert.ok(bytes > 5000 && bytes <= BUDGET, `${bytes} bytes`);
+});
+
+test('what the page adds stays within 15 KB', async () => {
+  const bytes = (await gzipped([...library, ...page])) - (await gzipped(library));
+  assert.ok(bytes > 2500 && bytes <= BUDGET, `${bytes} bytes`);
+});
+
+test('the bundled page answers, and the bundled library shares a model among workers', async () => {
+  const bundled = new Map(
+    (await bundle(fileAt('www'), [...library, ...page])).map(({ path, text }) => [path, text]),
+  );
+  const blank = await harness.open({ path: '/tests/browser/pages/blank.html' });
+  harness.server.intercept = (path, response) => {
+    const text = bundled.get(fileAt(path));
+    if (text === undefined) {
+      // Scripts beside the bundled ones are not packaged.
+      if (!/^\/www\/(?!wasm\/).*\.js$/.test(path)) return false;
+      return void response.writeHead(404).end();
+    }
+    response.setHeader('content-type', path.endsWith('.css') ? 'text/css' : 'text/javascript');
+    response.end(text);
+  };
+  const visit = await openIn(blank.context(), harness.server.origin);
+  assert.equal((await labelsOf(visit, 'insect.jpg'))[0], 'an insect');
+  const best = await visit.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const siglip = await Siglip.load('tiny', { workers: 2 });
+    return (await siglip.classify('/www/samples/cat.jpg', ['a boat', 'a cat']))[0].label;
+  });
+  assert.equal(best, 'a cat');
+  assert.deepEqual(problemsOf(visit), []);
+});
