@@ -2,96 +2,19 @@
  * Workers that share one model: the leader answers calls, followers hold the rest of the towers. All take every pass
  * step by step together and exchange, after each, what their parts of it add up to.
  */
+import { breathe } from './breathe.js';
+import { canShareMemory, PortExchange, SharedExchange } from './exchange.js';
 import { loadWasm } from './wasm.js';
 
 /** @typedef {import('./wasm/simd128/siglip_web.js').Engine} Engine */
-/** @typedef {{pass: number, step: number, partial: Float32Array}} Partial */
+/** What a worker exchanges partial sums over. @typedef {import('./exchange.js').Ports | import('./exchange.js').Boards} Link */
 
-/** Partial sums of the other workers: one port to each. */
-class Exchange {
-  #index;
-  /** By worker; nothing at this one's own place. @type {(MessagePort | undefined)[]} */
-  #ports;
-  /** What came before it was asked for, by worker, pass and step. @type {Map<string, Float32Array>} */
-  #early = new Map();
-  /** Who waits for what has not come yet. @type {Map<string, {resolve: (partial: Float32Array) => void, reject: (error: unknown) => void}>} */
-  #waiting = new Map();
-  #pass = 0;
-  #step = 0;
-
-  /**
-   * @param {number} index this worker's
-   * @param {(MessagePort | undefined)[]} ports
-   */
-  constructor(index, ports) {
-    this.#index = index;
-    this.#ports = ports;
-    ports.forEach((port, from) => {
-      if (port) port.onmessage = ({ data }) => this.#receive(from, data);
-    });
-  }
-
-  /**
-   * Begins a pass; what came for earlier ones, given up half-way, is dropped.
-   * @param {number} pass
-   */
-  begin(pass) {
-    [this.#pass, this.#step] = [pass, 0];
-    for (const key of this.#early.keys()) if (+key.split(' ')[1] < pass) this.#early.delete(key);
-  }
-
-  /**
-   * Adds up one step's parts.
-   * @param {Engine} engine
-   */
-  async sum(engine) {
-    const [pass, step] = [this.#pass, this.#step++];
-    const others = this.#ports.filter((port) => port !== undefined);
-    for (const port of others) {
-      const partial = engine.partial();
-      port.postMessage({ pass, step, partial }, [partial.buffer]);
-    }
-    for (let from = 0; from < this.#ports.length; from++) {
-      if (from === this.#index) engine.add_own_partial();
-      else engine.add_partial(await this.#take(`${from} ${pass} ${step}`));
-    }
-  }
-
-  /**
-   * Gives up the pass under way.
-   * @param {unknown} reason
-   */
-  stop(reason) {
-    for (const { reject } of this.#waiting.values()) reject(reason);
-    this.#waiting.clear();
-  }
-
-  /**
-   * @param {string} key
-   * @returns {Promise<Float32Array>}
-   */
-  #take(key) {
-    const early = this.#early.get(key);
-    if (early) {
-      this.#early.delete(key);
-      return Promise.resolve(early);
-    }
-    return new Promise((resolve, reject) => this.#waiting.set(key, { resolve, reject }));
-  }
-
-  /**
-   * @param {number} from
-   * @param {Partial} message
-   */
-  #receive(from, { pass, step, partial }) {
-    const key = `${from} ${pass} ${step}`;
-    const waiting = this.#waiting.get(key);
-    if (waiting) {
-      this.#waiting.delete(key);
-      waiting.resolve(partial);
-    } else if (pass >= this.#pass) this.#early.set(key, partial);
-  }
-}
+/**
+ * @param {number} index
+ * @param {Link} link
+ */
+const exchangeOver = (index, link) =>
+  'ports' in link ? new PortExchange(index, link) : new SharedExchange(index, link);
 
 /** Messages with weights that are on their way to a follower at most: what bounds the memory they take. */
 const UNDERWAY = 4;
@@ -118,22 +41,13 @@ export class Peers {
    * @param {{module: WebAssembly.Module, options: object}} shared
    */
   constructor(count, shared) {
-    const table = Array.from(
-      { length: count },
-      () => /** @type {(MessagePort | undefined)[]} */ (Array(count).fill(undefined)),
-    );
-    for (let a = 0; a < count; a++) {
-      for (let b = a + 1; b < count; b++) {
-        const { port1, port2 } = new MessageChannel();
-        [table[a][b], table[b][a]] = [port1, port2];
-      }
-    }
-    this.#exchange = new Exchange(0, table[0]);
-    this.#workers = table.slice(1).map((ports, i) => {
+    const links = canShareMemory ? SharedExchange.links(count) : PortExchange.links(count);
+    this.#exchange = exchangeOver(0, links[0]);
+    this.#workers = links.slice(1).map((link, i) => {
       // The same script as this worker's, be that worker.js or a blob that imports it.
       const worker = new Worker(self.location.href, { type: 'module', name: `siglip ${i + 1}` });
-      const transfer = /** @type {MessagePort[]} */ (ports.filter(Boolean));
-      worker.postMessage({ follow: { ...shared, index: i + 1, ports } }, transfer);
+      const transfer = 'ports' in link ? link.ports.filter((port) => port !== undefined) : [];
+      worker.postMessage({ follow: { ...shared, index: i + 1, link } }, transfer);
       return worker;
     });
     const arrivals = this.#workers.map((worker) => this.#listen(worker));
@@ -235,10 +149,10 @@ export class Follower {
   /** Messages are taken one after another. @type {Promise<void>} */
   #last;
 
-  /** @param {{module: WebAssembly.Module, options: object, index: number, ports: (MessagePort | undefined)[]}} shared */
+  /** @param {{module: WebAssembly.Module, options: object, index: number, link: Link}} shared */
   constructor(shared) {
     this.#shared = shared;
-    this.#exchange = new Exchange(shared.index, shared.ports);
+    this.#exchange = exchangeOver(shared.index, shared.link);
     this.#last = loadWasm(shared.module).then(() => undefined);
   }
 
@@ -284,7 +198,10 @@ export class Follower {
    */
   async #run(engine, pass) {
     try {
-      while (this.#stopped < pass && engine.step() !== 2) await this.#exchange.sum(engine);
+      while (this.#stopped < pass && engine.step() !== 2) {
+        await this.#exchange.sum(engine);
+        await breathe();
+      }
     } catch (error) {
       if (this.#stopped < pass) throw error;
     }

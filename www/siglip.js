@@ -153,10 +153,9 @@ export class Siglip {
    * @returns {Promise<Score[] | Score[][]>}
    */
   async classify(images, labels, options = {}) {
-    const { template = DEFAULT_TEMPLATE, signal } = options;
-    await this.#call('check', { labels: listOf(labels), template }, signal);
+    await this.#call('check', questionOf(labels, options), options.signal);
     const one = async (/** @type {ImageInput} */ image) =>
-      this.score(await this.#embed(image, signal), labels, options);
+      this.score(await this.#embed(image, options.signal), labels, options);
     return each(images, one);
   }
 
@@ -167,11 +166,8 @@ export class Siglip {
    * @param {ScoreOptions} [options]
    * @returns {Promise<Score[]>}
    */
-  async score(embedding, labels, { template = DEFAULT_TEMPLATE, topK, threshold, signal } = {}) {
-    if (topK !== undefined && !(Number.isInteger(topK) && topK >= 0)) {
-      throw new SiglipError('bad-input', `topK is a whole number, not ${topK}.`);
-    }
-    return this.#call('score', { embedding, labels: listOf(labels), template, topK, threshold }, signal);
+  async score(embedding, labels, options = {}) {
+    return this.#call('score', { embedding, ...questionOf(labels, options) }, options.signal);
   }
 
   /**
@@ -310,6 +306,22 @@ async function each(things, answer) {
   const answers = [];
   for (const thing of things) answers.push(await answer(thing));
   return answers;
+}
+
+/**
+ * @param {string[]} labels
+ * @param {ScoreOptions} options
+ */
+function questionOf(labels, { template = DEFAULT_TEMPLATE, topK, threshold }) {
+  if (typeof template !== 'string')
+    throw new SiglipError('bad-input', 'The template is a string with {} in it.');
+  if (topK !== undefined && !(Number.isInteger(topK) && topK >= 0)) {
+    throw new SiglipError('bad-input', `topK is a whole number, not ${topK}.`);
+  }
+  if (threshold !== undefined && !(threshold >= 0 && threshold <= 1)) {
+    throw new SiglipError('bad-input', `threshold is a probability from 0 to 1, not ${threshold}.`);
+  }
+  return { labels: listOf(labels), template, topK, threshold };
 }
 
 /** @param {unknown} strings */

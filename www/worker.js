@@ -2,14 +2,13 @@
  * The worker: answers the calls of worker-client.js one after another, and hears an abort in between the steps of a
  * pass. A worker of the same script that is told to `follow` holds a part of another one's model instead.
  */
+import { breathe } from './breathe.js';
 import { Follower, Peers } from './shards.js';
 import { loadWasm } from './wasm.js';
 
 /** @typedef {import('./wasm/simd128/siglip_web.js').Engine} Engine */
 /** @typedef {import('./pictures.js').Picture} Picture */
 
-/** Longest time without a look at the messages, in milliseconds. */
-const BREATH = 20;
 /** Texts asked about at a time. */
 const PORTION = 64;
 /** Workers that "auto" takes at most: past that, exchanging sums costs what sharing the work gains. */
@@ -122,19 +121,6 @@ async function run(signal) {
     peers?.stop();
     throw error;
   }
-}
-
-const channel = new MessageChannel();
-let breathed = 0;
-
-/** Lets waiting messages in, where the last look at them is a while ago. */
-async function breathe() {
-  if (performance.now() - breathed < BREATH) return;
-  await new Promise((resolve) => {
-    channel.port1.onmessage = resolve;
-    channel.port2.postMessage(0);
-  });
-  breathed = performance.now();
 }
 
 /**

@@ -57,4 +57,11 @@ for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
     await page.getByText('Use another model').click();
     assert.deepEqual(await complaintsOfAxe(page), []);
   });
+
+  test(`axe finds nothing to complain about in the element, ${colorScheme}`, async () => {
+    const page = await harness.open({ path: '/docs/examples/embed.html', options: { colorScheme } });
+    await page.locator('#manual').getByRole('button', { name: 'Load the model' }).click();
+    await page.locator('#manual [part=item]').first().waitFor();
+    assert.deepEqual(await complaintsOfAxe(page), []);
+  });
 }

@@ -144,11 +144,11 @@ export class ModelPanel {
     byId('model-name').textContent =
       info.model === 'tiny' ? 'Tiny, the demonstration model' : (published?.label ?? info.model);
     byId('model-facts').textContent = [
-      ...(published ? [info.model] : []),
-      `pictures at ${info.imageSize} px`,
+      `Pictures at ${info.imageSize} px`,
       `${info.precision === 'q8' ? '8-bit' : '32-bit'} weights, ${formatBytes(info.bytes)} in memory`,
       info.workers === 1 ? '1 worker' : `${info.workers} workers`,
       info.backend === 'simd' ? 'SIMD' : 'relaxed SIMD',
+      ...(published ? [info.model] : []),
     ].join(' · ');
     byId('model-note').hidden = info.model !== 'tiny';
     announce('The model is ready.');

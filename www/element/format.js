@@ -67,5 +67,12 @@ export function describe(error) {
   const { code = 'wasm', message = String(error) } = /** @type {import('../siglip.js').SiglipError} */ (
     error
   );
-  return { code, headline: headlines[code] ?? 'Something went wrong', message };
+  return { code, headline: headlines[code] ?? 'Something went wrong', message: sentence(message) };
+}
+
+/** @param {string} text */
+function sentence(text) {
+  const start = text.charAt(0);
+  const end = /[.!?…]$/.test(text) ? '' : '.';
+  return `${/^https?:/.test(text) ? start : start.toUpperCase()}${text.slice(1)}${end}`;
 }

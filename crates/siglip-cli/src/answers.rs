@@ -3,9 +3,38 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::error::Error;
+
+/// What was given.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Given<'a> {
+    Image(&'a str),
+    Text(&'a str),
+}
+
+/// A JSON line: what was given, then the fields of the answer.
+#[derive(Serialize)]
+struct Line<'a, T> {
+    #[serde(flatten)]
+    given: Given<'a>,
+    #[serde(flatten)]
+    answer: T,
+}
+
+/// The answer to an input that has none.
+#[derive(Serialize)]
+struct Failure {
+    error: Reason,
+}
+
+#[derive(Serialize)]
+struct Reason {
+    code: &'static str,
+    message: String,
+}
 
 /// Writes answers as they come, and remembers whether one of them was an error.
 pub struct Answers {
@@ -18,38 +47,50 @@ impl Answers {
         Answers { json, failed: false }
     }
 
-    /// Writes what became of one input: `kind` is `image` or `text`, `input` what was given, `show` the answer as
-    /// the fields of a JSON object, or as text for a person.
-    pub fn answer<T>(
+    /// Writes what became of one input; `text` is the answer for a person.
+    pub fn answer<T: Serialize>(
         &mut self,
-        kind: &str,
-        input: &str,
+        given: Given,
         result: Result<T, Error>,
-        fields: impl FnOnce(&T) -> Value,
         text: impl FnOnce(&T) -> String,
     ) -> Result<(), Error> {
-        let line = match result {
-            Ok(answer) if self.json => {
-                let mut object = fields(&answer);
-                object[kind] = input.into();
-                object.to_string()
-            }
-            Ok(answer) => text(&answer),
-            Err(error) => {
-                self.failed = true;
-                if !self.json {
-                    eprintln!("siglip: {input}: {error}");
-                    return Ok(());
-                }
-                json!({ kind: input, "error": {"code": error.code(), "message": error.to_string()} })
-                    .to_string()
-            }
-        };
-        writeln!(io::stdout(), "{line}").map_err(Error::Output)
+        match result {
+            Ok(answer) if self.json => print_json(&Line { given, answer }),
+            Ok(answer) => print(&text(&answer)),
+            Err(error) => self.refuse(given, error),
+        }
+    }
+
+    /// Says why one input has no answer.
+    pub fn refuse(&mut self, given: Given, error: Error) -> Result<(), Error> {
+        self.failed = true;
+        if self.json {
+            let error = Reason { code: error.code(), message: error.to_string() };
+            return print_json(&Line { given, answer: Failure { error } });
+        }
+        let (Given::Image(name) | Given::Text(name)) = given;
+        complain(&format!("{name}: {error}"));
+        Ok(())
     }
 
     /// Failure where any input had no answer.
     pub fn exit_code(&self) -> ExitCode {
         if self.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
+}
+
+/// Writes one line to standard output. `println!` would panic where nobody reads it to its end.
+pub fn print(line: &str) -> Result<(), Error> {
+    writeln!(io::stdout(), "{line}").map_err(Error::Output)
+}
+
+/// Writes one line of JSON.
+pub fn print_json(value: &impl Serialize) -> Result<(), Error> {
+    let line = serde_json::to_string(value).map_err(|error| Error::Output(error.into()))?;
+    print(&line)
+}
+
+/// Writes one line to standard error, if anybody listens there.
+pub fn complain(message: &str) {
+    let _ = writeln!(io::stderr(), "siglip: {message}");
 }

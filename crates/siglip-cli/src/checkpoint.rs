@@ -249,6 +249,6 @@ impl WeightFile {
 
 /// Reads and decodes a picture.
 pub fn picture(path: &Path) -> Result<RgbImage, Error> {
-    let bytes = fs::read(path).map_err(Error::file(path))?;
+    let bytes = fs::read(path).map_err(Error::Picture)?;
     Ok(image::decode(&bytes).map_err(siglip::Error::from)?)
 }

@@ -1,31 +1,31 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde::Serialize;
 use siglip::text::Template;
 use siglip::{Keep, Score};
 
-use crate::answers::Answers;
+use crate::answers::{Answers, Given};
 use crate::error::Error;
 use crate::{ModelArgs, checkpoint};
 
 /// Probabilities of labels for pictures.
 #[derive(clap::Args)]
 pub struct Classify {
-    /// Pictures.
-    #[arg(required = true)]
+    /// Pictures: PNG, JPEG, GIF, WebP or BMP.
+    #[arg(value_name = "IMAGE", required = true)]
     images: Vec<PathBuf>,
     /// A label; repeat for more.
     #[arg(long = "label", value_name = "LABEL", required = true)]
     labels: Vec<String>,
-    /// What makes a text of a label; {} is the label's place.
+    /// The sentence the model reads, with the label in the place of {}.
     #[arg(long, default_value = siglip::text::DEFAULT_TEMPLATE)]
     template: String,
-    /// Only the so many best labels.
-    #[arg(long)]
+    /// At most so many labels a picture, the best ones.
+    #[arg(long, value_name = "N")]
     top_k: Option<usize>,
-    /// Only labels of at least this probability.
-    #[arg(long)]
+    /// Only labels of at least this probability, from 0 to 1.
+    #[arg(long, value_name = "P", value_parser = probability)]
     threshold: Option<f32>,
     /// A JSON line a picture.
     #[arg(long)]
@@ -46,10 +46,22 @@ impl Classify {
             let scores = checkpoint::picture(path)
                 .and_then(|image| Ok(siglip.classify(&image, &self.labels, &template, keep)?));
             let name = path.display().to_string();
-            let fields = |scores: &Vec<Score>| json!({ "scores": scores });
-            answers.answer("image", &name, scores, fields, |scores| table(&name, scores))?;
+            let scores = scores.map(|scores| Scores { scores });
+            answers.answer(Given::Image(&name), scores, |Scores { scores }| table(&name, scores))?;
         }
         Ok(answers.exit_code())
+    }
+}
+
+#[derive(Serialize)]
+struct Scores {
+    scores: Vec<Score>,
+}
+
+fn probability(argument: &str) -> Result<f32, String> {
+    match argument.parse() {
+        Ok(probability @ 0.0..=1.0) => Ok(probability),
+        _ => Err("give a number from 0 to 1".into()),
     }
 }
 

@@ -2,9 +2,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{ArgMatches, FromArgMatches};
-use serde_json::json;
+use serde::Serialize;
 
-use crate::answers::Answers;
+use crate::answers::{Answers, Given};
 use crate::error::Error;
 use crate::{ModelArgs, checkpoint};
 
@@ -26,28 +26,40 @@ impl Embed {
         let mut siglip = self.model.load()?;
         let mut answers = Answers::new(self.json);
         for input in &self.inputs.0 {
-            let (kind, name, embedding) = match input {
-                Input::Image(path) => ("image", path.display().to_string(), image(&mut siglip, path)),
-                Input::Text(text) => ("text", text.clone(), self::text(&mut siglip, text)),
-            };
-            let fields = |embedding: &Vec<f32>| json!({ "embedding": embedding });
-            answers.answer(kind, &name, embedding, fields, |embedding| line(embedding))?;
+            match input {
+                Input::Image(path) => {
+                    let name = path.display().to_string();
+                    answers.answer(Given::Image(&name), image(&mut siglip, path), Embedding::line)?;
+                }
+                Input::Text(text) => {
+                    answers.answer(Given::Text(text), self::text(&mut siglip, text), Embedding::line)?;
+                }
+            }
         }
         Ok(answers.exit_code())
     }
 }
 
-fn image(siglip: &mut siglip::Siglip, path: &Path) -> Result<Vec<f32>, Error> {
-    Ok(siglip.image_embeds(&checkpoint::picture(path)?)?)
+#[derive(Serialize)]
+struct Embedding {
+    embedding: Vec<f32>,
 }
 
-fn text(siglip: &mut siglip::Siglip, text: &str) -> Result<Vec<f32>, Error> {
-    Ok(siglip.text_embeds(&[text.to_string()])?.concat())
+impl Embedding {
+    /// Numbers separated by spaces, as tools for vectors read them.
+    fn line(&self) -> String {
+        self.embedding.iter().map(f32::to_string).collect::<Vec<_>>().join(" ")
+    }
 }
 
-/// Numbers separated by spaces, as tools for vectors read them.
-fn line(embedding: &[f32]) -> String {
-    embedding.iter().map(f32::to_string).collect::<Vec<_>>().join(" ")
+fn image(siglip: &mut siglip::Siglip, path: &Path) -> Result<Embedding, Error> {
+    let embedding = siglip.image_embeds(&checkpoint::picture(path)?)?;
+    Ok(Embedding { embedding })
+}
+
+fn text(siglip: &mut siglip::Siglip, text: &str) -> Result<Embedding, Error> {
+    let embedding = siglip.text_embeds(&[text.to_string()])?.concat();
+    Ok(Embedding { embedding })
 }
 
 enum Input {

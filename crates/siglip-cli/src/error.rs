@@ -10,6 +10,9 @@ pub enum Error {
     /// A file cannot be read or written.
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
+    /// A picture's file cannot be read; whoever reports it names the picture.
+    #[error(transparent)]
+    Picture(io::Error),
     /// A file of a checkpoint is wrong.
     #[error("{}: {source}", path.display())]
     Checkpoint { path: PathBuf, source: siglip::Error },
@@ -26,8 +29,12 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Error::Siglip(error) | Error::Checkpoint { source: error, .. } => error.code(),
-            Error::File { source, .. } if source.kind() == io::ErrorKind::NotFound => "not-found",
-            Error::File { .. } | Error::Usage(_) | Error::Output(_) => "bad-input",
+            Error::File { source, .. } | Error::Picture(source)
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                "not-found"
+            }
+            Error::File { .. } | Error::Picture(_) | Error::Usage(_) | Error::Output(_) => "bad-input",
         }
     }
 

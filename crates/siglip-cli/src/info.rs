@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::Value;
 use siglip::Config;
 use siglip::model::{self, Precision, Shard};
 use siglip::weights::{Inventory, StoredTensor};
 
 use crate::ModelArgs;
+use crate::answers::{print, print_json};
 use crate::checkpoint::Header;
 use crate::error::Error;
 
@@ -75,11 +77,11 @@ impl Info {
         }
 
         let description = describe(source.name(), self.model.precision.into(), &config, &headers);
-        match serde_json::to_value(&description).map_err(|error| Error::Output(error.into()))? {
-            json if self.json => println!("{json}"),
-            json => print(&json, 0),
+        if self.json {
+            return print_json(&description);
         }
-        Ok(())
+        let json = serde_json::to_value(&description).map_err(|error| Error::Output(error.into()))?;
+        print(&lines(&json, 0).join("\n"))
     }
 }
 
@@ -117,19 +119,12 @@ fn describe(model: String, precision: Precision, config: &Config, headers: &[Hea
 }
 
 /// A line a value, nested ones indented.
-fn print(value: &serde_json::Value, depth: usize) {
-    let width = 16 - 2 * depth;
-    for (name, value) in value.as_object().into_iter().flatten() {
-        let indent = "  ".repeat(depth);
-        match value {
-            serde_json::Value::Object(_) => {
-                println!("{indent}{name}");
-                print(value, depth + 1);
-            }
-            value => {
-                let shown = value.as_str().map_or_else(|| value.to_string(), String::from);
-                println!("{indent}{name:width$} {shown}");
-            }
-        }
-    }
+fn lines(value: &Value, depth: usize) -> Vec<String> {
+    let (indent, width) = ("  ".repeat(depth), 16 - 2 * depth);
+    let line = |(name, value): (&String, &Value)| match value {
+        Value::Object(_) => [vec![format!("{indent}{name}")], lines(value, depth + 1)].concat(),
+        Value::String(text) => vec![format!("{indent}{name:width$} {text}")],
+        value => vec![format!("{indent}{name:width$} {value}")],
+    };
+    value.as_object().into_iter().flatten().flat_map(line).collect()
 }

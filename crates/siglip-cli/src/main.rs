@@ -10,6 +10,7 @@ mod info;
 mod random;
 mod search;
 
+use std::io;
 use std::process::ExitCode;
 
 use checkpoint::Source;
@@ -18,9 +19,12 @@ use error::Error;
 use siglip::Siglip;
 use siglip::model::Precision;
 
+const EXAMPLE: &str = "Example:
+  siglip classify cat.jpg --label \"a cat\" --label \"a dog\" --model siglip-base-patch16-256";
+
 /// Google's SigLIP: probabilities of labels for pictures, embeddings, search.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "siglip", version, after_help = EXAMPLE)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -82,8 +86,13 @@ fn main() -> ExitCode {
         Command::Info(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Random(command) => command.run().map(|()| ExitCode::SUCCESS),
     };
-    result.unwrap_or_else(|error| {
-        eprintln!("siglip: {error}");
-        ExitCode::FAILURE
-    })
+    match result {
+        Ok(code) => code,
+        // Whoever reads the answers has seen enough.
+        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            answers::complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -11,10 +11,10 @@ use crate::error::Error;
 #[derive(clap::Args)]
 pub struct Random {
     /// A published shape by name, such as base-patch16-256, or a config.json.
-    #[arg(long)]
+    #[arg(long, value_name = "NAME|FILE")]
     config: String,
     /// What the weights are drawn from.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// Folder to write to; made where it is missing.
     dir: PathBuf,

@@ -2,9 +2,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde::Serialize;
+use siglip::image::ImageError;
 
-use crate::answers::Answers;
+use crate::answers::{Answers, Given};
 use crate::error::Error;
 use crate::{ModelArgs, checkpoint};
 
@@ -15,8 +16,8 @@ pub struct Search {
     dir: PathBuf,
     /// What to look for, taken as it is, without a template.
     text: String,
-    /// At most so many.
-    #[arg(long, default_value_t = 10)]
+    /// At most so many pictures, the best ones.
+    #[arg(long, value_name = "N", default_value_t = 10)]
     top_k: usize,
     /// A JSON line a picture.
     #[arg(long)]
@@ -26,7 +27,7 @@ pub struct Search {
 }
 
 impl Search {
-    /// Embeds every picture, then answers; what cannot be read is named and left out.
+    /// Embeds every picture, then answers. Pictures that cannot be read are named and left out; other files just are.
     pub fn run(self) -> Result<ExitCode, Error> {
         let mut paths = Vec::new();
         collect_files(&self.dir, &mut paths)?;
@@ -40,23 +41,32 @@ impl Search {
             let embedded = checkpoint::picture(&path).and_then(|image| Ok(siglip.image_embeds(&image)?));
             match embedded {
                 Ok(image_embeds) => {
-                    let logits = siglip.model().logits_per_image(&image_embeds, &text_embeds);
-                    found.extend(siglip::scores::rank(&[name], &logits, siglip::Keep::default()));
+                    for logit in siglip.model().logits_per_image(&image_embeds, &text_embeds) {
+                        found.push((name.clone(), Hit { score: siglip::sigmoid(logit), logit }));
+                    }
                 }
-                Err(error) => {
-                    answers.answer("image", &name, Err::<(), _>(error), |()| json!({}), |()| name.clone())?
-                }
+                Err(error) if is_no_picture(&error) => {}
+                Err(error) => answers.refuse(Given::Image(&name), error)?,
             }
         }
-        found.sort_by(|a, b| b.logit.total_cmp(&a.logit));
-        for hit in found.into_iter().take(self.top_k) {
-            let name = hit.label.clone();
-            let fields = |hit: &siglip::Score| json!({ "score": hit.score, "logit": hit.logit });
-            let text = |hit: &siglip::Score| format!("{:9.4} %  {name}", hit.score * 100.0);
-            answers.answer("image", &name, Ok(hit), fields, text)?;
+        found.sort_by(|(_, a), (_, b)| b.logit.total_cmp(&a.logit));
+        for (name, hit) in found.into_iter().take(self.top_k) {
+            let text = |hit: &Hit| format!("{:8.4} %  {name}", hit.score * 100.0);
+            answers.answer(Given::Image(&name), Ok(hit), text)?;
         }
         Ok(answers.exit_code())
     }
+}
+
+#[derive(Serialize)]
+struct Hit {
+    score: f32,
+    logit: f32,
+}
+
+fn is_no_picture(error: &Error) -> bool {
+    let no_picture = ImageError::UnsupportedFormat { format: None };
+    matches!(error, Error::Siglip(siglip::Error::BadImage(error)) if *error == no_picture)
 }
 
 fn collect_files(dir: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Error> {

@@ -40,6 +40,7 @@ mod checkpoint;
 mod config;
 mod error;
 pub mod image;
+mod json;
 pub mod model;
 mod random;
 pub mod scores;

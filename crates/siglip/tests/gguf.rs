@@ -240,7 +240,8 @@ fn buffers_beside_the_weights_are_passed_over() {
 #[test]
 fn blocks_may_span_the_rows_of_a_vector() {
     let mut data = vec![0; 68];
-    (data[0..2].copy_from_slice(&[0, 0x3c]), data[34..36].copy_from_slice(&[0, 0x40]));
+    data[0..2].copy_from_slice(&[0, 0x3c]);
+    data[34..36].copy_from_slice(&[0, 0x40]);
     data[2..34].fill(3);
     data[36..68].fill(0xff);
     let read = joined(rows_of(&File::of(&[("bias", &[64], Q8_0, 0)]).with(&data)).unwrap());

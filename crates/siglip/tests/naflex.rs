@@ -3,7 +3,7 @@
 mod recorded;
 
 use serde::Deserialize;
-use siglip::Checkpoint;
+use siglip::Error;
 use siglip::image::{Processor, RgbImage};
 use siglip::model::{Model, Precision, Shard, Step};
 use siglip::weights::WeightReader;
@@ -147,29 +147,22 @@ fn pictures_of_broken_patches_are_refused() {
 
 #[test]
 fn files_that_contradict_each_other_are_refused() {
-    let parse = |change: fn(&mut siglip::CheckpointFiles)| -> Result<Checkpoint, siglip::Error> {
+    for (found, replacement, field) in [
+        ("\"num_patches\": 16", "\"num_patches\": 17", "vision_config.num_patches"),
+        ("\"patch_size\": 4", "\"patch_size\": 5", "vision_config.patch_size"),
+        ("\"Siglip2ImageProcessor\"", "\"SiglipImageProcessor\"", "image_processor_type"),
+        ("\"model_type\": \"siglip2\"", "\"model_type\": \"siglip\"", "image_processor_type"),
+        ("\"max_num_patches\": 16", "\"max_num_patches\": 5000", "max_num_patches"),
+    ] {
         let mut files = files(FIXTURE);
-        change(&mut files);
-        files.parse()
-    };
-    let cases: [(fn(&mut siglip::CheckpointFiles), &str); 4] = [
-        (
-            |files| files.config = files.config.replace("\"num_patches\": 16", "\"num_patches\": 17"),
-            "num_patches",
-        ),
-        (|files| files.config = files.config.replace("\"patch_size\": 4", "\"patch_size\": 5"), "patch_size"),
-        (|files| files.preprocessor = "{}".into(), "image_processor_type"),
-        (
-            |files| {
-                files.preprocessor =
-                    files.preprocessor.replace("\"max_num_patches\": 16", "\"max_num_patches\": 5000")
-            },
-            "max_num_patches",
-        ),
-    ];
-    for (change, field) in cases {
-        let error = parse(change).unwrap_err();
-        assert_eq!(error.code(), "unsupported-model");
-        assert!(error.to_string().contains(field), "{error}");
+        let file = match files.config.contains(found) {
+            true => &mut files.config,
+            false => &mut files.preprocessor,
+        };
+        *file = file.replace(found, replacement);
+        match files.parse().unwrap_err() {
+            Error::UnsupportedModel { field: found, .. } => assert_eq!(found, field),
+            error => panic!("{error}"),
+        }
     }
 }

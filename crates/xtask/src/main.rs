@@ -1,1 +1,65 @@
-fn main() {}
+//! `cargo xtask`: builds the WebAssembly, serves the page, runs every test, measures.
+
+mod bench;
+mod command;
+mod install;
+mod package;
+mod serve;
+mod test;
+mod wasm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use command::Error;
+
+/// The project's commands.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build both WebAssembly engines into www/wasm/.
+    Build,
+    /// Build, then serve the page with the embedded model.
+    Serve(serve::Serve),
+    /// Run every check and test.
+    Test,
+    /// Measure speed and memory in headless Chromium.
+    Bench(bench::Bench),
+    /// Build, then copy what a static host needs to target/package/.
+    Package,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().task {
+        Task::Build => wasm::build(),
+        Task::Serve(serve) => serve.run(),
+        Task::Test => test::run_all(),
+        Task::Bench(bench) => bench.run(),
+        Task::Package => package::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Joins parts to a path inside the repository.
+fn path(inside: &str) -> std::path::PathBuf {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("crates/xtask is two deep");
+    root.join(inside)
+}
+
+type Result<T = (), E = Error> = std::result::Result<T, E>;

@@ -1,18 +1,21 @@
-/** worker.js that tells, over a BroadcastChannel, how many texts and pictures go through the towers. */
+/** worker.js that tells, when asked over a BroadcastChannel, what has gone through the towers since it was last asked. */
 import { Engine as Plain } from '/www/wasm/simd128/siglip_web.js';
 import { Engine as Relaxed } from '/www/wasm/relaxed-simd/siglip_web.js';
 import '/www/worker.js';
 
+/** @type {('image' | 'texts')[]} */
+const passes = [];
 const channel = new BroadcastChannel('passes');
+channel.onmessage = () => channel.postMessage(passes.splice(0));
 
 for (const { prototype } of [Plain, Relaxed]) {
   const { begin_image, begin_texts } = prototype;
   prototype.begin_image = function (pixelValues) {
-    channel.postMessage('image');
+    passes.push('image');
     return begin_image.call(this, pixelValues);
   };
   prototype.begin_texts = function (inputIds) {
-    channel.postMessage('texts');
+    passes.push('texts');
     return begin_texts.call(this, inputIds);
   };
 }

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, json};
 
 pub use presets::{PRESETS, preset};
 
@@ -209,9 +209,7 @@ impl Config {
     /// # Ok::<(), siglip::Error>(())
     /// ```
     pub fn from_json(json: &str) -> Result<Config, Error> {
-        let mut deserializer = serde_json::Deserializer::from_str(json);
-        let mut config: Config = serde_path_to_error::deserialize(&mut deserializer)
-            .map_err(|error| Error::unsupported(in_config(error.path()), error.inner().to_string()))?;
+        let mut config: Config = json::parse("config.json", json)?;
         config.settle_positions();
         config.check()?;
         Ok(config)
@@ -274,13 +272,6 @@ impl Config {
     /// Width of the embedding both towers share.
     pub fn embedding_size(&self) -> usize {
         self.vision_config.hidden_size
-    }
-}
-
-fn in_config(path: &serde_path_to_error::Path) -> String {
-    match path.to_string() {
-        root if root == "." => "config.json".into(),
-        field => field,
     }
 }
 

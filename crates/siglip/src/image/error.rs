@@ -7,10 +7,7 @@ pub enum ImageError {
     #[error("the picture is empty; is the file complete?")]
     Empty,
     /// The file is of a format that is not decoded here.
-    #[error(
-        "this is {}, which is not decoded here; let the browser decode it or convert it to PNG, JPEG, GIF, WebP or BMP",
-        .format.unwrap_or("no picture format that is known")
-    )]
+    #[error("{}; convert it to PNG, JPEG, GIF, WebP or BMP", unsupported_format(*.format))]
     UnsupportedFormat {
         /// The format's name, where the first bytes tell it.
         format: Option<&'static str>,
@@ -54,6 +51,13 @@ pub enum ImageError {
         /// Bytes there are.
         found: usize,
     },
+}
+
+fn unsupported_format(format: Option<&str>) -> String {
+    match format {
+        Some(format) => format!("this is {format}, which is not decoded here"),
+        None => "this is no picture in a known format".into(),
+    }
 }
 
 impl ImageError {

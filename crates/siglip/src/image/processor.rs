@@ -3,8 +3,8 @@ use serde_json::Value;
 
 use super::resize::{Resample, resize};
 use super::{RgbImage, naflex};
-use crate::Error;
 use crate::config::VisionConfig;
+use crate::{Error, json};
 
 /// Longer sides are taken for a mistake; published models see 512 pixels at most.
 const MAX_SIDE: u32 = 2048;
@@ -74,13 +74,7 @@ impl Processor {
     /// # Errors
     /// [`Error::UnsupportedModel`] names the field that is malformed, unknown or of another kind of model.
     pub fn from_json(json: &str) -> Result<Processor, Error> {
-        let config = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(json));
-        let config = config.map_err(|error| {
-            let path = error.path().to_string();
-            let field = if path == "." { "preprocessor_config.json".to_string() } else { path };
-            Error::unsupported(field, error.inner().to_string())
-        })?;
-        Processor::from_config(&config)
+        Processor::from_config(&json::parse("preprocessor_config.json", json)?)
     }
 
     fn from_config(config: &PreprocessorConfig) -> Result<Processor, Error> {

@@ -140,7 +140,7 @@ impl Attention {
         }
     }
 
-    /// softmax(q kᵀ / sqrt(head_dim)) v for the last `queries` rows of every sequence.
+    /// softmax(q kᵀ / sqrt(head_dim)) v for the last `queries` rows of every sequence, as precise as the products.
     fn mix(&self, rows: Rows, queries: usize, qkv: &[f32], mixed: &mut [f32], scratch: &mut Scratch) {
         let (width, stride) = (self.width(), 3 * self.width());
         let shape = AttentionShape {
@@ -152,10 +152,14 @@ impl Attention {
             kv_stride: stride,
             scale: 1.0 / (self.head_dim as f32).sqrt(),
         };
+        let attend = match self.qkv.weight.precision() {
+            Precision::F32 => siglip_kernels::attention,
+            Precision::Q8 => siglip_kernels::attention_q8,
+        };
         let sequences = qkv.chunks_exact(rows.length * stride).zip(mixed.chunks_exact_mut(queries * width));
         for (qkv, mixed) in sequences {
             let q = &qkv[(rows.length - queries) * stride..];
-            siglip_kernels::attention(&shape, q, &qkv[width..], &qkv[2 * width..], mixed, scratch);
+            attend(&shape, q, &qkv[width..], &qkv[2 * width..], mixed, scratch);
         }
     }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::layout::is_buffer;
@@ -76,7 +76,10 @@ impl<'de> Deserialize<'de> for Entries {
                     if name == "__metadata__" {
                         map.next_value::<BTreeMap<String, String>>()?;
                     } else {
-                        entries.push((name, map.next_value()?));
+                        let entry = map
+                            .next_value()
+                            .map_err(|error| A::Error::custom(format_args!("tensor {name:?}: {error}")))?;
+                        entries.push((name, entry));
                     }
                 }
                 Ok(Entries(entries))

@@ -1,0 +1,302 @@
+//! The binary, run as a person or a script would.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+const CAT: &str = "www/samples/cat.jpg";
+const BROKEN: &str = "tests/fixtures/pictures/formats/pillow_broken.png";
+const RANDOM_SMALL: &str = "tests/fixtures/random-small";
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_siglip"));
+    command.args(arguments).current_dir(repository());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// What a command that succeeds writes.
+#[track_caller]
+fn answer(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    text(&output.stdout).to_string()
+}
+
+fn json_lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The message of a command that fails and answers nothing.
+#[track_caller]
+fn refusal(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+    let message = text(&output.stderr).to_string();
+    assert!(!message.contains("panicked"), "{message}");
+    message
+}
+
+/// An empty folder of a test's own.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+#[test]
+fn classify_answers_as_the_reference() {
+    let recording = fs::read(repository().join("tests/parity/answers-tiny.json")).unwrap();
+    let recording: Value = serde_json::from_slice(&recording).unwrap();
+    let list = |value: &Value| value.as_array().unwrap().clone();
+    let (labels, expected) = (list(&recording["labels"]), list(&recording["answers"]));
+    let names: Vec<String> =
+        expected.iter().map(|answer| format!("www/samples/{}", answer["image"].as_str().unwrap())).collect();
+    let mut arguments = vec!["classify", "--json", "--precision", "f32"];
+    arguments.extend(labels.iter().flat_map(|label| ["--label", label.as_str().unwrap()]));
+    arguments.extend(names.iter().map(String::as_str));
+
+    let lines = json_lines(&answer(&arguments));
+    assert_eq!(lines.len(), expected.len());
+    for ((line, name), expected) in lines.iter().zip(&names).zip(&expected) {
+        assert_eq!(line["image"], *name);
+        let scores = list(&line["scores"]);
+        assert_eq!(scores.len(), labels.len());
+        assert!(scores.is_sorted_by(|a, b| a["logit"].as_f64() >= b["logit"].as_f64()));
+        for (at, label) in labels.iter().enumerate() {
+            let found = scores.iter().find(|score| score["label"] == *label).unwrap();
+            for (field, expected, bound) in
+                [("score", &expected["scores"][at], 1e-4), ("logit", &expected["logits"][at], 1e-3)]
+            {
+                let difference = found[field].as_f64().unwrap() - expected.as_f64().unwrap();
+                assert!(difference.abs() <= bound, "{name}: {field} of {label}: {found}, not {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_json_line_has_its_fields_in_order_and_short_numbers() {
+    let line = answer(&["classify", CAT, "--label", "a cat", "--json"]);
+    let scores = json_lines(&line)[0]["scores"][0].clone();
+    let (score, logit) = (scores["score"].as_f64().unwrap() as f32, scores["logit"].as_f64().unwrap() as f32);
+    let expected = format!(
+        "{{\"image\":\"{CAT}\",\"scores\":[{{\"label\":\"a cat\",\"score\":{score},\"logit\":{logit}}}]}}\n"
+    );
+    assert_eq!(line, expected);
+}
+
+#[test]
+fn classify_keeps_what_is_asked_for() {
+    let labels = ["--label", "a cat", "--label", "a dog", "--label", "a sports car"];
+    let kept = |more: &[&str]| {
+        let line = answer(&[&["classify", CAT, "--json"][..], &labels, more].concat());
+        let scores = json_lines(&line)[0]["scores"].as_array().unwrap().clone();
+        scores.into_iter().map(|score| score["label"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(&[]), ["a cat", "a dog", "a sports car"]);
+    assert_eq!(kept(&["--top-k", "1"]), ["a cat"]);
+    assert_eq!(kept(&["--threshold", "0.5"]), ["a cat", "a dog"]);
+    assert_eq!(kept(&["--template", "{}"]).len(), 3);
+}
+
+#[test]
+fn classify_shows_a_table() {
+    let shown = answer(&["classify", CAT, "--label", "a cat", "--label", "a sports car"]);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines[0], CAT);
+    assert!(lines[1].starts_with("  a cat          5") && lines[1].ends_with(" %  ████████████"), "{shown}");
+    assert!(lines[2].starts_with("  a sports car    0.0") && lines[2].ends_with(" %"), "{shown}");
+    assert_eq!(lines.len(), 3);
+}
+
+#[test]
+fn a_broken_picture_leaves_the_others_their_answers() {
+    let images = [CAT, BROKEN, "no-such.jpg", "www/samples", "www/samples/dog.jpg"];
+    let output = run(&[&["classify", "--label", "a cat", "--json"][..], &images].concat());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stderr.is_empty(), "{output:?}");
+    let lines = json_lines(text(&output.stdout));
+    assert_eq!(lines.iter().map(|line| line["image"].as_str().unwrap()).collect::<Vec<_>>(), images);
+    let codes: Vec<&Value> = lines.iter().map(|line| &line["error"]["code"]).collect();
+    assert_eq!(json!(codes), json!([null, "bad-image", "not-found", "bad-input", null]));
+    for line in &lines {
+        assert!(line["scores"].is_array() != line["error"]["message"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn a_broken_picture_is_named_to_a_person_too() {
+    let output = run(&["classify", "--label", "a cat", "no-such.jpg", BROKEN, CAT]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).starts_with(CAT), "{output:?}");
+    let lines: Vec<&str> = text(&output.stderr).lines().collect();
+    assert!(lines[0].starts_with("siglip: no-such.jpg: No such file"), "{lines:?}");
+    assert!(lines[1].starts_with(&format!("siglip: {BROKEN}: this PNG file is broken")), "{lines:?}");
+    assert_eq!(lines.len(), 2);
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_refused() {
+    let classify = |more: &[&str]| refusal(&[&["classify", CAT][..], more].concat());
+    let message = classify(&["--label", "a cat", "--template", "a photo"]);
+    assert_eq!(message, "siglip: the template \"a photo\" has no {}; write {} where the label goes\n");
+    assert!(classify(&["--label", "a cat", "--template", "{} {}"]).contains("more than one {}"));
+    assert!(classify(&["--label", " "]).contains("a label is empty"));
+    assert!(classify(&["--label", &"x".repeat(2000)]).contains("2000 characters"));
+    assert!(classify(&[]).contains("--label"));
+    assert!(classify(&["--label", "a cat", "--precision", "q4"]).contains("f32, q8"));
+    for threshold in ["1.5", "-0.1", "NaN", "half"] {
+        let argument = format!("--threshold={threshold}");
+        assert!(classify(&["--label", "a cat", &argument]).contains("from 0 to 1"));
+    }
+    assert!(refusal(&["embed"]).contains("--image"));
+    assert!(refusal(&["classify", "--label", "a cat"]).contains("IMAGE"));
+    assert!(refusal(&["random", "--config", "huge", "x"]).contains("base-patch16-256"));
+}
+
+#[test]
+fn a_model_that_is_not_there_is_named() {
+    let with = |model: &str| refusal(&["classify", CAT, "--label", "a cat", "--model", model]);
+    let message = with("no-such-model");
+    assert!(message.contains("no-such-model") && message.contains("No such file"), "{message}");
+
+    let model = folder("incomplete");
+    for name in ["config.json", "preprocessor_config.json", "tokenizer.json"] {
+        fs::copy(repository().join(RANDOM_SMALL).join(name), model.join(name)).unwrap();
+    }
+    assert!(with(model.to_str().unwrap()).contains("model.safetensors"));
+    fs::write(model.join("model.safetensors"), "<!doctype html>").unwrap();
+    assert!(with(model.to_str().unwrap()).contains("bad weights"));
+    fs::write(model.join("config.json"), r#"{"model_type": "clip"}"#).unwrap();
+    assert!(with(model.to_str().unwrap()).contains("unsupported model: model_type"));
+}
+
+#[test]
+fn embed_keeps_the_order_of_its_inputs() {
+    let inputs = ["--text", "a cat", "--image", CAT, "--image", BROKEN, "--text", "", "--text", "a cat"];
+    let output = run(&[&["embed", "--json"][..], &inputs].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let lines = json_lines(text(&output.stdout));
+    let given: Vec<[&Value; 2]> = lines.iter().map(|line| [&line["text"], &line["image"]]).collect();
+    let expected = json!([["a cat", null], [null, CAT], [null, BROKEN], ["", null], ["a cat", null]]);
+    assert_eq!(json!(given), expected);
+    assert_eq!(lines[2]["error"]["code"], "bad-image");
+    for line in [&lines[0], &lines[1], &lines[3]] {
+        let embedding: Vec<f64> = serde_json::from_value(line["embedding"].clone()).unwrap();
+        let norm = embedding.iter().map(|value| value * value).sum::<f64>().sqrt();
+        assert!(embedding.len() == 192 && (norm - 1.0).abs() < 1e-5, "{line}");
+    }
+    assert_eq!(lines[0], lines[4]);
+}
+
+#[test]
+fn embed_writes_numbers_for_other_tools() {
+    let line = answer(&["embed", "--text", "a cat"]);
+    let numbers: Vec<f32> = line.split_whitespace().map(|number| number.parse().unwrap()).collect();
+    let json = json_lines(&answer(&["embed", "--text", "a cat", "--json"]));
+    assert_eq!(serde_json::from_value::<Vec<f32>>(json[0]["embedding"].clone()).unwrap(), numbers);
+}
+
+#[test]
+fn search_finds_the_cat_among_files_that_are_no_pictures() {
+    let lines = json_lines(&answer(&["search", "www/samples", "a cat", "--json"]));
+    assert_eq!((lines.len(), &lines[0]["image"]), (5, &json!(CAT)));
+    assert!(lines.is_sorted_by(|a, b| a["logit"].as_f64() >= b["logit"].as_f64()));
+    let shown = answer(&["search", "www/samples", "a cat", "--top-k", "1"]);
+    assert!(shown.ends_with(&format!(" %  {CAT}\n")) && shown.lines().count() == 1, "{shown}");
+    assert!(refusal(&["search", "no-such-folder", "a cat"]).contains("no-such-folder"));
+
+    let pictures = folder("pictures");
+    fs::copy(repository().join(BROKEN), pictures.join("broken.png")).unwrap();
+    fs::copy(repository().join(CAT), pictures.join("cat.jpg")).unwrap();
+    let output = run(&["search", pictures.to_str().unwrap(), "a cat"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("cat.jpg") && text(&output.stderr).contains("broken.png"));
+}
+
+#[test]
+fn info_describes_the_model() {
+    let info = &json_lines(&answer(&["info", "--json"]))[0];
+    assert_eq!((&info["model"], &info["precision"]), (&json!("tiny"), &json!("q8")));
+    assert_eq!((&info["imageSize"], &info["contextLength"]), (&json!(64), &json!(12)));
+    assert_eq!(info["embeddingSize"], 192);
+    let bytes = |precision| {
+        let line = answer(&["info", "--json", "--model", RANDOM_SMALL, "--precision", precision]);
+        json_lines(&line)[0]["bytes"].as_u64().unwrap()
+    };
+    assert!(bytes("q8") < bytes("f32"));
+    let shown = answer(&["info", "--model", RANDOM_SMALL]);
+    assert!(shown.lines().any(|line| line.split_whitespace().eq(["imageSize", "44"])), "{shown}");
+}
+
+#[test]
+fn random_makes_the_same_checkpoint_of_a_seed() {
+    let make = |name: &str, seed: &str| {
+        let checkpoint = folder(name);
+        let config = format!("{RANDOM_SMALL}/config.json");
+        answer(&["random", "--config", &config, "--seed", seed, checkpoint.to_str().unwrap()]);
+        checkpoint
+    };
+    let weights = |checkpoint: &Path| fs::read(checkpoint.join("model.safetensors")).unwrap();
+    let (first, again, other) = (make("random-1", "1"), make("random-1-again", "1"), make("random-2", "2"));
+    assert!(weights(&first) == weights(&again) && weights(&first) != weights(&other));
+
+    let arguments = ["classify", CAT, "--label", "a cat", "--json", "--model", first.to_str().unwrap()];
+    let line = &json_lines(&answer(&arguments))[0];
+    assert!(line["scores"][0]["logit"].as_f64().unwrap().is_finite(), "{line}");
+}
+
+/// As `siglip … | head -0`: the reader is gone before the first line.
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    for arguments in [
+        &["info"][..],
+        &["info", "--json"],
+        &["classify", CAT, "--label", "a cat", "--json"],
+        &["embed", "--text", "a"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = command(arguments).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {output:?}");
+    }
+}
+
+/// A full disk under the answers is an error, and one that can be told apart from a panic.
+#[test]
+#[cfg(target_os = "linux")]
+fn answers_that_cannot_be_written_are_an_error() {
+    for arguments in [&["info"][..], &["embed", "--text", "a"]] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = command(arguments).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).starts_with("siglip: standard output: "), "{output:?}");
+    }
+}
+
+#[test]
+fn help_names_every_command() {
+    let help = answer(&["--help"]);
+    for name in ["classify", "embed", "search", "info", "random"] {
+        assert!(help.contains(&format!("\n  {name} ")), "{help}");
+        assert!(answer(&[name, "--help"]).contains(&format!("Usage: siglip {name}")));
+    }
+    assert!(answer(&["--version"]).starts_with("siglip "));
+}

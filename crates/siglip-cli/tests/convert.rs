@@ -1,0 +1,165 @@
+//! `siglip convert` and what the other commands make of its files.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+fn siglip(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_siglip")).args(arguments).output().unwrap()
+}
+
+fn json(arguments: &[&str]) -> Vec<Value> {
+    let output = siglip(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn convert(source: &Path, target: &Path, to: &str) {
+    json(&["convert", source.to_str().unwrap(), target.to_str().unwrap(), "--to", to]);
+}
+
+/// Embeddings of a picture and a text by the embedded model, or another.
+fn embeddings(model: Option<&Path>, precision: &str) -> Vec<Vec<f64>> {
+    let picture = repository("www/samples/boat.jpg");
+    let mut arguments = vec!["embed", "--json", "--precision", precision, "--text", "a boat", "--image"];
+    arguments.push(picture.to_str().unwrap());
+    if let Some(model) = model {
+        arguments.extend(["--model", model.to_str().unwrap()]);
+    }
+    let numbers = |line: Value| {
+        line["embedding"].as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+    };
+    json(&arguments).into_iter().map(numbers).collect()
+}
+
+fn least_cosine(a: &[Vec<f64>], b: &[Vec<f64>]) -> f64 {
+    let cosine = |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    a.iter().zip(b).map(cosine).fold(1.0, f64::min)
+}
+
+#[test]
+fn a_converted_model_answers_as_its_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let tiny = repository("www/models/tiny");
+    let exact = embeddings(None, "f32");
+    let rounded = embeddings(None, "q8");
+    for to in ["f32", "f16"] {
+        let file = folder.path().join(format!("{to}.gguf"));
+        convert(&tiny, &file, to);
+        // The source is of half precision, so neither loses anything.
+        assert_eq!(embeddings(Some(&file), "f32"), exact, "{to}");
+        assert_eq!(embeddings(Some(&file), "q8"), rounded, "{to}");
+    }
+    let file = folder.path().join("q8_0.gguf");
+    convert(&tiny, &file, "q8_0");
+    let (once, twice) = (embeddings(Some(&file), "f32"), embeddings(Some(&file), "q8"));
+    assert!(least_cosine(&once, &exact) > 0.9999, "{}", least_cosine(&once, &exact));
+    assert!(least_cosine(&twice, &exact) > 0.9995, "{}", least_cosine(&twice, &exact));
+
+    // From one GGUF to another: what is lost is lost, what is kept stays.
+    let again = folder.path().join("again.gguf");
+    convert(&file, &again, "f32");
+    assert_eq!(embeddings(Some(&again), "f32"), once);
+    convert(&folder.path().join("f16.gguf"), &again, "f32");
+    assert_eq!(embeddings(Some(&again), "f32"), exact);
+}
+
+#[test]
+fn info_tells_towers_dtypes_and_memory_of_a_converted_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("Tiny.GGUF");
+    convert(&repository("www/models/tiny"), &file, "q8_0");
+    let info = json(&["info", "--json", "--model", file.to_str().unwrap()]).remove(0);
+    let source = json(&["info", "--json"]).remove(0);
+    for same in
+        ["imageSize", "embeddingSize", "contextLength", "logitScale", "logitBias", "bytes", "memoryNeeded"]
+    {
+        assert_eq!(info[same], source[same], "{same}");
+    }
+    let count = |kinds: &Value, of: &str| -> u64 {
+        kinds.as_object().unwrap().values().map(|kind| kind[of].as_u64().unwrap()).sum()
+    };
+    for part in ["towers", "dtypes"] {
+        assert_eq!(count(&info[part], "parameters"), count(&source[part], "parameters"));
+        assert_eq!(count(&info[part], "tensors"), 152);
+    }
+    assert!(info["dtypes"]["Q8_0"]["bytes"].as_u64().unwrap() > 4_000_000, "{info}");
+    let bytes = std::fs::metadata(&file).unwrap().len();
+    assert!((count(&info["dtypes"], "bytes")..=bytes).contains(&count(&info["towers"], "bytes")));
+    assert!(info["memoryNeeded"]["q8"].as_u64() >= info["bytes"].as_u64());
+}
+
+#[test]
+fn what_fails_leaves_what_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, target) = (folder.path().join("broken"), folder.path().join("model.gguf"));
+    std::fs::create_dir(&source).unwrap();
+    for file in ["config.json", "preprocessor_config.json", "tokenizer.json"] {
+        std::fs::copy(repository("www/models/tiny").join(file), source.join(file)).unwrap();
+    }
+    let weights = std::fs::read(repository("www/models/tiny/model.safetensors")).unwrap();
+    std::fs::write(source.join("model.safetensors"), &weights[..weights.len() / 2]).unwrap();
+    std::fs::write(&target, "kept").unwrap();
+    let output = siglip(&["convert", source.to_str().unwrap(), target.to_str().unwrap(), "--to", "q8_0"]);
+    assert!(!output.status.success());
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("the file ends after"), "{message}");
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), "kept");
+    // Nothing half written stays behind.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn a_sharded_folder_is_a_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for file in ["config.json", "preprocessor_config.json", "tokenizer.json"] {
+        std::fs::copy(repository("www/models/tiny").join(file), path.join(file)).unwrap();
+    }
+    let weights = std::fs::read(repository("www/models/tiny/model.safetensors")).unwrap();
+    let length = u64::from_le_bytes(weights[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Map<String, Value> = serde_json::from_slice(&weights[8..8 + length]).unwrap();
+    let tensors = header.into_iter().filter(|(name, _)| name != "__metadata__");
+    let mut shards = [(serde_json::Map::new(), Vec::new()), Default::default()];
+    let mut weight_map = serde_json::Map::new();
+    for (at, (name, mut tensor)) in tensors.enumerate() {
+        let (entries, data): &mut (serde_json::Map<_, _>, Vec<u8>) = &mut shards[at % 2];
+        let offset = |at: usize| tensor["data_offsets"][at].as_u64().unwrap() as usize + 8 + length;
+        let bytes = &weights[offset(0)..offset(1)];
+        tensor["data_offsets"] = serde_json::json!([data.len(), data.len() + bytes.len()]);
+        data.extend_from_slice(bytes);
+        weight_map.insert(name.clone(), format!("model-{}-of-2.safetensors", at % 2).into());
+        entries.insert(name, tensor);
+    }
+    for (at, (entries, data)) in shards.into_iter().enumerate() {
+        let header = Value::Object(entries).to_string();
+        let file = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat();
+        std::fs::write(path.join(format!("model-{at}-of-2.safetensors")), file).unwrap();
+    }
+    let index = serde_json::json!({"weight_map": weight_map}).to_string();
+    std::fs::write(path.join("model.safetensors.index.json"), index).unwrap();
+
+    assert_eq!(embeddings(Some(path), "f32"), embeddings(None, "f32"));
+    let file = path.join("model.gguf");
+    convert(path, &file, "f16");
+    assert_eq!(embeddings(Some(&file), "f32"), embeddings(None, "f32"));
+    let info = json(&["info", "--json", "--model", path.to_str().unwrap()]).remove(0);
+    assert_eq!(info["logitScale"], json(&["info", "--json"]).remove(0)["logitScale"]);
+}
+
+#[test]
+fn checkpoints_of_siglip_2_run() {
+    for (name, grid) in [("random-siglip2", 20), ("random-giant", 20), ("random-naflex", 16)] {
+        let folder = repository("tests/fixtures").join(name);
+        let numbers = embeddings(Some(&folder), "f32");
+        assert!(numbers.iter().flatten().all(|number| number.is_finite()));
+        let info = json(&["info", "--json", "--model", folder.to_str().unwrap()]).remove(0);
+        assert_eq!(info["imageSize"], grid, "{name}");
+    }
+}

@@ -1,0 +1,19 @@
+use serde::de::DeserializeOwned;
+
+use crate::Error;
+
+/// Reads the whole of a checkpoint's `file`; an error names the field, or the file where none is to blame.
+pub(crate) fn parse<T: DeserializeOwned>(file: &str, json: &str) -> Result<T, Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        // The root is ".", and "?" a name that was not read to its end.
+        let path = error.path().to_string();
+        let field = match path.trim_end_matches(['.', '?']) {
+            "" => file,
+            field => field,
+        };
+        Error::unsupported(field, error.inner().to_string())
+    })?;
+    deserializer.end().map_err(|error| Error::unsupported(file, error.to_string()))?;
+    Ok(value)
+}

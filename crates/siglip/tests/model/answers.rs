@@ -1,0 +1,85 @@
+//! Pictures and labels through the whole pipeline, against what `tests/parity/record_answers.py` recorded.
+
+use serde::Deserialize;
+use siglip::image::{RgbImage, decode};
+use siglip::model::Precision;
+use siglip::text::Template;
+use siglip::{Keep, Score, Siglip};
+
+use crate::common::{TINY, read, repository, siglip};
+use crate::outputs::cosine;
+use crate::quantised::LEAST_COSINE;
+
+/// `tests/parity/answers-tiny.json`.
+#[derive(Deserialize)]
+struct Recording {
+    template: String,
+    labels: Vec<String>,
+    answers: Vec<Answer>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    image: String,
+    logits: Vec<f32>,
+    scores: Vec<f32>,
+}
+
+impl Recording {
+    fn read() -> Recording {
+        serde_json::from_slice(&read(&repository("tests/parity/answers-tiny.json"))).unwrap()
+    }
+
+    /// What `siglip` answers, in the order of the labels.
+    fn ask(&self, siglip: &mut Siglip, answer: &Answer) -> Vec<Score> {
+        let template = Template::new(&self.template).unwrap();
+        let scores = siglip.classify(&answer.picture(), &self.labels, &template, Keep::default()).unwrap();
+        assert_eq!(scores.len(), self.labels.len());
+        assert!(scores.is_sorted_by(|a, b| a.logit >= b.logit), "{scores:?}");
+        let of = |label: &String| scores.iter().find(|score| score.label == *label).unwrap().clone();
+        self.labels.iter().map(of).collect()
+    }
+}
+
+impl Answer {
+    fn picture(&self) -> RgbImage {
+        decode(&read(&repository("www/samples").join(&self.image))).unwrap()
+    }
+}
+
+fn tiny(precision: Precision) -> Siglip {
+    siglip(&repository(TINY), precision)
+}
+
+#[test]
+fn samples_are_answered_as_by_the_reference() {
+    let recording = Recording::read();
+    let mut siglip = tiny(Precision::F32);
+    assert!(recording.answers.len() >= 5);
+    for answer in &recording.answers {
+        let scores = recording.ask(&mut siglip, answer);
+        for (found, (logit, score)) in scores.iter().zip(answer.logits.iter().zip(&answer.scores)) {
+            let what = format!("{}, {}", answer.image, found.label);
+            assert!((found.logit - logit).abs() <= 1e-4, "{what}: logit {} for {logit}", found.logit);
+            assert!((found.score - score).abs() <= 1e-5, "{what}: score {} for {score}", found.score);
+        }
+    }
+}
+
+#[test]
+fn samples_are_answered_alike_in_q8() {
+    let recording = Recording::read();
+    let (mut exact, mut quantised) = (tiny(Precision::F32), tiny(Precision::Q8));
+    for answer in &recording.answers {
+        let picture = answer.picture();
+        let cosine =
+            cosine(&quantised.image_embeds(&picture).unwrap(), &exact.image_embeds(&picture).unwrap());
+        assert!(cosine >= LEAST_COSINE, "{}: cosine {cosine:.6}", answer.image);
+        let scores = recording.ask(&mut exact, answer).into_iter().zip(recording.ask(&mut quantised, answer));
+        for (exact, found) in scores {
+            let what = format!("{}, {}", answer.image, found.label);
+            let change = (found.score - exact.score).abs();
+            assert!(change < 0.01, "{what}: score {} for {}", found.score, exact.score);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Speed and memory in headless Chromium, on random weights of a published shape.
+
+use std::path::{Path, PathBuf};
+
+use crate::command::{Error, command, run};
+use crate::serve::Server;
+use crate::wasm::{BUILDS, TARGET};
+use crate::{Result, install, path, wasm};
+
+/// The shape that is measured.
+const SHAPE: &str = "base-patch16-256";
+/// A model that does next to nothing at the same picture size: what is left is the preprocessing.
+const ONE_LAYER: &str = r#"{
+  "model_type": "siglip",
+  "text_config": {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1},
+  "vision_config": {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1,
+                    "image_size": 256}
+}
+"#;
+
+/// What is measured.
+#[derive(clap::Args)]
+pub struct Bench {
+    /// Measure transformers.js beside it, in the same run.
+    #[arg(long)]
+    peer: bool,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    /// Repetitions of which the median is told.
+    #[arg(long, default_value_t = 7)]
+    runs: u32,
+    /// Only configurations whose name contains this, such as "q8, 1".
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+impl Bench {
+    /// Builds, makes the weights once, measures.
+    pub fn run(self) -> Result {
+        wasm::build()?;
+        install::browsers()?;
+        let folder = path("target/bench");
+        std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
+        let one_layer = folder.join("one-layer.json");
+        std::fs::write(&one_layer, ONE_LAYER).map_err(Error::file(&one_layer))?;
+        let model = random_checkpoint(Path::new(SHAPE), &folder.join(SHAPE))?;
+        random_checkpoint(&one_layer, &folder.join("one-layer"))?;
+        build_kernels(&folder.join("kernels"))?;
+
+        let (plain, isolated) = (Server::start(0, false)?, Server::start(0, true)?);
+        let mut bench =
+            command("node", &["bench/run.js", "--plain", &plain.address, "--isolated", &isolated.address]);
+        bench.arg("--picture").arg(folder.join("picture.jpg")).arg("--model").arg(model);
+        bench.args(["--runs", &self.runs.to_string(), "--only", &self.only]);
+        bench.args(self.peer.then_some("--peer")).args(self.json.then_some("--json"));
+        run(&mut bench)
+    }
+}
+
+/// A checkpoint of this shape, made where it is not there yet.
+fn random_checkpoint(config: &Path, folder: &Path) -> Result<PathBuf> {
+    if !folder.exists() {
+        let mut random = command("cargo", &["run", "--release", "--package", "siglip-cli", "--", "random"]);
+        run(random.args(["--seed", "1", "--config"]).arg(config).arg(folder))?;
+    }
+    Ok(folder.into())
+}
+
+/// Of each build, a module that holds nothing but the matrix product.
+fn build_kernels(folder: &Path) -> Result {
+    std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
+    for build in &BUILDS {
+        let example =
+            ["build", "--release", "--package", "siglip-kernels", "--example", "rate", "--target", TARGET];
+        run(build.configure(&mut command("cargo", &example)))?;
+        let (made, kept) =
+            (build.release("examples/rate.wasm"), folder.join(build.backend).with_extension("wasm"));
+        std::fs::copy(&made, &kept).map_err(Error::file(&made))?;
+    }
+    Ok(())
+}

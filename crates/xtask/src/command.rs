@@ -1,0 +1,90 @@
+//! Running other programs.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+/// Why a task stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A program could not be started.
+    #[error("{program} cannot be started: {source}")]
+    Start {
+        /// Its name.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A program reported failure.
+    #[error("{command} failed ({status})")]
+    Failed {
+        /// What was run.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// A file or folder could not be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Something that only the user can install.
+    #[error("{what} is missing: {remedy}")]
+    Missing {
+        /// What it is.
+        what: &'static str,
+        /// How to get it.
+        remedy: String,
+    },
+    /// The server cannot listen.
+    #[error("port {port}: {source}; choose another with --port")]
+    Port {
+        /// The port.
+        port: u16,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// Names the file an operation failed on.
+    pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
+        let path = path.into();
+        move |source| Error::File { path, source }
+    }
+}
+
+/// A program with its arguments, run in the repository's root.
+pub fn command(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(crate::path("."));
+    command
+}
+
+/// Announces a command, runs it, and fails if it does.
+pub fn run(command: &mut Command) -> crate::Result {
+    let line = std::iter::once(command.get_program()).chain(command.get_args());
+    let line = line.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    eprintln!("▸ {line}");
+    let status = command.status().map_err(|source| start(command, source))?;
+    if status.success() { Ok(()) } else { Err(Error::Failed { command: line, status }) }
+}
+
+/// What a command prints; `None` where it is not there or fails.
+pub fn output(command: &mut Command) -> Option<String> {
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    String::from_utf8(output.stdout).ok()
+}
+
+fn start(command: &Command, source: io::Error) -> Error {
+    Error::Start { program: command.get_program().to_string_lossy().into_owned(), source }
+}
+
+/// Whether `newer` was written after `older`; `false` where one of them is missing.
+pub fn is_newer(newer: &Path, older: &Path) -> bool {
+    let written = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    matches!((written(newer), written(older)), (Some(newer), Some(older)) if newer > older)
+}

@@ -1,0 +1,46 @@
+//! Every check and test, the quick ones first.
+
+use crate::command::{command, run};
+use crate::wasm::{BUILDS, TARGET};
+use crate::{Result, install, wasm};
+
+/// Runs them all; stops at the first that fails.
+pub fn run_all() -> Result {
+    install::wasm_tools()?;
+    install::node_packages()?;
+    install::browsers()?;
+    rust()?;
+    kernels_on_wasm()?;
+    wasm::build()?;
+    run(&mut command("npm", &["run", "--silent", "check"]))?;
+    run(&mut command("npm", &["run", "--silent", "test"]))
+}
+
+fn rust() -> Result {
+    run(&mut command("cargo", &["fmt", "--all", "--check"]))?;
+    let lint = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    run(&mut command("cargo", &lint))?;
+    for build in &BUILDS {
+        let lint =
+            ["clippy", "--release", "--package", "siglip-web", "--target", TARGET, "--", "-D", "warnings"];
+        run(build.configure(&mut command("cargo", &lint)))?;
+    }
+    run(&mut command("cargo", &["test", "--workspace"]))?;
+    // The loops that a processor without a file of its own runs.
+    run(&mut command("cargo", &["test", "--package", "siglip-kernels", "--features", "portable"]))?;
+    run(command("cargo", &["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// The kernels' tests in Node.js, in both builds.
+fn kernels_on_wasm() -> Result {
+    for build in &BUILDS {
+        let mut test =
+            command("cargo", &["test", "--package", "siglip-kernels", "--tests", "--target", TARGET]);
+        build
+            .configure(&mut test)
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", "wasm-bindgen-test-runner");
+        // Node.js 20 has relaxed SIMD behind this flag; later ones know it as well.
+        run(test.env("NODE_ARGS", "--experimental-wasm-relaxed-simd"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+/**
+ * Makes of the modules in a copy of www/ as few and as small files as can be, in place, for those who host it. What a
+ * page names keeps its name: siglip.js, siglip-classifier.js, worker.js, app.js and the styles.
+ *
+ *     node scripts/bundle.js target/package/www
+ */
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+
+/** What pages of other sites load. */
+export const library = ['siglip.js', 'siglip-classifier.js', 'worker.js'];
+/** What this project's own page adds. */
+export const page = ['app.js', 'app.css', 'app/parts.css'];
+
+/**
+ * @param {string} folder
+ * @param {string[]} entries
+ */
+export async function bundle(folder, entries) {
+  const { outputFiles } = await build({
+    absWorkingDir: folder,
+    entryPoints: entries,
+    outdir: folder,
+    // Shared parts lie beside the entries: from there they find worker.js, wasm/ and models/ as before.
+    chunkNames: '[name]-[hash]',
+    external: ['./wasm/*'],
+    bundle: true,
+    splitting: true,
+    minify: true,
+    format: 'esm',
+    target: 'es2022',
+    write: false,
+  });
+  return outputFiles;
+}
+
+if (import.meta.filename === process.argv[1]) {
+  const folder = join(process.cwd(), process.argv[2]);
+  const bundled = await bundle(folder, [...library, ...page]);
+  for (const name of await readdir(folder, { recursive: true })) {
+    if (/\.(js|css)$/.test(name) && !name.startsWith('wasm')) await rm(join(folder, name));
+  }
+  await Promise.all(bundled.map(({ path, contents }) => writeFile(path, contents)));
+}
