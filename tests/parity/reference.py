@@ -4,7 +4,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tokenizers import Tokenizer
-from transformers import Siglip2Tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,6 +27,8 @@ def input_ids(folder, texts, length, pad_token_id):
     """
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     if tokenizer.token_to_id("<bos>") == 2:
+        from transformers import Siglip2Tokenizer  # heavy, and not every script needs it
+
         siglip2 = Siglip2Tokenizer.from_pretrained(folder)
         return siglip2(texts, padding="max_length", truncation=True, max_length=length)["input_ids"]
     tokenizer.no_padding()

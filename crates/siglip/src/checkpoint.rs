@@ -104,7 +104,7 @@ impl GgufLoader {
         self.begun.as_ref().map(|(checkpoint, _)| checkpoint)
     }
 
-    /// The checkpoint and its model, once the file has been read to its end.
+    /// What answers, once the file has been read to its end.
     ///
     /// # Errors
     /// As [`ModelLoader::finish`].
