@@ -60,7 +60,7 @@ pub struct Loading<'l> {
 
 impl<'l> Loading<'l> {
     async fn run(&self) -> Result<Siglip, Error> {
-        if let Some(siglip) = self.from_kept().await? {
+        if let Some(siglip) = self.load_kept().await? {
             return Ok(siglip);
         }
         if let Some((part, replay)) = self.find_part().await {
@@ -87,7 +87,7 @@ impl<'l> Loading<'l> {
     }
 
     /// The model that an earlier visit has kept.
-    async fn from_kept(&self) -> Result<Option<Siglip>, Error> {
+    async fn load_kept(&self) -> Result<Option<Siglip>, Error> {
         let Some((mut log, length)) = self.store.find(&self.manifest).await else { return Ok(None) };
         let read = Replay::read(&mut log, length, &self.manifest, self.options, self.listeners).await;
         if let Ok(Some(replay)) = read {

@@ -1,7 +1,8 @@
 /** Weights that arrive, are kept, and are found again. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { Harness, openIn } from '../harness.js';
+import { Harness, fileAt, openIn } from '../harness.js';
 import { WEIGHTS, otherWeights, readCheckpoint, sha256, sharded } from './checkpoint.js';
 import { Shop, load, small } from './shop.js';
 
@@ -88,6 +89,27 @@ test('a model in several files, or of files that were chosen, is the same', asyn
     }, contents);
     assert.ok(one.embeddings.endsWith(chosen));
   }
+});
+
+test('a GGUF is the same model, from a server, from what was kept and from a file', async () => {
+  const read = (/** @type {string} */ name) => readFileSync(fileAt(`tests/fixtures/random-small/${name}`));
+  const gguf = read('model.f16.gguf');
+  const shop = new Shop({ ...small, [WEIGHTS]: read('model.f16.safetensors'), 'model.f16.gguf': gguf });
+  const page = await open(shop);
+  const { embeddings = '', message } = await load(page, '/model/');
+  assert.ok(embeddings, message);
+  for (const isOpen of [true, false]) {
+    shop.isOpen = isOpen;
+    const answer = await load(page, '/model/model.f16.gguf');
+    assert.equal(answer.embeddings, embeddings, answer.message);
+  }
+  const chosen = await page.evaluate(async (base64) => {
+    const { Siglip } = await import('/www/siglip.js');
+    const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+    const siglip = await Siglip.load(new File([bytes], 'any name.gguf'), { workers: 1 });
+    return [...(await siglip.embedText('a cat'))].join();
+  }, gguf.toString('base64'));
+  assert.ok(embeddings.endsWith(chosen));
 });
 
 test('a download that was given up is continued, in another page too', async () => {

@@ -134,7 +134,7 @@ impl<'c> Download<'c> {
     pub fn rewind(&mut self) {
         if self.position > 0 {
             self.body = None;
-            self.from_start();
+            self.start_over();
         }
     }
 
@@ -224,7 +224,7 @@ impl<'c> Download<'c> {
     /// Sends a request for what is missing.
     async fn open(&mut self) -> Result<Option<Event>, Trouble> {
         if self.position > 0 && !(self.total.is_some() && self.identity.etag.is_some()) {
-            return Ok(Some(self.from_start()));
+            return Ok(Some(self.start_over()));
         }
         let range = format!("bytes={}-", self.position);
         let mut headers = Vec::new();
@@ -273,7 +273,7 @@ impl<'c> Download<'c> {
     }
 
     /// Begins anew.
-    fn from_start(&mut self) -> Event {
+    fn start_over(&mut self) -> Event {
         (self.position, self.surplus, self.total, self.takes_ranges) = (0, 0, None, false);
         Event::Restart
     }
@@ -284,7 +284,7 @@ impl<'c> Download<'c> {
         if self.failures >= MAX_FAILURES {
             return Err(Trouble::Final(self.network(reason.into())));
         }
-        Ok(Some(self.from_start()))
+        Ok(Some(self.start_over()))
     }
 
     /// Whether a `206` starts at the next byte of this file.
