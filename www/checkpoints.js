@@ -20,6 +20,15 @@ const published = [
   ['siglip-large-patch16-384', 'Large, 384 px', 2612e6],
   ['siglip-so400m-patch14-224', 'Shape-optimised 400M, 224 px', 3512e6],
   ['siglip-so400m-patch14-384', 'Shape-optimised 400M, 384 px', 3514e6],
+  ['siglip2-base-patch16-224', 'SigLIP 2 base, 224 px', 1535e6, true],
+  ['siglip2-base-patch16-256', 'SigLIP 2 base, 256 px', 1535e6, true],
+  ['siglip2-base-patch16-384', 'SigLIP 2 base, 384 px', 1536e6, true],
+  ['siglip2-base-patch16-512', 'SigLIP 2 base, 512 px', 1538e6, true],
+  ['siglip2-base-patch16-naflex', 'SigLIP 2 base, aspect kept', 1535e6, true],
+  ['siglip2-large-patch16-256', 'SigLIP 2 large, 256 px', 3561e6, true],
+  ['siglip2-large-patch16-384', 'SigLIP 2 large, 384 px', 3562e6, true],
+  ['siglip2-so400m-patch16-256', 'SigLIP 2 400M, 256 px', 4579e6, true],
+  ['siglip2-so400m-patch16-naflex', 'SigLIP 2 400M, aspect kept', 4579e6, true],
 ];
 
 /** The published checkpoints that run here. @type {Checkpoint[]} */

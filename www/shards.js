@@ -7,6 +7,7 @@ import { canShareMemory, PortExchange, SharedExchange } from './exchange.js';
 import { loadWasm } from './wasm.js';
 
 /** @typedef {import('./wasm/simd128/siglip_web.js').Engine} Engine */
+/** A picture as the model sees it: [3, height, width]. @typedef {{values: Float32Array, height: number}} Pixels */
 /** What a worker exchanges partial sums over. @typedef {import('./exchange.js').Ports | import('./exchange.js').Boards} Link */
 
 /**
@@ -85,7 +86,7 @@ export class Peers {
 
   /**
    * Begins a pass with every follower.
-   * @param {{pixelValues: Float32Array} | {inputIds: Uint32Array}} input
+   * @param {{pixels: Pixels} | {inputIds: Uint32Array}} input
    */
   begin(input) {
     if (this.#failure) throw this.#failure;
@@ -186,7 +187,7 @@ export class Follower {
       postMessage({ bytes: this.#engine?.info().bytes });
     } else if (begin && this.#engine) {
       this.#exchange.begin(pass);
-      if ('pixelValues' in begin) this.#engine.begin_image(begin.pixelValues);
+      if ('pixels' in begin) this.#engine.begin_image(begin.pixels.values, begin.pixels.height);
       else this.#engine.begin_texts(begin.inputIds);
       await this.#run(this.#engine, pass);
     }

@@ -50,9 +50,9 @@ const methods = {
   },
 
   async image({ picture }, signal) {
-    const pixelValues = await toPixelValues(picture);
-    peers?.begin({ pixelValues });
-    engine.begin_image(pixelValues);
+    const pixels = await toPixelValues(picture);
+    peers?.begin({ pixels });
+    engine.begin_image(pixels.values, pixels.height);
     await run(signal);
     return engine.finish_image();
   },
@@ -125,7 +125,7 @@ async function run(signal) {
 
 /**
  * @param {Picture} picture
- * @returns {Promise<Float32Array>}
+ * @returns {Promise<import('./shards.js').Pixels>}
  */
 async function toPixelValues(picture) {
   if ('blob' in picture) return engine.pixel_values(new Uint8Array(await picture.blob.arrayBuffer()));

@@ -126,18 +126,13 @@ impl Engine {
         Ok(serde_wasm_bindgen::to_value(&info)?)
     }
 
-    /// Pixel values [3, side, side] of an encoded picture.
-    pub fn pixel_values(&self, bytes: &[u8]) -> Result<Float32Array, JsValue> {
+    /// `{values, height}` of an encoded picture: pixel values [3, height, width].
+    pub fn pixel_values(&self, bytes: &[u8]) -> Result<JsValue, JsValue> {
         self.preprocess(&image::decode(bytes).map_err(siglip::Error::from).map_err(Error::from)?)
     }
 
-    /// Pixel values of RGBA bytes.
-    pub fn pixel_values_of_rgba(
-        &self,
-        width: u32,
-        height: u32,
-        rgba: &[u8],
-    ) -> Result<Float32Array, JsValue> {
+    /// The same of RGBA bytes.
+    pub fn pixel_values_of_rgba(&self, width: u32, height: u32, rgba: &[u8]) -> Result<JsValue, JsValue> {
         let image =
             RgbImage::from_rgba(width, height, rgba).map_err(siglip::Error::from).map_err(Error::from)?;
         self.preprocess(&image)
@@ -158,9 +153,9 @@ impl Engine {
         Ok(input_ids)
     }
 
-    /// Begins the pass of a picture.
-    pub fn begin_image(&mut self, pixel_values: Vec<f32>) -> Result<(), JsValue> {
-        self.pass = Some(self.model()?.begin_image(pixel_values).map_err(Error::from)?);
+    /// Begins the pass of a picture of so many lines.
+    pub fn begin_image(&mut self, pixel_values: Vec<f32>, height: usize) -> Result<(), JsValue> {
+        self.pass = Some(self.model()?.begin_image_of_height(pixel_values, height).map_err(Error::from)?);
         Ok(())
     }
 
@@ -248,8 +243,13 @@ impl Engine {
         Engine { part, pass: None, texts: Vec::new() }
     }
 
-    fn preprocess(&self, image: &RgbImage) -> Result<Float32Array, JsValue> {
-        Ok(Float32Array::from(&self.siglip()?.pixel_values(image).map_err(Error::from)?[..]))
+    fn preprocess(&self, image: &RgbImage) -> Result<JsValue, JsValue> {
+        let siglip = self.siglip()?;
+        let values = Float32Array::from(&siglip.pixel_values(image).map_err(Error::from)?[..]);
+        let pixels = js_sys::Object::new();
+        js_sys::Reflect::set(&pixels, &"values".into(), &values)?;
+        js_sys::Reflect::set(&pixels, &"height".into(), &siglip.height(image).into())?;
+        Ok(pixels.into())
     }
 
     fn siglip(&self) -> Result<&Siglip, JsValue> {

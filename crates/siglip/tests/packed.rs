@@ -99,8 +99,7 @@ fn every_division_has_the_weights_of_the_file() {
 #[test]
 fn one_tower_is_enough_for_its_own_calls() {
     let both = &mut [direct(Towers::Both, Precision::Q8, Shard::WHOLE)];
-    let towers: [(Towers, fn(&Model) -> Pass); 2] = [(Towers::Image, image), (Towers::Text, text)];
-    for (towers, pass) in towers {
+    for (towers, pass) in [(Towers::Image, image as fn(&Model) -> Pass), (Towers::Text, text)] {
         let batches = batches(towers, Precision::Q8);
         let total = packer(towers, Precision::Q8).total_bytes();
         assert!((total..total + total / 20).contains(&(batches.len() as u64)), "{total} {}", batches.len());
