@@ -19,6 +19,8 @@ const exchangeOver = (index, link) =>
 
 /** Messages with weights that are on their way to a follower at most: what bounds the memory they take. */
 const UNDERWAY = 4;
+/** Bytes of a buffer for such a message, which takes almost every one of them. */
+const BUFFER = 1 << 19;
 
 /** The leader's side. */
 export class Peers {
@@ -74,7 +76,9 @@ export class Peers {
     for (const worker of this.#workers) {
       const spare = this.#buffers.pop();
       const buffer =
-        spare && spare.byteLength >= batches.length ? spare : new ArrayBuffer(2 * batches.length);
+        spare && spare.byteLength >= batches.length
+          ? spare
+          : new ArrayBuffer(Math.max(batches.length, BUFFER));
       new Uint8Array(buffer).set(batches);
       worker.postMessage({ batches: buffer, length: batches.length }, [buffer]);
       this.#underway++;

@@ -155,10 +155,12 @@ impl<'a> Attempt<'a> {
                     fetch::append(&mut bytes, &chunk);
                 }
             }
-            file.intake.push(&bytes, &mut self.assembly)?;
-            self.keep_header().await;
-            if self.assembly.pending() >= BATCHES {
-                self.flush().await?;
+            for piece in bytes.chunks(BATCHES) {
+                self.weights[self.current].intake.push(piece, &mut self.assembly)?;
+                self.keep_header().await;
+                if self.assembly.pending() >= BATCHES {
+                    self.flush().await?;
+                }
             }
             self.leave_out()?;
             self.tell();

@@ -11,8 +11,8 @@ use web_sys::{
 
 use crate::error;
 
-/// Bytes that are read at a time.
-const PIECE: u32 = 1 << 18;
+/// Bytes that are read at a time: as many as a browser has ready, so that it need not put any aside.
+const PIECE: u32 = 1 << 22;
 
 /// A stream that is read to its end or cancelled.
 pub struct Body {

@@ -41,10 +41,12 @@ impl Files {
             let mut intake = Intake::new(name.clone());
             let mut body = Body::of_blob(&self.get(&name)?);
             while let Some(chunk) = body.next().await.map_err(|reason| unreadable(&name, &reason))? {
-                intake.push(&chunk.to_vec(), &mut assembly)?;
-                if assembly.pending() >= BATCHES {
-                    let batches = assembly.take_pending();
-                    assembly.take(&batches).await?;
+                for piece in chunk.to_vec().chunks(BATCHES) {
+                    intake.push(piece, &mut assembly)?;
+                    if assembly.pending() >= BATCHES {
+                        let batches = assembly.take_pending();
+                        assembly.take(&batches).await?;
+                    }
                 }
                 loaded += u64::from(chunk.length());
                 listeners.progress(&name, loaded, total, false);

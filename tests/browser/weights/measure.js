@@ -23,7 +23,7 @@ async function rendererPeak(main) {
     const read = (/** @type {string} */ name) => readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '');
     const [, , , , group] = (await read('stat')).replace(/\(.*\)/, '()').split(' ');
     if (Number(group) !== main || !(await read('cmdline')).includes('--type=renderer')) continue;
-    peaks.push(Number(/VmHWM:\s+(\d+) kB/.exec(await read('status'))?.[1] ?? 0) / 1000);
+    peaks.push(Number(/VmHWM:\s+(\d+) kB/.exec(await read('status'))?.[1] ?? 0) * 1.024e-3);
   }
   return Math.max(...peaks);
 }

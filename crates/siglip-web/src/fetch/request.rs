@@ -7,7 +7,9 @@ use gloo_timers::future::TimeoutFuture;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, AbortSignal, Headers, Request, RequestInit, Response, WorkerGlobalScope};
+use web_sys::{
+    AbortController, AbortSignal, Headers, Request, RequestCache, RequestInit, Response, WorkerGlobalScope,
+};
 
 use super::{Patience, Trouble};
 use crate::body;
@@ -57,6 +59,8 @@ impl Client<'_> {
         let init = RequestInit::new();
         init.set_method(method);
         init.set_signal(Some(&controller.signal()));
+        // What is worth keeping is kept in packed form; a second copy, by the browser, takes memory while it arrives.
+        init.set_cache(RequestCache::NoStore);
         let sent = Headers::new().map_err(broken)?;
         let own = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         for (name, value) in own.chain(headers.iter().copied()) {
