@@ -1,7 +1,7 @@
 //! Every check and test, the quick ones first.
 
 use crate::command::{command, run};
-use crate::wasm::{BUILDS, TARGET};
+use crate::wasm::{BUILDS, Build, TARGET};
 use crate::{Result, install, wasm};
 
 /// Runs them all; stops at the first that fails.
@@ -29,6 +29,11 @@ fn rust() -> Result {
     // The loops that a processor without a file of its own runs.
     run(&mut command("cargo", &["test", "--package", "siglip-kernels", "--features", "portable"]))?;
     run(command("cargo", &["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn lint_on_wasm(build: &Build, package: &str) -> Result {
+    let lint = ["clippy", "--release", "--package", package, "--target", TARGET, "--", "-D", "warnings"];
+    run(build.configure(&mut command("cargo", &lint)))
 }
 
 /// The kernels' tests in Node.js, in both builds.
