@@ -107,14 +107,10 @@ test('new weights at the server replace those that are kept', async () => {
   const page = await harness.open({ path: blank, headers: { etag: '"1"' } });
   await ask(page);
   harness.server.headers = { etag: '"2"' };
-  // It answers from what is kept while it asks the server, which the next visit then profits from.
-  await page.evaluate(async () => {
-    const { Siglip } = await import('/www/siglip.js');
-    Object.assign(globalThis, { siglip: await Siglip.load() });
-  });
+  // It answers from what is kept while it asks the server; a later visit profits from that.
+  await ask(page);
   assert.equal(downloads(), 1);
-  await page.waitForTimeout(500);
-  assert.equal((await ask(page)).best, 'a cat');
+  for (let visit = 0; visit < 20 && downloads() === 1; visit++) await ask(page);
   assert.equal(downloads(), 2);
 });
 

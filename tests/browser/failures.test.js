@@ -151,12 +151,16 @@ test('an abort settles a load and a slow picture at once, and ends the download'
     closed = new Promise((resolve) => response.on('close', resolve));
     response.writeHead(200).write('\0');
   };
-  const load = await page.evaluate(async () => {
+  await page.evaluate(async () => {
     const { Siglip } = await import('/www/siglip.js');
     const { outcome } = await import('/tests/browser/pages/outcome.js');
     const controller = new AbortController();
     const load = outcome(Siglip.load('tiny', { signal: controller.signal }));
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    Object.assign(globalThis, { controller, load });
+  });
+  while (!harness.server.requestsOf('model.safetensors').length) await page.waitForTimeout(10);
+  const load = await page.evaluate(async () => {
+    const { controller, load } = /** @type {any} */ (globalThis);
     const start = performance.now();
     controller.abort();
     return { ...(await load), ms: performance.now() - start };

@@ -10,9 +10,9 @@ channel.onmessage = () => channel.postMessage(passes.splice(0));
 
 for (const { prototype } of [Plain, Relaxed]) {
   const { begin_image, begin_texts } = prototype;
-  prototype.begin_image = function (pixelValues) {
+  prototype.begin_image = function (...pixels) {
     passes.push('image');
-    return begin_image.call(this, pixelValues);
+    return begin_image.apply(this, pixels);
   };
   prototype.begin_texts = function (inputIds) {
     passes.push('texts');
