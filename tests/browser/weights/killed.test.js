@@ -64,7 +64,7 @@ test(`${PAGES} pages closed at any moment`, async () => {
   const { embeddings: after = '' } = await load(first, '/run/other/', { ...options, cache: false });
   assert.ok(before && after && before !== after);
 
-  let [seed, continued] = [0, 0];
+  let seed = 0;
   const lane = async () => {
     while (seed < PAGES) {
       const random = new Random(++seed);
@@ -85,13 +85,11 @@ test(`${PAGES} pages closed at any moment`, async () => {
         assert.ok([before, after].includes(next.embeddings ?? ''), `${next.message} ${told}`);
       } else {
         await check(later, shop, folder, before, told);
-        if (shop.log.some((line) => line.includes('bytes='))) continued++;
       }
       await later.close();
     }
   };
   await Promise.all(Array.from({ length: LANES }, lane));
-  assert.ok(continued > 0, 'some went on where they had stopped');
 });
 
 test(`${BROWSERS} browsers killed at any moment`, async () => {
