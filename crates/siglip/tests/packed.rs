@@ -131,6 +131,43 @@ fn batches_of_another_model_are_refused() {
 }
 
 #[test]
+fn a_reader_goes_on_where_another_was_settled() {
+    let file = std::fs::read(format!("{FOLDER}model.safetensors")).unwrap();
+    let whole = batches(Towers::Both, Precision::F32);
+    for chunk in [1_000, 33_333, 200_000] {
+        let (mut reader, mut first) = (WeightReader::new(), packer(Towers::Both, Precision::F32));
+        for stop in (0..file.len()).step_by(chunk).skip(1) {
+            reader.push(&file[stop - chunk..stop], &mut first).unwrap();
+            let Some(settled) = reader.settled() else { continue };
+            assert!(settled <= stop as u64);
+            let header = reader.header_len().unwrap() as usize;
+            let (mut next, mut second) = (WeightReader::new(), packer(Towers::Both, Precision::F32));
+            next.push(&file[..header], &mut second).unwrap();
+            next.seek(settled).unwrap();
+            next.push(&file[settled as usize..], &mut second).unwrap();
+            next.finish().unwrap();
+            let before = whole.len() - second.pending();
+            assert_eq!(second.take(), whole[before..], "settled at {settled}");
+        }
+    }
+}
+
+#[test]
+fn a_reader_goes_nowhere_but_to_rows() {
+    let file = std::fs::read(format!("{FOLDER}model.safetensors")).unwrap();
+    let mut reader = WeightReader::new();
+    assert!(reader.seek(8).is_err(), "before the header");
+    let mut packer = packer(Towers::Both, Precision::F32);
+    reader.push(&file[..file.len() / 2], &mut packer).unwrap();
+    let header = reader.header_len().unwrap();
+    for position in [0, header - 1, header + 1, file.len() as u64 - 1, file.len() as u64 + 1, u64::MAX] {
+        assert!(reader.seek(position).is_err(), "{position}");
+    }
+    reader.seek(file.len() as u64).unwrap();
+    reader.finish().unwrap();
+}
+
+#[test]
 fn weights_that_are_not_numbers_are_refused() {
     let config = config();
     let bias = tensors(&config).into_iter().find(|tensor: &TensorShape| tensor.name == "logit_bias").unwrap();
