@@ -77,7 +77,6 @@ test(`${PAGES} pages closed at any moment`, async () => {
       // Every fourth finds another version at the server.
       const changed = random.chance(0.25);
       shop.habits = {};
-      shop.log = [];
       const later = await openIn(first.context(), first.url());
       if (changed) {
         shop.files = otherWeights(small);
