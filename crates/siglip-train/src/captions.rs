@@ -1,0 +1,170 @@
+//! What may be said of the pictures: phrases, templates around them, and their words' ids.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use rand::Rng;
+use rand::distr::Distribution;
+use rand::distr::weighted::WeightedIndex;
+use rand::rngs::SmallRng;
+use safetensors::SafeTensors;
+use serde::Deserialize;
+
+use crate::Error;
+use crate::shape::CONTEXT;
+
+/// Half of the prompts read as the page's own template makes them, with and without an article.
+const TEMPLATES: [&str; 12] = [
+    "this is a photo of {}",
+    "this is a photo of {}",
+    "this is a photo of {}",
+    "this is a photo of a {}",
+    "this is a photo of a {}",
+    "this is a photo of a {}",
+    "{}",
+    "a {}",
+    "a photo of {}",
+    "a photo of a {}",
+    "a picture of a {}",
+    "the {}",
+];
+const DRAWING_TEMPLATES: [&str; 4] = ["a drawing of {}", "a drawing of a {}", "{} emoji", "an icon of a {}"];
+
+#[derive(Deserialize)]
+struct File {
+    phrases: Vec<String>,
+    classes: BTreeMap<String, ClassFile>,
+}
+
+#[derive(Deserialize)]
+struct ClassFile {
+    #[serde(rename = "true")]
+    weights: BTreeMap<usize, f32>,
+    maybe: Vec<usize>,
+}
+
+/// The phrases and the classes that they are true of.
+pub struct Captions {
+    phrases: Vec<String>,
+    classes: Vec<Class>,
+    by_key: HashMap<String, usize>,
+    words: HashMap<String, u32>,
+    /// [words, 50], the vectors that the words start from.
+    pub vectors: Tensor,
+}
+
+struct Class {
+    /// By phrase: whether it is true of the class; absent where it is false.
+    truth: HashMap<usize, Truth>,
+    phrases: Vec<usize>,
+    weights: WeightedIndex<f32>,
+}
+
+/// What is known of a picture and a phrase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truth {
+    /// It is so.
+    True,
+    /// It isn't.
+    False,
+    /// It can't be told from what is known: nothing is learned from the pair.
+    Unknown,
+}
+
+impl Captions {
+    /// Reads what the recipe wrote in `folder`.
+    pub fn read(folder: &Path) -> Result<Captions, Error> {
+        let path = folder.join("captions.json");
+        let bytes = std::fs::read(&path).map_err(Error::file(&path))?;
+        let file: File = serde_json::from_slice(&bytes).map_err(Error::data(&path))?;
+        let mut classes = Vec::new();
+        let mut by_key = HashMap::new();
+        for (key, class) in file.classes {
+            by_key.insert(key, classes.len());
+            let truths = class.weights.keys().map(|&phrase| (phrase, Truth::True));
+            let unknown = class.maybe.iter().map(|&phrase| (phrase, Truth::Unknown));
+            classes.push(Class {
+                truth: unknown.chain(truths).collect(),
+                phrases: class.weights.keys().copied().collect(),
+                weights: WeightedIndex::new(class.weights.values()).map_err(Error::data(&path))?,
+            });
+        }
+        let words = read_words(&folder.join("tokenizer.json"))?;
+        let vectors = read_vectors(&folder.join("words.safetensors"))?;
+        Ok(Captions { phrases: file.phrases, classes, by_key, words, vectors })
+    }
+
+    /// The place of a class "source/class".
+    pub fn class(&self, key: &str) -> Option<usize> {
+        self.by_key.get(key).copied()
+    }
+
+    /// A phrase that is true of the class.
+    pub fn draw(&self, class: usize, random: &mut SmallRng) -> usize {
+        let class = &self.classes[class];
+        class.phrases[class.weights.sample(random)]
+    }
+
+    /// Any phrase.
+    pub fn draw_any(&self, random: &mut SmallRng) -> usize {
+        let class = random.random_range(0..self.classes.len());
+        self.draw(class, random)
+    }
+
+    /// What is known of the phrase and pictures of the class.
+    pub fn truth(&self, class: usize, phrase: usize) -> Truth {
+        self.classes[class].truth.get(&phrase).copied().unwrap_or(Truth::False)
+    }
+
+    /// A sentence about the phrase.
+    pub fn say(&self, phrase: usize, drawing: bool, random: &mut SmallRng) -> String {
+        let phrase = &self.phrases[phrase];
+        let template = if drawing && random.random_bool(0.3) {
+            DRAWING_TEMPLATES[random.random_range(0..DRAWING_TEMPLATES.len())]
+        } else {
+            TEMPLATES[random.random_range(0..TEMPLATES.len())]
+        };
+        let vowel = phrase.starts_with(['a', 'e', 'i', 'o', 'u']);
+        let template = if vowel { template.replace(" a {}", " an {}") } else { template.to_string() };
+        template.replace("{}", phrase)
+    }
+
+    /// [sentences·CONTEXT] ids, each sentence cut and padded to the tower's length. The sentences' words stand between
+    /// single spaces, in lower case and without punctuation.
+    pub fn input_ids(&self, sentences: &[String]) -> Result<Tensor, Error> {
+        let mut ids = Vec::with_capacity(sentences.len() * CONTEXT);
+        for sentence in sentences {
+            let words = sentence.split(' ').map(|word| self.words.get(word).copied().unwrap_or(UNKNOWN));
+            ids.extend(words.chain(std::iter::repeat(PADDING)).take(CONTEXT));
+        }
+        let count = ids.len();
+        Ok(Tensor::from_vec(ids, count, &Device::Cpu)?)
+    }
+}
+
+const PADDING: u32 = 0;
+const UNKNOWN: u32 = 1;
+
+fn read_words(path: &Path) -> Result<HashMap<String, u32>, Error> {
+    #[derive(Deserialize)]
+    struct Tokenizer {
+        model: Model,
+    }
+    #[derive(Deserialize)]
+    struct Model {
+        vocab: HashMap<String, u32>,
+    }
+    let bytes = std::fs::read(path).map_err(Error::file(path))?;
+    let tokenizer: Tokenizer = serde_json::from_slice(&bytes).map_err(Error::data(path))?;
+    Ok(tokenizer.model.vocab)
+}
+
+fn read_vectors(path: &Path) -> Result<Tensor, Error> {
+    let bytes = std::fs::read(path).map_err(Error::file(path))?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(Error::data(path))?;
+    let view = tensors.tensor("vectors").map_err(Error::data(path))?;
+    let bytes = view.data().chunks_exact(4);
+    let values = bytes.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    Ok(Tensor::from_vec(values, view.shape(), &Device::Cpu)?)
+}

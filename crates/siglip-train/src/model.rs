@@ -1,0 +1,193 @@
+//! The towers, with the names of the hub's checkpoints. Two things are held otherwise than there, and written as there:
+//! keys and values are one product (`kv_proj`), and the token table is that of fixed word vectors times a matrix.
+
+use std::collections::BTreeMap;
+
+use candle_core::{D, Device, Result, Tensor, Var};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use rand_distr::{Distribution, Normal};
+
+use crate::ops::{attention, gelu, layer_norm, linear};
+use crate::shape::{CONTEXT, Shape};
+
+/// The model's parameters by name.
+pub struct Parameters {
+    /// The shape they have.
+    pub shape: Shape,
+    /// By name, each to be trained.
+    pub vars: BTreeMap<String, Var>,
+}
+
+/// Parameters as the towers read them.
+pub struct Weights<'a> {
+    shape: Shape,
+    tensors: BTreeMap<&'a str, Tensor>,
+}
+
+/// The projection of the student's embedding that is held against the teacher's features; not part of the model.
+pub const TEACHER: &str = "teacher";
+/// Name of the matrix that makes a token table of word vectors.
+pub const WORDS: &str = "text_model.embeddings.words";
+
+impl Parameters {
+    /// Random ones, as the reference draws them (modeling_siglip.py, `_init_weights`), with what ends a residual branch
+    /// drawn smaller by the root of the number of branches.
+    pub fn random(shape: Shape, word_size: usize, features: usize, seed: u64) -> Result<Parameters> {
+        let mut draw = Draw { random: SmallRng::seed_from_u64(seed), vars: BTreeMap::new() };
+        let width = shape.width;
+        draw.normal(WORDS, &[word_size, width], 0.5 / (word_size as f32).sqrt())?;
+        draw.normal("text_model.embeddings.position_embedding.weight", &[CONTEXT, width], 0.1)?;
+        draw.encoder("text_model", shape, shape.text_layers)?;
+        draw.linear("text_model.head", width, width, 1.0)?;
+        draw.linear("vision_model.embeddings.patch_embedding", width, shape.patch_size(), 1.0)?;
+        draw.normal("vision_model.embeddings.position_embedding.weight", &[shape.patches(), width], 0.2)?;
+        draw.encoder("vision_model", shape, shape.vision_layers)?;
+        draw.normal("vision_model.head.probe", &[1, width], 1.0)?;
+        draw.attention("vision_model.head.attention", width, 1.0)?;
+        draw.norm("vision_model.head.layernorm", width)?;
+        draw.mlp("vision_model.head.mlp", shape, 1.0)?;
+        draw.constant("logit_scale", &[1], 10f32.ln())?;
+        draw.constant("logit_bias", &[1], -10.0)?;
+        draw.linear(TEACHER, features, width, 1.0)?;
+        Ok(Parameters { shape, vars: draw.vars })
+    }
+
+    /// To run the towers and keep what their gradients need.
+    pub fn tracked(&self) -> Weights<'_> {
+        self.weights(|var| var.as_tensor().clone())
+    }
+
+    /// To run the towers only.
+    pub fn frozen(&self) -> Weights<'_> {
+        self.weights(Var::as_detached_tensor)
+    }
+
+    fn weights(&self, read: impl Fn(&Var) -> Tensor) -> Weights<'_> {
+        Weights { shape: self.shape, tensors: self.vars.iter().map(|(name, var)| (name.as_str(), read(var))).collect() }
+    }
+}
+
+struct Draw {
+    random: SmallRng,
+    vars: BTreeMap<String, Var>,
+}
+
+impl Draw {
+    fn normal(&mut self, name: &str, shape: &[usize], deviation: f32) -> Result<()> {
+        let normal = Normal::new(0.0, deviation).map_err(candle_core::Error::wrap)?;
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| normal.sample(&mut self.random)).collect();
+        self.vars.insert(name.into(), Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu)?)?);
+        Ok(())
+    }
+
+    fn constant(&mut self, name: &str, shape: &[usize], value: f32) -> Result<()> {
+        self.vars.insert(name.into(), Var::from_tensor(&Tensor::full(value, shape, &Device::Cpu)?)?);
+        Ok(())
+    }
+
+    fn linear(&mut self, name: &str, outputs: usize, inputs: usize, gain: f32) -> Result<()> {
+        self.normal(&format!("{name}.weight"), &[outputs, inputs], gain * (2.0 / (inputs + outputs) as f32).sqrt())?;
+        self.constant(&format!("{name}.bias"), &[outputs], 0.0)
+    }
+
+    fn norm(&mut self, name: &str, width: usize) -> Result<()> {
+        self.constant(&format!("{name}.weight"), &[width], 1.0)?;
+        self.constant(&format!("{name}.bias"), &[width], 0.0)
+    }
+
+    fn attention(&mut self, name: &str, width: usize, gain: f32) -> Result<()> {
+        self.linear(&format!("{name}.q_proj"), width, width, 1.0)?;
+        self.linear(&format!("{name}.kv_proj"), 2 * width, width, 1.0)?;
+        self.linear(&format!("{name}.out_proj"), width, width, gain)
+    }
+
+    fn mlp(&mut self, name: &str, shape: Shape, gain: f32) -> Result<()> {
+        self.linear(&format!("{name}.fc1"), shape.intermediate(), shape.width, 1.0)?;
+        self.linear(&format!("{name}.fc2"), shape.width, shape.intermediate(), gain)
+    }
+
+    fn encoder(&mut self, tower: &str, shape: Shape, layers: usize) -> Result<()> {
+        let gain = 1.0 / (2.0 * layers as f32).sqrt();
+        for layer in 0..layers {
+            let name = format!("{tower}.encoder.layers.{layer}");
+            self.norm(&format!("{name}.layer_norm1"), shape.width)?;
+            self.attention(&format!("{name}.self_attn"), shape.width, gain)?;
+            self.norm(&format!("{name}.layer_norm2"), shape.width)?;
+            self.mlp(&format!("{name}.mlp"), shape, gain)?;
+        }
+        let last = if tower == "text_model" { "final_layer_norm" } else { "post_layernorm" };
+        self.norm(&format!("{tower}.{last}"), shape.width)
+    }
+}
+
+impl Weights<'_> {
+    /// A parameter by name.
+    pub fn get(&self, name: &str) -> &Tensor {
+        &self.tensors[name]
+    }
+
+    fn linear(&self, name: &str, x: &Tensor) -> Result<Tensor> {
+        linear(x, self.get(&format!("{name}.weight")), self.get(&format!("{name}.bias")))
+    }
+
+    fn norm(&self, name: &str, x: &Tensor) -> Result<Tensor> {
+        layer_norm(x, self.get(&format!("{name}.weight")), self.get(&format!("{name}.bias")))
+    }
+
+    fn attention(&self, name: &str, queries: &Tensor, x: &Tensor, batch: usize) -> Result<Tensor> {
+        let q = self.linear(&format!("{name}.q_proj"), queries)?;
+        let kv = self.linear(&format!("{name}.kv_proj"), x)?;
+        self.linear(&format!("{name}.out_proj"), &attention(&q, &kv, batch, self.shape.heads)?)
+    }
+
+    fn mlp(&self, name: &str, x: &Tensor) -> Result<Tensor> {
+        self.linear(&format!("{name}.fc2"), &gelu(&self.linear(&format!("{name}.fc1"), x)?)?)
+    }
+
+    fn encoder(&self, tower: &str, mut x: Tensor, batch: usize, layers: usize) -> Result<Tensor> {
+        for layer in 0..layers {
+            let name = format!("{tower}.encoder.layers.{layer}");
+            let normal = self.norm(&format!("{name}.layer_norm1"), &x)?;
+            x = (x + self.attention(&format!("{name}.self_attn"), &normal, &normal, batch)?)?;
+            let normal = self.norm(&format!("{name}.layer_norm2"), &x)?;
+            x = (x + self.mlp(&format!("{name}.mlp"), &normal)?)?;
+        }
+        Ok(x)
+    }
+
+    /// The pooled outputs [pictures, width] for patches [pictures·kept, numbers] at `positions` [pictures·kept].
+    pub fn image_features(&self, patches: &Tensor, positions: &Tensor, pictures: usize) -> Result<Tensor> {
+        let tower = "vision_model";
+        let places = self.get("vision_model.embeddings.position_embedding.weight").index_select(positions, 0)?;
+        let x = (self.linear("vision_model.embeddings.patch_embedding", patches)? + places)?;
+        let x = self.encoder(tower, x, pictures, self.shape.vision_layers)?;
+        let x = self.norm("vision_model.post_layernorm", &x)?;
+        let probes = self.get("vision_model.head.probe").broadcast_as((pictures, self.shape.width))?.contiguous()?;
+        let x = self.attention("vision_model.head.attention", &probes, &x, pictures)?;
+        let normal = self.norm("vision_model.head.layernorm", &x)?;
+        x + self.mlp("vision_model.head.mlp", &normal)?
+    }
+
+    /// The text tower's outputs [sentences, width] for `input_ids` [sentences·CONTEXT] of words with these vectors.
+    pub fn text_features(&self, input_ids: &Tensor, vectors: &Tensor) -> Result<Tensor> {
+        let sentences = input_ids.dim(0)? / CONTEXT;
+        let words = vectors.index_select(input_ids, 0)?.matmul(self.get(WORDS))?;
+        let places = self.get("text_model.embeddings.position_embedding.weight").repeat((sentences, 1))?;
+        let x = self.encoder("text_model", (words + places)?, sentences, self.shape.text_layers)?;
+        let last: Vec<u32> = (1..=sentences).map(|s| (s * CONTEXT - 1) as u32).collect();
+        let x = x.index_select(&Tensor::from_vec(last, sentences, &Device::Cpu)?, 0)?;
+        let x = self.norm("text_model.final_layer_norm", &x)?;
+        self.linear("text_model.head", &x)
+    }
+
+    /// What the student makes of the teacher's features, of its own [pictures, width].
+    pub fn teacher(&self, image_features: &Tensor) -> Result<Tensor> {
+        self.linear(TEACHER, image_features)
+    }
+}
+
+/// Every row divided by its L2 norm.
+pub fn normalize(x: &Tensor) -> Result<Tensor> {
+    x.broadcast_div(&x.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?)
+}
