@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rand_distr::{Distribution, Normal};
 
-use crate::ops::{attention, gelu, layer_norm, linear};
+use crate::ops::{attention, gelu, layer_norm, linear, linear_onto};
 use crate::shape::{CONTEXT, Shape};
 
 /// The model's parameters by name.
@@ -135,23 +135,30 @@ impl Weights<'_> {
         layer_norm(x, self.get(&format!("{name}.weight")), self.get(&format!("{name}.bias")))
     }
 
-    fn attention(&self, name: &str, queries: &Tensor, x: &Tensor, batch: usize) -> Result<Tensor> {
-        let q = self.linear(&format!("{name}.q_proj"), queries)?;
-        let kv = self.linear(&format!("{name}.kv_proj"), x)?;
-        self.linear(&format!("{name}.out_proj"), &attention(&q, &kv, batch, self.shape.heads)?)
+    fn linear_onto(&self, residual: &Tensor, name: &str, x: &Tensor) -> Result<Tensor> {
+        linear_onto(residual, x, self.get(&format!("{name}.weight")), self.get(&format!("{name}.bias")))
     }
 
-    fn mlp(&self, name: &str, x: &Tensor) -> Result<Tensor> {
-        self.linear(&format!("{name}.fc2"), &gelu(&self.linear(&format!("{name}.fc1"), x)?)?)
+    /// What each query takes from the rows of its sequence in `x`, before the output projection.
+    fn attend(&self, name: &str, queries: &Tensor, x: &Tensor, batch: usize) -> Result<Tensor> {
+        let q = self.linear(&format!("{name}.q_proj"), queries)?;
+        let kv = self.linear(&format!("{name}.kv_proj"), x)?;
+        attention(&q, &kv, batch, self.shape.heads)
+    }
+
+    /// x + MLP(norm(x)).
+    fn transform(&self, norm: &str, mlp: &str, x: &Tensor) -> Result<Tensor> {
+        let inner = self.linear(&format!("{mlp}.fc1"), &self.norm(norm, x)?)?;
+        self.linear_onto(x, &format!("{mlp}.fc2"), &gelu(&inner)?)
     }
 
     fn encoder(&self, tower: &str, mut x: Tensor, batch: usize, layers: usize) -> Result<Tensor> {
         for layer in 0..layers {
             let name = format!("{tower}.encoder.layers.{layer}");
             let normal = self.norm(&format!("{name}.layer_norm1"), &x)?;
-            x = (x + self.attention(&format!("{name}.self_attn"), &normal, &normal, batch)?)?;
-            let normal = self.norm(&format!("{name}.layer_norm2"), &x)?;
-            x = (x + self.mlp(&format!("{name}.mlp"), &normal)?)?;
+            let attended = self.attend(&format!("{name}.self_attn"), &normal, &normal, batch)?;
+            x = self.linear_onto(&x, &format!("{name}.self_attn.out_proj"), &attended)?;
+            x = self.transform(&format!("{name}.layer_norm2"), &format!("{name}.mlp"), &x)?;
         }
         Ok(x)
     }
@@ -160,13 +167,13 @@ impl Weights<'_> {
     pub fn image_features(&self, patches: &Tensor, positions: &Tensor, pictures: usize) -> Result<Tensor> {
         let tower = "vision_model";
         let places = self.get("vision_model.embeddings.position_embedding.weight").index_select(positions, 0)?;
-        let x = (self.linear("vision_model.embeddings.patch_embedding", patches)? + places)?;
+        let x = self.linear_onto(&places, "vision_model.embeddings.patch_embedding", patches)?;
         let x = self.encoder(tower, x, pictures, self.shape.vision_layers)?;
         let x = self.norm("vision_model.post_layernorm", &x)?;
         let probes = self.get("vision_model.head.probe").broadcast_as((pictures, self.shape.width))?.contiguous()?;
-        let x = self.attention("vision_model.head.attention", &probes, &x, pictures)?;
-        let normal = self.norm("vision_model.head.layernorm", &x)?;
-        x + self.mlp("vision_model.head.mlp", &normal)?
+        let attended = self.attend("vision_model.head.attention", &probes, &x, pictures)?;
+        let x = self.linear("vision_model.head.attention.out_proj", &attended)?;
+        self.transform("vision_model.head.layernorm", "vision_model.head.mlp", &x)
     }
 
     /// The text tower's outputs [sentences, width] for `input_ids` [sentences·CONTEXT] of words with these vectors.

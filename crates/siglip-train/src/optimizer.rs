@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{Result, Tensor, Var};
 use clap::Args;
 
 use crate::model::{Parameters, TEACHER, WORDS};
@@ -144,6 +144,7 @@ fn adam(change: &Change, var: &Var) -> Result<Vec<(String, Tensor)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::Device;
 
     #[test]
     fn orthogonalize_brings_singular_values_near_one() {

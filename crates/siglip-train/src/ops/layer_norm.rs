@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::{numbers, with_numbers};
+use super::{numbers, sum, with_numbers};
 
 /// The reference's layer_norm_eps.
 const EPSILON: f32 = 1e-6;
@@ -15,18 +15,15 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> 
 /// The mean of a row and what brings its variance to 1.
 fn moments(row: &[f32]) -> (f32, f32) {
     let width = row.len() as f32;
-    let mean = sum(row.iter().copied()) / width;
-    let variance = sum(row.iter().map(|x| (x - mean) * (x - mean))) / width;
-    (mean, 1.0 / (variance + EPSILON).sqrt())
-}
-
-/// A sum in 16 lanes, which the compiler may vectorise, as it may not a sum in order.
-fn sum(values: impl ExactSizeIterator<Item = f32>) -> f32 {
-    let mut lanes = [0.0f32; 16];
-    for (i, value) in values.enumerate() {
-        lanes[i % 16] += value;
+    let mean = sum(row) / width;
+    let mut squares = [0.0f32; 16];
+    let chunks = row.chunks_exact(16);
+    let rest: f32 = chunks.remainder().iter().map(|x| (x - mean) * (x - mean)).sum();
+    for chunk in chunks {
+        squares.iter_mut().zip(chunk).for_each(|(sum, x)| *sum = (x - mean).mul_add(x - mean, *sum));
     }
-    lanes.iter().sum()
+    let variance = (sum(&squares) + rest) / width;
+    (mean, 1.0 / (variance + EPSILON).sqrt())
 }
 
 struct LayerNorm;
@@ -80,17 +77,18 @@ fn backward(x: &[f32], weight: &[f32], grad: &[f32]) -> [Vec<f32>; 3] {
     let width = weight.len();
     let (mut grad_x, mut grad_weight, mut grad_bias) = (vec![0.0; x.len()], vec![0.0; width], vec![0.0; width]);
     let mut normal = vec![0.0; width];
-    let mut scaled = vec![0.0; width];
+    let (mut scaled, mut products) = (vec![0.0; width], vec![0.0; width]);
     for ((x, grad), grad_x) in x.chunks_exact(width).zip(grad.chunks_exact(width)).zip(grad_x.chunks_exact_mut(width)) {
         let (mean, scale) = moments(x);
         for i in 0..width {
             normal[i] = (x[i] - mean) * scale;
             scaled[i] = grad[i] * weight[i];
+            products[i] = scaled[i] * normal[i];
             grad_weight[i] += grad[i] * normal[i];
             grad_bias[i] += grad[i];
         }
-        let mean_scaled = sum(scaled.iter().copied()) / width as f32;
-        let mean_product = sum(scaled.iter().zip(&normal).map(|(s, n)| s * n)) / width as f32;
+        let mean_scaled = sum(&scaled) / width as f32;
+        let mean_product = sum(&products) / width as f32;
         for i in 0..width {
             grad_x[i] = scale * (scaled[i] - mean_scaled - normal[i] * mean_product);
         }

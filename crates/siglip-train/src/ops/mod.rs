@@ -11,7 +11,7 @@ use candle_core::{CpuStorage, Error, Layout, Result, Tensor};
 pub use attention::attention;
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
-pub use linear::linear;
+pub use linear::{linear, linear_onto};
 
 /// The numbers of a contiguous f32 argument.
 fn numbers<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
@@ -45,6 +45,26 @@ fn exp(x: f32) -> f32 {
     let p = p.mul_add(r, 0.5);
     let p = (p * r).mul_add(r, r) + 1.0;
     p * f32::from_bits(((n as i32 + 127) as u32) << 23)
+}
+
+/// What `join` makes of all values, beginning with `start`: in 16 lanes, which the compiler may vectorise, as it may not
+/// join floats in order.
+#[inline(always)]
+fn reduce(values: &[f32], start: f32, join: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [start; 16];
+    let chunks = values.chunks_exact(16);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for lane in 0..16 {
+            lanes[lane] = join(lanes[lane], chunk[lane]);
+        }
+    }
+    lanes.iter().chain(rest).copied().fold(start, join)
+}
+
+#[inline(always)]
+fn sum(values: &[f32]) -> f32 {
+    reduce(values, 0.0, |a, b| a + b)
 }
 
 #[cfg(test)]
