@@ -77,10 +77,10 @@ class Phrasebook:
         return 1 / (1000 + max(self.rank[word] for word in text.split()))
 
     def add(self, names: list[str], synonyms: list[str], hypernyms: list[str], keywords: list[str]) -> Class:
-        """Half the weight for the usual name, the rest for synonyms, for what it is a kind of, and for keywords."""
+        """Three fifths of the weight for the usual name, the rest for synonyms, for what it is a kind of, and for keywords."""
         weights: dict[int, float] = {}
         kinds: set[int] = set()
-        for share, texts in ((2.0, names), (0.8, synonyms), (1.2, hypernyms), (0.8, keywords)):
+        for share, texts in ((3.0, names), (0.8, synonyms), (1.2, hypernyms), (0.8, keywords)):
             fresh = {i: self.usual(t) for i, t in self.ids(texts).items() if i not in weights}
             weights |= {i: share * usual / sum(fresh.values()) for i, usual in fresh.items()}
             if texts is not keywords:

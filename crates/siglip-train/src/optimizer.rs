@@ -22,6 +22,9 @@ pub struct Rates {
     pub decay: f64,
 }
 
+/// By how much faster temperature and bias learn than the rest of AdamW's: they start where a batch of 32,768 wants them
+/// (2303.15343), and until they have come to this batch's place every picture is drawn to every text.
+const SCALARS: f64 = 10.0;
 const MOMENTUM: f64 = 0.95;
 const BETAS: (f64, f64) = (0.9, 0.98);
 const EPSILON: f64 = 1e-8;
@@ -131,7 +134,8 @@ fn adam(change: &Change, var: &Var) -> Result<Vec<(String, Tensor)>> {
     let second = ((change.remembered("second")? * BETAS.1)? + (gradient.sqr()? * (1.0 - BETAS.1))?)?;
     let unbiased = |moment: &Tensor, beta: f64| moment / (1.0 - beta.powi(change.step as i32));
     let direction = (unbiased(&first, BETAS.0)? / (unbiased(&second, BETAS.1)?.sqrt()? + EPSILON)?)?;
-    let rate = change.rates.adam_rate * change.pace;
+    let faster = if change.name.starts_with("logit_") { SCALARS } else { 1.0 };
+    let rate = change.rates.adam_rate * change.pace * faster;
     // Only matrices decay: a gain's or a bias's size costs nothing.
     let decay = if gradient.rank() == 2 { change.rates.decay } else { 0.0 };
     var.set(&((var.as_tensor() * (1.0 - rate * decay))? - (direction * rate)?)?)?;
