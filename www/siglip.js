@@ -18,7 +18,11 @@ export { cachedModels, deleteAllModels, deleteModel, persistModels } from './sto
 export const DEFAULT_TEMPLATE = 'This is a photo of {}.';
 
 /** @typedef {import('./pictures.js').ImageInput} ImageInput */
-/** @typedef {{label: string, score: number, logit: number}} Score */
+/**
+ * What a picture scores for a label. `unknown` are words of the label that the model cannot read: there the score is
+ * what the model expects of any label, and says nothing of the picture.
+ * @typedef {{label: string, score: number, logit: number, unknown?: string[]}} Score
+ */
 /** @typedef {{code: string, message: string}} Notice */
 /** @typedef {{phase: 'download' | 'prepare' | 'ready', loaded: number, total: number, file: string}} Progress */
 /** @typedef {{template?: string, topK?: number, threshold?: number, signal?: AbortSignal}} ScoreOptions */

@@ -68,7 +68,7 @@ export class Card {
       this.wait(`Picture ${formatTime(seenMs)} · labels ${formatTime(scoredMs)}`);
       this.element.ariaBusy = 'false';
       const [best] = scores;
-      return best ? `${this.name}: ${best.label}, ${formatPercent(best.score)}` : '';
+      return best && !best.unknown ? `${this.name}: ${best.label}, ${formatPercent(best.score)}` : '';
     } catch (error) {
       const { code, headline, message } = describe(error);
       if (code === 'aborted') return '';

@@ -14,6 +14,8 @@ export const scoreSheet = sheetOf(`
 .scores i { display: block; height: 100%; min-width: 2px; width: calc(100% * var(--score)); border-radius: inherit;
   background: var(--accent); opacity: .5; transition: width .3s ease-out; }
 .scores li:first-child i { opacity: 1; }
+.scores li.unknown data { font-weight: 400; font-style: italic; overflow-wrap: anywhere; }
+.scores li.unknown i { min-width: 0; }
 @media (prefers-reduced-motion: reduce) { .scores i { transition: none; } }
 @media (forced-colors: active) {
   .scores [part=bar] { border: 1px solid CanvasText; }
@@ -39,15 +41,18 @@ export class ScoreList {
   }
 
   /** @param {Score} score */
-  #item({ label, score, logit }) {
+  #item({ label, score, logit, unknown }) {
     const item = this.#items.get(label) ?? rowOf(label);
     const [, value, bar] = /** @type {[HTMLElement, HTMLDataElement, HTMLElement]} */ (
       /** @type {unknown} */ ([...item.children])
     );
     value.value = String(score);
-    value.textContent = formatPercent(score);
-    value.title = `probability ${score.toPrecision(6)}, logit ${logit.toFixed(4)}`;
-    bar.style.setProperty('--score', String(score));
+    value.textContent = unknown ? `unknown: ${unknown.join(', ')}` : formatPercent(score);
+    value.title = unknown
+      ? 'The model does not know this word, so it cannot tell. Try another one.'
+      : `probability ${score.toPrecision(6)}, logit ${logit.toFixed(4)}`;
+    item.classList.toggle('unknown', !!unknown);
+    bar.style.setProperty('--score', String(unknown ? 0 : score));
     return item;
   }
 }

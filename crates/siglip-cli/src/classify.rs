@@ -68,7 +68,10 @@ fn probability(argument: &str) -> Result<f32, String> {
 /// Ranked labels with a bar of twenty cells each.
 fn table(name: &str, scores: &[Score]) -> String {
     let width = scores.iter().map(|score| score.label.chars().count()).max().unwrap_or(0);
-    let lines = scores.iter().map(|Score { label, score, .. }| {
+    let lines = scores.iter().map(|Score { label, score, unknown, .. }| {
+        if !unknown.is_empty() {
+            return format!("  {label:width$}  unknown to this model: {}", unknown.join(", "));
+        }
         let bar = "█".repeat((score * 20.0).round() as usize);
         format!("  {label:width$}  {:8.4} %  {bar}", score * 100.0).trim_end().to_string()
     });

@@ -6,6 +6,7 @@ mod classify;
 mod convert;
 mod embed;
 mod error;
+mod eval;
 mod info;
 mod random;
 mod search;
@@ -35,6 +36,7 @@ enum Command {
     Classify(classify::Classify),
     Embed(embed::Embed),
     Search(search::Search),
+    Eval(eval::Eval),
     Convert(convert::Convert),
     Info(info::Info),
     Random(random::Random),
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
         Command::Classify(command) => command.run(),
         Command::Embed(command) => command.run(),
         Command::Search(command) => command.run(),
+        Command::Eval(command) => command.run(),
         Command::Convert(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Info(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Random(command) => command.run().map(|()| ExitCode::SUCCESS),

@@ -64,12 +64,14 @@ struct Hit {
     logit: f32,
 }
 
-fn is_no_picture(error: &Error) -> bool {
+/// Whether a file is of another kind altogether.
+pub fn is_no_picture(error: &Error) -> bool {
     let no_picture = ImageError::UnsupportedFormat { format: None };
     matches!(error, Error::Siglip(siglip::Error::BadImage(error)) if *error == no_picture)
 }
 
-fn collect_files(dir: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Error> {
+/// The files of a folder and of those inside it.
+pub fn collect_files(dir: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Error> {
     for entry in fs::read_dir(dir).map_err(Error::file(dir))? {
         let entry = entry.map_err(Error::file(dir))?;
         let kind = entry.file_type().map_err(Error::file(entry.path()))?;

@@ -14,8 +14,14 @@ const PARAMETER: &str = "parameter/";
 const STEP: &str = "step";
 
 /// Writes parameters, optimizer and step, in one piece or not at all.
-pub fn save(out: &Path, parameters: &Parameters, state: &BTreeMap<String, Tensor>, step: usize) -> Result<(), Error> {
-    let mut tensors: HashMap<String, Tensor> = state.iter().map(|(name, t)| (name.clone(), t.clone())).collect();
+pub fn save(
+    out: &Path,
+    parameters: &Parameters,
+    state: &BTreeMap<String, Tensor>,
+    step: usize,
+) -> Result<(), Error> {
+    let mut tensors: HashMap<String, Tensor> =
+        state.iter().map(|(name, t)| (name.clone(), t.clone())).collect();
     for (name, var) in &parameters.vars {
         tensors.insert(format!("{PARAMETER}{name}"), var.as_detached_tensor());
     }
@@ -48,8 +54,11 @@ pub fn resume(out: &Path, parameters: &Parameters) -> Result<(usize, BTreeMap<St
 /// Writes the model to `folder` as the hub has it, in half precision, with its tokenizer from the recipe's folder.
 pub fn export(folder: &Path, data: &Path, parameters: &Parameters, captions: &Captions) -> Result<(), Error> {
     std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
-    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).map_err(Error::file(folder.join(name)));
-    let pretty = |value: &serde_json::Value| serde_json::to_vec_pretty(value).expect("a JSON value has a JSON form");
+    let write = |name: &str, bytes: &[u8]| {
+        std::fs::write(folder.join(name), bytes).map_err(Error::file(folder.join(name)))
+    };
+    let pretty =
+        |value: &serde_json::Value| serde_json::to_vec_pretty(value).expect("a JSON value has a JSON form");
     write("config.json", &pretty(&parameters.shape.config(captions.vectors.dim(0)?)))?;
     write("preprocessor_config.json", &pretty(&preprocessor()))?;
     write("tokenizer_config.json", &pretty(&tokenizer_config()))?;
@@ -63,13 +72,19 @@ pub fn export(folder: &Path, data: &Path, parameters: &Parameters, captions: &Ca
 }
 
 /// The parameters by the names and shapes of the hub's checkpoints.
-fn hub_tensors(parameters: &Parameters, captions: &Captions) -> candle_core::Result<BTreeMap<String, Tensor>> {
+fn hub_tensors(
+    parameters: &Parameters,
+    captions: &Captions,
+) -> candle_core::Result<BTreeMap<String, Tensor>> {
     let shape = parameters.shape;
     let mut tensors = BTreeMap::new();
     for (name, var) in &parameters.vars {
         let tensor = var.as_detached_tensor();
         if name == WORDS {
-            tensors.insert("text_model.embeddings.token_embedding.weight".into(), captions.vectors.matmul(&tensor)?);
+            tensors.insert(
+                "text_model.embeddings.token_embedding.weight".into(),
+                captions.vectors.matmul(&tensor)?,
+            );
         } else if name == "vision_model.embeddings.patch_embedding.weight" {
             tensors.insert(name.clone(), tensor.reshape((shape.width, 3, shape.patch, shape.patch))?);
         } else if name == "vision_model.head.probe" {

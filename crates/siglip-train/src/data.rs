@@ -81,7 +81,9 @@ impl Pictures {
     pub fn read(folder: &Path, captions: &Captions) -> Result<Pictures, Error> {
         let index = read_index(folder)?;
         let mut views = Vec::new();
-        while let Some(view) = read_view(&folder.join(format!("view-{}.safetensors", views.len())), index.train.len())? {
+        while let Some(view) =
+            read_view(&folder.join(format!("view-{}.safetensors", views.len())), index.train.len())?
+        {
             views.push(view);
         }
         let features = views.first().map_or(0, |view| view.features.len() / index.train.len());
@@ -93,7 +95,8 @@ impl Pictures {
                 sources[source].rows.push((row, class));
             }
         }
-        let shares = SHARES.iter().zip(&sources).map(|((_, share), s)| if s.rows.is_empty() { 0.0 } else { *share });
+        let shares =
+            SHARES.iter().zip(&sources).map(|((_, share), s)| if s.rows.is_empty() { 0.0 } else { *share });
         let shares = WeightedIndex::new(shares).map_err(Error::data(folder))?;
         Ok(Pictures { views, features, sources, shares })
     }
@@ -111,7 +114,13 @@ impl Pictures {
     }
 
     /// Draws `size` pictures with `kept` patches of each.
-    pub fn draw(&self, size: usize, kept: usize, shape: &Shape, random: &mut SmallRng) -> Result<Batch, Error> {
+    pub fn draw(
+        &self,
+        size: usize,
+        kept: usize,
+        shape: &Shape,
+        random: &mut SmallRng,
+    ) -> Result<Batch, Error> {
         let (mut classes, mut drawings) = (Vec::new(), Vec::new());
         let (mut patches, mut positions, mut features) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..size {
@@ -168,10 +177,11 @@ impl Validation {
         &self.pixels[row * PIXELS..][..PIXELS]
     }
 
-    /// The rows of a source.
+    /// The rows of a source whose classes have a name.
     pub fn rows(&self, source: &str) -> Vec<usize> {
-        let of_source = |class: &String| class.split('/').next() == Some(source);
-        (0..self.classes.len()).filter(|&row| of_source(&self.classes[row])).collect()
+        let counts =
+            |class: &String| class.split('/').next() == Some(source) && !self.names[class].is_empty();
+        (0..self.classes.len()).filter(|&row| counts(&self.classes[row])).collect()
     }
 
     /// All patches of some pictures, with their positions.

@@ -56,7 +56,8 @@ impl Truths {
     pub fn softmax(&self, logits: &Tensor) -> Result<Tensor> {
         let all = (logits + &self.only_known)?;
         let hits = (logits + &self.only_true)?;
-        let along = |dim: D| -> Result<Tensor> { (all.log_sum_exp(dim)? - hits.log_sum_exp(dim)?)?.mean_all() };
+        let along =
+            |dim: D| -> Result<Tensor> { (all.log_sum_exp(dim)? - hits.log_sum_exp(dim)?)?.mean_all() };
         // A phrase that is true of no picture of the batch has no row to point at: its column is left out.
         let phrases = hits.max(0)?.gt((NEVER / 2.0) as f64)?.to_dtype(logits.dtype())?;
         let by_phrase = ((all.log_sum_exp(0)? - hits.log_sum_exp(0)?)? * &phrases)?.sum_all()?;

@@ -4,7 +4,8 @@ mod captions;
 mod checkpoint;
 mod data;
 mod error;
-mod evaluate;
+mod eval;
+mod look;
 mod loss;
 mod model;
 mod ops;
@@ -28,11 +29,15 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Train(train::Train),
+    Eval(eval::Eval),
+    Calibrate(eval::Calibrate),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Train(train) => train.run(),
+        Command::Train(command) => command.run(),
+        Command::Eval(command) => command.run(),
+        Command::Calibrate(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -64,7 +64,10 @@ impl Parameters {
     }
 
     fn weights(&self, read: impl Fn(&Var) -> Tensor) -> Weights<'_> {
-        Weights { shape: self.shape, tensors: self.vars.iter().map(|(name, var)| (name.as_str(), read(var))).collect() }
+        Weights {
+            shape: self.shape,
+            tensors: self.vars.iter().map(|(name, var)| (name.as_str(), read(var))).collect(),
+        }
     }
 }
 
@@ -87,7 +90,11 @@ impl Draw {
     }
 
     fn linear(&mut self, name: &str, outputs: usize, inputs: usize, gain: f32) -> Result<()> {
-        self.normal(&format!("{name}.weight"), &[outputs, inputs], gain * (2.0 / (inputs + outputs) as f32).sqrt())?;
+        self.normal(
+            &format!("{name}.weight"),
+            &[outputs, inputs],
+            gain * (2.0 / (inputs + outputs) as f32).sqrt(),
+        )?;
         self.constant(&format!("{name}.bias"), &[outputs], 0.0)
     }
 
@@ -166,11 +173,13 @@ impl Weights<'_> {
     /// The pooled outputs [pictures, width] for patches [pictures·kept, numbers] at `positions` [pictures·kept].
     pub fn image_features(&self, patches: &Tensor, positions: &Tensor, pictures: usize) -> Result<Tensor> {
         let tower = "vision_model";
-        let places = self.get("vision_model.embeddings.position_embedding.weight").index_select(positions, 0)?;
+        let places =
+            self.get("vision_model.embeddings.position_embedding.weight").index_select(positions, 0)?;
         let x = self.linear_onto(&places, "vision_model.embeddings.patch_embedding", patches)?;
         let x = self.encoder(tower, x, pictures, self.shape.vision_layers)?;
         let x = self.norm("vision_model.post_layernorm", &x)?;
-        let probes = self.get("vision_model.head.probe").broadcast_as((pictures, self.shape.width))?.contiguous()?;
+        let probes =
+            self.get("vision_model.head.probe").broadcast_as((pictures, self.shape.width))?.contiguous()?;
         let attended = self.attend("vision_model.head.attention", &probes, &x, pictures)?;
         let x = self.linear("vision_model.head.attention.out_proj", &attended)?;
         self.transform("vision_model.head.layernorm", "vision_model.head.mlp", &x)

@@ -95,7 +95,8 @@ impl Change<'_> {
 
 /// Muon is for matrices between hidden layers: not for embeddings, first layers, gains or what is thrown away.
 fn by_muon(name: &str, gradient: &Tensor) -> bool {
-    let outside = name.contains("embedding") || name.contains("probe") || name.starts_with(TEACHER) || name == WORDS;
+    let outside =
+        name.contains("embedding") || name.contains("probe") || name.starts_with(TEACHER) || name == WORDS;
     gradient.rank() == 2 && !outside
 }
 

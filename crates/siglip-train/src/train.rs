@@ -13,7 +13,7 @@ use crate::Error;
 use crate::captions::Captions;
 use crate::checkpoint;
 use crate::data::{Batch, Pictures, Validation};
-use crate::evaluate;
+use crate::look;
 use crate::loss::{self, Truths};
 use crate::model::{Parameters, Weights, normalize};
 use crate::optimizer::{Optimizer, Rates};
@@ -88,7 +88,7 @@ impl Train {
                 let seconds = started.elapsed().as_secs_f64();
                 let [sigmoid, softmax, teacher] = sums.map(|sum| sum / self.report as f32);
                 sums = Losses::default();
-                let quick = evaluate::quick(&parameters, &captions, &validation)?;
+                let quick = look::quick(&parameters, &captions, &validation)?;
                 println!(
                     "step {step}: {:.0} ms a step, sigmoid {sigmoid:.3}, softmax {softmax:.3}, teacher {teacher:.3}; {quick}",
                     1e3 * seconds / (step - start) as f64,
@@ -172,13 +172,19 @@ impl Train {
                 }
             }
         }
-        let teacher: f32 = forward.iter().map(|half| half.teacher.to_scalar::<f32>()).sum::<Result<f32, _>>()?;
+        let teacher: f32 =
+            forward.iter().map(|half| half.teacher.to_scalar::<f32>()).sum::<Result<f32, _>>()?;
         let [sigmoid, softmax] = joint.losses;
         Ok((gradients, [sigmoid, softmax, teacher / HALVES as f32]))
     }
 
     /// The phrases of a step with a sentence about each: one for every picture, and some strangers.
-    fn prompts(&self, batches: &[Batch], captions: &Captions, random: &mut SmallRng) -> BTreeMap<usize, String> {
+    fn prompts(
+        &self,
+        batches: &[Batch],
+        captions: &Captions,
+        random: &mut SmallRng,
+    ) -> BTreeMap<usize, String> {
         let mut prompts = BTreeMap::new();
         for batch in batches {
             for (&class, &drawing) in batch.classes.iter().zip(&batch.drawings) {
@@ -239,6 +245,9 @@ fn in_threads<T: Send, R: Send>(
     std::thread::scope(|scope| {
         let work = &work;
         let threads: Vec<_> = items.map(|item| scope.spawn(move || work(item))).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a thread that only does arithmetic ends")).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a thread that only does arithmetic ends"))
+            .collect()
     })
 }

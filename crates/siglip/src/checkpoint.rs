@@ -206,6 +206,14 @@ impl Siglip {
         Ok(input_ids)
     }
 
+    /// The words of a label that the model cannot read.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn unknown_words(&self, label: &str) -> Result<Vec<String>, Error> {
+        self.tokenizer.unknown_words(label)
+    }
+
     /// Keeps what a pass over `texts` made.
     pub fn keep_texts(&mut self, texts: &[String], embeddings: &[f32]) {
         for (text, embedding) in
@@ -260,7 +268,17 @@ impl Siglip {
         keep: Keep,
     ) -> Result<Vec<Score>, Error> {
         let text_embeds = self.text_embeds(&prompts(labels, template)?)?.concat();
-        Ok(rank(labels, &self.model.logits_per_image(image_embeds, &text_embeds), keep))
+        let logits = self.model.logits_per_image(image_embeds, &text_embeds);
+        let score = |(label, &logit): (&String, &f32)| {
+            let unknown = self.unknown_words(label)?;
+            let read = unknown.is_empty();
+            Ok(if read {
+                Score::new(label, logit)
+            } else {
+                Score::unread(label, unknown, self.model.logit_bias())
+            })
+        };
+        Ok(rank(labels.iter().zip(&logits).map(score).collect::<Result<_, Error>>()?, keep))
     }
 
     /// Decodes nothing, keeps nothing of the picture: the labels' scores, best first.

@@ -39,6 +39,7 @@
 mod checkpoint;
 mod config;
 mod error;
+pub mod evaluation;
 pub mod image;
 mod json;
 pub mod model;

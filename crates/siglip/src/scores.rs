@@ -11,6 +11,22 @@ pub struct Score {
     pub score: f32,
     /// cosine x scale + bias.
     pub logit: f32,
+    /// Words of the label that the model cannot read. Where there are any the cosine counts as 0: the score is what the
+    /// model expects of a label before it has read it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
+}
+
+impl Score {
+    /// The score of a label that was read.
+    pub fn new(label: &str, logit: f32) -> Score {
+        Score { label: label.into(), score: sigmoid(logit), logit, unknown: Vec::new() }
+    }
+
+    /// That of a label with these unknown words, by a model of this bias.
+    pub fn unread(label: &str, unknown: Vec<String>, logit_bias: f32) -> Score {
+        Score { unknown, ..Score::new(label, logit_bias) }
+    }
 }
 
 /// Which scores to keep.
@@ -33,12 +49,8 @@ pub fn sigmoid(logit: f32) -> f32 {
     (1.0 / (1.0 + (-f64::from(logit)).exp())) as f32
 }
 
-/// The labels with their scores, best first; equals keep their order.
-pub fn rank<S: AsRef<str>>(labels: &[S], logits: &[f32], keep: Keep) -> Vec<Score> {
-    let scores = labels.iter().zip(logits);
-    let mut scores: Vec<Score> = scores
-        .map(|(label, &logit)| Score { label: label.as_ref().to_string(), score: sigmoid(logit), logit })
-        .collect();
+/// The scores best first, those that are asked for; equals keep their order.
+pub fn rank(mut scores: Vec<Score>, keep: Keep) -> Vec<Score> {
     // By logit: probabilities near 0 and 1 round to equals.
     scores.sort_by(|a, b| b.logit.total_cmp(&a.logit));
     if let Some(threshold) = keep.threshold {
@@ -53,7 +65,8 @@ mod tests {
     use super::*;
 
     fn labels(keep: Keep) -> Vec<String> {
-        rank(&["a", "b", "c", "d"], &[-30.0, 2.0, -31.0, 2.0], keep)
+        let scores = [("a", -30.0), ("b", 2.0), ("c", -31.0), ("d", 2.0)];
+        rank(scores.map(|(label, logit)| Score::new(label, logit)).to_vec(), keep)
             .into_iter()
             .map(|score| score.label)
             .collect()
@@ -69,6 +82,15 @@ mod tests {
         assert_eq!(labels(Keep { top_k: Some(1), threshold: None }), ["b"]);
         assert_eq!(labels(Keep { top_k: None, threshold: Some(0.5) }), ["b", "d"]);
         assert!(labels(Keep { top_k: Some(0), threshold: None }).is_empty());
+    }
+
+    #[test]
+    fn a_label_that_was_not_read_scores_the_bias_and_says_so() {
+        let score = Score::unread("a blorp", vec!["blorp".into()], -3.0);
+        let json = serde_json::to_value(&score).unwrap();
+        assert_eq!(json["unknown"], serde_json::json!(["blorp"]));
+        assert_eq!((score.logit, score.score), (-3.0, sigmoid(-3.0)));
+        assert!(serde_json::to_value(Score::new("a cat", 0.5)).unwrap().get("unknown").is_none());
     }
 
     #[test]

@@ -60,7 +60,13 @@ impl Attention {
         }
     }
 
-    fn load<const SIZE: usize>(&self, head: &mut Head<SIZE>, q: &[f32], kv: &[f32], (sequence, at): (usize, usize)) {
+    fn load<const SIZE: usize>(
+        &self,
+        head: &mut Head<SIZE>,
+        q: &[f32],
+        kv: &[f32],
+        (sequence, at): (usize, usize),
+    ) {
         gather(&mut head.queries, q, sequence * self.queries, self.width, at);
         gather(&mut head.keys, kv, sequence * self.keys, 2 * self.width, at);
         gather(&mut head.values, kv, sequence * self.keys, 2 * self.width, self.width + at);
@@ -96,7 +102,10 @@ impl Attention {
             let rows = head.probabilities.chunks_exact(self.keys).zip(slopes.chunks_exact_mut(self.keys));
             for ((grad, query), (p, slope)) in grads.iter().zip(&mut queries).zip(rows) {
                 dots(grad, &head.transposed, slope);
-                products.iter_mut().zip(slope.iter().zip(p)).for_each(|(product, (slope, p))| *product = slope * p);
+                products
+                    .iter_mut()
+                    .zip(slope.iter().zip(p))
+                    .for_each(|(product, (slope, p))| *product = slope * p);
                 let mean = sum(&products);
                 slope.iter_mut().zip(p).for_each(|(slope, p)| *slope = (*slope - mean) * p * scale);
                 *query = weighted_sum(slope, &head.keys);
@@ -175,7 +184,13 @@ impl CustomOp2 for Attention {
         "attention"
     }
 
-    fn cpu_fwd(&self, q: &CpuStorage, ql: &Layout, kv: &CpuStorage, kvl: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        q: &CpuStorage,
+        ql: &Layout,
+        kv: &CpuStorage,
+        kvl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let (q, kv) = (numbers(q, ql)?, numbers(kv, kvl)?);
         let out = match self.head {
             32 => self.forward::<32>(q, kv),
@@ -185,7 +200,13 @@ impl CustomOp2 for Attention {
         Ok((CpuStorage::F32(out), ql.shape().clone()))
     }
 
-    fn bwd(&self, q: &Tensor, kv: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        q: &Tensor,
+        kv: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (grad_q, grad_kv) = with_numbers(q, |q| {
             with_numbers(kv, |kv| {
                 with_numbers(grad, |grad| match self.head {

@@ -75,10 +75,13 @@ impl CustomOp3 for LayerNorm {
 /// The gradients of x, weight and bias.
 fn backward(x: &[f32], weight: &[f32], grad: &[f32]) -> [Vec<f32>; 3] {
     let width = weight.len();
-    let (mut grad_x, mut grad_weight, mut grad_bias) = (vec![0.0; x.len()], vec![0.0; width], vec![0.0; width]);
+    let (mut grad_x, mut grad_weight, mut grad_bias) =
+        (vec![0.0; x.len()], vec![0.0; width], vec![0.0; width]);
     let mut normal = vec![0.0; width];
     let (mut scaled, mut products) = (vec![0.0; width], vec![0.0; width]);
-    for ((x, grad), grad_x) in x.chunks_exact(width).zip(grad.chunks_exact(width)).zip(grad_x.chunks_exact_mut(width)) {
+    for ((x, grad), grad_x) in
+        x.chunks_exact(width).zip(grad.chunks_exact(width)).zip(grad_x.chunks_exact_mut(width))
+    {
         let (mean, scale) = moments(x);
         for i in 0..width {
             normal[i] = (x[i] - mean) * scale;

@@ -22,7 +22,13 @@ impl CustomOp2 for AddRow {
         "add-row"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, row: &CpuStorage, rl: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        xl: &Layout,
+        row: &CpuStorage,
+        rl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let (x, row) = (numbers(x, xl)?, numbers(row, rl)?);
         let mut sum = Vec::with_capacity(x.len());
         for x in x.chunks_exact(row.len()) {
@@ -31,7 +37,13 @@ impl CustomOp2 for AddRow {
         Ok((CpuStorage::F32(sum), xl.shape().clone()))
     }
 
-    fn bwd(&self, _: &Tensor, row: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        _: &Tensor,
+        row: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         Ok((Some(grad.clone()), Some(sum_of_rows(grad, row)?)))
     }
 }

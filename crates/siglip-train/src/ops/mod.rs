@@ -15,7 +15,8 @@ pub use linear::{linear, linear_onto};
 
 /// The numbers of a contiguous f32 argument.
 fn numbers<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let (start, end) = layout.contiguous_offsets().ok_or(Error::RequiresContiguous { op: "siglip-train" }.bt())?;
+    let (start, end) =
+        layout.contiguous_offsets().ok_or(Error::RequiresContiguous { op: "siglip-train" }.bt())?;
     Ok(&storage.as_slice::<f32>()?[start..end])
 }
 

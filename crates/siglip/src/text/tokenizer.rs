@@ -1,6 +1,6 @@
 use tokenizers::normalizers::{Lowercase, Sequence};
 use tokenizers::processors::template::TemplateProcessing;
-use tokenizers::{PostProcessor, TruncationParams};
+use tokenizers::{ModelWrapper, PostProcessor, TruncationParams};
 
 use super::trust;
 use crate::Error;
@@ -36,6 +36,8 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     max_length: usize,
     pad_token_id: u32,
+    /// What stands for any word that a vocabulary of whole words lacks.
+    unknown_word: Option<u32>,
 }
 
 impl Tokenizer {
@@ -67,7 +69,11 @@ impl Tokenizer {
         inner
             .with_truncation(Some(TruncationParams { max_length, ..Default::default() }))
             .map_err(unsupported)?;
-        Ok(Tokenizer { inner, max_length, pad_token_id })
+        let unknown_word = match inner.get_model() {
+            ModelWrapper::WordLevel(words) => inner.token_to_id(&words.unk_token),
+            _ => None,
+        };
+        Ok(Tokenizer { inner, max_length, pad_token_id, unknown_word })
     }
 
     /// The text as the tower reads it: exactly `max_length` ids, cut or padded.
@@ -81,6 +87,27 @@ impl Tokenizer {
         let mut input_ids = self.inner.encode_fast(text, true).map_err(unsupported)?.get_ids().to_vec();
         input_ids.resize(self.max_length, self.pad_token_id);
         Ok(input_ids)
+    }
+
+    /// The words of a text that the model cannot read, as they are written; of a vocabulary of pieces of words there
+    /// are none, as those read everything in some way.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn unknown_words(&self, text: &str) -> Result<Vec<String>, Error> {
+        let Some(unknown) = self.unknown_word else { return Ok(Vec::new()) };
+        let text = &text[..text.floor_char_boundary(READ_AT_MOST)];
+        let encoding = self.inner.encode(text, false).map_err(unsupported)?;
+        let tokens = encoding.get_ids().iter().zip(encoding.get_offsets());
+        let words =
+            tokens.filter(|&(&id, _)| id == unknown).filter_map(|(_, &(start, end))| text.get(start..end));
+        let mut found: Vec<String> = Vec::new();
+        for word in words {
+            if !found.iter().any(|other| other == word) {
+                found.push(word.to_string());
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -1,4 +1,4 @@
-//! How well the model does on pictures it has never seen.
+//! A look at how training is going: accuracy on some of the validation pictures, with the towers as they are trained.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,7 +38,12 @@ impl fmt::Display for Quick {
 /// A look at some of the validation pictures while training goes on.
 pub fn quick(parameters: &Parameters, captions: &Captions, validation: &Validation) -> Result<Quick, Error> {
     let sources = [("tiny-imagenet", 4), ("emoji", 1)];
-    Ok(Quick(sources.map(|(source, every)| accuracy(parameters, captions, validation, source, every)).into_iter().collect::<Result<_, _>>()?))
+    Ok(Quick(
+        sources
+            .map(|(source, every)| accuracy(parameters, captions, validation, source, every))
+            .into_iter()
+            .collect::<Result<_, _>>()?,
+    ))
 }
 
 fn accuracy(
@@ -50,10 +55,13 @@ fn accuracy(
 ) -> Result<Accuracy, Error> {
     let weights = parameters.frozen();
     let rows: Vec<usize> = validation.rows(source).into_iter().step_by(every).collect();
-    let names: BTreeMap<&str, usize> = rows.iter().map(|&row| (validation.classes[row].as_str(), 0)).collect();
+    let names: BTreeMap<&str, usize> =
+        rows.iter().map(|&row| (validation.classes[row].as_str(), 0)).collect();
     let names: BTreeMap<&str, usize> = names.into_keys().enumerate().map(|(i, class)| (class, i)).collect();
-    let sentences: Vec<String> =
-        names.keys().map(|class| format!("this is a photo of {}", plain(&validation.names[*class][0]))).collect();
+    let sentences: Vec<String> = names
+        .keys()
+        .map(|class| format!("this is a photo of {}", plain(&validation.names[*class][0])))
+        .collect();
     let mut texts = Vec::new();
     for sentences in sentences.chunks(256) {
         texts.push(normalize(&weights.text_features(&captions.input_ids(sentences)?, &captions.vectors)?)?);
@@ -78,6 +86,7 @@ fn accuracy(
 
 /// Lower case, without punctuation, as the tokenizer makes it.
 fn plain(name: &str) -> String {
-    let spaced: String = name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { ' ' }).collect();
+    let spaced: String =
+        name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { ' ' }).collect();
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,0 +1,138 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde::Serialize;
+use siglip::evaluation::{Evaluation, Recall, Report};
+use siglip::text::Template;
+
+use crate::answers::{Answers, Given, print, print_json};
+use crate::error::Error;
+use crate::search::{collect_files, is_no_picture};
+use crate::{ModelArgs, checkpoint};
+
+/// Accuracy on a folder whose folders hold the pictures of a class each and bear its name.
+#[derive(clap::Args)]
+pub struct Eval {
+    /// Folder of class folders; "_" and "-" in their names count as spaces.
+    dir: PathBuf,
+    /// The sentence the model reads, with the class in the place of {}.
+    #[arg(long, default_value = siglip::text::DEFAULT_TEMPLATE)]
+    template: String,
+    /// The report as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    classes: Vec<Class>,
+    #[serde(flatten)]
+    report: Report,
+}
+
+/// How one class came out.
+#[derive(Serialize)]
+struct Class {
+    label: String,
+    images: usize,
+    right: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown: Vec<String>,
+}
+
+impl Eval {
+    /// Asks about every picture. Pictures that cannot be read are named and left out; other files just are.
+    pub fn run(self) -> Result<ExitCode, Error> {
+        let folders = class_folders(&self.dir)?;
+        let labels: Vec<String> = folders.keys().cloned().collect();
+        if labels.len() < 2 {
+            let reason = "holds fewer than two folders with files; make a folder for each class and put its pictures there";
+            return Err(Error::Usage(format!("{} {reason}", self.dir.display())));
+        }
+        let template = Template::new(&self.template)?;
+        let prompts = siglip::prompts(&labels, &template)?;
+        let mut siglip = self.model.load()?;
+        let text_embeds = siglip.text_embeds(&prompts)?.concat();
+        let mut answers = Answers::new(self.json);
+        let mut evaluation = Evaluation::new(labels.len());
+        let mut classes = Vec::new();
+        for (truth, (label, paths)) in folders.into_iter().enumerate() {
+            let unknown = siglip.unknown_words(&label)?;
+            let mut class = Class { label, images: 0, right: 0, unknown };
+            for path in paths {
+                match checkpoint::picture(&path).and_then(|image| Ok(siglip.image_embeds(&image)?)) {
+                    Ok(image_embeds) => {
+                        let logits = siglip.model().logits_per_image(&image_embeds, &text_embeds);
+                        evaluation.add(&logits, truth);
+                        class.images += 1;
+                        let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+                        class.right += usize::from(best == Some(truth));
+                    }
+                    Err(error) if is_no_picture(&error) => {}
+                    Err(error) => answers.refuse(Given::Image(&path.display().to_string()), error)?,
+                }
+            }
+            classes.push(class);
+        }
+        let answer = Answer { classes, report: evaluation.report() };
+        if self.json {
+            print_json(&answer)?
+        } else {
+            print(&table(&answer))?
+        }
+        Ok(answers.exit_code())
+    }
+}
+
+/// The files in each class's folder, by the class's name.
+fn class_folders(dir: &Path) -> Result<BTreeMap<String, Vec<PathBuf>>, Error> {
+    let mut folders: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).map_err(Error::file(dir))? {
+        let path = entry.map_err(Error::file(dir))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().replace(['_', '-'], " ");
+        if path.is_dir() && !name.starts_with('.') {
+            let files = folders.entry(name).or_default();
+            collect_files(&path, files)?;
+            files.sort();
+        }
+    }
+    folders.retain(|_, files| !files.is_empty());
+    Ok(folders)
+}
+
+fn table(Answer { classes, report }: &Answer) -> String {
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    let recall = |Recall { at1, at5, at10 }: Recall| {
+        [at1, at5, at10].map(percent).join(", ") + " among the first 1, 5, 10"
+    };
+    let mut lines = vec![
+        format!("{} pictures, {} classes", report.images, report.labels),
+        format!("  top-1           {}", percent(report.top1)),
+    ];
+    lines.extend(report.top5.map(|share| format!("  top-5           {}", percent(share))));
+    lines.extend(report.five_way.map(|share| format!("  5-way           {}", percent(share))));
+    lines.push(format!("  text to image   {}", recall(report.text_to_image)));
+    lines.push(format!("  image to text   {}", recall(report.image_to_text)));
+    if let Some(calibration) = &report.calibration {
+        lines.push(format!("  calibration     {:.3} expected error", calibration.error));
+        for bin in calibration.bins.iter().filter(|bin| bin.share > 0.0) {
+            let [predicted, observed, share] = [bin.predicted, bin.observed, bin.share].map(percent);
+            lines.push(format!(
+                "    says {predicted:>7}, is so in {observed:>7} ({share:>6} of the questions)"
+            ));
+        }
+    }
+    let width = classes.iter().map(|class| class.label.chars().count()).max().unwrap_or(0);
+    for Class { label, images, right, unknown } in classes {
+        let unknown = if unknown.is_empty() {
+            String::new()
+        } else {
+            format!("  unknown to this model: {}", unknown.join(", "))
+        };
+        lines.push(format!("  {label:width$}  {right} of {images}{unknown}"));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,269 @@
+//! How well a model does on pictures whose labels are known.
+
+use serde::Serialize;
+
+/// Labels that a picture's true one is held against in a "5-way" question.
+const OTHERS: usize = 4;
+/// Bins of a reliability diagram.
+const BINS: usize = 10;
+/// How many places count in retrieval.
+const PLACES: [usize; 3] = [1, 5, 10];
+
+/// Logits of pictures for labels, and which label is true of each picture.
+///
+/// Where an answer would depend on which labels are drawn, as with 5-way accuracy, it is the mean over all draws, so it
+/// is the same every time.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    logits: Vec<f32>,
+    labels: usize,
+    truths: Vec<usize>,
+}
+
+/// What an [`Evaluation`] comes to; shares from 0 to 1.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Pictures that were looked at.
+    pub images: usize,
+    /// Labels that each was held against.
+    pub labels: usize,
+    /// Pictures whose true label scores best.
+    pub top1: f64,
+    /// Pictures whose true label is among the best five; none where there are but five labels.
+    pub top5: Option<f64>,
+    /// Pictures whose true label scores better than four others, over all fours; none where there are fewer labels.
+    pub five_way: Option<f64>,
+    /// Labels with a picture of their own among the best pictures.
+    pub text_to_image: Recall,
+    /// Pictures with their own label among the best labels.
+    pub image_to_text: Recall,
+    /// How well probabilities fit what is so, over the yes/no questions of the 5-way sets; none as above.
+    pub calibration: Option<Calibration>,
+}
+
+/// The share that is found among the first places.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Recall {
+    /// In the first place.
+    pub at1: f64,
+    /// Among the first five.
+    pub at5: f64,
+    /// Among the first ten.
+    pub at10: f64,
+}
+
+/// How well probabilities fit what is so.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Calibration {
+    /// Expected calibration error (Naeini et al., 2015): by how much, on average, the probability of a question and the
+    /// share of yes among questions of about this probability differ.
+    pub error: f64,
+    /// The reliability diagram, in ten bins of equal width from 0 to 1.
+    pub bins: Vec<Bin>,
+}
+
+/// Questions of about the same probability.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Bin {
+    /// Share of all questions.
+    pub share: f64,
+    /// Their mean probability.
+    pub predicted: f64,
+    /// The share of yes among them.
+    pub observed: f64,
+}
+
+/// Whether a label is true of a picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Question {
+    /// What the model says.
+    pub logit: f32,
+    /// What is so.
+    pub truth: bool,
+    /// How often it is asked; all questions' weights add up to one.
+    pub weight: f64,
+}
+
+impl Evaluation {
+    /// Of labels, so many of them, and no picture yet.
+    pub fn new(labels: usize) -> Evaluation {
+        Evaluation { logits: Vec::new(), labels, truths: Vec::new() }
+    }
+
+    /// Adds a picture: its logits, one a label, and the place of its true label.
+    ///
+    /// # Panics
+    /// Where there are more or fewer logits than labels, or the true one is none of them.
+    pub fn add(&mut self, logits: &[f32], truth: usize) {
+        assert!(
+            logits.len() == self.labels && truth < self.labels,
+            "one logit for each label, one of them true"
+        );
+        self.logits.extend_from_slice(logits);
+        self.truths.push(truth);
+    }
+
+    /// Everything there is to say; of no picture nothing but zeros.
+    pub fn report(&self) -> Report {
+        let enough = self.labels > OTHERS && !self.truths.is_empty();
+        Report {
+            images: self.truths.len(),
+            labels: self.labels,
+            top1: self.top(1),
+            top5: (self.labels > 5).then(|| self.top(5)),
+            five_way: enough.then(|| self.five_way()),
+            text_to_image: Recall::of(|places| self.found_by_text(places)),
+            image_to_text: Recall::of(|places| self.top(places)),
+            calibration: enough.then(|| self.calibration()),
+        }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (&[f32], usize)> {
+        self.logits.chunks_exact(self.labels.max(1)).zip(self.truths.iter().copied())
+    }
+
+    fn mean(&self, of: impl Fn(&[f32], usize) -> f64) -> f64 {
+        self.rows().map(|(logits, truth)| of(logits, truth)).sum::<f64>() / self.truths.len().max(1) as f64
+    }
+
+    /// Share of the pictures with fewer than `places` labels that score as well as the true one.
+    fn top(&self, places: usize) -> f64 {
+        self.mean(|logits, truth| f64::from(u8::from(rivals(logits, truth) < places)))
+    }
+
+    /// Of n - 1 other labels, m score worse than the true one: all four drawn are among those in C(m, 4) of
+    /// C(n - 1, 4) draws.
+    fn five_way(&self) -> f64 {
+        self.mean(|logits, truth| {
+            let others = logits.len() - 1;
+            let worse = others - rivals(logits, truth);
+            (0..OTHERS).map(|drawn| worse.saturating_sub(drawn) as f64 / (others - drawn) as f64).product()
+        })
+    }
+
+    /// Share of the labels, those with pictures, that have one of their own among their `places` best.
+    fn found_by_text(&self, places: usize) -> f64 {
+        let (mut labels, mut found) = (0, 0);
+        for label in (0..self.labels).filter(|label| self.truths.contains(label)) {
+            let mut pictures: Vec<(f32, usize)> =
+                self.rows().map(|(logits, truth)| (logits[label], truth)).collect();
+            pictures.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+            labels += 1;
+            found += usize::from(pictures.iter().take(places).any(|&(_, truth)| truth == label));
+        }
+        f64::from(found as u32) / f64::from(labels.max(1))
+    }
+
+    /// The yes/no questions of all 5-way sets: whether a label is true of a picture. The true label is in every set,
+    /// each other one in four of n - 1.
+    pub fn questions(&self) -> impl Iterator<Item = Question> {
+        let other_weight = OTHERS as f64 / self.labels.saturating_sub(1).max(1) as f64;
+        let whole = (self.truths.len() * (OTHERS + 1)) as f64;
+        self.rows().flat_map(move |(logits, truth)| {
+            logits.iter().enumerate().map(move |(label, &logit)| {
+                let truth = label == truth;
+                Question { logit, truth, weight: if truth { 1.0 } else { other_weight } / whole }
+            })
+        })
+    }
+
+    fn calibration(&self) -> Calibration {
+        let mut bins = vec![Bin::default(); BINS];
+        for Question { logit, truth, weight } in self.questions() {
+            let probability = f64::from(crate::sigmoid(logit));
+            let bin = &mut bins[((probability * BINS as f64) as usize).min(BINS - 1)];
+            bin.share += weight;
+            bin.predicted += weight * probability;
+            bin.observed += if truth { weight } else { 0.0 };
+        }
+        let error = bins.iter().map(|bin| (bin.predicted - bin.observed).abs()).sum();
+        for bin in bins.iter_mut().filter(|bin| bin.share > 0.0) {
+            bin.predicted /= bin.share;
+            bin.observed /= bin.share;
+        }
+        Calibration { error, bins }
+    }
+}
+
+impl Recall {
+    fn of(share: impl Fn(usize) -> f64) -> Recall {
+        let [at1, at5, at10] = PLACES.map(share);
+        Recall { at1, at5, at10 }
+    }
+}
+
+/// Other labels that score as well as the true one, or better: what can't be told apart is not right.
+fn rivals(logits: &[f32], truth: usize) -> usize {
+    logits.iter().filter(|&&logit| logit >= logits[truth]).count() - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Six labels; the second picture's true label is beaten by one other, the third's by all.
+    fn evaluation() -> Evaluation {
+        let mut evaluation = Evaluation::new(6);
+        evaluation.add(&[5.0, 1.0, 0.0, 0.0, 0.0, 0.0], 0);
+        evaluation.add(&[1.0, 2.0, 3.0, 0.0, 0.0, 0.0], 1);
+        evaluation.add(&[2.0, 1.0, 1.0, 1.0, 1.0, -9.0], 5);
+        evaluation
+    }
+
+    #[test]
+    fn accuracies_count_the_true_labels_place() {
+        let report = evaluation().report();
+        assert_eq!((report.images, report.labels), (3, 6));
+        assert_eq!(report.top1, 1.0 / 3.0);
+        assert_eq!(report.top5, Some(2.0 / 3.0));
+        assert_eq!(report.image_to_text, Recall { at1: 1.0 / 3.0, at5: 2.0 / 3.0, at10: 1.0 });
+        // Of the second's five others one is better: it is not drawn in C(4, 4) of C(5, 4) draws.
+        assert!((report.five_way.unwrap() - (1.0 + 0.2 + 0.0) / 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn five_way_is_the_mean_over_draws() {
+        let logits = [0.3, -1.0, 2.0, 0.9, -0.4, 0.1, 1.4, -2.0];
+        let mut evaluation = Evaluation::new(8);
+        evaluation.add(&logits, 3);
+        let (mut draws, mut right) = (0, 0);
+        for set in 0u32..256 {
+            if set.count_ones() == 4 && set & 1 << 3 == 0 {
+                draws += 1;
+                right += u32::from((0..8).all(|label| set & 1 << label == 0 || logits[label] < logits[3]));
+            }
+        }
+        assert!((evaluation.report().five_way.unwrap() - f64::from(right) / f64::from(draws)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn retrieval_asks_each_label_with_pictures_for_its_own() {
+        // Label 0 finds its own first, label 1 second, label 5 last.
+        let Recall { at1, at5, .. } = evaluation().report().text_to_image;
+        assert_eq!((at1, at5), (2.0 / 3.0, 1.0));
+    }
+
+    #[test]
+    fn probabilities_that_are_right_have_no_error() {
+        let mut evaluation = Evaluation::new(5);
+        evaluation.add(&[40.0, -40.0, -40.0, -40.0, -40.0], 0);
+        let calibration = evaluation.report().calibration.unwrap();
+        assert!(calibration.error < 1e-9);
+        assert!((calibration.bins[9].share - 0.2).abs() < 1e-12 && calibration.bins[9].observed == 1.0);
+    }
+
+    #[test]
+    fn probabilities_of_a_half_everywhere_are_off_by_three_tenths() {
+        let mut evaluation = Evaluation::new(9);
+        evaluation.add(&[0.0; 9], 4);
+        let calibration = evaluation.report().calibration.unwrap();
+        assert!((calibration.error - 0.3).abs() < 1e-9);
+        assert!((calibration.bins[5].observed - 0.2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn few_labels_or_no_pictures_leave_out_what_needs_them() {
+        let report = Evaluation::new(3).report();
+        assert_eq!((report.top1, report.five_way, report.top5), (0.0, None, None));
+    }
+}
