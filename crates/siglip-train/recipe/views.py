@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 from pictures import drawings, photographs
 
 SIDE = 64
-VIEWS = 4
+VIEWS = 3
 FEATURES = 256
 TEACHER_SIDE = 192
 BATCH = 16

@@ -106,12 +106,6 @@ impl Captions {
         class.phrases[class.weights.sample(random)]
     }
 
-    /// Any phrase.
-    pub fn draw_any(&self, random: &mut SmallRng) -> usize {
-        let class = random.random_range(0..self.classes.len());
-        self.draw(class, random)
-    }
-
     /// What is known of the phrase and pictures of the class.
     pub fn truth(&self, class: usize, phrase: usize) -> Truth {
         self.classes[class].truth.get(&phrase).copied().unwrap_or(Truth::False)

@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor, safetensors};
 
 use crate::Error;
 use crate::captions::Captions;
-use crate::model::{Parameters, TEACHER, WORDS};
+use crate::model::{Parameters, SCALARS, TEACHER, WORDS};
 use crate::shape::{CONTEXT, IMAGE_SIZE};
 
 const PARAMETER: &str = "parameter/";
@@ -98,7 +98,7 @@ fn hub_tensors(
                 tensors.insert(format!("{attention}.k_proj.{rest}"), k?);
                 tensors.insert(format!("{attention}.v_proj.{rest}"), v?);
             }
-        } else if !name.starts_with(TEACHER) && !name.starts_with("vision_model.head.attention.q_proj") {
+        } else if !name.starts_with(TEACHER) && name != SCALARS[2] && !name.starts_with("vision_model.head.attention.q_proj") {
             tensors.insert(name.clone(), tensor);
         }
     }

@@ -113,6 +113,18 @@ impl Pictures {
         Ok(Tensor::from_vec(spread, (1, self.features), &Device::Cpu)?)
     }
 
+    /// The class of a picture, drawn as pictures are.
+    pub fn draw_class(&self, random: &mut SmallRng) -> usize {
+        let (_, _, class) = self.draw_one(random);
+        class
+    }
+
+    fn draw_one(&self, random: &mut SmallRng) -> (&Source, usize, usize) {
+        let source = &self.sources[self.shares.sample(random)];
+        let (row, class) = source.rows[random.random_range(0..source.rows.len())];
+        (source, row, class)
+    }
+
     /// Draws `size` pictures with `kept` patches of each.
     pub fn draw(
         &self,
@@ -124,8 +136,7 @@ impl Pictures {
         let (mut classes, mut drawings) = (Vec::new(), Vec::new());
         let (mut patches, mut positions, mut features) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..size {
-            let source = &self.sources[self.shares.sample(random)];
-            let (row, class) = source.rows[random.random_range(0..source.rows.len())];
+            let (source, row, class) = self.draw_one(random);
             let view = &self.views[random.random_range(0..self.views.len())];
             classes.push(class);
             drawings.push(source.drawings);

@@ -25,6 +25,8 @@ pub struct Weights<'a> {
     tensors: BTreeMap<&'a str, Tensor>,
 }
 
+/// The sigmoid loss's scale (its logarithm) and bias, which are the model's, and the softmax loss's scale, which is not.
+pub const SCALARS: [&str; 3] = ["logit_scale", "logit_bias", "softmax_scale"];
 /// The projection of the student's embedding that is held against the teacher's features; not part of the model.
 pub const TEACHER: &str = "teacher";
 /// Name of the matrix that makes a token table of word vectors.
@@ -47,8 +49,9 @@ impl Parameters {
         draw.attention("vision_model.head.attention", width, 1.0)?;
         draw.norm("vision_model.head.layernorm", width)?;
         draw.mlp("vision_model.head.mlp", shape, 1.0)?;
-        draw.constant("logit_scale", &[1], 10f32.ln())?;
-        draw.constant("logit_bias", &[1], -10.0)?;
+        for (name, start) in SCALARS.into_iter().zip([10f32.ln(), -10.0, 14f32.ln()]) {
+            draw.constant(name, &[1], start)?;
+        }
         draw.linear(TEACHER, features, width, 1.0)?;
         Ok(Parameters { shape, vars: draw.vars })
     }

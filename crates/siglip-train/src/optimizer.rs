@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use candle_core::{Result, Tensor, Var};
 use clap::Args;
 
-use crate::model::{Parameters, TEACHER, WORDS};
+use crate::model::{Parameters, SCALARS, TEACHER, WORDS};
 
 /// How far a step goes at most.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Rates {
     /// Learning rate of Muon.
-    #[arg(long, default_value_t = 0.02)]
+    #[arg(long, default_value_t = 0.015)]
     pub muon_rate: f64,
     /// Learning rate of AdamW.
     #[arg(long, default_value_t = 0.002)]
@@ -22,9 +22,9 @@ pub struct Rates {
     pub decay: f64,
 }
 
-/// By how much faster temperature and bias learn than the rest of AdamW's: they start where a batch of 32,768 wants them
-/// (2303.15343), and until they have come to this batch's place every picture is drawn to every text.
-const SCALARS: f64 = 10.0;
+/// By how much faster scales and bias learn than the rest of AdamW's: they have far to go from where a batch of 32,768
+/// wants them (2303.15343).
+const SCALARS_FASTER: f64 = 10.0;
 const MOMENTUM: f64 = 0.95;
 const BETAS: (f64, f64) = (0.9, 0.98);
 const EPSILON: f64 = 1e-8;
@@ -135,7 +135,7 @@ fn adam(change: &Change, var: &Var) -> Result<Vec<(String, Tensor)>> {
     let second = ((change.remembered("second")? * BETAS.1)? + (gradient.sqr()? * (1.0 - BETAS.1))?)?;
     let unbiased = |moment: &Tensor, beta: f64| moment / (1.0 - beta.powi(change.step as i32));
     let direction = (unbiased(&first, BETAS.0)? / (unbiased(&second, BETAS.1)?.sqrt()? + EPSILON)?)?;
-    let faster = if change.name.starts_with("logit_") { SCALARS } else { 1.0 };
+    let faster = if SCALARS.contains(&change.name) { SCALARS_FASTER } else { 1.0 };
     let rate = change.rates.adam_rate * change.pace * faster;
     // Only matrices decay: a gain's or a bias's size costs nothing.
     let decay = if gradient.rank() == 2 { change.rates.decay } else { 0.0 };

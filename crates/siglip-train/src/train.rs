@@ -15,7 +15,7 @@ use crate::checkpoint;
 use crate::data::{Batch, Pictures, Validation};
 use crate::look;
 use crate::loss::{self, Truths};
-use crate::model::{Parameters, Weights, normalize};
+use crate::model::{Parameters, SCALARS, Weights, normalize};
 use crate::optimizer::{Optimizer, Rates};
 use crate::shape::Shape;
 
@@ -37,7 +37,7 @@ pub struct Train {
     /// Pictures of a step.
     #[arg(long, default_value_t = 128)]
     batch: usize,
-    /// Phrases of a step beyond those of its pictures: true of none of them but by chance.
+    /// Phrases of a step beyond those of its pictures, of other pictures: mostly true of none of these.
     #[arg(long, default_value_t = 64)]
     strangers: usize,
     /// Share of the patches that are left out, but for the last steps (FLIP, 2212.00794).
@@ -46,9 +46,10 @@ pub struct Train {
     /// Share of the steps, at the end, that see whole pictures.
     #[arg(long, default_value_t = 0.15)]
     whole: f64,
-    /// Weight of the softmax loss beside the sigmoid loss, which hardly moves at first on its own.
-    #[arg(long, default_value_t = 1.0)]
-    softmax: f64,
+    /// Weight of the sigmoid loss at the first step, beside the softmax loss; it is 1 at the last. At first it does little
+    /// but draw everything together, as it begins with a bias for far larger batches.
+    #[arg(long, default_value_t = 0.1)]
+    sigmoid: f64,
     /// Weight of the teacher.
     #[arg(long, default_value_t = 2.0)]
     teacher: f64,
@@ -127,7 +128,7 @@ impl Train {
         let batches: Vec<Batch> = (0..HALVES)
             .map(|_| pictures.draw(self.batch / HALVES, kept, &self.shape, &mut random))
             .collect::<Result<_, _>>()?;
-        let prompts = self.prompts(&batches, captions, &mut random);
+        let prompts = self.prompts(&batches, captions, pictures, &mut random);
         let phrases: Vec<usize> = prompts.keys().copied().collect();
         let sentences: Vec<String> = prompts.into_values().collect();
         let weights = parameters.tracked();
@@ -142,7 +143,7 @@ impl Train {
 
         let classes: Vec<usize> = batches.iter().flat_map(|batch| batch.classes.iter().copied()).collect();
         let truths = Truths::new(captions, &classes, &phrases)?;
-        let joint = self.joint_loss(&forward, &truths, &weights)?;
+        let joint = self.joint_loss(step, &forward, &truths, &weights)?;
 
         let mut offsets = (0, 0);
         let parts: Vec<_> = forward
@@ -183,6 +184,7 @@ impl Train {
         &self,
         batches: &[Batch],
         captions: &Captions,
+        pictures: &Pictures,
         random: &mut SmallRng,
     ) -> BTreeMap<usize, String> {
         let mut prompts = BTreeMap::new();
@@ -193,30 +195,37 @@ impl Train {
             }
         }
         for _ in 0..self.strangers {
-            let phrase = captions.draw_any(random);
+            let phrase = captions.draw(pictures.draw_class(random), random);
             prompts.entry(phrase).or_insert_with(|| captions.say(phrase, false, random));
         }
         prompts
     }
 
     /// The loss over all pairs of the batch, down to its gradients of the embeddings: the towers take it from there.
-    fn joint_loss(&self, forward: &[Forward], truths: &Truths, weights: &Weights) -> Result<Joint, Error> {
+    fn joint_loss(
+        &self,
+        step: usize,
+        forward: &[Forward],
+        truths: &Truths,
+        weights: &Weights,
+    ) -> Result<Joint, Error> {
         let join = |part: fn(&Forward) -> &Tensor| -> Result<Var, Error> {
             let parts: Vec<Tensor> = forward.iter().map(|half| part(half).detach()).collect();
             Ok(Var::from_tensor(&Tensor::cat(&parts, 0)?)?)
         };
         let (images, texts) = (join(|half| &half.images)?, join(|half| &half.texts)?);
-        let (scale, bias) = (weights.get("logit_scale"), weights.get("logit_bias"));
         let cosines = images.as_tensor().matmul(&texts.as_tensor().t()?)?;
-        let scaled = cosines.broadcast_mul(&scale.exp()?)?;
-        let sigmoid = truths.sigmoid(&scaled.broadcast_add(bias)?, 256)?;
-        let softmax = truths.softmax(&scaled)?;
-        let gradients = (&sigmoid + (&softmax * self.softmax)?)?.backward()?;
+        let scaled_by = |name: &str| cosines.broadcast_mul(&weights.get(name).exp()?);
+        let sigmoid = truths.sigmoid(&scaled_by(SCALARS[0])?.broadcast_add(weights.get(SCALARS[1]))?, 256)?;
+        let softmax = truths.softmax(&scaled_by(SCALARS[2])?)?;
+        let weight = self.sigmoid + (1.0 - self.sigmoid) * step as f64 / self.steps as f64;
+        let gradients = ((&sigmoid * weight)? + &softmax)?.backward()?;
         let of = |tensor: &Tensor| gradients.get(tensor).cloned().map_or_else(|| tensor.zeros_like(), Ok);
+        let scalars = SCALARS.iter().map(|&name| Ok((name.into(), of(weights.get(name))?)));
         Ok(Joint {
             images: of(&images)?,
             texts: of(&texts)?,
-            scalars: BTreeMap::from([("logit_scale".into(), of(scale)?), ("logit_bias".into(), of(bias)?)]),
+            scalars: scalars.collect::<Result<_, Error>>()?,
             losses: [sigmoid.to_scalar()?, softmax.to_scalar()?],
         })
     }
