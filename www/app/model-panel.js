@@ -2,6 +2,7 @@ import { h } from '../element/dom.js';
 import { describe, downloadSize, formatBytes, formatProgress, showProgress } from '../element/format.js';
 import { borrow } from '../element/pool.js';
 import { checkpoints } from '../siglip.js';
+import { KeptModels, costOf } from './kept.js';
 import { announce, byId } from './page.js';
 
 /** @typedef {import('../siglip.js').Siglip} Siglip */
@@ -32,6 +33,8 @@ export class ModelPanel {
   #loading = byId('loading');
   #error = byId('model-error');
   #notices = byId('notices');
+  #noRoom = byId('no-room');
+  #kept = new KeptModels(() => this.#describeChoice());
 
   /**
    * @param {(siglip: Siglip) => void} onModel
@@ -49,6 +52,7 @@ export class ModelPanel {
     });
     byId('cancel').addEventListener('click', () => {
       this.#stop();
+      this.#kept.refresh();
       announce('The download has been cancelled.');
       this.#lament();
       byId('chooser').querySelector('summary')?.focus();
@@ -91,6 +95,7 @@ export class ModelPanel {
       this.#stop();
       this.#fail(error);
     }
+    this.#kept.refresh();
   }
 
   /** Loads the present model anew: its worker has died. */
@@ -183,10 +188,11 @@ export class ModelPanel {
     const custom = value === CUSTOM;
     byId('custom').hidden = !custom;
     this.#customUrl.required = custom;
-    const bytes = formatBytes(downloadSize(value) ?? 0);
-    byId('cost').textContent =
-      value === 'tiny' || custom
-        ? ''
-        : `Downloads ${bytes} from huggingface.co, once: the browser keeps the files for the next visit.`;
+    const { cost, warning } = costOf(this.#chosen(), this.#kept);
+    byId('cost').textContent = cost;
+    this.#noRoom.hidden = !warning;
+    if (this.#noRoom.textContent === warning) return;
+    this.#noRoom.textContent = warning;
+    announce(warning);
   }
 }
