@@ -1,7 +1,7 @@
 /** The page: pictures come in, the labels change, a model answers. */
 import { readQuestion, writeQuestion } from './app/address.js';
 import { Card } from './app/card.js';
-import { listenForPictures } from './app/intake.js';
+import { listenForFiles } from './app/intake.js';
 import { LabelEditor } from './app/labels.js';
 import { ModelPanel } from './app/model-panel.js';
 import { announce, byId } from './app/page.js';
@@ -108,7 +108,7 @@ addEventListener('hashchange', () => {
   ask();
 });
 
-listenForPictures(addPictures);
+listenForFiles({ pictures: addPictures, model: (own) => model.loadOwn(own) });
 readAddress();
 addCard(EXAMPLE, true);
 model.load();
