@@ -1,8 +1,10 @@
-/** What a handful of files is: a model, or pictures. */
+/** What a handful of files is: a model, pictures, or pictures sorted into class folders. */
 import { SiglipError } from '../siglip.js';
 
 /** @typedef {import('./files.js').Found} Found */
 /** A checkpoint's files, named by the folder or the file that it came as. @typedef {{name: string, files: File[]}} OwnModel */
+/** Pictures of one class. @typedef {{label: string, pictures: Found[]}} ClassFolder */
+/** @typedef {{name: string, classes: ClassFolder[]}} Dataset */
 
 const CONFIG = 'config.json';
 const WEIGHTS = 'model.safetensors';
@@ -68,6 +70,37 @@ export const picturesAmong = (found) =>
 /** The pictures that came by themselves, in no folder. @param {Found[]} found */
 export const loosePictures = (found) =>
   picturesAmong(found.filter((each) => isLoose(each) && isPicture(each)));
+
+/**
+ * The class folders among files: those inside another folder that hold pictures, named by their class. Fewer than two
+ * are none.
+ * @param {Found[]} found
+ * @returns {Dataset | undefined}
+ */
+export function datasetIn(found) {
+  /** @type {Map<string, Found[]>} */
+  const classes = new Map();
+  for (const picture of found.filter((each) => isPicture(each) && isInSubfolder(each))) {
+    const label = labelOf(folderOf(picture));
+    const pictures = classes.get(label) ?? [];
+    classes.set(label, pictures);
+    pictures.push(picture);
+  }
+  if (classes.size < 2) return;
+  const inOrder = [...classes]
+    .map(([label, pictures]) => ({ label, pictures }))
+    .sort((a, b) => a.label.localeCompare(b.label, undefined, { numeric: true }));
+  return { name: inOrder[0].pictures[0].path.split('/')[0], classes: inOrder };
+}
+
+/** @param {Found} found */
+const isInSubfolder = (found) => folderOf(found).includes('/');
+
+/** @param {string} folder */
+function labelOf(folder) {
+  const name = folder.split('/').pop() ?? folder;
+  return name.replace(/[_-]+/g, ' ').trim() || name;
+}
 
 /** @param {Found} found */
 function isPicture(found) {

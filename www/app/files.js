@@ -37,13 +37,13 @@ export function filesFrom(input) {
 
 /** @param {FileSystemDirectoryEntry} folder @returns {Promise<Found[]>} */
 async function walk(folder) {
-  /** @type {Found[]} */
+  /** @type {(Found | Found[])[]} */
   const found = [];
   for (const entry of await entriesOf(folder)) {
-    if (entry.isDirectory) found.push(...(await walk(/** @type {FileSystemDirectoryEntry} */ (entry))));
+    if (entry.isDirectory) found.push(await walk(/** @type {FileSystemDirectoryEntry} */ (entry)));
     else found.push(await fileOf(/** @type {FileSystemFileEntry} */ (entry)));
   }
-  return found;
+  return found.flat();
 }
 
 /** @param {FileSystemDirectoryEntry} folder */

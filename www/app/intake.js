@@ -2,7 +2,7 @@ import { h } from '../element/dom.js';
 import { describe } from '../element/format.js';
 import { picturesIn } from '../element/picture.js';
 import { SiglipError } from '../siglip.js';
-import { loosePictures, modelIn, namesOf, picturesAmong } from './contents.js';
+import { datasetIn, loosePictures, modelIn, namesOf, picturesAmong } from './contents.js';
 import { filesFrom, filesIn } from './files.js';
 import { byId } from './page.js';
 
@@ -13,10 +13,11 @@ import { byId } from './page.js';
  * @typedef {object} Takers
  * @property {(sources: (File | string)[]) => void} pictures
  * @property {(model: import('./contents.js').OwnModel) => void} model
+ * @property {(dataset: import('./contents.js').Dataset) => Promise<void>} dataset
  */
 
 /**
- * Every way a picture or a model comes in: dropped anywhere, pasted, chosen, by address, as a sample.
+ * Every way pictures or a model come in: dropped anywhere, pasted, chosen, by address, as a sample.
  * @param {Takers} take
  */
 export function listenForFiles(take) {
@@ -24,6 +25,9 @@ export function listenForFiles(take) {
 
   const files = byId('files', HTMLInputElement);
   files.addEventListener('change', () => sort(filesFrom(files)));
+
+  const folder = byId('dataset', HTMLInputElement);
+  folder.addEventListener('change', () => attempt(() => take.dataset(datasetFrom(filesFrom(folder)))));
 
   const address = byId('address-field', HTMLInputElement);
   byId('address').addEventListener('submit', (event) => {
@@ -77,20 +81,41 @@ function listenForDrops(take) {
 }
 
 /**
- * Gives files to whom they are for, or tells why they are for nobody.
+ * Gives files to whom they are for.
  * @param {Found[] | Promise<Found[]>} incoming
  * @param {Takers} take
  */
-async function sortOut(incoming, take) {
+const sortOut = (incoming, take) =>
+  attempt(async () => {
+    const found = await incoming;
+    const model = modelIn(found);
+    const dataset = model ? undefined : datasetIn(found);
+    const pictures = model || dataset ? loosePictures(found) : picturesAmong(found);
+    if (model) take.model(model);
+    if (dataset) await take.dataset(dataset);
+    if (pictures.length) take.pictures(pictures);
+    if (!model && !dataset && !pictures.length) throw new SiglipError('bad-input', useless(found));
+  });
+
+/** @param {Found[]} found */
+function datasetFrom(found) {
+  const dataset = datasetIn(found);
+  if (dataset) return dataset;
+  throw new SiglipError(
+    'bad-input',
+    'An evaluation takes a folder with two sub-folders of pictures or more, each named by what is in its pictures.',
+  );
+}
+
+/**
+ * Does something with files and tells what is wrong with them.
+ * @param {() => void | Promise<void>} work
+ */
+async function attempt(work) {
   const complaint = byId('intake-error');
   complaint.hidden = true;
   try {
-    const found = await incoming;
-    const model = modelIn(found);
-    const pictures = model ? loosePictures(found) : picturesAmong(found);
-    if (!model && !pictures.length) throw new SiglipError('bad-input', useless(found));
-    if (model) take.model(model);
-    if (pictures.length) take.pictures(pictures);
+    await work();
   } catch (error) {
     // What is no error of this library comes from a folder that could not be walked through.
     const { headline, message } =
