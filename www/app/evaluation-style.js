@@ -9,7 +9,7 @@ export const evaluationSheet = sheetOf(`
 .evaluation .row { width: 100%; }
 .evaluation .progress-text { font-variant-numeric: tabular-nums; }
 .evaluation :is(.progress-text, dl, .details):empty { display: none; }
-.evaluation dl { display: flex; flex-wrap: wrap; gap: .75rem 2.5rem; margin: 0; }
+.evaluation dl { display: flex; flex-wrap: wrap; gap: .75rem clamp(1rem, 4vw, 2.5rem); margin: 0; }
 .evaluation dt { color: var(--muted); font-size: .875rem; }
 .evaluation dd { margin: 0; font-size: 1.5rem; font-weight: 700; letter-spacing: -.02em; line-height: 1.2;
   font-variant-numeric: tabular-nums; }
@@ -20,15 +20,18 @@ export const evaluationSheet = sheetOf(`
 .mistakes li { display: flex; gap: .75rem; align-items: center; min-width: 0; }
 .mistakes img { flex: none; width: 4rem; height: 4rem; border-radius: .5rem; background: var(--track); object-fit: cover; }
 .mistakes div { min-width: 0; }
-.matrix { overflow: auto; max-height: 80vh; border: 1px solid var(--line); border-radius: .6rem; }
+.matrix { justify-self: start; overflow: auto; max-height: 80vh; border: 1px solid var(--line); border-radius: .6rem; }
 .matrix table { border-collapse: separate; border-spacing: 0; font-size: .875rem; font-variant-numeric: tabular-nums; }
 .matrix :is(th, td) { padding: .35rem .6rem; border: solid var(--line); border-width: 0 1px 1px 0; }
+.matrix tr > :last-child { border-right: 0; }
+.matrix tbody tr:last-child > * { border-bottom: 0; }
 .matrix td { min-width: 2.75rem; text-align: right;
   background: color-mix(in srgb, var(--error) calc(40% * var(--share, 0)), var(--panel)); }
+.matrix td.none { color: var(--muted); }
 .matrix td.right { font-weight: 700;
   background: color-mix(in srgb, var(--accent) calc(40% * var(--share)), var(--panel)); }
 .matrix th { position: sticky; background: var(--panel); font-weight: 600; text-align: left; }
-.matrix tbody th { left: 0; max-width: 10rem; overflow-wrap: anywhere; }
+.matrix tbody th { left: 0; min-width: 6rem; max-width: 10rem; overflow-wrap: break-word; }
 .matrix thead th { top: 0; vertical-align: bottom; }
 .matrix thead th span { display: inline-block; max-height: 10rem; writing-mode: vertical-rl; transform: rotate(180deg);
   overflow-wrap: anywhere; }

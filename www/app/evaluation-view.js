@@ -167,14 +167,14 @@ export class EvaluationView {
    */
   #showDetails(tally, unreadable) {
     this.#showFigures(tally);
-    const names = unreadable.map(({ path }) => h('li', {}, path));
+    const names = unreadable.map((picture) => h('li', {}, placeOf(picture)));
     const some = unreadable.length === 1 ? '1 picture' : `${unreadable.length} pictures`;
     if (names.length)
       this.#details.append(
         h('details', {}, h('summary', {}, `${some} could not be read`), h('ul', {}, ...names)),
       );
-    if (tally.mistakes.length) this.#details.append(this.#mistakes(tally.mistakes));
     if (tally.pictures) this.#details.append(...matrixOf(tally));
+    if (tally.mistakes.length) this.#details.append(this.#mistakes(tally.mistakes));
   }
 
   /** @param {Tally<Found>['mistakes']} mistakes */
@@ -187,7 +187,12 @@ export class EvaluationView {
       const image = h('img', { src: url, alt: '', loading: 'lazy', decoding: 'async' });
       image.addEventListener('error', () => image.removeAttribute('src'));
       const answer = `said “${said.label}”, ${formatPercent(said.score)}; “${own.label}” has ${formatPercent(own.score)}`;
-      return h('li', {}, image, h('div', {}, h('p', {}, item.path), h('p', { className: 'hint' }, answer)));
+      return h(
+        'li',
+        {},
+        image,
+        h('div', {}, h('p', {}, placeOf(item)), h('p', { className: 'hint' }, answer)),
+      );
     });
     return h(
       'details',
@@ -267,7 +272,9 @@ function matrixOf({ labels, matrix }) {
     const total = matrix[truth].reduce((sum, count) => sum + count, 0);
     const cells = shown.map((said) => {
       const count = matrix[truth][said];
-      const cell = h('td', { className: said === truth ? 'right' : '' }, String(count));
+      const cell = h('td', {}, String(count));
+      cell.classList.toggle('right', said === truth);
+      cell.classList.toggle('none', !count);
       cell.style.setProperty('--share', String(total && count / total));
       return cell;
     });
@@ -285,6 +292,9 @@ function matrixOf({ labels, matrix }) {
     h('div', { className: 'matrix', role: 'region', tabIndex: 0, 'aria-labelledby': id }, table),
   ];
 }
+
+/** Where a picture lies in the folder that the title names. @param {Found} picture */
+const placeOf = ({ path }) => path.slice(path.indexOf('/') + 1);
 
 /** @param {number} share */
 const percent = (share) => (Number.isNaN(share) ? '–' : `${(100 * share).toFixed(1)}%`);
