@@ -124,4 +124,7 @@ test('where there is no storage the page says so', async () => {
   await visit.getByText('Models on this device').click();
   await visit.getByText('gives this page no storage').waitFor();
   assert.ok(await visit.getByRole('button', { name: 'Keep on this device' }).isHidden());
+  await visit.getByText('Use another model').click();
+  await visit.locator('#model').selectOption('google/siglip-base-patch16-224');
+  assert.match((await visit.locator('#cost').textContent()) ?? '', /^Downloads 815 MB .* on every visit/);
 });

@@ -63,13 +63,13 @@ function theOne(models) {
  * @returns {File[]}
  */
 export const picturesAmong = (found) =>
-  found.some(isPicture)
+  found.some((each) => isPicture(each) || isNameless(each))
     ? found.filter((each) => isPicture(each) || isLoose(each)).map(({ file }) => file)
     : [];
 
 /** The pictures that came by themselves, in no folder. @param {Found[]} found */
 export const loosePictures = (found) =>
-  picturesAmong(found.filter((each) => isLoose(each) && isPicture(each)));
+  found.filter((each) => isLoose(each) && isPicture(each)).map(({ file }) => file);
 
 /**
  * The class folders among files: those inside another folder that hold pictures, named by their class. Fewer than two
@@ -103,11 +103,11 @@ function labelOf(folder) {
 }
 
 /** @param {Found} found */
-function isPicture(found) {
-  const { name, type } = found.file;
-  if (isLoose(found) && !name.includes('.')) return true;
-  return !name.startsWith('.') && (type.startsWith('image/') || PICTURE.test(name));
-}
+const isPicture = ({ file: { name, type } }) =>
+  !name.startsWith('.') && (type.startsWith('image/') || PICTURE.test(name));
+
+/** Whether the name of a file that came by itself does not tell what it is. @param {Found} found */
+const isNameless = (found) => isLoose(found) && !found.file.name.includes('.');
 
 /**
  * The first few names.

@@ -16,6 +16,7 @@ export class KeptModels {
   models = [];
   /** Bytes that the browser says there is room for; nothing where it does not say. @type {number | undefined} */
   room;
+  hasStorage = true;
   #onChange;
   /** The newest refresh: those before it show nothing any more. */
   #turn = 0;
@@ -38,7 +39,7 @@ export class KeptModels {
       if (this.#deleteAll.hidden) this.#focusSummary();
     });
     this.#persist.addEventListener('click', async () => {
-      this.#declined = !(await persistModels());
+      this.#declined = !(await persistModels().catch(() => false));
       await this.refresh();
       if (this.#persist.hidden) this.#focusSummary();
     });
@@ -56,6 +57,7 @@ export class KeptModels {
     ]);
     if (turn !== this.#turn) return;
     this.room = room;
+    this.hasStorage = hasStorage;
     // Rows that are as they were stay, and with them the focus.
     if (JSON.stringify(models) !== JSON.stringify(this.models)) {
       this.models = models;
@@ -139,27 +141,30 @@ export class KeptModels {
 /**
  * What a choice costs to download, and a warning where there is no room to keep it.
  * @param {{model: string, precision: 'q8' | 'f32'}} choice
- * @param {{models: CachedModel[], room: number | undefined}} kept
+ * @param {Pick<KeptModels, 'models' | 'room' | 'hasStorage'>} kept
  */
-export function costOf({ model, precision }, { models, room }) {
-  const roomText = room === undefined ? '' : `The browser has room for ${formatBytes(room)}.`;
-  const bytes = checkpoints.some(({ id }) => id === model) ? downloadSize(model) : undefined;
-  if (!bytes) return { cost: model === 'tiny' ? '' : roomText, warning: '' };
+export function costOf({ model, precision }, { models, room, hasStorage }) {
+  const bytes = checkpoints.some(({ id }) => id === model) && downloadSize(model);
+  const roomText = room === undefined ? '' : ` The browser has room for ${formatBytes(room)}.`;
+  if (!bytes) return { cost: model === 'tiny' ? '' : roomText.trim(), warning: '' };
+  const download = `Downloads ${formatBytes(bytes)} from huggingface.co`;
+  if (!hasStorage)
+    return { cost: `${download}, on every visit: the browser gives this page no storage.`, warning: '' };
   const folder = folderOf(model);
-  const here = models.find((kept) => kept.model === folder && kept.precision === precision);
+  const here = models.find(
+    (kept) => kept.model === folder && kept.precision === precision && kept.towers === 'both',
+  );
   if (here?.complete) return { cost: 'Kept on this device: nothing is downloaded.', warning: '' };
   const toKeep = bytes * KEPT_SHARE[precision];
-  const fits = room === undefined || toKeep - (here?.bytes ?? 0) <= room;
-  const download = here
-    ? 'Goes on with a download that was broken off'
-    : `Downloads ${formatBytes(bytes)} from huggingface.co`;
-  const cost = fits
-    ? `${download}, once: about ${formatBytes(toKeep)} are kept for the next visit. ${roomText}`
-    : `${download}. ${roomText}`;
-  const warning = fits
-    ? ''
-    : `This model does not fit in there: it takes about ${formatBytes(toKeep)}. It will answer, but it will be downloaded again on the next visit. Deleting models below makes room.`;
-  return { cost: cost.trim(), warning };
+  const size = `about ${formatBytes(toKeep)}`;
+  if (room !== undefined && toKeep - (here?.bytes ?? 0) > room) {
+    const warning = `This model does not fit in there: it takes ${size}. It will answer, but it will be downloaded again on the next visit. Deleting models below makes room.`;
+    return { cost: `${download}.${roomText}`, warning };
+  }
+  const cost = here
+    ? `Goes on with the download that was broken off: ${formatBytes(here.bytes)} of ${size} are here.`
+    : `${download}, once: ${size} are kept for the next visit.`;
+  return { cost: `${cost}${roomText}`, warning: '' };
 }
 
 /** @param {CachedModel} model */
