@@ -11,7 +11,7 @@ import { build } from 'esbuild';
 /** What pages of other sites load. */
 export const library = ['siglip.js', 'siglip-classifier.js', 'worker.js'];
 /** What this project's own page adds. */
-export const page = ['app.js', 'app.css', 'app/parts.css'];
+export const page = ['app.js', 'app.css', 'app/parts.css', 'app/model.css'];
 
 /**
  * @param {string} folder

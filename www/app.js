@@ -1,7 +1,7 @@
 /** The page: pictures come in, the labels change, a model answers. */
 import { readQuestion, writeQuestion } from './app/address.js';
 import { Card } from './app/card.js';
-import { listenForPictures } from './app/intake.js';
+import { listenForFiles } from './app/intake.js';
 import { LabelEditor } from './app/labels.js';
 import { ModelPanel } from './app/model-panel.js';
 import { announce, byId } from './app/page.js';
@@ -23,9 +23,17 @@ const clear = byId('clear');
 let cards = [];
 
 const labels = new LabelEditor(ask);
-const model = new ModelPanel(ask, (text) => {
-  if (!model.siglip) cards.forEach((card) => card.wait(text));
-});
+const model = new ModelPanel(
+  () => {
+    ask();
+    evaluation?.modelReady();
+  },
+  (text) => {
+    if (!model.siglip) cards.forEach((card) => card.wait(text));
+  },
+);
+/** @type {import('./app/evaluation-view.js').EvaluationView | undefined} */
+let evaluation;
 
 /** Asks the model about every picture anew; those it has seen it does not look at again. */
 async function ask() {
@@ -80,6 +88,18 @@ function removeByHand(card) {
   announce(`Removed: ${card.name}`);
 }
 
+/** @param {import('./app/contents.js').Dataset} dataset */
+async function evaluate(dataset) {
+  // Most visitors never do: what it takes is fetched when it is first asked for.
+  const { EvaluationView } = await import('./app/evaluation-view.js');
+  evaluation ??= new EvaluationView({
+    ask: () => ({ siglip: model.siglip, template: template.value }),
+    reload: () => model.reload(),
+  });
+  cardList.before(evaluation.element);
+  evaluation.open(dataset);
+}
+
 function showCount() {
   clear.hidden = cards.length < 2;
   byId('empty').hidden = cards.length > 0;
@@ -108,7 +128,7 @@ addEventListener('hashchange', () => {
   ask();
 });
 
-listenForPictures(addPictures);
+listenForFiles({ pictures: addPictures, model: (own) => model.loadOwn(own), dataset: evaluate });
 readAddress();
 addCard(EXAMPLE, true);
 model.load();

@@ -23,14 +23,22 @@ export async function cachedModels() {
   return (await entries()).map(({ remove, ...model }) => model);
 }
 
+/** What tells one entry of {@link cachedModels} from another. */
+const marks = /** @type {const} */ (['model', 'precision', 'towers', 'complete']);
+
 /**
- * Forgets what is kept of a model, in every precision.
- * @param {string} model as it was loaded, or as {@link cachedModels} has it
+ * Forgets what is kept of a model.
+ * @param {string | CachedModel} model as it was loaded, which means it in every precision, or one that
+ *   {@link cachedModels} has listed
  * @param {{baseUrl?: string}} [options]
  */
 export async function deleteModel(model, { baseUrl } = {}) {
-  const folder = folderOf(model, baseUrl);
-  await remove((await entries()).filter((entry) => entry.model === folder));
+  const named = typeof model === 'string' && folderOf(model, baseUrl);
+  await remove(
+    (await entries()).filter((entry) =>
+      typeof model === 'string' ? entry.model === named : marks.every((mark) => entry[mark] === model[mark]),
+    ),
+  );
 }
 
 /** Forgets all models. */
@@ -52,7 +60,7 @@ async function remove(list) {
   } catch (error) {
     throw new SiglipError(
       'quota',
-      'The model is being loaded in another tab; it can be deleted after that.',
+      'The model is being loaded, perhaps in another tab; it can be deleted after that.',
       error,
     );
   }

@@ -40,6 +40,19 @@ export async function drop(page, paths) {
 }
 
 /**
+ * Drops what lies on disk, folders too: the browser itself hands it to the page.
+ * @param {Page} page
+ * @param {string[]} files absolute
+ */
+export async function dropFromDisk(page, files) {
+  const session = await page.context().newCDPSession(page);
+  const data = { items: [], files, dragOperationsMask: 1 };
+  for (const type of /** @type {const} */ (['dragEnter', 'dragOver', 'drop'])) {
+    await session.send('Input.dispatchDragEvent', { type, x: 100, y: 100, data });
+  }
+}
+
+/**
  * A label in a card's answer.
  * @param {Page} page
  * @param {string} name the picture's

@@ -1,13 +1,17 @@
 import { h } from '../element/dom.js';
 import { describe, downloadSize, formatBytes, formatProgress, showProgress } from '../element/format.js';
 import { borrow } from '../element/pool.js';
-import { checkpoints } from '../siglip.js';
+import { SiglipError, checkpoints } from '../siglip.js';
+import { modelIn, namesOf } from './contents.js';
+import { filesFrom } from './files.js';
+import { KeptModels, costOf } from './kept.js';
 import { announce, byId } from './page.js';
 
 /** @typedef {import('../siglip.js').Siglip} Siglip */
 /** @typedef {import('../siglip.js').Progress} Progress */
 /** @typedef {import('../element/pool.js').Loan} Loan */
-/** @typedef {{model: string, precision: 'q8' | 'f32'}} Choice */
+/** @typedef {'q8' | 'f32'} Precision */
+/** A model as it is loaded; one of the visitor's own files has a name. @typedef {{model: string | File[], name?: string, precision: Precision}} Choice */
 
 const CUSTOM = 'custom';
 
@@ -32,6 +36,8 @@ export class ModelPanel {
   #loading = byId('loading');
   #error = byId('model-error');
   #notices = byId('notices');
+  #noRoom = byId('no-room');
+  #kept = new KeptModels(() => this.#describeChoice());
 
   /**
    * @param {(siglip: Siglip) => void} onModel
@@ -47,8 +53,13 @@ export class ModelPanel {
       byId('chooser', HTMLDetailsElement).open = false;
       this.load(this.#chosen());
     });
+    for (const id of ['model-files', 'model-folder']) {
+      const input = byId(id, HTMLInputElement);
+      input.addEventListener('change', () => this.#open(filesFrom(input)));
+    }
     byId('cancel').addEventListener('click', () => {
       this.#stop();
+      this.#kept.refresh();
       announce('The download has been cancelled.');
       this.#lament();
       byId('chooser').querySelector('summary')?.focus();
@@ -91,6 +102,30 @@ export class ModelPanel {
       this.#stop();
       this.#fail(error);
     }
+    this.#kept.refresh();
+  }
+
+  /**
+   * Loads a model of the visitor's own files.
+   * @param {import('./contents.js').OwnModel} own
+   */
+  loadOwn({ name, files }) {
+    const loaded = this.load({ model: files, name, precision: this.#chosen().precision });
+    this.#loading.scrollIntoView({ block: 'nearest' });
+    announce(`Loading ${name} …`);
+    return loaded;
+  }
+
+  /** @param {import('./files.js').Found[]} found what was chosen as a model */
+  #open(found) {
+    try {
+      const own = modelIn(found);
+      if (!own) throw new SiglipError('bad-input', `There is no model among these files: ${namesOf(found)}.`);
+      byId('chooser', HTMLDetailsElement).open = false;
+      this.loadOwn(own);
+    } catch (error) {
+      this.#fail(error, { canRetry: false });
+    }
   }
 
   /** Loads the present model anew: its worker has died. */
@@ -125,11 +160,15 @@ export class ModelPanel {
     announce(message);
   }
 
-  /** @param {unknown} error */
-  #fail(error) {
+  /**
+   * @param {unknown} error
+   * @param {{canRetry: boolean}} [options]
+   */
+  #fail(error, { canRetry } = { canRetry: true }) {
     const { headline, message } = describe(error);
     const consolation = this.siglip ? ' The model from before still answers.' : '';
     byId('model-error-text').replaceChildren(h('strong', {}, headline), `${message}${consolation}`);
+    byId('retry').hidden = !canRetry;
     this.#error.hidden = false;
     this.#lament();
   }
@@ -142,7 +181,9 @@ export class ModelPanel {
   #describeModel({ info }) {
     const published = checkpoints.find(({ id }) => id === info.model);
     byId('model-name').textContent =
-      info.model === 'tiny' ? 'Tiny, the demonstration model' : (published?.label ?? info.model);
+      info.model === 'tiny'
+        ? 'Tiny, the demonstration model'
+        : (this.#choice.name ?? published?.label ?? info.model);
     byId('model-facts').textContent = [
       `Pictures at ${info.imageSize} px`,
       `${info.precision === 'q8' ? '8-bit' : '32-bit'} weights, ${formatBytes(info.bytes)} in memory`,
@@ -166,12 +207,12 @@ export class ModelPanel {
         option('tiny', `Tiny, for demonstration · ${formatBytes(downloadSize('tiny') ?? 0)}`),
       ),
       h('optgroup', { label: 'Published by Google' }, ...published),
-      h('optgroup', { label: 'Elsewhere' }, option(CUSTOM, 'Another address …')),
+      h('optgroup', { label: 'Elsewhere' }, option(CUSTOM, 'An address, or your own files …')),
     );
     this.#describeChoice();
   }
 
-  /** @returns {Choice} */
+  /** @returns {{model: string, precision: Precision}} */
   #chosen() {
     const { value } = this.#select;
     const precision = new FormData(this.#form).get('precision') === 'f32' ? 'f32' : 'q8';
@@ -183,10 +224,11 @@ export class ModelPanel {
     const custom = value === CUSTOM;
     byId('custom').hidden = !custom;
     this.#customUrl.required = custom;
-    const bytes = formatBytes(downloadSize(value) ?? 0);
-    byId('cost').textContent =
-      value === 'tiny' || custom
-        ? ''
-        : `Downloads ${bytes} from huggingface.co, once: the browser keeps the files for the next visit.`;
+    const { cost, warning } = costOf(this.#chosen(), this.#kept);
+    byId('cost').textContent = cost;
+    this.#noRoom.hidden = !warning;
+    if (this.#noRoom.textContent === warning) return;
+    this.#noRoom.textContent = warning;
+    announce(warning);
   }
 }

@@ -70,9 +70,12 @@ export function describe(error) {
   return { code, headline: headlines[code] ?? 'Something went wrong', message: sentence(message) };
 }
 
-/** @param {string} text */
+/**
+ * Begun with a capital, unless with an address or a file's name.
+ * @param {string} text
+ */
 function sentence(text) {
   const start = text.charAt(0);
   const end = /[.!?…]$/.test(text) ? '' : '.';
-  return `${/^https?:/.test(text) ? start : start.toUpperCase()}${text.slice(1)}${end}`;
+  return `${/^(https?:|\S+\.\w)/.test(text) ? start : start.toUpperCase()}${text.slice(1)}${end}`;
 }

@@ -16,18 +16,20 @@ import { Siglip } from '../siglip.js';
  * @property {Promise<Siglip>} siglip
  */
 
-/** @type {Map<string, Shared>} */
+/** @type {Map<string | symbol, Shared>} */
 const pool = new Map();
 
 /**
  * A model that everyone on the page who asks for the same shares. It goes when the last borrower has released it.
- * @param {string} model
+ * @param {string | File[]} model files are nobody else's: nothing tells whether others are the same
  * @param {Pick<LoadOptions, 'precision' | 'workers' | 'workerUrl'>} options
  * @param {Borrower} borrower told what comes up while it loads
  * @returns {Loan}
  */
 export function borrow(model, options, borrower) {
-  const key = JSON.stringify([model, options.precision, options.workers, options.workerUrl]);
+  const { precision, workers, workerUrl } = options;
+  const key =
+    typeof model === 'string' ? JSON.stringify([model, precision, workers, workerUrl]) : Symbol('files');
   const shared = pool.get(key) ?? load(key, model, options);
   shared.borrowers.add(borrower);
   const release = () => {
@@ -45,8 +47,8 @@ function forget(shared) {
 }
 
 /**
- * @param {string} key
- * @param {string} model
+ * @param {string | symbol} key
+ * @param {string | File[]} model
  * @param {LoadOptions} options
  */
 function load(key, model, options) {

@@ -1,0 +1,130 @@
+/** The page's list of the models that the browser keeps, and what it says of the room for more. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Harness, openIn, problemsOf } from './harness.js';
+import { labelsOf, loadModel } from './visitor.js';
+import { Shop } from './weights/shop.js';
+
+/** @typedef {import('./harness.js').Page} Page */
+
+const harness = new Harness();
+
+/** The page, with a shop on its server and the demonstration model loaded. */
+async function open() {
+  const shop = new Shop();
+  const page = await harness.open();
+  harness.server.intercept = shop.at('/shop/');
+  await labelsOf(page, 'insect.jpg');
+  return { page, shop };
+}
+
+/** Waits for so many rows. @param {Page} page @param {number} count */
+async function rowsOf(page, count) {
+  const rows = page.locator('#kept-list > li');
+  await page.waitForFunction((count) => document.querySelectorAll('#kept-list > li').length === count, count);
+  return (await rows.allInnerTexts()).map((text) => text.replace(/\s+/g, ' ')).sort();
+}
+
+test('kept models are listed and deleted one by one, or all at once', async () => {
+  const { page } = await open();
+  await page.getByText('Models on this device').click();
+  assert.match((await rowsOf(page, 1))[0], /^Tiny, the demonstration model 8-bit · .* MB Delete$/);
+  assert.ok(await page.getByRole('button', { name: 'Delete all' }).isHidden());
+
+  const address = `${harness.server.origin}/shop/`;
+  await loadModel(page, address);
+  const [tiny, other] = await rowsOf(page, 2);
+  assert.match(tiny, /^Tiny/);
+  assert.ok(other.startsWith(`${address} 8-bit · `), other);
+  await page.getByText('Use another model').click();
+  await page.getByLabel('32-bit').check();
+  await page.getByRole('button', { name: 'Load this model' }).click();
+  await rowsOf(page, 3);
+
+  const remove = page.getByRole('button', { name: `Delete ${address}, 32-bit` });
+  await remove.press('Enter');
+  assert.deepEqual(await rowsOf(page, 2), [tiny, other], 'the other precision stays');
+  await page.waitForFunction(() => /^Delete /.test(document.activeElement?.ariaLabel ?? ''));
+  await page.getByRole('button', { name: 'Delete all' }).click();
+  await rowsOf(page, 0);
+  await page.getByText('None yet.').waitFor();
+  assert.deepEqual(problemsOf(page), []);
+});
+
+test('a download that was broken off is listed as unfinished', async () => {
+  const { page, shop } = await open();
+  shop.faults['model.safetensors'] = [{ stall: 0.9 }];
+  await loadModel(page, `${harness.server.origin}/shop/`);
+  await page.waitForFunction(
+    () => /** @type {HTMLProgressElement} */ (document.querySelector('#loading-bar')).value > 0.5,
+  );
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByText('Models on this device').click();
+  const part = (await rowsOf(page, 2)).find((text) => !text.startsWith('Tiny'));
+  assert.match(part ?? '', /unfinished/);
+});
+
+test('a model that another tab is loading is not deleted, and the panel says why', async () => {
+  const { page, shop } = await open();
+  const other = await openIn(page.context(), page.url());
+  shop.faults['model.safetensors'] = [{ stall: 0.9 }];
+  await loadModel(other, `${harness.server.origin}/shop/`);
+  await other.locator('#loading-text', { hasText: ' of ' }).waitFor();
+  await page.getByText('Models on this device').click();
+  await rowsOf(page, 2);
+  await page.getByRole('button', { name: 'Delete all' }).click();
+  const alert = page.locator('#kept-error');
+  await alert.waitFor();
+  assert.match((await alert.textContent()) ?? '', /could not be deleted.*being loaded/);
+});
+
+test('the chooser says what room there is, and warns before a download that does not fit', async () => {
+  const { page } = await open();
+  const [cost, warning] = [page.locator('#cost'), page.locator('#no-room')];
+  await page.getByText('Use another model').click();
+  await page.locator('#model').selectOption('google/siglip-base-patch16-224');
+  assert.match(
+    (await cost.textContent()) ?? '',
+    /^Downloads 815 MB from huggingface.co, once: about 220 MB are kept .* room for [\d.]+ .B\.$/,
+  );
+  assert.ok(await warning.isHidden());
+  await page.evaluate(() => {
+    navigator.storage.estimate = async () => ({ quota: 100e6, usage: 1e6 });
+  });
+  await page.getByText('Models on this device').click();
+  await warning.waitFor();
+  assert.match((await cost.textContent()) ?? '', /^Downloads 815 MB .* room for 99.0 MB\.$/);
+  assert.match((await warning.textContent()) ?? '', /does not fit .* about 220 MB/);
+  assert.equal(await page.locator('#announcer').textContent(), await warning.textContent());
+  await page.getByLabel('32-bit').check();
+  assert.match((await warning.textContent()) ?? '', /about 815 MB/);
+});
+
+for (const agreed of [true, false]) {
+  test(`the browser is asked to keep models after a click only, and ${agreed ? 'agrees' : 'declines'}`, async () => {
+    const { page } = await open();
+    await page.evaluate((agreed) => {
+      let persisted = false;
+      navigator.storage.persisted = async () => persisted;
+      navigator.storage.persist = async () => (persisted = agreed);
+    }, agreed);
+    await page.getByText('Models on this device').click();
+    await page.getByText('may delete models when room gets scarce').waitFor();
+    const button = page.getByRole('button', { name: 'Keep on this device' });
+    await button.click();
+    await page.getByText(agreed ? 'The browser has agreed' : 'The browser has not agreed').waitFor();
+    assert.equal(await button.isHidden(), agreed);
+  });
+}
+
+test('where there is no storage the page says so', async () => {
+  const page = await harness.open();
+  const visit = await openIn(page.context(), harness.server.origin.replace('127.0.0.1', 'insecure.test'));
+  await labelsOf(visit, 'insect.jpg');
+  await visit.getByText('Models on this device').click();
+  await visit.getByText('gives this page no storage').waitFor();
+  assert.ok(await visit.getByRole('button', { name: 'Keep on this device' }).isHidden());
+  await visit.getByText('Use another model').click();
+  await visit.locator('#model').selectOption('google/siglip-base-patch16-224');
+  assert.match((await visit.locator('#cost').textContent()) ?? '', /^Downloads 815 MB .* on every visit/);
+});

@@ -1,0 +1,134 @@
+/** The visitor's own files, by themselves and in folders: models, pictures, and what is neither. */
+import assert from 'node:assert/strict';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { Harness, fileAt, problemsOf } from './harness.js';
+import { cardOf, drop, dropFromDisk, labelsOf } from './visitor.js';
+
+/** @typedef {import('./harness.js').Page} Page */
+
+const harness = new Harness();
+const TINY = 'www/models/tiny';
+const SMALL = 'tests/fixtures/random-small';
+const tinyFiles = ['config.json', 'preprocessor_config.json', 'tokenizer.json', 'model.safetensors'];
+
+/** A folder on disk for one test. */
+let folder = '';
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'siglip-own-files-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+async function open() {
+  const page = await harness.open();
+  await labelsOf(page, 'insect.jpg');
+  return page;
+}
+
+/** Waits until the model with this name answers. @param {Page} page @param {string} name */
+const modelNamed = (page, name) =>
+  page
+    .locator('#model-name')
+    .filter({ hasText: new RegExp(`^${name}$`) })
+    .waitFor();
+
+test('a dropped .gguf becomes the model; a picture beside it is looked at', async () => {
+  const page = await open();
+  await drop(page, [`${SMALL}/model.f16.gguf`, 'www/samples/dog.jpg']);
+  await modelNamed(page, 'model.f16.gguf');
+  assert.equal((await labelsOf(page, 'dog.jpg')).length, 5);
+  assert.deepEqual(problemsOf(page), []);
+});
+
+test('weights with their JSON files become the model, whatever the weights are called', async () => {
+  const page = await open();
+  const small = tinyFiles.slice(0, 3).map((name) => `${SMALL}/${name}`);
+  await drop(page, [...small, `${SMALL}/model.f16.safetensors`]);
+  await modelNamed(page, 'model.f16.safetensors');
+  // The next files are another model, though they are called the same.
+  await drop(
+    page,
+    tinyFiles.map((name) => `${TINY}/${name}`),
+  );
+  await modelNamed(page, 'model.safetensors');
+  await drop(page, ['www/samples/cat.jpg']);
+  assert.equal((await labelsOf(page, 'cat.jpg'))[0], 'a cat');
+});
+
+test('a dropped folder with a config.json becomes the model, named by the folder', async () => {
+  await cp(fileAt(TINY), join(folder, 'my model'), { recursive: true });
+  await cp(fileAt('www/samples/dog.jpg'), join(folder, 'my model', 'example.jpg'));
+  const page = await open();
+  await dropFromDisk(page, [join(folder, 'my model')]);
+  await modelNamed(page, 'my model');
+  assert.equal(await page.locator('#cards > li').count(), 1, 'a picture in its folder belongs to it');
+  assert.deepEqual(problemsOf(page), []);
+});
+
+test('files and folders are opened from the chooser, in the precision chosen there', async () => {
+  const page = await open();
+  await page.getByText('Use another model').click();
+  await page.locator('#model').selectOption('custom');
+  await page.getByLabel('32-bit').check();
+  await page.locator('#model-folder').setInputFiles(fileAt(TINY));
+  await modelNamed(page, 'tiny');
+  await page.getByText('32-bit weights').waitFor();
+
+  await page.getByText('Use another model').click();
+  await page.locator('#model-files').setInputFiles(fileAt('www/samples/cat.jpg'));
+  const alert = page.locator('#model-error');
+  await alert.waitFor();
+  assert.match((await alert.textContent()) ?? '', /no model among these files: cat\.jpg/);
+  await page.locator('#model-files').setInputFiles(fileAt(`${SMALL}/model.f16.gguf`));
+  await modelNamed(page, 'model.f16.gguf');
+  assert.ok(await alert.isHidden());
+});
+
+test('a folder of pictures drops all of them, however deep and many', async () => {
+  const deep = join(folder, 'holiday', 'boats');
+  await mkdir(deep, { recursive: true });
+  await cp(fileAt('www/samples/cat.jpg'), join(folder, 'holiday', 'cat.jpg'));
+  await cp(fileAt('www/samples/boat.jpg'), join(deep, 'boat.jpg'));
+  await writeFile(join(folder, 'holiday', 'notes.txt'), 'nothing to see');
+  const page = await open();
+  await dropFromDisk(page, [join(folder, 'holiday'), fileAt('www/samples/dog.jpg')]);
+  for (const name of ['cat', 'boat', 'dog'])
+    assert.equal((await labelsOf(page, `${name}.jpg`))[0], `a ${name}`);
+  assert.equal(await page.locator('#cards > li').count(), 3);
+});
+
+test('files that are neither pictures nor a model are told, and so is what lacks something', async () => {
+  const page = await open();
+  const alert = page.locator('#intake-error');
+  const complaint = async (/** @type {string[]} */ paths) => {
+    await drop(page, paths);
+    await alert.waitFor();
+    return (await alert.textContent()) ?? '';
+  };
+  const names = ['README.md', 'package.json', 'Cargo.lock', 'Cargo.toml'];
+  assert.match(
+    await complaint(names),
+    /neither a picture nor a model .*: README\.md, package\.json, Cargo\.lock and 1 more\./,
+  );
+  assert.match(
+    await complaint([`${TINY}/model.safetensors`]),
+    /model\.safetensors is read with config\.json/,
+  );
+  assert.match(
+    await complaint([`${SMALL}/model.f16.gguf`, `${SMALL}/model.f16.gguf`]),
+    /several models .* take one/,
+  );
+  await drop(page, ['www/samples/cat.jpg']);
+  await cardOf(page, 'cat.jpg').waitFor();
+  assert.ok(await alert.isHidden(), 'once something of use has come');
+
+  // The engine itself says what is missing beside a config.json.
+  await drop(page, [`${TINY}/config.json`, `${TINY}/model.safetensors`]);
+  await page.locator('#model-error').waitFor();
+  assert.match(
+    (await page.locator('#model-error').textContent()) ?? '',
+    /preprocessor_config\.json is missing .* The model from before still answers/,
+  );
+});
