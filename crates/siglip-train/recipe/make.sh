@@ -26,7 +26,7 @@ train() {
     RUSTFLAGS="-C target-cpu=native" CARGO_TARGET_DIR="$work/target" \
         cargo run --release --quiet --manifest-path "$root/Cargo.toml" --package siglip-train -- "$@"
 }
-train train --data "$work/data" --out "$work/run" --steps 8500 --seed 1
+train train --data "$work/data" --out "$work/run" --steps 6800 --seed 1
 train calibrate --data "$work/data" --model "$work/run/model"
 train eval --data "$work/data" --model "$work/run/model"
 cp "$work"/run/model/* "$root/www/models/tiny/"

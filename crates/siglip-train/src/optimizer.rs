@@ -12,10 +12,10 @@ use crate::model::{Parameters, SCALARS, TEACHER, WORDS};
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Rates {
     /// Learning rate of Muon.
-    #[arg(long, default_value_t = 0.015)]
+    #[arg(long, default_value_t = 0.006)]
     pub muon_rate: f64,
     /// Learning rate of AdamW.
-    #[arg(long, default_value_t = 0.002)]
+    #[arg(long, default_value_t = 0.001)]
     pub adam_rate: f64,
     /// Weight decay of both, times their rates.
     #[arg(long, default_value_t = 0.05)]

@@ -32,7 +32,7 @@ pub struct Train {
     #[arg(long)]
     out: PathBuf,
     /// Steps from the first to the last, over all runs.
-    #[arg(long, default_value_t = 12_000)]
+    #[arg(long, default_value_t = 6800)]
     steps: usize,
     /// Pictures of a step.
     #[arg(long, default_value_t = 128)]
@@ -44,7 +44,7 @@ pub struct Train {
     #[arg(long, default_value_t = 0.5)]
     dropped: f64,
     /// Share of the steps, at the end, that see whole pictures.
-    #[arg(long, default_value_t = 0.15)]
+    #[arg(long, default_value_t = 0.1)]
     whole: f64,
     /// Weight of the sigmoid loss at the first step, beside the softmax loss; it is 1 at the last. At first it does little
     /// but draw everything together, as it begins with a bias for far larger batches.
