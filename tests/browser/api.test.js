@@ -41,6 +41,17 @@ for (const { precision, tolerance } of /** @type {const} */ ([
   });
 }
 
+test('words that the model cannot read come with their label', async () => {
+  const page = await open();
+  const scores = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const siglip = await Siglip.load();
+    return siglip.classify('/www/samples/cat.jpg', ['a cat', 'a Blorptang', 'zxqj']);
+  });
+  const unknown = Object.fromEntries(scores.map(({ label, unknown }) => [label, unknown]));
+  assert.deepEqual(unknown, { 'a cat': undefined, 'a Blorptang': ['Blorptang'], zxqj: ['zxqj'] });
+});
+
 /** The reference's labels, best first. @param {number[]} scores */
 const ranked = (scores) =>
   reference.labels

@@ -46,6 +46,19 @@ test('labels are typed, with Enter or a comma, and changed', async () => {
   assert.deepEqual(problemsOf(page), []);
 });
 
+test('a word that the model does not know is named in the place of a probability', async () => {
+  const page = await harness.open();
+  await labelsOf(page, 'insect.jpg');
+  const entry = page.getByRole('textbox', { name: 'New label' });
+  await entry.fill('a Blorptang');
+  await entry.press('Enter');
+  const row = scoredLabel(page, 'insect.jpg', 'a Blorptang');
+  await row.waitFor();
+  assert.equal(await row.locator('data').textContent(), 'unknown: Blorptang');
+  assert.match((await scoredLabel(page, 'insect.jpg', 'an insect').textContent()) ?? '', /%/);
+  assert.equal((await labelsOf(page, 'insect.jpg'))[0], 'an insect');
+});
+
 test('a broken picture is told on its card; the others stay', async () => {
   const page = await harness.open();
   await labelsOf(page, 'insect.jpg');

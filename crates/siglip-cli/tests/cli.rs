@@ -232,6 +232,70 @@ fn search_finds_the_cat_among_files_that_are_no_pictures() {
 }
 
 #[test]
+fn a_label_with_an_unknown_word_says_so_and_scores_as_any_label() {
+    let labels = ["--label", "a cat", "--label", "a Blorptang", "--label", "zxqj"];
+    let line = json_lines(&answer(&[&["classify", CAT, "--json"], &labels[..]].concat())).remove(0);
+    let scores = line["scores"].as_array().unwrap();
+    let of = |label: &str| scores.iter().find(|score| score["label"] == label).unwrap();
+    assert!(of("a cat").get("unknown").is_none());
+    assert_eq!(of("a Blorptang")["unknown"], json!(["Blorptang"]));
+    assert_eq!(of("zxqj")["unknown"], json!(["zxqj"]));
+    assert_eq!(of("zxqj")["logit"], of("a Blorptang")["logit"]);
+
+    let table = answer(&[&["classify", CAT], &labels[..]].concat());
+    assert!(table.contains("zxqj         unknown to this model: zxqj\n"), "{table}");
+}
+
+/// Class folders of the sample pictures, each picture under the name that is given.
+fn class_folders(name: &str, pictures: &[(&str, &str)]) -> PathBuf {
+    let dir = folder(name);
+    for (class, picture) in pictures {
+        fs::create_dir_all(dir.join(class)).unwrap();
+        let name = Path::new(picture).file_name().unwrap();
+        fs::copy(repository().join(picture), dir.join(class).join(name)).unwrap();
+    }
+    dir
+}
+
+#[test]
+fn eval_counts_what_is_right() {
+    let dir = class_folders(
+        "eval",
+        &[
+            ("a_cat", CAT),
+            ("a-boat", "www/samples/boat.jpg"),
+            ("a boat", "www/samples/cat.jpg"),
+            ("a rocket", "www/samples/rocket.jpg"),
+            ("a rocket", "www/app.css"),
+            ("an insect", "www/samples/insect.jpg"),
+            ("a dog", "www/samples/dog.jpg"),
+        ],
+    );
+    let dir = dir.to_str().unwrap();
+    let report = json_lines(&answer(&["eval", dir, "--json"])).remove(0);
+    // The cat among the boats is the one that comes out wrong.
+    assert_eq!(report["images"], 6);
+    assert_eq!(report["top1"], json!(5.0 / 6.0));
+    let boat = &report["classes"].as_array().unwrap()[0];
+    assert_eq!(*boat, json!({"label": "a boat", "images": 2, "right": 1}));
+    assert!(report["calibration"]["error"].as_f64().unwrap() < 1.0);
+    assert!(answer(&["eval", dir]).contains("top-1           83.3 %"));
+}
+
+#[test]
+fn eval_needs_classes_and_names_pictures_that_are_broken() {
+    let message = refusal(&["eval", class_folders("eval-one", &[("a cat", CAT)]).to_str().unwrap()]);
+    assert!(message.contains("fewer than two folders"), "{message}");
+
+    let dir =
+        class_folders("eval-broken", &[("a cat", CAT), ("a cat", BROKEN), ("a dog", "www/samples/dog.jpg")]);
+    let output = run(&["eval", dir.to_str().unwrap()]);
+    assert!(!output.status.success());
+    assert!(text(&output.stderr).contains("pillow_broken.png: "), "{output:?}");
+    assert!(text(&output.stdout).starts_with("2 pictures, 2 classes\n"), "{output:?}");
+}
+
+#[test]
 fn info_describes_the_model() {
     let info = &json_lines(&answer(&["info", "--json"]))[0];
     assert_eq!((&info["model"], &info["precision"]), (&json!("tiny"), &json!("q8")));
@@ -294,7 +358,7 @@ fn answers_that_cannot_be_written_are_an_error() {
 #[test]
 fn help_names_every_command() {
     let help = answer(&["--help"]);
-    for name in ["classify", "embed", "search", "info", "random"] {
+    for name in ["classify", "embed", "search", "eval", "convert", "info", "random"] {
         assert!(help.contains(&format!("\n  {name} ")), "{help}");
         assert!(answer(&[name, "--help"]).contains(&format!("Usage: siglip {name}")));
     }

@@ -98,7 +98,10 @@ fn hub_tensors(
                 tensors.insert(format!("{attention}.k_proj.{rest}"), k?);
                 tensors.insert(format!("{attention}.v_proj.{rest}"), v?);
             }
-        } else if !name.starts_with(TEACHER) && name != SCALARS[2] && !name.starts_with("vision_model.head.attention.q_proj") {
+        } else if !name.starts_with(TEACHER)
+            && name != SCALARS[2]
+            && !name.starts_with("vision_model.head.attention.q_proj")
+        {
             tensors.insert(name.clone(), tensor);
         }
     }

@@ -246,7 +246,7 @@ fn read_view(path: &Path, rows: usize) -> Result<Option<View>, Error> {
         .chunks_exact(2)
         .map(|bytes| half::f16::from_le_bytes([bytes[0], bytes[1]]).to_f32())
         .collect();
-    if pixels.len() != rows * PIXELS || features.len() % rows != 0 {
+    if pixels.len() != rows * PIXELS || !features.len().is_multiple_of(rows) {
         return Err(Error::data(path)("it holds another number of pictures than pictures.json names"));
     }
     Ok(Some(View { pixels, features }))

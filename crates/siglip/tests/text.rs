@@ -37,6 +37,19 @@ fn equals_recording(name: &str, at_least: usize) {
 }
 
 #[test]
+fn words_outside_a_vocabulary_of_words_are_named_as_they_are_written() {
+    let tokenizer = Tokenizer::from_bytes(&read("www/models/tiny/tokenizer.json"), 12, 0).unwrap();
+    let unknown = tokenizer.unknown_words("A Blorptang, a cat and zxqj: a Blorptang!").unwrap();
+    assert_eq!(unknown, ["Blorptang", "zxqj"]);
+    assert!(tokenizer.unknown_words("This is a photo of a cat.").unwrap().is_empty());
+}
+
+#[test]
+fn a_vocabulary_of_pieces_knows_every_word() {
+    assert!(siglip_v1().unknown_words("a blorptang, 猫").unwrap().is_empty());
+}
+
+#[test]
 fn siglip_v1_equals_the_reference() {
     equals_recording("siglip-v1", 200);
 }
