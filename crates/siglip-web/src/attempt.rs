@@ -255,7 +255,11 @@ impl<'a> Attempt<'a> {
         let files = CheckpointFiles {
             config: self.fetch_small_file(config).await?,
             preprocessor: self.fetch_small_file(preprocessor).await?,
-            tokenizer: self.fetch_small_file(tokenizer).await?,
+            tokenizer: if self.loading.options.towers.has_text() {
+                self.fetch_small_file(tokenizer).await?
+            } else {
+                String::new()
+            },
         };
         self.assembly.begin(&files)?;
         self.files = Some(files);

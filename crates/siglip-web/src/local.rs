@@ -30,7 +30,11 @@ impl Files {
                 let files = CheckpointFiles {
                     config: self.text(config).await?,
                     preprocessor: self.text(preprocessor).await?,
-                    tokenizer: self.text(tokenizer).await?,
+                    tokenizer: if options.towers.has_text() {
+                        self.text(tokenizer).await?
+                    } else {
+                        String::new()
+                    },
                 };
                 assembly.begin(&files)?;
                 self.weight_files(&mut assembly).await?

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::image::{Processor, RgbImage};
-use crate::model::{Model, ModelLoader, Precision, Shard, Towers};
+use crate::model::{Model, ModelLoader, Precision, Shard, Towers, missing_tower};
 use crate::scores::{Keep, Score, rank};
 use crate::text::{Template, Tokenizer};
 use crate::weights::{Metadata, TensorShape, TensorSink};
@@ -23,7 +23,7 @@ pub struct CheckpointFiles {
     pub config: String,
     /// `preprocessor_config.json`.
     pub preprocessor: String,
-    /// `tokenizer.json`.
+    /// `tokenizer.json`; empty where no text is to be read.
     pub tokenizer: String,
 }
 
@@ -44,12 +44,13 @@ pub struct Checkpoint {
     pub config: Config,
     /// `preprocessor_config.json`.
     pub processor: Processor,
-    /// `tokenizer.json`.
-    pub tokenizer: Tokenizer,
+    /// `tokenizer.json`, unless no text is to be read.
+    pub tokenizer: Option<Tokenizer>,
 }
 
 impl Checkpoint {
-    /// Reads `config.json`, `preprocessor_config.json` and `tokenizer.json`.
+    /// Reads `config.json`, `preprocessor_config.json` and `tokenizer.json`, the last of which may be empty where no text
+    /// is to be read.
     ///
     /// # Errors
     /// [`Error::UnsupportedModel`] names the field that does not fit, also where two files contradict each other.
@@ -58,7 +59,8 @@ impl Checkpoint {
         let processor = Processor::from_json(preprocessor)?;
         processor.check(&config.vision_config)?;
         let text = &config.text_config;
-        let tokenizer = Tokenizer::from_bytes(tokenizer, text.max_position_embeddings, text.pad_token_id)?;
+        let read = || Tokenizer::from_bytes(tokenizer, text.max_position_embeddings, text.pad_token_id);
+        let tokenizer = (!tokenizer.is_empty()).then(read).transpose()?;
         Ok(Checkpoint { config, processor, tokenizer })
     }
 
@@ -73,13 +75,16 @@ impl Checkpoint {
     /// The same for one tower, or both.
     ///
     /// # Errors
-    /// As [`ModelLoader::new`].
+    /// As [`ModelLoader::new`]; [`Error::UnsupportedModel`] for a text tower without a tokenizer.
     pub fn loader_of(
         &self,
         towers: Towers,
         precision: Precision,
         shard: Shard,
     ) -> Result<ModelLoader, Error> {
+        if towers.has_text() && self.tokenizer.is_none() {
+            return Err(Error::unsupported("tokenizer.json", "it is empty, and texts are to be read"));
+        }
         ModelLoader::of_towers(self.config.clone(), towers, precision, shard)
     }
 }
@@ -146,7 +151,7 @@ impl TensorSink for GgufLoader {
 pub struct Siglip {
     model: Model,
     processor: Processor,
-    tokenizer: Tokenizer,
+    tokenizer: Option<Tokenizer>,
     texts: TextCache,
 }
 
@@ -197,11 +202,11 @@ impl Siglip {
     /// The texts as the model reads them: [texts, context length].
     ///
     /// # Errors
-    /// As [`Tokenizer::encode`].
+    /// As [`Tokenizer::encode`]; [`Error::BadInput`] without the text tower.
     pub fn input_ids(&self, texts: &[String]) -> Result<Vec<u32>, Error> {
         let mut input_ids = Vec::new();
         for text in texts {
-            input_ids.extend(self.tokenizer.encode(text)?);
+            input_ids.extend(self.tokenizer()?.encode(text)?);
         }
         Ok(input_ids)
     }
@@ -209,9 +214,13 @@ impl Siglip {
     /// The words of a label that the model cannot read.
     ///
     /// # Errors
-    /// As [`Tokenizer::encode`].
+    /// As [`Siglip::input_ids`].
     pub fn unknown_words(&self, label: &str) -> Result<Vec<String>, Error> {
-        self.tokenizer.unknown_words(label)
+        self.tokenizer()?.unknown_words(label)
+    }
+
+    fn tokenizer(&self) -> Result<&Tokenizer, Error> {
+        self.tokenizer.as_ref().ok_or_else(|| missing_tower("text"))
     }
 
     /// Keeps what a pass over `texts` made.

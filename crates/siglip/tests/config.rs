@@ -4,6 +4,7 @@ mod common;
 
 use common::{TINY, read, read_text, repository};
 use serde_json::{Value, json};
+use siglip::model::{Precision, Shard, Towers};
 use siglip::{Checkpoint, Config, Error, TextConfig, VisionConfig, preset};
 
 /// What the published files of each checkpoint say beyond their defaults: text tower, vision tower.
@@ -192,6 +193,20 @@ fn a_preprocessor_that_is_broken_or_contradicts_is_refused() {
                 assert!(field.contains("size") && reason.contains("64"), "{field}: {reason}");
             }
             other => panic!("{size}: {:?}", other.map(|_| "a checkpoint")),
+        }
+    }
+}
+
+#[test]
+fn without_a_tokenizer_pictures_are_read_and_texts_are_not() {
+    let folder = repository(TINY);
+    let read = |name: &str| read_text(&folder.join(name));
+    let checkpoint = Checkpoint::parse(&read("config.json"), &read("preprocessor_config.json"), b"").unwrap();
+    assert!(checkpoint.loader_of(Towers::Image, Precision::Q8, Shard::WHOLE).is_ok());
+    for towers in [Towers::Both, Towers::Text] {
+        match checkpoint.loader_of(towers, Precision::Q8, Shard::WHOLE) {
+            Err(Error::UnsupportedModel { field, .. }) => assert_eq!(field, "tokenizer.json"),
+            other => panic!("{:?}", other.map(|_| "a loader")),
         }
     }
 }

@@ -148,6 +148,7 @@ test('one tower is fetched, held and kept without the other', async () => {
   shop.log = [];
   const parts = [await load(page, '/model/', { towers: 'image' })];
   assert.match(shop.log.join(), /model\.safetensors bytes=\d+-/, 'the texts, which come first, are left out');
+  assert.doesNotMatch(shop.log.join(), /tokenizer/);
   parts.push(await load(page, '/model/', { towers: 'text' }));
   assert.ok(both.embeddings, both.message);
   assert.equal(parts.map(({ embeddings }) => embeddings).join(), both.embeddings);

@@ -23,6 +23,7 @@ pub use pass::{Pass, Step};
 pub use shard::Shard;
 pub use siglip_kernels::Precision;
 pub use towers::Towers;
+pub(crate) use towers::missing_tower;
 
 /// The instruction set the kernels were built for.
 pub fn backend() -> &'static str {

@@ -26,12 +26,12 @@ impl Towers {
     }
 
     /// Whether the one for pictures is there.
-    pub(super) fn has_image(self) -> bool {
+    pub fn has_image(self) -> bool {
         self != Towers::Text
     }
 
     /// Whether the one for texts is there.
-    pub(super) fn has_text(self) -> bool {
+    pub fn has_text(self) -> bool {
         self != Towers::Image
     }
 
@@ -60,14 +60,15 @@ impl Model {
     }
 
     pub(super) fn vision(&self) -> Result<&VisionTower, Error> {
-        self.vision.as_ref().ok_or_else(|| missing("image"))
+        self.vision.as_ref().ok_or_else(|| missing_tower("image"))
     }
 
     pub(super) fn text(&self) -> Result<&TextTower, Error> {
-        self.text.as_ref().ok_or_else(|| missing("text"))
+        self.text.as_ref().ok_or_else(|| missing_tower("text"))
     }
 }
 
-fn missing(tower: &str) -> Error {
+/// What is asked of a tower that is not there comes to.
+pub(crate) fn missing_tower(tower: &str) -> Error {
     Error::BadInput(format!("the model was loaded without its {tower} tower; load it with both"))
 }
