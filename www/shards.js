@@ -109,6 +109,11 @@ export class Peers {
     this.send({ stop: this.#pass });
   }
 
+  /** Ends the followers. */
+  end() {
+    for (const worker of this.#workers) worker.terminate();
+  }
+
   /** Waits for the followers' weights; the bytes they hold. */
   arrived() {
     this.send({ arrived: true });

@@ -25,28 +25,18 @@ let last = Promise.resolve();
 
 /** @type {Record<string, (parameters: any, signal: AbortSignal, tell: (event: object) => void) => Promise<unknown>>} */
 const methods = {
-  async load({ source, workers, ...chosen }, signal, tell) {
-    const { Engine, backend, module } = await loadWasm();
-    const count = await plan(source, workers);
-    const options = { ...chosen, workers: count };
-    if (count > 1) peers = new Peers(count, { module, options });
-    engine = await Engine.load(
-      source,
-      options,
-      signal,
-      (
-        /** @type {string} */ file,
-        /** @type {number} */ loaded,
-        /** @type {number} */ total,
-        /** @type {boolean} */ kept,
-      ) => tell({ file, loaded, total, kept }),
-      (/** @type {string} */ code, /** @type {string} */ message) => tell({ notice: { code, message } }),
-      (/** @type {string} */ config) => peers?.send({ config }),
-      peers && ((/** @type {Uint8Array} */ batches) => peers?.hand(batches)),
-    );
-    const others = (await peers?.arrived()) ?? 0;
-    const info = engine.info();
-    return { ...info, backend, workers: count, bytes: info.bytes + others };
+  async load(parameters, signal, tell) {
+    const count = await plan(parameters.source, parameters.workers);
+    try {
+      return await load(parameters, count, signal, tell);
+    } catch (error) {
+      // A model may have fewer attention heads than there are workers, which its configuration tells.
+      const refused = /** @type {{code?: string}} */ (error)?.code === 'bad-input';
+      if (!refused || parameters.workers !== 'auto' || count === 1) throw error;
+      peers?.end();
+      peers = undefined;
+      return load(parameters, 1, signal, tell);
+    }
   },
 
   async image({ picture }, signal) {
@@ -80,6 +70,36 @@ const methods = {
     return scores.sort((a, b) => b.logit - a.logit).slice(0, topK);
   },
 };
+
+/**
+ * Loads a model that `count` workers share.
+ * @param {any} parameters
+ * @param {number} count
+ * @param {AbortSignal} signal
+ * @param {(event: object) => void} tell
+ */
+async function load({ source, workers: _, ...chosen }, count, signal, tell) {
+  const { Engine, backend, module } = await loadWasm();
+  const options = { ...chosen, workers: count };
+  if (count > 1) peers = new Peers(count, { module, options });
+  engine = await Engine.load(
+    source,
+    options,
+    signal,
+    (
+      /** @type {string} */ file,
+      /** @type {number} */ loaded,
+      /** @type {number} */ total,
+      /** @type {boolean} */ kept,
+    ) => tell({ file, loaded, total, kept }),
+    (/** @type {string} */ code, /** @type {string} */ message) => tell({ notice: { code, message } }),
+    (/** @type {string} */ config) => peers?.send({ config }),
+    peers && ((/** @type {Uint8Array} */ batches) => peers?.hand(batches)),
+  );
+  const others = (await peers?.arrived()) ?? 0;
+  const info = engine.info();
+  return { ...info, backend, workers: count, bytes: info.bytes + others };
+}
 
 /**
  * The engine keeps a few thousand texts' embeddings: many more at a time would push each other out.

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Harness, assertClose } from './harness.js';
+import { Shop, small } from './weights/shop.js';
 
 const harness = new Harness();
 const open = () => harness.open({ path: '/tests/browser/pages/blank.html' });
@@ -41,6 +42,23 @@ for (const { precision, tolerance } of /** @type {const} */ ([
     }
   });
 }
+
+test('of a model with fewer attention heads than there are cores, one worker holds all', async () => {
+  const config = JSON.parse(String(small['config.json']));
+  config.text_config.num_attention_heads = config.vision_config.num_attention_heads = 1;
+  const page = await open();
+  const shop = new Shop({ ...small, 'config.json': Buffer.from(JSON.stringify(config)) });
+  harness.server.intercept = shop.at('/model/');
+  const { workers, refused } = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const { outcome } = await import('/tests/browser/pages/outcome.js');
+    const refused = await outcome(Siglip.load('/model/', { workers: 2 }));
+    return { workers: (await Siglip.load('/model/', { workers: 'auto' })).info.workers, refused };
+  });
+  assert.equal(workers, 1);
+  assert.equal(refused.code, 'bad-input');
+  assert.match(refused.message ?? '', /2 workers for 1 attention heads/);
+});
 
 test('passes given up at any moment leave the workers in step', async () => {
   const page = await open();

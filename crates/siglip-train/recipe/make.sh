@@ -29,4 +29,4 @@ train() {
 train train --data "$work/data" --out "$work/run" --steps 6800 --seed 1
 train calibrate --data "$work/data" --model "$work/run/model"
 train eval --data "$work/data" --model "$work/run/model"
-cp "$work"/run/model/* "$root/www/models/tiny/"
+install -m 644 "$work"/run/model/* "$root/www/models/tiny/"
