@@ -71,7 +71,7 @@ fn softplus(x: &Tensor) -> Result<Tensor> {
 }
 
 /// How far, on average, what the student makes of the teacher's features points away from them: 1 - cosine. The
-/// features are those of the principal components, each divided by the root of its deviation `spread` [features], lest
+/// features are those of the principal components, each divided by the root of its deviation `spread`, lest
 /// the first few drown the rest.
 pub fn teacher(student: &Tensor, features: &Tensor, spread: &Tensor) -> Result<Tensor> {
     let target = normalize(&features.broadcast_div(&spread.sqrt()?)?)?;

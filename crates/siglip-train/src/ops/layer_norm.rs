@@ -7,7 +7,7 @@ use super::{numbers, sum, with_numbers};
 /// The reference's layer_norm_eps.
 const EPSILON: f32 = 1e-6;
 
-/// Every row of `x` [rows, width] to mean 0 and variance 1, times `weight` [width], plus `bias` [width].
+/// Every row of `x`, `[rows, width]`, to mean 0 and variance 1, times `weight`, plus `bias`, both `[width]`.
 pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     x.apply_op3(weight, bias, LayerNorm)
 }

@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tenso
 
 use super::{numbers, with_numbers};
 
-/// `x` [rows, inputs] times the transpose of `weight` [outputs, inputs], plus `bias` [outputs] in every row.
+/// `x`, `[rows, inputs]`, times the transpose of `weight`, `[outputs, inputs]`, plus `bias`, `[outputs]`, in every row.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     x.matmul(&weight.t()?)?.apply_op2(bias, AddRow)
 }
