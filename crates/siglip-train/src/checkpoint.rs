@@ -64,7 +64,7 @@ pub fn export(folder: &Path, data: &Path, parameters: &Parameters, captions: &Ca
     write("tokenizer_config.json", &pretty(&tokenizer_config()))?;
     let tokenizer = data.join("tokenizer.json");
     write("tokenizer.json", &std::fs::read(&tokenizer).map_err(Error::file(&tokenizer))?)?;
-    let tensors: HashMap<String, Tensor> = hub_tensors(parameters, captions)?
+    let tensors: HashMap<String, Tensor> = hub_tensors(parameters, &captions.vectors)?
         .into_iter()
         .map(|(name, tensor)| Ok((name, tensor.to_dtype(DType::F16)?.contiguous()?)))
         .collect::<candle_core::Result<_>>()?;
@@ -72,19 +72,13 @@ pub fn export(folder: &Path, data: &Path, parameters: &Parameters, captions: &Ca
 }
 
 /// The parameters by the names and shapes of the hub's checkpoints.
-fn hub_tensors(
-    parameters: &Parameters,
-    captions: &Captions,
-) -> candle_core::Result<BTreeMap<String, Tensor>> {
+fn hub_tensors(parameters: &Parameters, vectors: &Tensor) -> candle_core::Result<BTreeMap<String, Tensor>> {
     let shape = parameters.shape;
     let mut tensors = BTreeMap::new();
     for (name, var) in &parameters.vars {
         let tensor = var.as_detached_tensor();
         if name == WORDS {
-            tensors.insert(
-                "text_model.embeddings.token_embedding.weight".into(),
-                captions.vectors.matmul(&tensor)?,
-            );
+            tensors.insert("text_model.embeddings.token_embedding.weight".into(), vectors.matmul(&tensor)?);
         } else if name == "vision_model.embeddings.patch_embedding.weight" {
             tensors.insert(name.clone(), tensor.reshape((shape.width, 3, shape.patch, shape.patch))?);
         } else if name == "vision_model.head.probe" {
@@ -123,4 +117,113 @@ fn tokenizer_config() -> serde_json::Value {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "pad_token": "<pad>", "unk_token": "<unk>", "model_max_length": CONTEXT,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use siglip::Config;
+    use siglip::model::{Model, ModelLoader, Pass, Precision, Shard, Step};
+    use siglip::weights::WeightReader;
+
+    use super::*;
+    use crate::data::push_patch;
+    use crate::model::normalize;
+    use crate::shape::Shape;
+
+    /// A folder of the test's own, gone with it.
+    struct Folder(std::path::PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let path = std::env::temp_dir().join(format!("siglip-train-{name}-{}", std::process::id()));
+            std::fs::create_dir_all(&path).unwrap();
+            Folder(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    const WORDS: usize = 20;
+
+    fn parameters(seed: u64) -> Parameters {
+        let shape = Shape { width: 64, heads: 2, patch: 16, vision_layers: 2, text_layers: 1 };
+        Parameters::random(shape, 50, 8, seed).unwrap()
+    }
+
+    fn run(engine: &mut Model, mut pass: Pass) -> Vec<f32> {
+        while engine.step(&mut pass) != Step::Done {}
+        pass.into_embeddings()
+    }
+
+    fn close(expected: &Tensor, found: &[f32]) {
+        let expected: Vec<f32> = expected.flatten_all().unwrap().to_vec1().unwrap();
+        assert_eq!(expected.len(), found.len());
+        for (a, b) in expected.iter().zip(found) {
+            assert!((a - b).abs() < 1e-5, "{a} against {b}");
+        }
+    }
+
+    #[test]
+    fn the_engine_computes_what_was_trained() {
+        let parameters = parameters(3);
+        let shape = parameters.shape;
+        let vectors = Tensor::randn(0f32, 1.0, (WORDS, 50), &Device::Cpu).unwrap();
+        let folder = Folder::new("engine");
+        let file = folder.0.join("model.safetensors");
+        let tensors: HashMap<_, _> = hub_tensors(&parameters, &vectors).unwrap().into_iter().collect();
+        safetensors::save(&tensors, &file).unwrap();
+        let config = Config::from_json(&shape.config(WORDS).to_string()).unwrap();
+        let mut loader = ModelLoader::new(config, Precision::F32, Shard::WHOLE).unwrap();
+        let mut reader = WeightReader::new();
+        reader.push(&std::fs::read(&file).unwrap(), &mut loader).unwrap();
+        reader.finish().unwrap();
+        let mut engine = loader.finish().unwrap();
+        let weights = parameters.frozen();
+
+        let pixels: Vec<u8> = (0..IMAGE_SIZE * IMAGE_SIZE * 3).map(|i| (i * 131 % 251) as u8).collect();
+        let mut patches = Vec::new();
+        (0..shape.patches())
+            .for_each(|position| push_patch(&mut patches, &pixels, position, false, shape.patch));
+        let patches = Tensor::from_vec(patches, (shape.patches(), shape.patch_size()), &Device::Cpu).unwrap();
+        let positions = Tensor::arange(0u32, shape.patches() as u32, &Device::Cpu).unwrap();
+        let trained = normalize(&weights.image_features(&patches, &positions, 1).unwrap()).unwrap();
+        let value = |channel: usize, i: usize| f32::from(pixels[3 * i + channel]) / 127.5 - 1.0;
+        let area = IMAGE_SIZE * IMAGE_SIZE;
+        let pixel_values = (0..3).flat_map(|channel| (0..area).map(move |i| value(channel, i))).collect();
+        let pass = engine.begin_image_of_height(pixel_values, IMAGE_SIZE).unwrap();
+        close(&trained, &run(&mut engine, pass));
+
+        let input_ids: Vec<u32> = (0..2 * CONTEXT).map(|i| (i * 7 % WORDS) as u32).collect();
+        let ids = Tensor::from_slice(&input_ids, input_ids.len(), &Device::Cpu).unwrap();
+        let trained = normalize(&weights.text_features(&ids, &vectors).unwrap()).unwrap();
+        let pass = engine.begin_texts(input_ids).unwrap();
+        close(&trained, &run(&mut engine, pass));
+    }
+
+    #[test]
+    fn a_run_goes_on_where_it_was_saved() {
+        let folder = Folder::new("state");
+        let (saved, fresh) = (parameters(1), parameters(2));
+        let momentum = Tensor::ones(3, DType::F32, &Device::Cpu).unwrap();
+        save(&folder.0, &saved, &BTreeMap::from([("momentum/x".into(), momentum)]), 17).unwrap();
+        let (step, state) = resume(&folder.0, &fresh).unwrap();
+        assert_eq!((step, state.keys().map(String::as_str).collect::<Vec<_>>()), (17, vec!["momentum/x"]));
+        for (name, var) in &fresh.vars {
+            let expected: Vec<f32> = saved.vars[name].flatten_all().unwrap().to_vec1().unwrap();
+            assert_eq!(var.flatten_all().unwrap().to_vec1::<f32>().unwrap(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_state_of_another_shape_is_refused() {
+        let folder = Folder::new("shape");
+        save(&folder.0, &parameters(1), &BTreeMap::new(), 1).unwrap();
+        let shape = Shape { width: 32, heads: 1, patch: 16, vision_layers: 2, text_layers: 1 };
+        let other = Parameters::random(shape, 50, 8, 1).unwrap();
+        assert!(matches!(resume(&folder.0, &other), Err(Error::State { .. })));
+    }
 }

@@ -213,7 +213,7 @@ impl Validation {
 }
 
 /// One patch's numbers between -1 and 1, channel by channel as the patch embedding's convolution has its weights.
-fn push_patch(out: &mut Vec<f32>, pixels: &[u8], position: usize, mirrored: bool, side: usize) {
+pub fn push_patch(out: &mut Vec<f32>, pixels: &[u8], position: usize, mirrored: bool, side: usize) {
     let grid = IMAGE_SIZE / side;
     let (top, left) = (position / grid * side, position % grid * side);
     for channel in 0..3 {
