@@ -11,7 +11,7 @@ import { DEFAULT_TEMPLATE } from './siglip.js';
 document.adoptedStyleSheets = [scoreSheet];
 
 const defaults = {
-  labels: ['a cat', 'a dog', 'a boat', 'an insect', 'a rocket'],
+  labels: ['a cat', 'a dog', 'a boat', 'an insect', 'a coffee cup'],
   template: DEFAULT_TEMPLATE,
 };
 const EXAMPLE = 'www/samples/insect.jpg';

@@ -161,7 +161,7 @@ test('topK, threshold and template are obeyed, and a label is never a pattern', 
     const { Siglip } = await import('/www/siglip.js');
     const siglip = await Siglip.load('tiny', { precision: 'f32' });
     const boat = '/www/samples/boat.jpg';
-    const labels = ['a cat', 'a boat', 'a rocket'];
+    const labels = ['a cat', 'a boat', 'a coffee cup'];
     const embedding = await siglip.embedImage(boat);
     const [text] = await siglip.embedText(['a $1 $& {x} note']);
     const [{ logit }] = await siglip.classify(boat, ['$1 $& {x}'], { template: 'a {} note' });

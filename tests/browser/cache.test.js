@@ -18,7 +18,7 @@ const ask = (page, options = {}) =>
   page.evaluate(async (options) => {
     const { Siglip } = await import('/www/siglip.js');
     const siglip = await Siglip.load('tiny', options);
-    const [best] = await siglip.classify('/www/samples/cat.jpg', ['a boat', 'a cat', 'a rocket']);
+    const [best] = await siglip.classify('/www/samples/cat.jpg', ['a boat', 'a cat', 'a coffee cup']);
     const notices = siglip.info.notices.map(({ code }) => code);
     siglip.dispose();
     return { best: best.label, notices };

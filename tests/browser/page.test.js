@@ -14,9 +14,9 @@ test('the example is answered without a hand laid on', async () => {
 
 test('dropped and chosen pictures are answered, the right label on top', async () => {
   const page = await harness.open();
-  await drop(page, ['www/samples/boat.jpg', 'www/samples/rocket.jpg']);
+  await drop(page, ['www/samples/boat.jpg', 'www/samples/coffee.jpg']);
   assert.equal((await labelsOf(page, 'boat.jpg'))[0], 'a boat');
-  assert.equal((await labelsOf(page, 'rocket.jpg'))[0], 'a rocket');
+  assert.equal((await labelsOf(page, 'coffee.jpg'))[0], 'a coffee cup');
   await page.getByLabel('Choose pictures').setInputFiles([fileAt('www/samples/cat.jpg')]);
   assert.equal((await labelsOf(page, 'cat.jpg'))[0], 'a cat');
   assert.equal(await page.locator('#cards > li').count(), 3, 'the example makes room');
@@ -35,8 +35,8 @@ test('labels are typed, with Enter or a comma, and changed', async () => {
   await scoredLabel(page, 'insect.jpg', 'a snail').waitFor();
   await chips.nth(3).fill('a beetle');
   await scoredLabel(page, 'insect.jpg', 'a beetle').waitFor();
-  await page.getByRole('button', { name: 'Remove a rocket' }).click();
-  await scoredLabel(page, 'insect.jpg', 'a rocket').waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Remove a coffee cup' }).click();
+  await scoredLabel(page, 'insect.jpg', 'a coffee cup').waitFor({ state: 'detached' });
 
   // What was asked is in the address: a reload, or a friend, asks the same.
   const asked = (await labelsOf(page, 'insect.jpg')).sort();

@@ -17,9 +17,9 @@ try {
   const page = await openIn(context, `${server.origin}/`);
   await page
     .getByLabel('Choose pictures')
-    .setInputFiles(['boat', 'rocket'].map((name) => fileAt(`www/samples/${name}.jpg`)));
+    .setInputFiles(['boat', 'coffee'].map((name) => fileAt(`www/samples/${name}.jpg`)));
   await labelsOf(page, 'boat.jpg');
-  await labelsOf(page, 'rocket.jpg');
+  await labelsOf(page, 'coffee.jpg');
   // The bars grow for a moment.
   await page.waitForTimeout(500);
   await page.screenshot({ path: fileAt('docs/screenshot.png'), fullPage: true });

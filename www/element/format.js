@@ -1,7 +1,7 @@
 import { checkpoints } from '../siglip.js';
 
 /** What the visitor downloads for the embedded model. */
-const TINY_BYTES = 11_797_610;
+const TINY_BYTES = 6_940_586;
 
 /** @param {number} bytes in decimal units, as the hub writes them */
 export function formatBytes(bytes) {

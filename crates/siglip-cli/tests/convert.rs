@@ -89,7 +89,9 @@ fn info_tells_towers_dtypes_and_memory_of_a_converted_model() {
         assert_eq!(count(&info[part], "parameters"), count(&source[part], "parameters"));
         assert_eq!(count(&info[part], "tensors"), 152);
     }
-    assert!(info["dtypes"]["Q8_0"]["bytes"].as_u64().unwrap() > 4_000_000, "{info}");
+    // Blocks of 32 numbers, each with a scale of two bytes.
+    let rounded = &info["dtypes"]["Q8_0"];
+    assert_eq!(rounded["bytes"].as_u64().unwrap(), rounded["parameters"].as_u64().unwrap() / 32 * 34);
     let bytes = std::fs::metadata(&file).unwrap().len();
     assert!((count(&info["dtypes"], "bytes")..=bytes).contains(&count(&info["towers"], "bytes")));
     assert!(info["memoryNeeded"]["q8"].as_u64() >= info["bytes"].as_u64());

@@ -76,7 +76,11 @@ impl Calibrate {
         let mut questions = Vec::new();
         for source in SOURCES {
             let rows: Vec<usize> = validation.rows(source).into_iter().step_by(2).collect();
-            questions.extend(evaluate(&mut siglip, &validation, &rows)?.questions());
+            let asked = evaluate(&mut siglip, &validation, &rows)?;
+            // Every picture counts the same, whatever its source.
+            let weigh =
+                |question: Question| Question { weight: question.weight * rows.len() as f64, ..question };
+            questions.extend(asked.questions().map(weigh));
         }
         // Of the cosine: what the logit was made of.
         let (new_scale, new_bias) =
