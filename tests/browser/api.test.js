@@ -222,7 +222,7 @@ test('embeddings have a norm of 1, and info says what is loaded', async () => {
     workers: 1,
     imageSize: 64,
     contextLength: 12,
-    embeddingSize: 192,
+    embeddingSize: 128,
     notices: [],
   });
   assert.ok(logitScale > 1 && logitBias < 0 && bytes > 1e6, JSON.stringify(info));
