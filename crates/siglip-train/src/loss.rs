@@ -77,3 +77,69 @@ pub fn teacher(student: &Tensor, features: &Tensor, spread: &Tensor) -> Result<T
     let target = normalize(&features.broadcast_div(&spread.sqrt()?)?)?;
     (normalize(student)? * target)?.sum(1)?.affine(-1.0, 1.0)?.mean_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOGITS: [[f32; 4]; 3] = [[2.0, -1.5, 0.3, 4.0], [-0.2, 1.1, -3.0, 0.7], [0.4, 0.0, 2.2, -1.0]];
+    /// The last phrase is true of no picture; of one pair nothing is known.
+    const SIGNS: [[f32; 4]; 3] = [[1.0, -1.0, 1.0, -1.0], [-1.0, 1.0, -1.0, -1.0], [0.0, -1.0, 1.0, -1.0]];
+
+    fn truths() -> Truths {
+        let matrix =
+            |number: fn(f32) -> f32| Tensor::new(&SIGNS.map(|row| row.map(number)), &Device::Cpu).unwrap();
+        Truths {
+            signs: matrix(|sign| sign),
+            only_true: matrix(|sign| if sign > 0.0 { 0.0 } else { NEVER }),
+            only_known: matrix(|sign| if sign == 0.0 { NEVER } else { 0.0 }),
+        }
+    }
+
+    fn logits() -> Tensor {
+        Tensor::new(&LOGITS, &Device::Cpu).unwrap()
+    }
+
+    fn pairs() -> impl Iterator<Item = (usize, usize)> {
+        (0..3).flat_map(|picture| (0..4).map(move |phrase| (picture, phrase)))
+    }
+
+    fn is(found: &Tensor, expected: f64) {
+        let found = f64::from(found.to_scalar::<f32>().unwrap());
+        assert!((found - expected).abs() < 1e-5, "{found} for {expected}");
+    }
+
+    #[test]
+    fn the_sigmoid_loss_is_the_papers_in_chunks_of_any_size() {
+        let of_pair = |(i, j): (usize, usize)| {
+            let (logit, sign) = (f64::from(LOGITS[i][j]), f64::from(SIGNS[i][j]));
+            if sign == 0.0 { 0.0 } else { -(1.0 / (1.0 + (-sign * logit).exp())).ln() }
+        };
+        let expected = pairs().map(of_pair).sum::<f64>() / 3.0;
+        for chunk in 1..=5 {
+            is(&truths().sigmoid(&logits(), chunk).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn the_softmax_loss_asks_for_any_true_pair_of_a_row_and_of_a_column() {
+        let share = |line: &[(usize, usize)]| {
+            let sum = |wanted: fn(f32) -> bool| -> f64 {
+                let wanted = line.iter().filter(|&&(i, j)| wanted(SIGNS[i][j]));
+                wanted.map(|&(i, j)| f64::from(LOGITS[i][j]).exp()).sum()
+            };
+            -(sum(|sign| sign > 0.0) / sum(|sign| sign != 0.0)).ln()
+        };
+        let rows = (0..3).map(|i| share(&(0..4).map(|j| (i, j)).collect::<Vec<_>>())).sum::<f64>() / 3.0;
+        let columns = (0..3).map(|j| share(&(0..3).map(|i| (i, j)).collect::<Vec<_>>())).sum::<f64>() / 3.0;
+        is(&truths().softmax(&logits()).unwrap(), rows + columns);
+    }
+
+    #[test]
+    fn the_teachers_loss_is_the_distance_of_directions() {
+        let features = Tensor::new(&[[4.0f32, 0.0], [0.0, 9.0]], &Device::Cpu).unwrap();
+        let spread = Tensor::new(&[[4.0f32, 9.0]], &Device::Cpu).unwrap();
+        let student = Tensor::new(&[[3.0f32, 0.0], [5.0, 0.0]], &Device::Cpu).unwrap();
+        is(&teacher(&student, &features, &spread).unwrap(), 0.5);
+    }
+}
