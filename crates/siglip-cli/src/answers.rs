@@ -79,6 +79,11 @@ impl Answers {
     }
 }
 
+/// What a table says of a label with words that the model cannot read.
+pub fn unread(words: &[String]) -> String {
+    format!("unknown to this model: {}", words.join(", "))
+}
+
 /// Writes one line to standard output. `println!` would panic where nobody reads it to its end.
 pub fn print(line: &str) -> Result<(), Error> {
     writeln!(io::stdout(), "{line}").map_err(Error::Output)

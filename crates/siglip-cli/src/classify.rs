@@ -5,7 +5,7 @@ use serde::Serialize;
 use siglip::text::Template;
 use siglip::{Keep, Score};
 
-use crate::answers::{Answers, Given};
+use crate::answers::{Answers, Given, unread};
 use crate::error::Error;
 use crate::{ModelArgs, checkpoint};
 
@@ -70,7 +70,7 @@ fn table(name: &str, scores: &[Score]) -> String {
     let width = scores.iter().map(|score| score.label.chars().count()).max().unwrap_or(0);
     let lines = scores.iter().map(|Score { label, score, unknown, .. }| {
         if !unknown.is_empty() {
-            return format!("  {label:width$}  unknown to this model: {}", unknown.join(", "));
+            return format!("  {label:width$}  {}", unread(unknown));
         }
         let bar = "█".repeat((score * 20.0).round() as usize);
         format!("  {label:width$}  {:8.4} %  {bar}", score * 100.0).trim_end().to_string()

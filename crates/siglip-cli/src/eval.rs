@@ -6,7 +6,7 @@ use serde::Serialize;
 use siglip::evaluation::{Evaluation, Recall, Report};
 use siglip::text::Template;
 
-use crate::answers::{Answers, Given, print, print_json};
+use crate::answers::{Answers, Given, print, print_json, unread};
 use crate::error::Error;
 use crate::search::{collect_files, is_no_picture};
 use crate::{ModelArgs, checkpoint};
@@ -127,11 +127,7 @@ fn table(Answer { classes, report }: &Answer) -> String {
     }
     let width = classes.iter().map(|class| class.label.chars().count()).max().unwrap_or(0);
     for Class { label, images, right, unknown } in classes {
-        let unknown = if unknown.is_empty() {
-            String::new()
-        } else {
-            format!("  unknown to this model: {}", unknown.join(", "))
-        };
+        let unknown = if unknown.is_empty() { String::new() } else { format!("  {}", unread(unknown)) };
         lines.push(format!("  {label:width$}  {right} of {images}{unknown}"));
     }
     lines.join("\n")

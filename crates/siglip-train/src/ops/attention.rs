@@ -5,8 +5,8 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use super::{exp, numbers, reduce, sum, with_numbers};
 
-/// softmax(Q Kᵀ / √d) V in every head, without a mask; heads are 32 or 64 wide. `q` [batch·queries, width] holds the queries of one sequence
-/// after the other, `kv` [batch·keys, 2·width] its keys and, right of them, its values.
+/// softmax(Q Kᵀ / √d) V in every head, without a mask; heads are 32 or 64 wide.
+/// `q` [batch·queries, width] holds the queries of one sequence after the other, `kv` [batch·keys, 2·width] its keys and, right of them, its values.
 pub fn attention(q: &Tensor, kv: &Tensor, batch: usize, heads: usize) -> Result<Tensor> {
     let (rows, width) = q.dims2()?;
     let queries = rows / batch;
