@@ -2,10 +2,10 @@
 import { breathe } from './breathe.js';
 
 /** @typedef {import('./wasm/simd128/siglip_web.js').Engine} Engine */
-/** @typedef {{pass: number, step: number, partial: Float32Array}} Partial */
+/** @typedef {{pass: number, step: number, part: Int32Array}} Part */
 /** A port to every other worker. @typedef {{ports: (MessagePort | undefined)[]}} Ports */
 /**
- * What a worker shows the others: its latest turn, and the partial sums of the last two.
+ * What a worker shows the others: its latest turn, and its parts of the last two.
  * @typedef {{turn: Int32Array<SharedArrayBuffer>, slots: SharedArrayBuffer[]}} Board
  */
 /** Every worker's board. @typedef {{boards: Board[]}} Boards */
@@ -18,9 +18,9 @@ export class PortExchange {
   #index;
   /** By worker; nothing at this one's own place. @type {(MessagePort | undefined)[]} */
   #ports;
-  /** What came before it was asked for, by worker, pass and step. @type {Map<string, Float32Array>} */
+  /** What came before it was asked for, by worker, pass and step. @type {Map<string, Int32Array>} */
   #early = new Map();
-  /** Who waits for what has not come yet. @type {Map<string, {resolve: (partial: Float32Array) => void, reject: (error: unknown) => void}>} */
+  /** Who waits for what has not come yet. @type {Map<string, {resolve: (part: Int32Array) => void, reject: (error: unknown) => void}>} */
   #waiting = new Map();
   #pass = 0;
   #step = 0;
@@ -71,12 +71,12 @@ export class PortExchange {
     const [pass, step] = [this.#pass, this.#step++];
     const others = this.#ports.filter((port) => port !== undefined);
     for (const port of others) {
-      const partial = engine.partial();
-      port.postMessage({ pass, step, partial }, [partial.buffer]);
+      const part = engine.part();
+      port.postMessage({ pass, step, part }, [part.buffer]);
     }
     for (let from = 0; from < this.#ports.length; from++) {
-      if (from === this.#index) engine.add_own_partial();
-      else engine.add_partial(await this.#take(`${from} ${pass} ${step}`));
+      if (from === this.#index) engine.add_own_part();
+      else engine.add_part(await this.#take(`${from} ${pass} ${step}`));
     }
   }
 
@@ -91,7 +91,7 @@ export class PortExchange {
 
   /**
    * @param {string} key
-   * @returns {Promise<Float32Array>}
+   * @returns {Promise<Int32Array>}
    */
   #take(key) {
     const early = this.#early.get(key);
@@ -104,15 +104,15 @@ export class PortExchange {
 
   /**
    * @param {number} from
-   * @param {Partial} message
+   * @param {Part} message
    */
-  #receive(from, { pass, step, partial }) {
+  #receive(from, { pass, step, part }) {
     const key = `${from} ${pass} ${step}`;
     const waiting = this.#waiting.get(key);
     if (waiting) {
       this.#waiting.delete(key);
-      waiting.resolve(partial);
-    } else if (pass >= this.#pass) this.#early.set(key, partial);
+      waiting.resolve(part);
+    } else if (pass >= this.#pass) this.#early.set(key, part);
   }
 }
 
@@ -172,15 +172,15 @@ export class SharedExchange {
    */
   async sum(engine) {
     const turn = this.#turn++;
-    const partial = engine.partial();
-    this.#show(turn, partial);
+    const part = engine.part();
+    this.#show(turn, part);
     for (let from = 0; from < this.#boards.length; from++) {
       if (from === this.#index) {
-        engine.add_own_partial();
+        engine.add_own_part();
         continue;
       }
       await this.#shown(from, turn);
-      engine.add_partial(new Float32Array(this.#boards[from].slots[turn & 1], 0, partial.length));
+      engine.add_part(new Int32Array(this.#boards[from].slots[turn & 1], 0, part.length));
     }
   }
 
@@ -194,13 +194,13 @@ export class SharedExchange {
 
   /**
    * @param {number} turn
-   * @param {Float32Array} partial
+   * @param {Int32Array} part
    */
-  #show(turn, partial) {
+  #show(turn, part) {
     const own = this.#boards[this.#index];
     const slot = own.slots[turn & 1];
-    if (slot.byteLength < partial.byteLength) slot.grow(partial.byteLength);
-    new Float32Array(slot, 0, partial.length).set(partial);
+    if (slot.byteLength < part.byteLength) slot.grow(part.byteLength);
+    new Int32Array(slot, 0, part.length).set(part);
     Atomics.store(own.turn, 0, turn);
     Atomics.notify(own.turn, 0);
   }

@@ -8,7 +8,7 @@ import { loadWasm } from './wasm.js';
 
 /** @typedef {import('./wasm/simd128/siglip_web.js').Engine} Engine */
 /** A picture as the model sees it: [3, height, width]. @typedef {{values: Float32Array, height: number}} Pixels */
-/** What a worker exchanges partial sums over. @typedef {import('./exchange.js').Ports | import('./exchange.js').Boards} Link */
+/** What a worker exchanges its parts over. @typedef {import('./exchange.js').Ports | import('./exchange.js').Boards} Link */
 
 /**
  * @param {number} index

@@ -23,12 +23,14 @@
 //!
 //! # How it is fast
 //! * A product reads both sides in the order they lie in memory: weights in panels of eight outputs, packed at load
-//!   ([`PackedMatrix`]); activations in panels of four rows, packed at each call, which is cheap beside the product.
-//!   A tile of four rows by eight or sixteen outputs is summed in registers; bias, GELU and the residual are applied
-//!   before it is stored.
-//! * [`Precision::Q8`] keeps weights in 8 bits, with a scale for each output, and gives each row of activations as many
-//!   bits as the sums in i32 leave room for: 15 at 768 inputs, 13 at 3072. The inner loop is one multiplication of
-//!   16-bit pairs and one addition, which plain WebAssembly SIMD has. So the weights' 8 bits are the only loss.
+//!   ([`PackedMatrix`]); activations in panels of a few rows, packed at each call, which is cheap beside the product.
+//!   A tile of four or six rows by eight or sixteen outputs is summed in registers; bias, GELU and the residual are
+//!   applied before it is stored.
+//! * [`Precision::Q8`] keeps weights in 8 bits, with a scale for each output, and gives each row of activations 15 bits,
+//!   or as many as the sums in i32 leave room for: 13 at 3072 inputs. The inner loop is one multiplication of 16-bit
+//!   pairs and one addition, which plain WebAssembly SIMD has. So the weights' 8 bits are the only loss.
+//! * Products of integers are exact, so that Strassen's seven products in place of eight cost no accuracy: an eighth of
+//!   the multiplications is never made.
 //! * [`attention()`] works on eight or sixteen queries at a time, with keys down and queries across the lanes: softmax
 //!   needs no sums across lanes, and scores beyond those queries never exist. [`attention_q8`] does the same in 16 bits.
 //!
@@ -39,7 +41,7 @@
 //! `-C target-feature=+simd128` or `+simd128,+relaxed-simd`. [`backend()`] tells which it is.
 //!
 //! Results of one instruction set are repeatable; between two they differ in the last bits, where one rounds a product
-//! and a sum at once. Products of [`Precision::Q8`] are the same everywhere.
+//! and a sum at once. Products of [`Precision::Q8`] are the same everywhere, and in any number of parts: [`linear_sums`].
 //!
 //! # Bad input
 //! A slice of the wrong length is a mistake of the caller, and panics with the length it should have. Values are free:
@@ -62,7 +64,7 @@ mod vector;
 pub use activation::{gelu_tanh, softmax};
 pub use attention::{AttentionShape, attention, attention_q8};
 pub use backend::{Backend, backend};
-pub use linear::{Epilogue, linear};
+pub use linear::{Epilogue, finish_sums, linear, linear_sums, row_magnitudes};
 pub use matrix::{PackedMatrix, Precision};
 pub use norm::{l2_normalise, layer_norm};
 pub use quantise::quantise_rows;

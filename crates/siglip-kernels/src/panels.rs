@@ -2,7 +2,7 @@
 
 use crate::quantise::Quantiser;
 use crate::simd::{LANES, Simd, load_part};
-use crate::tile::ROWS;
+use crate::tile::{LeftStep, ROWS};
 
 /// Rows of equal width, at equal distances.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +15,11 @@ pub(crate) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
+    /// `count` rows from `first` on of whole rows of `width`.
+    pub fn block(x: &'a [f32], width: usize, first: usize, count: usize) -> Self {
+        Rows { values: &x[first * width..][..count * width], count, width, stride: width }
+    }
+
     /// Row `index`; beyond the last, rows are empty.
     #[inline(always)]
     pub fn row(&self, index: usize) -> &'a [f32] {
@@ -34,36 +39,47 @@ pub(crate) fn rest(row: &[f32], at: usize) -> &[f32] {
     row.get(at..).unwrap_or(&[])
 }
 
-/// Rows as f32: a step a column.
+/// Rows as f32 in panels of `L`, at most eight: a step a column.
 #[inline(always)]
-pub(crate) fn pack<S: Simd>(simd: S, x: Rows, panels: &mut [[f32; ROWS]]) {
+pub(crate) fn pack<S: Simd, const L: usize>(simd: S, x: Rows, panels: &mut [[f32; L]]) {
+    const { assert!(L <= LANES) };
     for (panel, steps) in panels.chunks_exact_mut(x.width.max(1)).enumerate() {
-        let rows = x.four(panel * ROWS);
         for (group, steps) in steps.chunks_mut(LANES).enumerate() {
-            let mut vectors = [simd.splat(0.0); ROWS];
-            for (vector, row) in vectors.iter_mut().zip(rows) {
-                *vector = load_part(simd, rest(row, group * LANES));
+            let mut fours = [[[0.0; ROWS]; LANES]; LANES / ROWS];
+            for (four, columns) in fours.iter_mut().enumerate().take(L.div_ceil(ROWS)) {
+                let rows = x.four(panel * L + four * ROWS);
+                let mut vectors = [simd.splat(0.0); ROWS];
+                for (vector, row) in vectors.iter_mut().zip(rows) {
+                    *vector = load_part(simd, rest(row, group * LANES));
+                }
+                simd.transpose(vectors, columns);
             }
-            let mut columns = [[0.0; ROWS]; LANES];
-            simd.transpose(vectors, &mut columns);
-            steps.copy_from_slice(&columns[..steps.len()]);
+            for (column, step) in steps.iter_mut().enumerate() {
+                let (whole, part) = step.as_chunks_mut::<ROWS>();
+                for (four, columns) in whole.iter_mut().zip(&fours) {
+                    *four = columns[column];
+                }
+                part.copy_from_slice(&fours[L / ROWS % fours.len()][column][..L % ROWS]);
+            }
         }
     }
 }
 
-/// Rows as levels: a step a pair of columns. `scales` takes a scale for each of the rows.
+/// Rows as levels: a step a pair of columns, `steps` a panel, of which those beyond the row are zeros. `scales` holds the
+/// rows' magnitudes, and takes what a level of each is worth.
 #[inline(always)]
 pub(crate) fn pack_levels<S: Simd>(
     simd: S,
     x: Rows,
     levels: f32,
-    panels: &mut [[[i16; 2]; ROWS]],
+    steps: usize,
+    panels: &mut [LeftStep],
     scales: &mut [f32],
 ) {
-    let pairs = x.width.div_ceil(2).max(1);
-    let panels = panels.chunks_exact_mut(pairs).zip(scales.as_chunks_mut::<ROWS>().0);
+    let panels = panels.chunks_exact_mut(steps.max(1)).zip(scales.as_chunks_mut::<ROWS>().0);
     for (panel, (steps, scales)) in panels.enumerate() {
-        let four = FourRows::new(simd, x.four(panel * ROWS), levels);
+        let quantisers = scales.map(|largest| Quantiser::of_magnitude(largest, levels));
+        let four = FourRows { rows: x.four(panel * ROWS), quantisers };
         *scales = four.scales();
         for (group, steps) in steps.chunks_mut(LANES).enumerate() {
             steps.copy_from_slice(&four.pairs(simd, group)[..steps.len()]);
@@ -78,6 +94,7 @@ pub(crate) struct FourRows<'a> {
 }
 
 impl<'a> FourRows<'a> {
+    /// Each scaled by its own magnitude.
     #[inline(always)]
     pub fn new<S: Simd>(simd: S, rows: [&'a [f32]; ROWS], levels: f32) -> Self {
         let mut quantisers = [Quantiser::ZERO; ROWS];
@@ -93,7 +110,7 @@ impl<'a> FourRows<'a> {
 
     /// Columns 16 · `group` and on, in eight pairs.
     #[inline(always)]
-    pub fn pairs<S: Simd>(&self, simd: S, group: usize) -> [[[i16; 2]; ROWS]; LANES] {
+    pub fn pairs<S: Simd>(&self, simd: S, group: usize) -> [LeftStep; LANES] {
         let mut vectors = [self.quantisers[0].quantise(simd, rest(self.rows[0], group * 2 * LANES)); ROWS];
         for ((vector, row), quantiser) in vectors.iter_mut().zip(&self.rows).zip(&self.quantisers) {
             *vector = quantiser.quantise(simd, rest(row, group * 2 * LANES));

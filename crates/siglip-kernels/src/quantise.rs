@@ -1,6 +1,7 @@
 //! Rows of f32 to integers with one scale: x ≈ scale · level, |level| <= the greatest level.
 
 use crate::backend::{Kernel, dispatch};
+use crate::panels::Rows;
 use crate::simd::{LANES, Simd, load_part, padded};
 
 /// 1.5 · 2^23. This and a value v below 2^22 add up to a float whose low bits are v, rounded to nearest even.
@@ -9,10 +10,11 @@ pub(crate) const ROUND: f32 = 12_582_912.0;
 /// The greatest level of a weight.
 pub(crate) const WEIGHT_LEVELS: f32 = 127.0;
 
-/// The greatest level of an activation that meets `inputs` weights: no sum of products leaves i32.
+/// The greatest level of an activation that meets `inputs` weights: no sum of products leaves i32, and the sum of two
+/// levels fits i16.
 pub(crate) fn activation_levels(inputs: usize) -> f32 {
     let most = i32::MAX as usize / (WEIGHT_LEVELS as usize * inputs.max(1));
-    most.min(i16::MAX as usize) as f32
+    most.min(i16::MAX as usize / 2) as f32
 }
 
 /// Rows of `row_len` weights at 8 bits, the only loss [`Precision::Q8`](crate::Precision::Q8) brings: a scale a row, and
@@ -73,12 +75,7 @@ impl Quantiser {
 
     #[inline(always)]
     pub fn of_row<S: Simd>(simd: S, row: &[f32], levels: f32) -> Self {
-        let (chunks, rest) = row.as_chunks::<LANES>();
-        let mut largest = magnitude(simd, load_part(simd, rest));
-        for values in chunks {
-            largest = simd.max_i32(largest, magnitude(simd, simd.load(values)));
-        }
-        Self::of_magnitude(f32::from_bits(simd.max_lane(largest) as u32), levels)
+        Self::of_magnitude(row_magnitude(simd, row), levels)
     }
 
     #[inline(always)]
@@ -108,6 +105,25 @@ impl Quantiser {
         let scaled = simd.mul(simd.load(values), simd.splat(self.inverse));
         simd.sub_i32(round(simd, scaled), simd.splat_i32(ROUND.to_bits() as i32))
     }
+}
+
+/// The largest magnitude of each of `rows`; `largest` may be longer, and is 0 beyond them.
+#[inline(always)]
+pub(crate) fn magnitudes<S: Simd>(simd: S, rows: Rows, largest: &mut [f32]) {
+    for (row, largest) in largest.iter_mut().enumerate() {
+        *largest = row_magnitude(simd, rows.row(row));
+    }
+}
+
+/// The largest magnitude of a row: NaN if one of it is.
+#[inline(always)]
+fn row_magnitude<S: Simd>(simd: S, row: &[f32]) -> f32 {
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    let mut largest = magnitude(simd, load_part(simd, rest));
+    for values in chunks {
+        largest = simd.max_i32(largest, magnitude(simd, simd.load(values)));
+    }
+    f32::from_bits(simd.max_lane(largest) as u32)
 }
 
 /// Absolute values as their bits, which are in the same order, a NaN above infinity.

@@ -1,17 +1,21 @@
-use crate::tile::WideStep;
+use crate::tile::{FLOAT_ROWS, LeftStep, ROWS, WideStep};
 
 /// Buffers the kernels work in, kept from call to call: once they have grown to the largest shape, no call allocates.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// Activations, or the keys and values of a head, in f32.
-    pub(crate) panels: Vec<[f32; 4]>,
-    /// The same in 16 bits.
-    pub(crate) levels: Vec<[[i16; 2]; 4]>,
+    /// Activations in f32.
+    pub(crate) floats: Vec<[f32; FLOAT_ROWS]>,
+    /// The keys and values of a head in f32.
+    pub(crate) panels: Vec<[f32; ROWS]>,
+    /// Activations, or the keys and values of a head, in 16 bits.
+    pub(crate) levels: Vec<LeftStep>,
+    /// Sums of two quarters of them.
+    pub(crate) combined: Vec<WideStep>,
     /// What the levels of a row, or a column, are worth.
     pub(crate) scales: Vec<f32>,
     /// Queries and scores of a strip.
     pub(crate) strip: Vec<[f32; 8]>,
-    /// Weights of a strip, or queries and softmax weights, in 16 bits.
+    /// Weights of a strip, sums of their quarters, or queries and softmax weights, in 16 bits.
     pub(crate) wide: Vec<WideStep>,
 }
 

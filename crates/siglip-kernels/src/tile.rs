@@ -1,13 +1,20 @@
-//! The inner loop of every product: a tile of up to four rows by a few panels of eight columns, summed in registers.
+//! The inner loop of every product: a tile of a few rows by a few panels of eight columns, summed in registers.
 //!
-//! Both sides lie in memory in the order the loop reads them. A step takes four values of the left side, each spread
-//! over all lanes by the load itself, and eight of a panel on the right.
+//! Both sides lie in memory in the order the loop reads them. A step takes a value of every row on the left, each
+//! spread over all lanes by the load itself, and eight of a panel on the right.
 
 use crate::matrix::PairStep;
 use crate::simd::{LANES, Simd};
 
 /// Rows of a panel on the left side.
 pub(crate) const ROWS: usize = 4;
+
+/// Rows of a panel of floats in a matrix product. Every sum waits four cycles for the one before it, at two sums a cycle
+/// and two registers a row: so four rows are just enough, and six leave no gaps. That takes all of 16 registers.
+pub(crate) const FLOAT_ROWS: usize = 6;
+
+/// Pairs of i16 of four rows: a step of a panel of 16-bit levels on the left side.
+pub(crate) type LeftStep = [[i16; 2]; ROWS];
 
 /// Eight pairs of i16: a step of a panel of 16-bit levels.
 pub(crate) type WideStep = [[i16; 2]; LANES];
@@ -121,22 +128,23 @@ impl<S: Simd> Format<S> for NarrowLevels {
     }
 }
 
-/// Sums the products of the first `R` rows of `left` with `P` panels of `right`, `left.len()` steps of each.
-/// The panels begin `panel_steps` after one another.
+/// Sums the products of the first `R` rows of `left`, which is a panel of `L`, with `P` panels of `right`, `left.len()`
+/// steps of each. The panels begin `panel_steps` after one another.
 #[inline(always)]
-pub(crate) fn tile<S: Simd, F: Format<S>, const R: usize, const P: usize>(
+pub(crate) fn tile<S: Simd, F: Format<S>, const L: usize, const R: usize, const P: usize>(
     simd: S,
-    left: &[[F::Left; ROWS]],
+    left: &[[F::Left; L]],
     right: &[F::Right],
     panel_steps: usize,
 ) -> [[F::Sum; P]; R] {
-    const { assert!(size_of::<F::Right>().is_multiple_of(size_of::<[F::Left; ROWS]>())) };
+    const { assert!(R <= L) };
     assert!(right.len() >= (P - 1) * panel_steps + left.len(), "the panels hold too few steps");
     // The stride is no constant to the compiler, so that it leaves the loop's addresses alone. Otherwise its strength
     // reduction turns the constant offsets within a step into additions that WebAssembly cannot fold into the loads
     // again: 4 % of speed in 16 bits, 10 % in f32.
     let zero = std::hint::black_box(0);
-    let mut stride = size_of::<[F::Left; ROWS]>() + zero;
+    let unit = const { common_divisor(size_of::<[F::Left; L]>(), size_of::<F::Right>()) };
+    let mut stride = unit + zero;
     let mut from_left = left.as_ptr();
     let mut from_right = [right.as_ptr(); P];
     for (panel, from) in from_right.iter_mut().enumerate() {
@@ -145,22 +153,26 @@ pub(crate) fn tile<S: Simd, F: Format<S>, const R: usize, const P: usize>(
     let mut sums = [[F::zero(simd); P]; R];
     for _ in 0..left.len() {
         // SAFETY: this is step n of the `left.len()` of every panel, that many being there as asserted above: each
-        // pointer has moved n times by the size of what it points to, `stride` being that of the left side.
+        // pointer has moved n times by the size of what it points to, `stride` being `unit`.
         let (left, right) = unsafe { (&*from_left, from_right.each_ref().map(|from| &**from)) };
-        add_step::<S, F, R, P>(simd, left, right, &mut sums);
-        from_left = from_left.wrapping_byte_add(stride);
+        add_step::<S, F, L, R, P>(simd, left, right, &mut sums);
+        from_left = from_left.wrapping_byte_add(stride * (size_of::<[F::Left; L]>() / unit));
         for from in &mut from_right {
-            *from = from.wrapping_byte_add(stride * (size_of::<F::Right>() / size_of::<[F::Left; ROWS]>()));
+            *from = from.wrapping_byte_add(stride * (size_of::<F::Right>() / unit));
         }
         stride ^= zero;
     }
     sums
 }
 
+const fn common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { common_divisor(b, a % b) }
+}
+
 #[inline(always)]
-fn add_step<S: Simd, F: Format<S>, const R: usize, const P: usize>(
+fn add_step<S: Simd, F: Format<S>, const L: usize, const R: usize, const P: usize>(
     simd: S,
-    left: &[F::Left; ROWS],
+    left: &[F::Left; L],
     right: [&F::Right; P],
     sums: &mut [[F::Sum; P]; R],
 ) {

@@ -4,7 +4,10 @@ mod common;
 
 use common::{assert_close, cosine, gelu, product, product_q8, random};
 use fastrand::Rng;
-use siglip_kernels::{Epilogue, PackedMatrix, Precision, Scratch, linear, quantise_rows};
+use siglip_kernels::{
+    Epilogue, PackedMatrix, Precision, Scratch, finish_sums, linear, linear_sums, quantise_rows,
+    row_magnitudes,
+};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -112,6 +115,42 @@ fn q8_is_exactly_the_product_of_the_levels() {
         let exact: Vec<f64> = exact.into_iter().map(f64::from).collect();
         for (epilogue, expected) in case.expected(&exact) {
             assert_close(&case.run(&packed, epilogue, &mut scratch), &expected, 1e-6, "q8 epilogue");
+        }
+    }
+}
+
+#[test]
+fn parts_of_the_inputs_add_up_to_the_same_bits() {
+    let mut scratch = Scratch::default();
+    for (seed, case) in cases().enumerate() {
+        let (rows, inputs, outputs) = (case.rows, case.inputs, case.outputs);
+        let (mut scales, mut levels) = (vec![0.0; outputs], vec![0; case.weight.len()]);
+        quantise_rows(&case.weight, inputs, &mut scales, &mut levels);
+        let mut magnitudes = vec![0.0; rows];
+        row_magnitudes(&case.x, inputs, &mut magnitudes);
+
+        let cut = Rng::with_seed(seed as u64).usize(0..=inputs);
+        let mut total = vec![0i32; rows * outputs];
+        for columns in [0..cut, cut..inputs] {
+            let part: Vec<f32> =
+                case.x.chunks(inputs).flat_map(|row| &row[columns.clone()]).copied().collect();
+            let mut own = vec![0.0; rows];
+            row_magnitudes(&part, columns.len(), &mut own);
+            assert!(own.iter().zip(&magnitudes).all(|(own, whole)| own <= whole));
+
+            let mut packed = PackedMatrix::new(Precision::Q8, columns.len(), outputs);
+            for (output, (scale, levels)) in scales.iter().zip(levels.chunks(inputs)).enumerate() {
+                packed.pack_levels(output, *scale, &levels[columns.clone()]);
+            }
+            let mut sums = vec![7; rows * outputs];
+            linear_sums(&part, &magnitudes, inputs, &packed, &mut sums, &mut scratch);
+            total.iter_mut().zip(sums).for_each(|(total, sum)| *total = total.wrapping_add(sum));
+        }
+        let packed = case.pack(Precision::Q8);
+        for (epilogue, _) in case.expected(&vec![0.0; rows * outputs]) {
+            let mut out = case.before.clone();
+            finish_sums(&total, &magnitudes, inputs, &packed, epilogue, &mut out);
+            assert_eq!(out, case.run(&packed, epilogue, &mut scratch), "{rows}x{inputs}x{outputs}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! SigLIP for web pages: what `worker.js` calls.
 //!
 //! An [`Engine`] holds a model, or one worker's part of it. Passes through the towers are driven from JavaScript a
-//! step at a time, so that the worker can hear an abort, and exchange partial sums with its peers, between two.
+//! step at a time, so that the worker can hear an abort, and exchange parts of sums with its peers, between two.
 #![deny(missing_docs)]
 
 mod assembly;
@@ -19,7 +19,7 @@ mod recorder;
 mod replay;
 mod store;
 
-use js_sys::{Float32Array, Function, Map};
+use js_sys::{Float32Array, Function, Int32Array, Map};
 use serde::Serialize;
 use siglip::image::{self, RgbImage};
 use siglip::model::{Model, Pass, Step};
@@ -177,20 +177,20 @@ impl Engine {
         })
     }
 
-    /// This worker's part of the sum.
-    pub fn partial(&self) -> Result<Float32Array, JsValue> {
-        Ok(Float32Array::from(self.model()?.partial()))
+    /// This worker's part of what is exchanged, as bits.
+    pub fn part(&self) -> Result<Int32Array, JsValue> {
+        Ok(Int32Array::from(self.model()?.part()))
     }
 
     /// Adds this worker's own part, in its place among the others'.
-    pub fn add_own_partial(&mut self) -> Result<(), JsValue> {
-        self.model_mut()?.add_own_partial();
+    pub fn add_own_part(&mut self) -> Result<(), JsValue> {
+        self.model_mut()?.add_own_part();
         Ok(())
     }
 
     /// Adds a worker's part; all are added, in the order of the workers.
-    pub fn add_partial(&mut self, partial: &[f32]) -> Result<(), JsValue> {
-        self.model_mut()?.add_partial(partial);
+    pub fn add_part(&mut self, part: &[i32]) -> Result<(), JsValue> {
+        self.model_mut()?.add_part(part);
         Ok(())
     }
 

@@ -116,9 +116,9 @@ fn workers_share_a_picture_out() {
             if steps.contains(&Step::Done) {
                 break;
             }
-            let partials: Vec<Vec<f32>> = workers.iter().map(|worker| worker.partial().to_vec()).collect();
+            let parts: Vec<Vec<i32>> = workers.iter().map(|worker| worker.part().to_vec()).collect();
             for worker in &mut workers {
-                partials.iter().for_each(|partial| worker.add_partial(partial));
+                parts.iter().for_each(|part| worker.add_part(part));
             }
         }
         let found = passes.swap_remove(0).into_embeddings();

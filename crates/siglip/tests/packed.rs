@@ -59,9 +59,9 @@ fn embeddings(shards: &mut [Model], begin: fn(&Model) -> Pass) -> Vec<f32> {
         match steps[0] {
             Step::Next => {}
             Step::Exchange => {
-                let partials: Vec<Vec<f32>> = shards.iter().map(|model| model.partial().to_vec()).collect();
+                let parts: Vec<Vec<i32>> = shards.iter().map(|model| model.part().to_vec()).collect();
                 for model in shards.iter_mut() {
-                    partials.iter().for_each(|partial| model.add_partial(partial));
+                    parts.iter().for_each(|part| model.add_part(part));
                 }
             }
             Step::Done => return passes.remove(0).into_embeddings(),

@@ -3,10 +3,10 @@
 use super::Head;
 use crate::activation::exp2;
 use crate::panels::{self, FourRows, Rows, rest};
-use crate::quantise::{Quantiser, ROUND, magnitude, round};
+use crate::quantise::{Quantiser, ROUND, magnitude, magnitudes, round};
 use crate::scratch::{Scratch, sized};
 use crate::simd::{LANES, Simd, load_part};
-use crate::tile::{Levels, ROWS, WideStep, tile};
+use crate::tile::{LeftStep, Levels, ROWS, WideStep, tile};
 
 /// The level of the largest of a query's softmax weights, as a power of two.
 const WEIGHT_BITS: i32 = 14;
@@ -26,8 +26,8 @@ fn score_levels(width: usize) -> f32 {
 
 /// Keys and values of a head.
 struct Packed<'a> {
-    keys: &'a [[[i16; 2]; ROWS]],
-    values: &'a [[[i16; 2]; ROWS]],
+    keys: &'a [LeftStep],
+    values: &'a [LeftStep],
     /// A key's scale each.
     key_scales: &'a [f32],
     /// A scale for each column of the values.
@@ -42,7 +42,8 @@ pub(super) fn attend<S: Simd>(simd: S, head: &Head, out: &mut [f32], scratch: &m
     let (keys, values) = sized(&mut scratch.levels, key_steps + value_steps).split_at_mut(key_steps);
     let (key_rows, columns) = (kv_rows.next_multiple_of(ROWS), width.next_multiple_of(LANES));
     let (key_scales, value_scales) = sized(&mut scratch.scales, key_rows + columns).split_at_mut(key_rows);
-    panels::pack_levels(simd, head.k, score_levels(width), keys, key_scales);
+    magnitudes(simd, head.k, key_scales);
+    panels::pack_levels(simd, head.k, score_levels(width), width.div_ceil(2), keys, key_scales);
     pack_values(simd, head.v, values, value_scales);
     let packed = Packed { keys, values, key_scales, value_scales };
     let mut first = 0;
@@ -81,7 +82,7 @@ fn strip<S: Simd, const P: usize>(
 
     let mut largest = [simd.splat(f32::NEG_INFINITY); P];
     for (panel, keys) in packed.keys.chunks_exact(query_steps).enumerate() {
-        let tile: [[S::I32; P]; ROWS] = tile::<S, Levels, ROWS, P>(simd, keys, queries, query_steps);
+        let tile: [[S::I32; P]; ROWS] = tile::<S, Levels, ROWS, ROWS, P>(simd, keys, queries, query_steps);
         for (row, sums) in (panel * ROWS..kv_rows).zip(tile) {
             let key_scale = simd.splat(packed.key_scales[row]);
             for (panel, sum) in sums.into_iter().enumerate() {
@@ -103,7 +104,8 @@ fn strip<S: Simd, const P: usize>(
         let mut totals = [[simd.splat(0.0); P]; ROWS];
         for (block, values) in values.chunks(BLOCK).enumerate() {
             let weights = &weights[block * BLOCK..];
-            let tile: [[S::I32; P]; ROWS] = tile::<S, Levels, ROWS, P>(simd, values, weights, weight_steps);
+            let tile: [[S::I32; P]; ROWS] =
+                tile::<S, Levels, ROWS, ROWS, P>(simd, values, weights, weight_steps);
             for (total, sum) in totals.as_flattened_mut().iter_mut().zip(tile.as_flattened()) {
                 *total = simd.add(*total, simd.convert(*sum));
             }
@@ -155,7 +157,7 @@ fn pack_queries<S: Simd>(simd: S, q: Rows, first: usize, steps: &mut [WideStep])
 
 /// Levels of the columns of `v` in panels of four, a step a pair of rows; `scales` takes a scale for each column.
 #[inline(always)]
-fn pack_values<S: Simd>(simd: S, v: Rows, panels: &mut [[[i16; 2]; ROWS]], scales: &mut [f32]) {
+fn pack_values<S: Simd>(simd: S, v: Rows, panels: &mut [LeftStep], scales: &mut [f32]) {
     let steps = v.count.div_ceil(2);
     let groups = panels.chunks_exact_mut(LANES / ROWS * steps).zip(scales.as_chunks_mut::<LANES>().0);
     for (group, (panels, scales)) in groups.enumerate() {

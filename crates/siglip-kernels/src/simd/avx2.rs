@@ -105,6 +105,16 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn load_i32(self, values: &[i32; LANES]) -> __m256i {
+        avx2!(_mm256_loadu_si256(values.as_ptr().cast()))
+    }
+
+    #[inline(always)]
+    fn store_i32(self, values: __m256i, out: &mut [i32; LANES]) {
+        avx2!(_mm256_storeu_si256(out.as_mut_ptr().cast(), values))
+    }
+
+    #[inline(always)]
     fn splat_i32(self, value: i32) -> __m256i {
         avx2!(_mm256_set1_epi32(value))
     }
@@ -165,6 +175,16 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn widen_pairs(self, pairs: &[[i8; 2]; LANES]) -> __m256i {
         avx2!(_mm256_cvtepi8_epi16(_mm_loadu_si128(pairs.as_ptr().cast())))
+    }
+
+    #[inline(always)]
+    fn add_pairs(self, a: __m256i, b: __m256i) -> __m256i {
+        avx2!(_mm256_add_epi16(a, b))
+    }
+
+    #[inline(always)]
+    fn sub_pairs(self, a: __m256i, b: __m256i) -> __m256i {
+        avx2!(_mm256_sub_epi16(a, b))
     }
 
     #[inline(always)]

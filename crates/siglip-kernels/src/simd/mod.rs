@@ -55,6 +55,8 @@ pub(crate) trait Simd: Copy {
 
     fn to_bits(self, values: Self::F32) -> Self::I32;
     fn of_bits(self, bits: Self::I32) -> Self::F32;
+    fn load_i32(self, values: &[i32; LANES]) -> Self::I32;
+    fn store_i32(self, values: Self::I32, out: &mut [i32; LANES]);
     fn splat_i32(self, value: i32) -> Self::I32;
     fn add_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
     fn sub_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
@@ -73,6 +75,10 @@ pub(crate) trait Simd: Copy {
     fn load_pairs(self, pairs: &[[i16; 2]; LANES]) -> Self::I16;
     /// Sixteen i8 widened to i16.
     fn widen_pairs(self, pairs: &[[i8; 2]; LANES]) -> Self::I16;
+    /// Wraps.
+    fn add_pairs(self, a: Self::I16, b: Self::I16) -> Self::I16;
+    /// Wraps.
+    fn sub_pairs(self, a: Self::I16, b: Self::I16) -> Self::I16;
     fn splat_pair(self, pair: &[i16; 2]) -> Self::I16;
     /// sum + a₀ b₀ + a₁ b₁ of every pair; wraps.
     fn dot_add(self, sum: Self::I32, a: Self::I16, b: Self::I16) -> Self::I32;
@@ -106,10 +112,32 @@ pub(crate) fn store_part<S: Simd>(simd: S, values: S::F32, out: &mut [f32]) {
     }
 }
 
+/// As [`load_part`].
+#[inline(always)]
+pub(crate) fn load_part_i32<S: Simd>(simd: S, values: &[i32]) -> S::I32 {
+    match values.first_chunk() {
+        Some(eight) => simd.load_i32(eight),
+        None => simd.load_i32(&padded(values)),
+    }
+}
+
+/// As [`store_part`].
+#[inline(always)]
+pub(crate) fn store_part_i32<S: Simd>(simd: S, values: S::I32, out: &mut [i32]) {
+    match out.first_chunk_mut() {
+        Some(eight) => simd.store_i32(values, eight),
+        None => {
+            let mut lanes = [0; LANES];
+            simd.store_i32(values, &mut lanes);
+            out.copy_from_slice(&lanes[..out.len()]);
+        }
+    }
+}
+
 /// `values`, at most N of them, with zeros behind.
 #[inline(always)]
-pub(crate) fn padded<const N: usize>(values: &[f32]) -> [f32; N] {
-    let mut padded = [0.0; N];
+pub(crate) fn padded<T: Copy + Default, const N: usize>(values: &[T]) -> [T; N] {
+    let mut padded = [T::default(); N];
     padded[..values.len()].copy_from_slice(values);
     padded
 }

@@ -81,6 +81,16 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn load_i32(self, values: &[i32; LANES]) -> Self::I32 {
+        *values
+    }
+
+    #[inline(always)]
+    fn store_i32(self, values: Self::I32, out: &mut [i32; LANES]) {
+        *out = values;
+    }
+
+    #[inline(always)]
     fn splat_i32(self, value: i32) -> Self::I32 {
         [value; LANES]
     }
@@ -143,6 +153,16 @@ impl Simd for Portable {
     #[inline(always)]
     fn widen_pairs(self, pairs: &[[i8; 2]; LANES]) -> Self::I16 {
         pairs.map(|pair| pair.map(i16::from))
+    }
+
+    #[inline(always)]
+    fn add_pairs(self, a: Self::I16, b: Self::I16) -> Self::I16 {
+        zip(a, b, |a, b| std::array::from_fn(|half| i16::wrapping_add(a[half], b[half])))
+    }
+
+    #[inline(always)]
+    fn sub_pairs(self, a: Self::I16, b: Self::I16) -> Self::I16 {
+        zip(a, b, |a, b| std::array::from_fn(|half| i16::wrapping_sub(a[half], b[half])))
     }
 
     #[inline(always)]

@@ -143,6 +143,16 @@ impl Simd for Simd128 {
     }
 
     #[inline(always)]
+    fn load_i32(self, values: &[i32; LANES]) -> Two {
+        Two::load(values)
+    }
+
+    #[inline(always)]
+    fn store_i32(self, values: Two, out: &mut [i32; LANES]) {
+        values.store(out);
+    }
+
+    #[inline(always)]
     fn splat_i32(self, value: i32) -> Two {
         Two(i32x4_splat(value), i32x4_splat(value))
     }
@@ -210,6 +220,16 @@ impl Simd for Simd128 {
                 i16x8_load_extend_i8x8((&raw const pairs[4]).cast()),
             )
         }
+    }
+
+    #[inline(always)]
+    fn add_pairs(self, a: Two, b: Two) -> Two {
+        Two(i16x8_add(a.0, b.0), i16x8_add(a.1, b.1))
+    }
+
+    #[inline(always)]
+    fn sub_pairs(self, a: Two, b: Two) -> Two {
+        Two(i16x8_sub(a.0, b.0), i16x8_sub(a.1, b.1))
     }
 
     #[inline(always)]

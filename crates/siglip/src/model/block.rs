@@ -6,7 +6,7 @@ use siglip_kernels::{AttentionShape, Precision, Scratch};
 
 use super::Shard;
 use super::layers::{Destination, LayerNorm, Linear};
-use super::workspace::{Residual, Workspace, sized};
+use super::workspace::{Workspace, sized};
 use crate::config::BlockConfig;
 
 /// The rows of a pass: so many sequences of equal length, each attending within itself.
@@ -61,9 +61,9 @@ impl Block {
         }
     }
 
-    /// x += attention(norm(x)).
+    /// attention(norm(x)), but for its last layer.
     pub fn attend(&self, rows: Rows, wanted: Wanted, workspace: &mut Workspace) {
-        let Workspace { residual, normed, wide, mixed, scratch } = workspace;
+        let Workspace { residual, normed, wide, inner, scratch } = workspace;
         let width = self.norm1.width();
         let normed = sized(normed, rows.count() * width);
         self.norm1.forward(&residual.x[..normed.len()], normed);
@@ -73,8 +73,7 @@ impl Block {
             Wanted::All => rows.length,
             Wanted::Last => 1,
         };
-        let kept = rows.sequences * queries;
-        let mixed = sized(mixed, kept * self.attention.width());
+        let mixed = inner.resize(rows.sequences * queries, self.attention.width());
         self.attention.mix(rows, queries, qkv, mixed, scratch);
         if wanted == Wanted::Last {
             for sequence in 0..rows.sequences {
@@ -82,20 +81,26 @@ impl Block {
                 residual.x.copy_within(last * width..(last + 1) * width, sequence * width);
             }
         }
-        residual.add(&self.attention.out, mixed, kept, scratch);
     }
 
-    /// x += MLP(norm(x)).
+    /// MLP(norm(x)), but for its last layer.
     pub fn transform(&self, rows: usize, workspace: &mut Workspace) {
-        let Workspace { residual, normed, wide, scratch, .. } = workspace;
+        let Workspace { residual, normed, inner, scratch, .. } = workspace;
         let normed = sized(normed, rows * self.norm2.width());
         self.norm2.forward(&residual.x[..normed.len()], normed);
-        self.mlp.forward(normed, rows, wide, residual, scratch);
+        let middle = inner.resize(rows, self.mlp.width());
+        self.mlp.fc1.forward_gelu(normed, rows, middle, scratch);
     }
 
     pub fn bytes(&self) -> usize {
         self.norm1.bytes() + self.attention.bytes() + self.norm2.bytes() + self.mlp.bytes()
     }
+}
+
+/// The last layer of half a block, counted from the first block's.
+pub(crate) fn last_layer(blocks: &[Block], half: usize) -> &Linear {
+    let block = &blocks[half / 2];
+    if half.is_multiple_of(2) { &block.attention.out } else { &block.mlp.fc2 }
 }
 
 /// Multi-head self-attention over some of the heads.
@@ -116,8 +121,8 @@ impl Attention {
         let heads = shard.part(config.num_attention_heads);
         let columns = heads.start * head_dim..heads.end * head_dim;
         Attention {
-            qkv: Linear::new(precision, hidden_size, 3 * columns.len(), true),
-            out: Linear::new(precision, columns.len(), hidden_size, shard.is_first()),
+            qkv: Linear::new(precision, hidden_size, 3 * columns.len()),
+            out: Linear::part(precision, columns.len(), hidden_size, hidden_size),
             head_dim,
             columns,
             hidden_size,
@@ -181,8 +186,8 @@ impl Mlp {
     pub fn new(config: &BlockConfig, precision: Precision, shard: Shard) -> Self {
         let columns = shard.part(config.intermediate_size);
         Mlp {
-            fc1: Linear::new(precision, config.hidden_size, columns.len(), true),
-            fc2: Linear::new(precision, columns.len(), config.hidden_size, shard.is_first()),
+            fc1: Linear::new(precision, config.hidden_size, columns.len()),
+            fc2: Linear::part(precision, columns.len(), config.intermediate_size, config.hidden_size),
             columns,
         }
     }
@@ -196,18 +201,15 @@ impl Mlp {
         }
     }
 
-    /// Adds what it makes of `rows` rows of `x` to `residual`.
-    pub fn forward(
-        &self,
-        x: &[f32],
-        rows: usize,
-        wide: &mut Vec<f32>,
-        residual: &mut Residual,
-        scratch: &mut Scratch,
-    ) {
-        let middle = sized(wide, rows * self.columns.len());
-        self.fc1.forward_gelu(x, rows, middle, scratch);
-        residual.add(&self.fc2, middle, rows, scratch);
+    fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// `out` += what it makes of one row, of a whole model.
+    pub fn add_row(&self, x: &[f32], wide: &mut Vec<f32>, out: &mut [f32], scratch: &mut Scratch) {
+        let middle = sized(wide, self.width());
+        self.fc1.forward_gelu(x, 1, middle, scratch);
+        self.fc2.forward_add(middle, 1, out, scratch);
     }
 
     pub fn bytes(&self) -> usize {

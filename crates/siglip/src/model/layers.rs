@@ -114,14 +114,20 @@ fn overlap<'v, T>(
 #[derive(Debug)]
 pub(crate) struct Linear {
     pub weight: PackedMatrix,
-    /// Empty where another worker adds it.
     pub bias: Vec<f32>,
+    /// Length of a whole x, of which `weight` has a part where other workers have the others.
+    whole_inputs: usize,
 }
 
 impl Linear {
-    pub fn new(precision: Precision, inputs: usize, outputs: usize, has_bias: bool) -> Self {
-        let bias = if has_bias { vec![0.0; outputs] } else { Vec::new() };
-        Linear { weight: PackedMatrix::new(precision, inputs, outputs), bias }
+    pub fn new(precision: Precision, inputs: usize, outputs: usize) -> Self {
+        Linear::part(precision, inputs, inputs, outputs)
+    }
+
+    /// One that takes `inputs` of an x of `whole_inputs`.
+    pub fn part(precision: Precision, inputs: usize, whole_inputs: usize, outputs: usize) -> Self {
+        let (weight, bias) = (PackedMatrix::new(precision, inputs, outputs), vec![0.0; outputs]);
+        Linear { weight, bias, whole_inputs }
     }
 
     /// The place of `weight` or `bias`: its `rows` become outputs `first_output..`, of its inputs it keeps `columns`.
@@ -134,7 +140,6 @@ impl Linear {
     ) -> Option<Destination<'_>> {
         match kind {
             "weight" => Some(Destination::Matrix { matrix: &mut self.weight, first_output, rows, columns }),
-            "bias" if self.bias.is_empty() => Some(Destination::Nowhere),
             "bias" => {
                 let values = &mut self.bias[first_output..first_output + rows.len()];
                 Some(Destination::Values { values, elements: rows })
@@ -151,8 +156,12 @@ impl Linear {
 
     /// `out` = x Wᵀ + b for `rows` rows of `x`.
     pub fn forward(&self, x: &[f32], rows: usize, out: &mut [f32], scratch: &mut Scratch) {
-        let epilogue = if self.bias.is_empty() { Epilogue::None } else { Epilogue::Bias(&self.bias) };
-        siglip_kernels::linear(x, rows, &self.weight, epilogue, out, scratch);
+        siglip_kernels::linear(x, rows, &self.weight, Epilogue::Bias(&self.bias), out, scratch);
+    }
+
+    /// `out` = x Wᵀ.
+    pub fn forward_without_bias(&self, x: &[f32], rows: usize, out: &mut [f32], scratch: &mut Scratch) {
+        siglip_kernels::linear(x, rows, &self.weight, Epilogue::None, out, scratch);
     }
 
     /// `out` = GELU(x Wᵀ + b).
@@ -163,6 +172,17 @@ impl Linear {
     /// `out` += x Wᵀ + b.
     pub fn forward_add(&self, x: &[f32], rows: usize, out: &mut [f32], scratch: &mut Scratch) {
         siglip_kernels::linear(x, rows, &self.weight, Epilogue::Residual(&self.bias), out, scratch);
+    }
+
+    /// `sums` = this part of x Wᵀ in levels, where `magnitudes` are those of the whole x.
+    pub fn sums(&self, x: &[f32], magnitudes: &[f32], sums: &mut [i32], scratch: &mut Scratch) {
+        siglip_kernels::linear_sums(x, magnitudes, self.whole_inputs, &self.weight, sums, scratch);
+    }
+
+    /// `out` += x Wᵀ + b of the sum of all parts.
+    pub fn add_sums(&self, sums: &[i32], magnitudes: &[f32], out: &mut [f32]) {
+        let epilogue = Epilogue::Residual(&self.bias);
+        siglip_kernels::finish_sums(sums, magnitudes, self.whole_inputs, &self.weight, epilogue, out);
     }
 
     pub fn bytes(&self) -> usize {

@@ -53,8 +53,8 @@ struct Sizes {
 impl Sizes {
     fn vision(&self, config: &VisionConfig) -> u64 {
         let (hidden, blocks) = (config.hidden_size, config.blocks());
-        let patch_columns = self.shard.part(config.patch_values()).len();
-        let patch_embedding = linear(Precision::F32, patch_columns, hidden, self.shard.is_first());
+        let patch_outputs = self.shard.part(hidden).len();
+        let patch_embedding = linear(Precision::F32, config.patch_values(), patch_outputs);
         let positions = values(config.num_patches() * hidden);
         let head = if self.shard.is_first() { self.pooling_head(&blocks) } else { 0 };
         patch_embedding + positions + self.blocks(&blocks) + head
@@ -69,7 +69,7 @@ impl Sizes {
         };
         let positions = values(config.max_position_embeddings * hidden);
         let head = match self.shard.is_first() {
-            true => norm(hidden) + linear(self.precision, hidden, config.embedding_size(), true),
+            true => norm(hidden) + linear(self.precision, hidden, config.embedding_size()),
             false => 0,
         };
         table + positions + self.blocks(&config.blocks()) + head
@@ -78,29 +78,26 @@ impl Sizes {
     fn blocks(&self, config: &BlockConfig) -> u64 {
         let hidden = config.hidden_size;
         let width = self.shard.part(config.num_attention_heads).len() * config.head_dim();
-        let attention = linear(self.precision, hidden, 3 * width, true)
-            + linear(self.precision, width, hidden, self.shard.is_first());
+        let attention = linear(self.precision, hidden, 3 * width) + linear(self.precision, width, hidden);
         let block = 2 * norm(hidden) + attention + self.mlp(config, self.shard);
         config.num_hidden_layers as u64 * block
     }
 
     fn mlp(&self, config: &BlockConfig, shard: Shard) -> u64 {
         let (hidden, middle) = (config.hidden_size, shard.part(config.intermediate_size).len());
-        linear(self.precision, hidden, middle, true)
-            + linear(self.precision, middle, hidden, shard.is_first())
+        linear(self.precision, hidden, middle) + linear(self.precision, middle, hidden)
     }
 
     fn pooling_head(&self, config: &BlockConfig) -> u64 {
         let hidden = config.hidden_size;
         let query = PackedMatrix::bytes_of(Precision::F32, hidden, config.num_attention_heads) as u64;
-        let value_and_out = 2 * linear(self.precision, hidden, hidden, true);
+        let value_and_out = 2 * linear(self.precision, hidden, hidden);
         query + value_and_out + 2 * norm(hidden) + self.mlp(config, Shard::WHOLE)
     }
 }
 
-fn linear(precision: Precision, inputs: usize, outputs: usize, has_bias: bool) -> u64 {
-    let bias = if has_bias { values(outputs) } else { 0 };
-    PackedMatrix::bytes_of(precision, inputs, outputs) as u64 + bias
+fn linear(precision: Precision, inputs: usize, outputs: usize) -> u64 {
+    PackedMatrix::bytes_of(precision, inputs, outputs) as u64 + values(outputs)
 }
 
 fn norm(width: usize) -> u64 {

@@ -1,6 +1,7 @@
 //! A forward pass in steps of half a block, so that whoever drives it can stop between two, or exchange what the
 //! workers of a sharded model have to add up.
 
+use super::layers::Linear;
 use super::patches::Grid;
 use super::text::TextTower;
 use super::vision::VisionTower;
@@ -12,8 +13,10 @@ use crate::Error;
 #[derive(Debug)]
 pub struct Pass {
     input: Input,
-    /// Steps taken.
+    /// Steps taken: the input, then two halves a block, then the pooling.
     taken: usize,
+    /// Whether the last step waits for the others' parts.
+    exchanging: bool,
     embeddings: Vec<f32>,
 }
 
@@ -28,7 +31,7 @@ enum Input {
 pub enum Step {
     /// Take the next.
     Next,
-    /// Add up [`Model::partial`] over all shards with [`Model::add_partial`], then take the next.
+    /// Give every shard all shards' [`Model::part`] with [`Model::add_part`], then take the next.
     Exchange,
     /// The embeddings are there.
     Done,
@@ -89,9 +92,30 @@ impl Model {
 
     /// Takes a pass one step on. One pass at a time: the model's buffers hold its state.
     pub fn step(&mut self, pass: &mut Pass) -> Step {
-        let (taken, workspace) = (pass.taken, &mut self.workspace);
+        if pass.exchanging && self.proceed(pass) {
+            return Step::Exchange;
+        }
+        if let Some(embeddings) = self.half(pass) {
+            pass.embeddings = embeddings;
+            pass.embeddings
+                .chunks_exact_mut(self.config.embedding_size())
+                .for_each(siglip_kernels::l2_normalise);
+            return Step::Done;
+        }
+        let Workspace { residual, inner, scratch, .. } = &mut self.workspace;
+        let layer = last_layer(&self.vision, &self.text, pass);
+        pass.exchanging = residual.offer(layer, inner, scratch);
+        if pass.exchanging {
+            return Step::Exchange;
+        }
         pass.taken += 1;
-        let embeddings = match (&pass.input, &self.vision, &self.text) {
+        Step::Next
+    }
+
+    /// The step's own work: a tower's input, or half a block but for its last layer. The embeddings with the last.
+    fn half(&mut self, pass: &Pass) -> Option<Vec<f32>> {
+        let (taken, workspace) = (pass.taken, &mut self.workspace);
+        match (&pass.input, &self.vision, &self.text) {
             (Input::Image { pixel_values, grid }, Some(vision), _) => {
                 vision.step(taken, pixel_values, *grid, workspace)
             }
@@ -100,32 +124,32 @@ impl Model {
             }
             // No pass begins without its tower: this one was begun with another model.
             _ => Some(Vec::new()),
-        };
-        if let Some(embeddings) = embeddings {
-            pass.embeddings = embeddings;
-            pass.embeddings
-                .chunks_exact_mut(self.config.embedding_size())
-                .for_each(siglip_kernels::l2_normalise);
-            return Step::Done;
         }
-        if self.shard().is_whole() { Step::Next } else { Step::Exchange }
     }
 
-    /// This shard's part of a sum, after [`Step::Exchange`].
-    pub fn partial(&self) -> &[f32] {
-        &self.workspace.residual.partial
+    /// Ends a step after an exchange; whether another exchange is needed first.
+    fn proceed(&mut self, pass: &mut Pass) -> bool {
+        let Workspace { residual, inner, scratch, .. } = &mut self.workspace;
+        pass.exchanging = residual.proceed(last_layer(&self.vision, &self.text, pass), inner, scratch);
+        pass.taken += usize::from(!pass.exchanging);
+        pass.exchanging
+    }
+
+    /// This shard's part of what is exchanged, after [`Step::Exchange`]: bits of numbers that only
+    /// [`Model::add_part`] understands.
+    pub fn part(&self) -> &[i32] {
+        self.workspace.residual.part()
     }
 
     /// Adds one shard's part. Every shard adds all parts, its own among them, in the order of their indices:
     /// so the sums are equal to the last bit everywhere.
-    pub fn add_partial(&mut self, partial: &[f32]) {
-        siglip_kernels::add_assign(&mut self.workspace.residual.x[..partial.len()], partial);
+    pub fn add_part(&mut self, part: &[i32]) {
+        self.workspace.residual.add_part(part);
     }
 
     /// Adds this shard's own part, in its place among the others'.
-    pub fn add_own_partial(&mut self) {
-        let residual = &mut self.workspace.residual;
-        siglip_kernels::add_assign(&mut residual.x[..residual.partial.len()], &residual.partial);
+    pub fn add_own_part(&mut self) {
+        self.workspace.residual.add_own_part();
     }
 
     /// Which part of the model this is.
@@ -155,10 +179,23 @@ impl Model {
         loop {
             match self.step(&mut pass) {
                 Step::Next => {}
-                Step::Exchange => self.add_own_partial(),
+                Step::Exchange => self.add_own_part(),
                 Step::Done => return pass.into_embeddings(),
             }
         }
+    }
+}
+
+/// The layer that ends the step a pass has come to; none ends a tower's input.
+fn last_layer<'m>(
+    vision: &'m Option<VisionTower>,
+    text: &'m Option<TextTower>,
+    pass: &Pass,
+) -> Option<&'m Linear> {
+    let half = pass.taken.checked_sub(1)?;
+    match pass.input {
+        Input::Image { .. } => vision.as_ref().map(|tower| tower.last_layer(half)),
+        Input::Texts { .. } => text.as_ref().map(|tower| tower.last_layer(half)),
     }
 }
 
@@ -203,6 +240,6 @@ impl TextTower {
 
 impl Pass {
     fn new(input: Input) -> Pass {
-        Pass { input, taken: 0, embeddings: Vec::new() }
+        Pass { input, taken: 0, exchanging: false, embeddings: Vec::new() }
     }
 }

@@ -1,7 +1,5 @@
 //! A picture as the vision tower sees it: a grid of patches, each at its position.
 
-use std::ops::Range;
-
 use crate::config::VisionConfig;
 
 /// Patches of a picture at most, whatever its sides.
@@ -40,9 +38,9 @@ impl Grid {
     }
 
     /// Fills `out` with a row a patch: those of its values that are the `columns` of the patch embedding's weight.
-    pub fn gather(self, config: &VisionConfig, columns: Range<usize>, pixel_values: &[f32], out: &mut [f32]) {
+    pub fn gather(self, config: &VisionConfig, pixel_values: &[f32], out: &mut [f32]) {
         let VisionConfig { patch_size, num_channels, .. } = *config;
-        let offsets: Vec<usize> = columns
+        let offsets: Vec<usize> = (0..config.patch_values())
             .map(|column| {
                 // A convolution's weight is in the order channel, line, column; NaFlex' linear one has the channel last.
                 let (channel, pixel) = match config.keeps_aspect() {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use siglip_kernels::Precision;
 
 use super::Shard;
-use super::block::{Block, Rows, Wanted};
+use super::block::{Block, Rows, Wanted, last_layer};
 use super::layers::{Destination, LayerNorm, Linear, whole_values};
 use super::token_table::TokenTable;
 use super::workspace::{Workspace, sized};
@@ -40,7 +40,7 @@ impl TextTower {
             blocks: (0..blocks.num_hidden_layers).map(|_| Block::new(&blocks, precision, shard)).collect(),
             head: shard.is_first().then(|| Head {
                 final_layer_norm: LayerNorm::new(hidden, config.layer_norm_eps),
-                projection: Linear::new(precision, hidden, config.embedding_size(), true),
+                projection: Linear::new(precision, hidden, config.embedding_size()),
             }),
             config: config.clone(),
         }
@@ -91,19 +91,12 @@ impl TextTower {
     /// x = token embedding of `input_ids` [texts, length] + position embedding.
     pub fn embed(&self, input_ids: &[u32], workspace: &mut Workspace) {
         let residual = &mut workspace.residual;
-        let (width, shard) = (self.config.hidden_size, residual.shard);
         residual.x.clear();
         for _ in 0..input_ids.len() / self.length() {
             residual.x.extend_from_slice(&self.position_embedding);
         }
-        let sum = if shard.is_whole() {
-            &mut residual.x
-        } else {
-            residual.partial.clear();
-            residual.partial.resize(input_ids.len() * width, 0.0);
-            &mut residual.partial
-        };
-        for (&id, row) in input_ids.iter().zip(sum.chunks_exact_mut(width)) {
+        let rows = residual.contribution().chunks_exact_mut(self.config.hidden_size);
+        for (&id, row) in input_ids.iter().zip(rows) {
             if self.tokens.contains(&(id as usize)) {
                 self.token_embedding.add_row(id as usize - self.tokens.start, row);
             }
@@ -118,6 +111,11 @@ impl TextTower {
     pub fn transform(&self, layer: usize, texts: usize, workspace: &mut Workspace) {
         let rows = if layer + 1 == self.blocks.len() { texts } else { self.rows(texts).count() };
         self.blocks[layer].transform(rows, workspace);
+    }
+
+    /// The last layer of half a block, counted from the first.
+    pub fn last_layer(&self, half: usize) -> &Linear {
+        last_layer(&self.blocks, half)
     }
 
     /// The texts' embeddings, one after another, not yet normalised; empty with any but the first worker.

@@ -1,20 +1,22 @@
 //! The vision tower: patch embedding, blocks, attention pooling head.
 
+use std::ops::Range;
+
 use siglip_kernels::{PackedMatrix, Precision};
 
 use super::Shard;
-use super::block::{Block, Mlp, Rows, Wanted};
+use super::block::{Block, Mlp, Rows, Wanted, last_layer};
 use super::layers::{Destination, LayerNorm, Linear, whole_values};
 use super::patches::{Grid, stretch};
-use super::workspace::{Residual, Workspace, sized};
+use super::workspace::{Workspace, sized};
 use crate::config::{BlockConfig, VisionConfig};
 
 #[derive(Debug)]
 pub(crate) struct VisionTower {
     config: VisionConfig,
     patch_embedding: Linear,
-    /// The pixels of a patch whose products this worker adds.
-    patch_columns: std::ops::Range<usize>,
+    /// The columns of its output that this worker adds.
+    patch_outputs: Range<usize>,
     position_embedding: Vec<f32>,
     blocks: Vec<Block>,
     /// Only with the first worker.
@@ -24,13 +26,12 @@ pub(crate) struct VisionTower {
 impl VisionTower {
     pub fn new(config: &VisionConfig, precision: Precision, shard: Shard) -> Self {
         let blocks = config.blocks();
-        let patch_columns = shard.part(config.patch_values());
+        let patch_outputs = shard.part(config.hidden_size);
         // Quantising the very first product would cost every later one its exactness, and it is 1 % of the work.
-        let patch_embedding =
-            Linear::new(Precision::F32, patch_columns.len(), config.hidden_size, shard.is_first());
+        let patch_embedding = Linear::new(Precision::F32, config.patch_values(), patch_outputs.len());
         VisionTower {
             patch_embedding,
-            patch_columns,
+            patch_outputs,
             position_embedding: vec![0.0; config.num_patches() * config.hidden_size],
             blocks: (0..blocks.num_hidden_layers).map(|_| Block::new(&blocks, precision, shard)).collect(),
             head: shard.is_first().then(|| Head::new(&blocks, precision)),
@@ -46,8 +47,8 @@ impl VisionTower {
             return self.blocks.get_mut(layer.parse::<usize>().ok()?)?.destination(name);
         }
         if let Some(kind) = name.strip_prefix("embeddings.patch_embedding.") {
-            let rows = 0..self.config.hidden_size;
-            return self.patch_embedding.destination(kind, 0, rows, self.patch_columns.clone());
+            let columns = 0..self.config.patch_values();
+            return self.patch_embedding.destination(kind, 0, self.patch_outputs.clone(), columns);
         }
         if name == "embeddings.position_embedding.weight" {
             return Some(whole_values(&mut self.position_embedding));
@@ -76,12 +77,18 @@ impl VisionTower {
 
     /// x = patch embedding of `pixel_values` [3, height, width] + position embedding.
     pub fn embed(&self, pixel_values: &[f32], grid: Grid, workspace: &mut Workspace) {
-        let Workspace { residual, normed, scratch, .. } = workspace;
-        let patches = sized(normed, grid.patches() * self.patch_columns.len());
-        grid.gather(&self.config, self.patch_columns.clone(), pixel_values, patches);
+        let Workspace { residual, normed, wide, scratch, .. } = workspace;
+        let (values, own) = (self.config.patch_values(), self.patch_outputs.len());
+        let patches = sized(normed, grid.patches() * values);
+        grid.gather(&self.config, pixel_values, patches);
+        let embedded = sized(wide, grid.patches() * own);
+        self.patch_embedding.forward(patches, grid.patches(), embedded, scratch);
         residual.x.clear();
         stretch(&self.position_embedding, self.config.patches_per_side(), grid, &mut residual.x);
-        residual.add(&self.patch_embedding, patches, grid.patches(), scratch);
+        let rows = residual.contribution().chunks_exact_mut(self.config.hidden_size);
+        for (row, embedded) in rows.zip(embedded.chunks_exact(own.max(1))) {
+            siglip_kernels::add_assign(&mut row[self.patch_outputs.clone()], embedded);
+        }
     }
 
     pub fn attend(&self, layer: usize, patches: usize, workspace: &mut Workspace) {
@@ -90,6 +97,11 @@ impl VisionTower {
 
     pub fn transform(&self, layer: usize, patches: usize, workspace: &mut Workspace) {
         self.blocks[layer].transform(patches, workspace);
+    }
+
+    /// The last layer of half a block, counted from the first.
+    pub fn last_layer(&self, half: usize) -> &Linear {
+        last_layer(&self.blocks, half)
     }
 
     /// The picture's embedding, not yet normalised; empty with any but the first worker.
@@ -138,8 +150,8 @@ impl Head {
             in_proj_bias: vec![0.0; 3 * hidden],
             post_layernorm: LayerNorm::new(hidden, eps),
             query: PackedMatrix::new(Precision::F32, hidden, config.num_attention_heads),
-            value: Linear::new(precision, hidden, hidden, true),
-            out_proj: Linear::new(precision, hidden, hidden, true),
+            value: Linear::new(precision, hidden, hidden),
+            out_proj: Linear::new(precision, hidden, hidden),
             layernorm: LayerNorm::new(hidden, eps),
             mlp: Mlp::new(config, precision, Shard::WHOLE),
             config: *config,
@@ -181,14 +193,14 @@ impl Head {
     }
 
     fn forward(&self, rows: usize, workspace: &mut Workspace) -> Vec<f32> {
-        let Workspace { residual, normed, wide, mixed, scratch } = workspace;
+        let Workspace { residual, normed, wide, inner, scratch } = workspace;
         let BlockConfig { hidden_size, num_attention_heads: heads, .. } = self.config;
         let x = sized(normed, rows * hidden_size);
         self.post_layernorm.forward(&residual.x[..x.len()], x);
 
         let scores = sized(wide, rows * heads);
         siglip_kernels::linear(x, rows, &self.query, siglip_kernels::Epilogue::None, scores, scratch);
-        let pooled = sized(mixed, heads * hidden_size);
+        let pooled = inner.resize(heads, hidden_size);
         pool_rows(x, scores, heads, pooled);
         let values = sized(wide, heads * hidden_size);
         self.value.forward(pooled, heads, values, scratch);
@@ -196,12 +208,12 @@ impl Head {
         let attended: Vec<f32> =
             (0..hidden_size).map(|unit| values[unit / head_dim * hidden_size + unit]).collect();
 
-        let mut pooled = Residual { shard: Shard::WHOLE, x: vec![0.0; hidden_size], partial: Vec::new() };
-        pooled.add(&self.out_proj, &attended, 1, scratch);
+        let mut embedding = vec![0.0; hidden_size];
+        self.out_proj.forward(&attended, 1, &mut embedding, scratch);
         let normed = &mut x[..hidden_size];
-        self.layernorm.forward(&pooled.x, normed);
-        self.mlp.forward(normed, 1, wide, &mut pooled, scratch);
-        pooled.x
+        self.layernorm.forward(&embedding, normed);
+        self.mlp.add_row(normed, wide, &mut embedding, scratch);
+        embedding
     }
 
     fn bytes(&self) -> usize {

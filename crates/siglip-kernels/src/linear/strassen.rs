@@ -1,0 +1,178 @@
+//! Products of integers with seven eighths of the multiplications (Strassen, Gaussian Elimination is not Optimal, 1969).
+//!
+//! Both sides are cut in four: rows, by panels in turn; outputs, by groups of panels in turn; inputs, in the middle. Of
+//! the eight products of quarters, seven of sums of quarters are enough. With integers that loses nothing: levels leave
+//! a bit of i16 free for the sums of two, and where a product leaves i32, it comes back into it when they are combined.
+
+use super::finish::Sink;
+use super::panel_steps;
+use crate::matrix::{PackedMatrix, PairStep};
+use crate::scratch::sized;
+use crate::simd::{LANES, Simd};
+use crate::tile::{LeftStep, Levels, ROWS, WideStep, tile};
+
+/// Products of sums of quarters.
+const PRODUCTS: usize = 7;
+
+/// The sums of a tile of every product.
+type Tiles<const P: usize> = [[[[i32; LANES]; P]; ROWS]; PRODUCTS];
+
+/// `left` are `rows` rows in panels of [`panel_steps`], an even number of panels.
+#[inline(always)]
+pub(super) fn multiply<S: Simd, K: Sink<S, S::I32>>(
+    simd: S,
+    left: &[LeftStep],
+    rows: usize,
+    weight: &PackedMatrix,
+    sink: &mut K,
+    combined: &mut Vec<WideStep>,
+    wide: &mut Vec<WideStep>,
+) {
+    let steps = panel_steps(weight.inputs());
+    let (pairs, half) = (rows.div_ceil(2 * ROWS), steps / 2);
+    let combined = sized(combined, pairs * PRODUCTS * half / 2);
+    for (rows, combined) in left.chunks_exact(2 * steps).zip(combined.chunks_exact_mut(PRODUCTS * half / 2)) {
+        let (top, bottom) = as_wide(rows).split_at(steps / 2);
+        combine_rows(simd, top, bottom, combined);
+    }
+    match S::PANELS {
+        2 => multiply_combined::<S, K, 2, 4>(simd, as_left(combined), rows, weight, sink, wide),
+        _ => multiply_combined::<S, K, 1, 2>(simd, as_left(combined), rows, weight, sink, wide),
+    }
+}
+
+/// Steps of four rows, two at a time.
+fn as_wide(steps: &[LeftStep]) -> &[WideStep] {
+    steps.as_flattened().as_chunks().0
+}
+
+fn as_left(steps: &[WideStep]) -> &[LeftStep] {
+    steps.as_flattened().as_chunks().0
+}
+
+/// `W` is twice `P`: the panels of a left and a right quarter.
+#[inline(always)]
+fn multiply_combined<S: Simd, K: Sink<S, S::I32>, const P: usize, const W: usize>(
+    simd: S,
+    left: &[LeftStep],
+    rows: usize,
+    weight: &PackedMatrix,
+    sink: &mut K,
+    wide: &mut Vec<WideStep>,
+) {
+    const { assert!(W == 2 * P) };
+    let (depth, half) = (weight.inputs().div_ceil(2), panel_steps(weight.inputs()) / 2);
+    let right = weight.pair_steps().1;
+    let wide = sized(wide, PRODUCTS * P * half);
+    let mut tiles: Tiles<P> = [[[[0; LANES]; P]; ROWS]; PRODUCTS];
+    for first in (0..weight.panels()).step_by(W) {
+        for panel in 0..P {
+            let weights = |panel: usize| right.get(panel * depth..(panel + 1) * depth).unwrap_or(&[]);
+            let (left, right) = (weights(first + panel), weights(first + P + panel));
+            combine_weights(simd, left, right, half, &mut wide[panel * half..], P * half);
+        }
+        let strip = sink.strip::<W>(first);
+        for (pair, left) in left.chunks_exact(PRODUCTS * half).enumerate() {
+            let products = left.chunks_exact(half).zip(wide.chunks_exact(P * half));
+            for ((left, right), sums) in products.zip(&mut tiles) {
+                let tile: [[S::I32; P]; ROWS] = tile::<S, Levels, ROWS, ROWS, P>(simd, left, right, half);
+                for (sums, tile) in sums.as_flattened_mut().iter_mut().zip(tile.as_flattened()) {
+                    simd.store_i32(*tile, sums);
+                }
+            }
+            for (tile_row, row) in (pair * 2 * ROWS..rows).take(2 * ROWS).enumerate() {
+                let sums = match tile_row.checked_sub(ROWS) {
+                    None => top_row(simd, &tiles, tile_row),
+                    Some(tile_row) => bottom_row(simd, &tiles, tile_row),
+                };
+                sink.row(simd, &strip, row, sums);
+            }
+        }
+    }
+}
+
+/// The left sides of the seven products of the panels `top`, A₁₁ A₁₂, and `bottom`, A₂₁ A₂₂.
+#[inline(always)]
+fn combine_rows<S: Simd>(simd: S, top: &[WideStep], bottom: &[WideStep], combined: &mut [WideStep]) {
+    let half = top.len() / 2;
+    let ((a11, a12), (a21, a22)) = (top.split_at(half), bottom.split_at(half));
+    let [m1, m2, m3, m4, m5, m6, m7] = products(combined, half);
+    for step in 0..half {
+        let [a11, a12] = [a11, a12].map(|steps| simd.load_pairs(&steps[step]));
+        let [a21, a22] = [a21, a22].map(|steps| simd.load_pairs(&steps[step]));
+        simd.store_pairs(simd.add_pairs(a11, a22), &mut m1[step]);
+        simd.store_pairs(simd.add_pairs(a21, a22), &mut m2[step]);
+        simd.store_pairs(a11, &mut m3[step]);
+        simd.store_pairs(a22, &mut m4[step]);
+        simd.store_pairs(simd.add_pairs(a11, a12), &mut m5[step]);
+        simd.store_pairs(simd.sub_pairs(a21, a11), &mut m6[step]);
+        simd.store_pairs(simd.sub_pairs(a12, a22), &mut m7[step]);
+    }
+}
+
+/// The right sides of the seven products of the panels `left`, B₁₁ over B₂₁, and `right`, B₁₂ over B₂₂, for `half` steps
+/// each; `combined` begins with the first, and every other is `distance` behind the one before it.
+#[inline(always)]
+fn combine_weights<S: Simd>(
+    simd: S,
+    left: &[PairStep],
+    right: &[PairStep],
+    half: usize,
+    combined: &mut [WideStep],
+    distance: usize,
+) {
+    let ((b11, b21), (b12, b22)) = (halves(left, half), halves(right, half));
+    let [m1, m2, m3, m4, m5, m6, m7] = products(combined, distance).map(|steps| &mut steps[..half]);
+    for step in 0..half {
+        let widened = |steps: &[PairStep]| simd.widen_pairs(steps.get(step).unwrap_or(&[[0; 2]; LANES]));
+        let (b11, b12, b21, b22) = (widened(b11), widened(b12), widened(b21), widened(b22));
+        simd.store_pairs(simd.add_pairs(b11, b22), &mut m1[step]);
+        simd.store_pairs(b11, &mut m2[step]);
+        simd.store_pairs(simd.sub_pairs(b12, b22), &mut m3[step]);
+        simd.store_pairs(simd.sub_pairs(b21, b11), &mut m4[step]);
+        simd.store_pairs(b22, &mut m5[step]);
+        simd.store_pairs(simd.add_pairs(b11, b12), &mut m6[step]);
+        simd.store_pairs(simd.add_pairs(b21, b22), &mut m7[step]);
+    }
+}
+
+/// The first `half` steps and the others.
+fn halves(steps: &[PairStep], half: usize) -> (&[PairStep], &[PairStep]) {
+    steps.split_at(half.min(steps.len()))
+}
+
+/// The parts of `combined` that belong to each product.
+fn products(combined: &mut [WideStep], distance: usize) -> [&mut [WideStep]; PRODUCTS] {
+    let mut parts = combined.chunks_mut(distance);
+    std::array::from_fn(|_| parts.next().unwrap_or_default())
+}
+
+/// A row of C₁₁ = M₁ + M₄ - M₅ + M₇ and C₁₂ = M₃ + M₅.
+#[inline(always)]
+fn top_row<S: Simd, const P: usize, const W: usize>(simd: S, tiles: &Tiles<P>, row: usize) -> [S::I32; W] {
+    let mut sums = [simd.splat_i32(0); W];
+    let (left, right) = sums.split_at_mut(P);
+    for (panel, (left, right)) in left.iter_mut().zip(right).enumerate() {
+        let [m1, _, m3, m4, m5, _, m7] = tiles.each_ref().map(|tile| &tile[row][panel]);
+        let m5 = simd.load_i32(m5);
+        let minus = simd.sub_i32(simd.load_i32(m7), m5);
+        *left = simd.add_i32(simd.add_i32(simd.load_i32(m1), simd.load_i32(m4)), minus);
+        *right = simd.add_i32(simd.load_i32(m3), m5);
+    }
+    sums
+}
+
+/// A row of C₂₁ = M₂ + M₄ and C₂₂ = M₁ - M₂ + M₃ + M₆.
+#[inline(always)]
+fn bottom_row<S: Simd, const P: usize, const W: usize>(simd: S, tiles: &Tiles<P>, row: usize) -> [S::I32; W] {
+    let mut sums = [simd.splat_i32(0); W];
+    let (left, right) = sums.split_at_mut(P);
+    for (panel, (left, right)) in left.iter_mut().zip(right).enumerate() {
+        let [m1, m2, m3, m4, _, m6, _] = tiles.each_ref().map(|tile| &tile[row][panel]);
+        let m2 = simd.load_i32(m2);
+        let minus = simd.sub_i32(simd.load_i32(m1), m2);
+        *left = simd.add_i32(m2, simd.load_i32(m4));
+        *right = simd.add_i32(minus, simd.add_i32(simd.load_i32(m3), simd.load_i32(m6)));
+    }
+    sums
+}
