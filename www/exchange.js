@@ -2,7 +2,7 @@
 import { breathe } from './breathe.js';
 
 /** @typedef {import('./wasm/simd128/siglip_web.js').Engine} Engine */
-/** @typedef {{pass: number, step: number, part: Int32Array}} Part */
+/** @typedef {{pass: number, step: number, part: Uint32Array}} Part */
 /** A port to every other worker. @typedef {{ports: (MessagePort | undefined)[]}} Ports */
 /**
  * What a worker shows the others: its latest turn, and its parts of the last two.
@@ -18,9 +18,9 @@ export class PortExchange {
   #index;
   /** By worker; nothing at this one's own place. @type {(MessagePort | undefined)[]} */
   #ports;
-  /** What came before it was asked for, by worker, pass and step. @type {Map<string, Int32Array>} */
+  /** What came before it was asked for, by worker, pass and step. @type {Map<string, Uint32Array>} */
   #early = new Map();
-  /** Who waits for what has not come yet. @type {Map<string, {resolve: (part: Int32Array) => void, reject: (error: unknown) => void}>} */
+  /** Who waits for what has not come yet. @type {Map<string, {resolve: (part: Uint32Array) => void, reject: (error: unknown) => void}>} */
   #waiting = new Map();
   #pass = 0;
   #step = 0;
@@ -71,7 +71,8 @@ export class PortExchange {
     const [pass, step] = [this.#pass, this.#step++];
     const others = this.#ports.filter((port) => port !== undefined);
     for (const port of others) {
-      const part = engine.part();
+      const part = new Uint32Array(engine.part_length());
+      engine.copy_part(part);
       port.postMessage({ pass, step, part }, [part.buffer]);
     }
     for (let from = 0; from < this.#ports.length; from++) {
@@ -91,7 +92,7 @@ export class PortExchange {
 
   /**
    * @param {string} key
-   * @returns {Promise<Int32Array>}
+   * @returns {Promise<Uint32Array>}
    */
   #take(key) {
     const early = this.#early.get(key);
@@ -172,15 +173,14 @@ export class SharedExchange {
    */
   async sum(engine) {
     const turn = this.#turn++;
-    const part = engine.part();
-    this.#show(turn, part);
+    const length = this.#show(turn, engine);
     for (let from = 0; from < this.#boards.length; from++) {
       if (from === this.#index) {
         engine.add_own_part();
         continue;
       }
       await this.#shown(from, turn);
-      engine.add_part(new Int32Array(this.#boards[from].slots[turn & 1], 0, part.length));
+      engine.add_part(new Uint32Array(this.#boards[from].slots[turn & 1], 0, length));
     }
   }
 
@@ -193,16 +193,21 @@ export class SharedExchange {
   }
 
   /**
+   * Shows this worker's part.
    * @param {number} turn
-   * @param {Int32Array} part
+   * @param {Engine} engine
+   * @returns {number} its length, which all have
    */
-  #show(turn, part) {
+  #show(turn, engine) {
     const own = this.#boards[this.#index];
     const slot = own.slots[turn & 1];
-    if (slot.byteLength < part.byteLength) slot.grow(part.byteLength);
-    new Int32Array(slot, 0, part.length).set(part);
+    const length = engine.part_length();
+    const bytes = length * Uint32Array.BYTES_PER_ELEMENT;
+    if (slot.byteLength < bytes) slot.grow(bytes);
+    engine.copy_part(new Uint32Array(slot, 0, length));
     Atomics.store(own.turn, 0, turn);
     Atomics.notify(own.turn, 0);
+    return length;
   }
 
   /**

@@ -19,7 +19,7 @@ mod recorder;
 mod replay;
 mod store;
 
-use js_sys::{Float32Array, Function, Int32Array, Map};
+use js_sys::{Float32Array, Function, Map, Uint32Array};
 use serde::Serialize;
 use siglip::image::{self, RgbImage};
 use siglip::model::{Model, Pass, Step};
@@ -177,9 +177,19 @@ impl Engine {
         })
     }
 
-    /// This worker's part of what is exchanged, as bits.
-    pub fn part(&self) -> Result<Int32Array, JsValue> {
-        Ok(Int32Array::from(self.model()?.part()))
+    /// Length of this worker's part of what is exchanged.
+    pub fn part_length(&self) -> Result<usize, JsValue> {
+        Ok(self.model()?.part().len())
+    }
+
+    /// Copies this worker's part, bits of numbers, into an array of that length.
+    pub fn copy_part(&self, into: &Uint32Array) -> Result<(), JsValue> {
+        let part = self.model()?.part();
+        if into.length() as usize != part.len() {
+            return Err(misused("the array is not as long as the part"));
+        }
+        into.copy_from(part);
+        Ok(())
     }
 
     /// Adds this worker's own part, in its place among the others'.
@@ -189,7 +199,7 @@ impl Engine {
     }
 
     /// Adds a worker's part; all are added, in the order of the workers.
-    pub fn add_part(&mut self, part: &[i32]) -> Result<(), JsValue> {
+    pub fn add_part(&mut self, part: &[u32]) -> Result<(), JsValue> {
         self.model_mut()?.add_part(part);
         Ok(())
     }

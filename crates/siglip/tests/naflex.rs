@@ -116,7 +116,7 @@ fn workers_share_a_picture_out() {
             if steps.contains(&Step::Done) {
                 break;
             }
-            let parts: Vec<Vec<i32>> = workers.iter().map(|worker| worker.part().to_vec()).collect();
+            let parts: Vec<Vec<u32>> = workers.iter().map(|worker| worker.part().to_vec()).collect();
             for worker in &mut workers {
                 parts.iter().for_each(|part| worker.add_part(part));
             }

@@ -59,7 +59,7 @@ fn embeddings(shards: &mut [Model], begin: fn(&Model) -> Pass) -> Vec<f32> {
         match steps[0] {
             Step::Next => {}
             Step::Exchange => {
-                let parts: Vec<Vec<i32>> = shards.iter().map(|model| model.part().to_vec()).collect();
+                let parts: Vec<Vec<u32>> = shards.iter().map(|model| model.part().to_vec()).collect();
                 for model in shards.iter_mut() {
                     parts.iter().for_each(|part| model.add_part(part));
                 }

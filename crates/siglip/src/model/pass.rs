@@ -137,13 +137,13 @@ impl Model {
 
     /// This shard's part of what is exchanged, after [`Step::Exchange`]: bits of numbers that only
     /// [`Model::add_part`] understands.
-    pub fn part(&self) -> &[i32] {
+    pub fn part(&self) -> &[u32] {
         self.workspace.residual.part()
     }
 
     /// Adds one shard's part. Every shard adds all parts, its own among them, in the order of their indices:
     /// so the sums are equal to the last bit everywhere.
-    pub fn add_part(&mut self, part: &[i32]) {
+    pub fn add_part(&mut self, part: &[u32]) {
         self.workspace.residual.add_part(part);
     }
 

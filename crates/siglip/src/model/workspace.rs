@@ -130,15 +130,15 @@ impl Residual {
     }
 
     /// This shard's part.
-    pub fn part(&self) -> &[i32] {
+    pub fn part(&self) -> &[u32] {
         match self.stage {
             Stage::Magnitudes => bytemuck::cast_slice(&self.magnitudes),
-            Stage::Values | Stage::Levels => &self.part,
+            Stage::Values | Stage::Levels => bytemuck::cast_slice(&self.part),
         }
     }
 
     /// Adds another shard's part.
-    pub fn add_part(&mut self, part: &[i32]) {
+    pub fn add_part(&mut self, part: &[u32]) {
         match self.stage {
             Stage::Values => {
                 let part = bytemuck::cast_slice(part);
@@ -146,12 +146,12 @@ impl Residual {
             }
             // Magnitudes are in the order of their bits, a NaN above all.
             Stage::Magnitudes => {
-                let own = bytemuck::cast_slice_mut::<f32, i32>(&mut self.magnitudes);
+                let own = bytemuck::cast_slice_mut::<f32, u32>(&mut self.magnitudes);
                 own.iter_mut().zip(part).for_each(|(own, other)| *own = (*own).max(*other));
             }
             Stage::Levels => {
-                let pairs = self.part.iter_mut().zip(part);
-                pairs.for_each(|(own, other)| *own = own.wrapping_add(*other));
+                let own = bytemuck::cast_slice_mut::<i32, u32>(&mut self.part);
+                own.iter_mut().zip(part).for_each(|(own, other)| *own = own.wrapping_add(*other));
             }
         }
     }

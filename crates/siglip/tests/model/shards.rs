@@ -35,7 +35,7 @@ impl Workers {
     }
 
     fn exchange(&mut self) {
-        let parts: Vec<Vec<i32>> = self.0.iter().map(|worker| worker.part().to_vec()).collect();
+        let parts: Vec<Vec<u32>> = self.0.iter().map(|worker| worker.part().to_vec()).collect();
         for (index, worker) in self.0.iter_mut().enumerate() {
             for (from, part) in parts.iter().enumerate() {
                 if from == index {
