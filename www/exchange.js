@@ -13,6 +13,9 @@ import { breathe } from './breathe.js';
 /** Whether memory can be shared, and grow: the page has to be cross-origin isolated. */
 export const canShareMemory = self.crossOriginIsolated && 'grow' in SharedArrayBuffer.prototype;
 
+/** Arrays of other lengths than the one that is needed that are kept: a pass has two, taking turns. */
+const SPARE = 8;
+
 /** Through messages, which every page has. */
 export class PortExchange {
   #index;
@@ -24,6 +27,8 @@ export class PortExchange {
   #waiting = new Map();
   #pass = 0;
   #step = 0;
+  /** Arrays that came from others, for what is sent next: new ones would pile up. @type {Uint32Array[]} */
+  #spare = [];
 
   /**
    * What each of so many workers is given.
@@ -71,14 +76,30 @@ export class PortExchange {
     const [pass, step] = [this.#pass, this.#step++];
     const others = this.#ports.filter((port) => port !== undefined);
     for (const port of others) {
-      const part = new Uint32Array(engine.part_length());
+      const part = this.#array(engine.part_length());
       engine.copy_part(part);
       port.postMessage({ pass, step, part }, [part.buffer]);
     }
     for (let from = 0; from < this.#ports.length; from++) {
       if (from === this.#index) engine.add_own_part();
-      else engine.add_part(await this.#take(`${from} ${pass} ${step}`));
+      else {
+        const part = await this.#take(`${from} ${pass} ${step}`);
+        engine.add_part(part);
+        this.#spare.push(part);
+      }
     }
+  }
+
+  /**
+   * An array of so many words.
+   * @param {number} length
+   */
+  #array(length) {
+    const at = this.#spare.findIndex((array) => array.length === length);
+    if (at >= 0) return this.#spare.splice(at, 1)[0];
+    // Those of another length may not be needed again.
+    this.#spare = this.#spare.slice(-SPARE);
+    return new Uint32Array(length);
   }
 
   /**
@@ -121,6 +142,8 @@ export class PortExchange {
 const TURNS = 1023;
 /** Bytes that a slot can grow to: 4096 rows of 4096. */
 const SLOT_LIMIT = 64 << 20;
+/** Looks at another worker's turn before going to sleep over it, a fraction of a millisecond: waking up takes as long. */
+const LOOKS = 50_000;
 /** Longest time without a look at the messages while another worker is waited for, in milliseconds. */
 const PATIENCE = 5;
 
@@ -217,10 +240,12 @@ export class SharedExchange {
    */
   async #shown(from, turn) {
     const board = this.#boards[from].turn;
+    // As a difference, which the numbers' running over leaves right.
+    const isShown = () => ((Atomics.load(board, 0) - turn) | 0) >= 0;
+    for (let look = 0; look < LOOKS; look++) if (isShown()) return;
     for (;;) {
       const seen = Atomics.load(board, 0);
-      // As a difference, which the numbers' running over leaves right.
-      if (((seen - turn) | 0) >= 0) return;
+      if (isShown()) return;
       if (Atomics.wait(board, 0, seen, PATIENCE) === 'timed-out') await breathe();
       if (this.#stopped) throw this.#stopped;
     }

@@ -78,17 +78,17 @@ impl<'a> Finish<'a> {
         out: &mut [f32],
     ) {
         let out = strip.of(out, row, self.outputs);
-        let mut padded = [[0.0; LANES]; W];
-        let is_whole = out.len() == W * LANES;
+        let mut padded = None;
         let whole = match out.as_chunks_mut().0.try_into() {
             Ok(whole) => whole,
             Err(_) => {
+                let padded = padded.insert([[0.0; LANES]; W]);
                 padded.as_flattened_mut()[..out.len()].copy_from_slice(out);
-                &mut padded
+                padded
             }
         };
         self.whole_row(simd, strip, values, whole);
-        if !is_whole {
+        if let Some(padded) = padded {
             out.copy_from_slice(&padded.as_flattened()[..out.len()]);
         }
     }
