@@ -2,8 +2,9 @@
  * Workers that share one model: the leader answers calls, followers hold the rest of the towers. All take every pass
  * step by step together and exchange, after each, what their parts of it add up to.
  */
-import { breathe } from './breathe.js';
+import { breathe, turn } from './breathe.js';
 import { canShareMemory, PortExchange, SharedExchange } from './exchange.js';
+import { canNap, nap } from './nap.js';
 import { loadWasm } from './wasm.js';
 
 /** @typedef {import('./wasm/simd128/siglip_web.js').Engine} Engine */
@@ -84,7 +85,10 @@ export class Peers {
       this.#underway++;
     }
     while (this.#underway >= UNDERWAY * this.#workers.length && !this.#failure) {
-      await new Promise((resolve) => (this.#lookAgain = () => resolve(undefined)));
+      if (canNap) {
+        nap();
+        await turn();
+      } else await new Promise((resolve) => (this.#lookAgain = () => resolve(undefined)));
     }
   }
 

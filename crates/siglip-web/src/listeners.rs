@@ -16,8 +16,7 @@ pub struct Listeners {
     /// other shards.
     pub config: Function,
     /// `(batches)`, all of the weights in packed form, which are gone when it returns; what it returns is waited for.
-    /// None where this worker has no
-    /// others beside it.
+    /// None where this worker has no others beside it.
     pub batches: Option<Function>,
 }
 
