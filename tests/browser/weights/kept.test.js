@@ -168,6 +168,40 @@ test('one tower is fetched, held and kept without the other', async () => {
   assert.equal(image.embeddings, parts[0].embeddings, image.message);
 });
 
+/**
+ * Answers in the place of huggingface.co, which has pointers with this sha256 where large files belong.
+ * @param {import('../harness.js').Page} page
+ * @param {string} hash
+ */
+async function hub(page, hash) {
+  /** @type {string[]} */
+  const log = [];
+  await page.context().route('https://huggingface.co/test/small/**', (route) => {
+    const [, kind, name] = /small\/(resolve|raw)\/main\/(.*)$/.exec(route.request().url()) ?? [];
+    log.push(`${kind} ${name}`);
+    const body =
+      kind === 'resolve'
+        ? small[name]
+        : `version https://git-lfs.github.com/spec/v1\noid sha256:${hash}\nsize ${small[name].length}\n`;
+    return route.fulfill({ body, headers: { 'access-control-allow-origin': '*' } });
+  });
+  return log;
+}
+
+test('a file of the hub is held against the sha256 of its pointer', async () => {
+  const right = await open(new Shop());
+  const log = await hub(right, sha256(small[WEIGHTS]));
+  const { embeddings, message } = await load(right, 'test/small', { cache: false });
+  assert.ok(embeddings, message);
+  assert.deepEqual(log.slice(-2), [`resolve ${WEIGHTS}`, `raw ${WEIGHTS}`]);
+
+  const wrong = await open(new Shop());
+  await hub(wrong, sha256(Buffer.from('something else')));
+  const refused = await load(wrong, 'test/small', { cache: false });
+  assert.equal(refused.code, 'integrity');
+  assert.match(refused.message ?? '', /huggingface\.co\/test\/small/);
+});
+
 test('a file is held against the sha256 that the page gives', async () => {
   const page = await open(new Shop());
   const right = sha256(small[WEIGHTS]);

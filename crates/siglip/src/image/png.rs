@@ -72,5 +72,16 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 }
 
 fn error(error: DecodingError) -> ImageError {
-    ImageError::broken("PNG", error)
+    ImageError::broken("PNG", plain(&error.to_string()))
+}
+
+/// The decoder's message, which spells a chunk's name out with all its flags, with the name alone.
+fn plain(message: &str) -> String {
+    let without_flags = || {
+        let (before, chunk) = message.split_once("ChunkType { type: ")?;
+        let (name, flags) = chunk.split_once(", critical: ")?;
+        let (_, after) = flags.split_once(" }")?;
+        Some(format!("{before}{name}{after}"))
+    };
+    without_flags().unwrap_or_else(|| message.into())
 }
