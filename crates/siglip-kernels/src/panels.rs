@@ -79,7 +79,7 @@ pub(crate) fn pack_levels<S: Simd>(
     let panels = panels.chunks_exact_mut(steps.max(1)).zip(scales.as_chunks_mut::<ROWS>().0);
     for (panel, (steps, scales)) in panels.enumerate() {
         let quantisers = scales.map(|largest| Quantiser::of_magnitude(largest, levels));
-        let four = FourRows { rows: x.four(panel * ROWS), quantisers };
+        let four = FourRows::scaled(x.four(panel * ROWS), quantisers);
         *scales = four.scales();
         for (group, steps) in steps.chunks_mut(LANES).enumerate() {
             steps.copy_from_slice(&four.pairs(simd, group)[..steps.len()]);
@@ -100,6 +100,17 @@ impl<'a> FourRows<'a> {
         let mut quantisers = [Quantiser::ZERO; ROWS];
         for (quantiser, row) in quantisers.iter_mut().zip(rows) {
             *quantiser = Quantiser::of_row(simd, row, levels);
+        }
+        FourRows::scaled(rows, quantisers)
+    }
+
+    /// A row with an infinity or a NaN gets zeros for levels: any others might leave no room for sums with other rows.
+    #[inline(always)]
+    fn scaled(mut rows: [&'a [f32]; ROWS], quantisers: [Quantiser; ROWS]) -> Self {
+        for (row, quantiser) in rows.iter_mut().zip(&quantisers) {
+            if quantiser.scale.is_nan() {
+                *row = &[];
+            }
         }
         FourRows { rows, quantisers }
     }
