@@ -13,9 +13,6 @@ import { breathe } from './breathe.js';
 /** Whether memory can be shared, and grow: the page has to be cross-origin isolated. */
 export const canShareMemory = self.crossOriginIsolated && 'grow' in SharedArrayBuffer.prototype;
 
-/** Arrays of other lengths than the one that is needed that are kept: a pass has two, taking turns. */
-const SPARE = 8;
-
 /** Through messages, which every page has. */
 export class PortExchange {
   #index;
@@ -27,7 +24,7 @@ export class PortExchange {
   #waiting = new Map();
   #pass = 0;
   #step = 0;
-  /** Arrays that came from others, for what is sent next: new ones would pile up. @type {Uint32Array[]} */
+  /** Arrays that came from others in this pass, for what is sent next: new ones would pile up. @type {Uint32Array[]} */
   #spare = [];
 
   /**
@@ -64,7 +61,7 @@ export class PortExchange {
    * @param {number} pass
    */
   begin(pass) {
-    [this.#pass, this.#step] = [pass, 0];
+    [this.#pass, this.#step, this.#spare] = [pass, 0, []];
     for (const key of this.#early.keys()) if (+key.split(' ')[1] < pass) this.#early.delete(key);
   }
 
@@ -96,10 +93,7 @@ export class PortExchange {
    */
   #array(length) {
     const at = this.#spare.findIndex((array) => array.length === length);
-    if (at >= 0) return this.#spare.splice(at, 1)[0];
-    // Those of another length may not be needed again.
-    this.#spare = this.#spare.slice(-SPARE);
-    return new Uint32Array(length);
+    return at < 0 ? new Uint32Array(length) : this.#spare.splice(at, 1)[0];
   }
 
   /**
