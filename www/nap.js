@@ -15,10 +15,5 @@ function sharedWord() {
   }
 }
 
-/** Whether the browser lets a worker sleep. */
-export const canNap = word !== undefined;
-
-/** Sleeps for a third of a millisecond. */
-export function nap() {
-  if (word) Atomics.wait(word, 0, 0, 0.3);
-}
+/** Sleeps for a third of a millisecond; undefined where the browser lets no worker sleep. */
+export const nap = word && (() => Atomics.wait(word, 0, 0, 0.3));

@@ -4,7 +4,7 @@
  */
 import { breathe, turn } from './breathe.js';
 import { canShareMemory, PortExchange, SharedExchange } from './exchange.js';
-import { canNap, nap } from './nap.js';
+import { nap } from './nap.js';
 import { loadWasm } from './wasm.js';
 
 /** @typedef {import('./wasm/simd128/siglip_web.js').Engine} Engine */
@@ -85,7 +85,7 @@ export class Peers {
       this.#underway++;
     }
     while (this.#underway >= UNDERWAY * this.#workers.length && !this.#failure) {
-      if (canNap) {
+      if (nap) {
         nap();
         await turn();
       } else await new Promise((resolve) => (this.#lookAgain = () => resolve(undefined)));

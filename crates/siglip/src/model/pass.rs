@@ -1,6 +1,7 @@
 //! A forward pass in steps of half a block, so that whoever drives it can stop between two, or exchange what the
 //! workers of a sharded model have to add up.
 
+use super::block;
 use super::layers::Linear;
 use super::patches::Grid;
 use super::text::TextTower;
@@ -193,10 +194,11 @@ fn last_layer<'m>(
     pass: &Pass,
 ) -> Option<&'m Linear> {
     let half = pass.taken.checked_sub(1)?;
-    match pass.input {
-        Input::Image { .. } => vision.as_ref().map(|tower| tower.last_layer(half)),
-        Input::Texts { .. } => text.as_ref().map(|tower| tower.last_layer(half)),
-    }
+    let blocks = match pass.input {
+        Input::Image { .. } => vision.as_ref()?.blocks(),
+        Input::Texts { .. } => text.as_ref()?.blocks(),
+    };
+    Some(block::last_layer(blocks, half))
 }
 
 impl VisionTower {
@@ -211,7 +213,7 @@ impl VisionTower {
         let patches = grid.patches();
         match taken {
             0 => self.embed(pixel_values, grid, workspace),
-            last if last == 2 * self.layers() + 1 => return Some(self.pool(patches, workspace)),
+            last if last == 2 * self.blocks().len() + 1 => return Some(self.pool(patches, workspace)),
             odd if odd % 2 == 1 => self.attend(odd / 2, patches, workspace),
             even => self.transform(even / 2 - 1, patches, workspace),
         }
@@ -230,7 +232,7 @@ impl TextTower {
     ) -> Option<Vec<f32>> {
         match taken {
             0 => self.embed(input_ids, workspace),
-            last if last == 2 * self.layers() + 1 => return Some(self.pool(texts, workspace)),
+            last if last == 2 * self.blocks().len() + 1 => return Some(self.pool(texts, workspace)),
             odd if odd % 2 == 1 => self.attend(odd / 2, texts, workspace),
             even => self.transform(even / 2 - 1, texts, workspace),
         }

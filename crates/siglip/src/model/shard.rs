@@ -31,7 +31,7 @@ impl Shard {
         self.count == 1
     }
 
-    /// Whether it is the worker that adds the biases and has the pooling heads.
+    /// Whether it is the worker that has the pooling heads, and adds the biases to sums in f32.
     pub fn is_first(self) -> bool {
         self.index == 0
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use siglip_kernels::Precision;
 
 use super::Shard;
-use super::block::{Block, Rows, Wanted, last_layer};
+use super::block::{Block, Rows, Wanted};
 use super::layers::{Destination, LayerNorm, Linear, whole_values};
 use super::token_table::TokenTable;
 use super::workspace::{Workspace, sized};
@@ -71,8 +71,8 @@ impl TextTower {
         }
     }
 
-    pub fn layers(&self) -> usize {
-        self.blocks.len()
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
     }
 
     /// Tokens of one text.
@@ -111,11 +111,6 @@ impl TextTower {
     pub fn transform(&self, layer: usize, texts: usize, workspace: &mut Workspace) {
         let rows = if layer + 1 == self.blocks.len() { texts } else { self.rows(texts).count() };
         self.blocks[layer].transform(rows, workspace);
-    }
-
-    /// The last layer of half a block, counted from the first.
-    pub fn last_layer(&self, half: usize) -> &Linear {
-        last_layer(&self.blocks, half)
     }
 
     /// The texts' embeddings, one after another, not yet normalised; empty with any but the first worker.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use siglip_kernels::{PackedMatrix, Precision};
 
 use super::Shard;
-use super::block::{Block, Mlp, Rows, Wanted, last_layer};
+use super::block::{Block, Mlp, Rows, Wanted};
 use super::layers::{Destination, LayerNorm, Linear, whole_values};
 use super::patches::{Grid, stretch};
 use super::workspace::{Workspace, sized};
@@ -66,8 +66,8 @@ impl VisionTower {
         }
     }
 
-    pub fn layers(&self) -> usize {
-        self.blocks.len()
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
     }
 
     /// How a picture of so many values in so many lines is cut; `None` where it is not one for this tower.
@@ -97,11 +97,6 @@ impl VisionTower {
 
     pub fn transform(&self, layer: usize, patches: usize, workspace: &mut Workspace) {
         self.blocks[layer].transform(patches, workspace);
-    }
-
-    /// The last layer of half a block, counted from the first.
-    pub fn last_layer(&self, half: usize) -> &Linear {
-        last_layer(&self.blocks, half)
     }
 
     /// The picture's embedding, not yet normalised; empty with any but the first worker.
