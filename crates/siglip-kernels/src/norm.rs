@@ -40,19 +40,10 @@ impl Kernel for LayerNorm<'_> {
         for (row, out) in self.x.chunks_exact(width).zip(self.out.chunks_exact_mut(width)) {
             let (row, row_rest) = row.as_chunks::<LANES>();
             let (out, out_rest) = out.as_chunks_mut::<LANES>();
-            let mut sum = load_part(simd, row_rest);
-            for values in row {
-                sum = simd.add(sum, simd.load(values));
-            }
-            let mean = simd.sum(sum) / width as f32;
+            let mean = sum(simd, row, row_rest) / width as f32;
             let means = simd.splat(mean);
-            let mut squares = simd.splat(0.0);
-            for values in row {
-                let centred = simd.sub(simd.load(values), means);
-                squares = simd.mul_add(centred, centred, squares);
-            }
             let rest: f32 = row_rest.iter().map(|value| (value - mean).powi(2)).sum();
-            let variance = (simd.sum(squares) + rest) / width as f32;
+            let variance = (sum_of_squares(simd, row, means) + rest) / width as f32;
             let inverse = 1.0 / (variance + self.eps).sqrt();
             let inverses = simd.splat(inverse);
             for ((values, out), (gamma, beta)) in row.iter().zip(out).zip(gamma.iter().zip(beta)) {
@@ -66,6 +57,42 @@ impl Kernel for LayerNorm<'_> {
             }
         }
     }
+}
+
+/// The sum of a row, in four vectors: one alone would wait for each addition before the next.
+#[inline(always)]
+fn sum<S: Simd>(simd: S, row: &[[f32; LANES]], rest: &[f32]) -> f32 {
+    let (fours, others) = row.as_chunks::<4>();
+    let [mut a, mut b, mut c, mut d] =
+        [load_part(simd, rest), simd.splat(0.0), simd.splat(0.0), simd.splat(0.0)];
+    for values in fours {
+        a = simd.add(a, simd.load(&values[0]));
+        b = simd.add(b, simd.load(&values[1]));
+        c = simd.add(c, simd.load(&values[2]));
+        d = simd.add(d, simd.load(&values[3]));
+    }
+    for values in others {
+        a = simd.add(a, simd.load(values));
+    }
+    simd.sum(simd.add(simd.add(a, b), simd.add(c, d)))
+}
+
+/// The sum of the squares of what a row is above its mean.
+#[inline(always)]
+fn sum_of_squares<S: Simd>(simd: S, row: &[[f32; LANES]], means: S::F32) -> f32 {
+    let (pairs, others) = row.as_chunks::<2>();
+    let [mut a, mut b] = [simd.splat(0.0); 2];
+    for values in pairs {
+        let centred = simd.sub(simd.load(&values[0]), means);
+        a = simd.mul_add(centred, centred, a);
+        let centred = simd.sub(simd.load(&values[1]), means);
+        b = simd.mul_add(centred, centred, b);
+    }
+    for values in others {
+        let centred = simd.sub(simd.load(values), means);
+        a = simd.mul_add(centred, centred, a);
+    }
+    simd.sum(simd.add(a, b))
 }
 
 /// Divides a vector by its L2 norm; a vector of zeros stays.

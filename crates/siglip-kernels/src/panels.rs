@@ -20,6 +20,11 @@ impl<'a> Rows<'a> {
         Rows { values: &x[first * width..][..count * width], count, width, stride: width }
     }
 
+    /// Up to `count` of them from `first` on.
+    pub fn part(self, first: usize, count: usize) -> Rows<'a> {
+        Rows { values: &self.values[first * self.stride..], count: count.min(self.count - first), ..self }
+    }
+
     /// Row `index`; beyond the last, rows are empty.
     #[inline(always)]
     pub fn row(&self, index: usize) -> &'a [f32] {
@@ -82,7 +87,14 @@ pub(crate) fn pack_levels<S: Simd>(
         let four = FourRows::scaled(x.four(panel * ROWS), quantisers);
         *scales = four.scales();
         for (group, steps) in steps.chunks_mut(LANES).enumerate() {
-            steps.copy_from_slice(&four.pairs(simd, group)[..steps.len()]);
+            match steps.try_into() {
+                Ok(eight) => four.pairs(simd, group, eight),
+                Err(_) => {
+                    let mut eight = [[[0; 2]; ROWS]; LANES];
+                    four.pairs(simd, group, &mut eight);
+                    steps.copy_from_slice(&eight[..steps.len()]);
+                }
+            }
         }
     }
 }
@@ -121,13 +133,11 @@ impl<'a> FourRows<'a> {
 
     /// Columns 16 · `group` and on, in eight pairs.
     #[inline(always)]
-    pub fn pairs<S: Simd>(&self, simd: S, group: usize) -> [LeftStep; LANES] {
+    pub fn pairs<S: Simd>(&self, simd: S, group: usize, pairs: &mut [LeftStep; LANES]) {
         let mut vectors = [self.quantisers[0].quantise(simd, rest(self.rows[0], group * 2 * LANES)); ROWS];
         for ((vector, row), quantiser) in vectors.iter_mut().zip(&self.rows).zip(&self.quantisers) {
             *vector = quantiser.quantise(simd, rest(row, group * 2 * LANES));
         }
-        let mut pairs = [[[0; 2]; ROWS]; LANES];
-        simd.transpose_pairs(vectors, &mut pairs);
-        pairs
+        simd.transpose_pairs(vectors, pairs);
     }
 }

@@ -146,7 +146,8 @@ fn pack_queries<S: Simd>(simd: S, q: Rows, first: usize, steps: &mut [WideStep])
         let four = FourRows::new(simd, q.four(first + half * ROWS), score_levels(q.width));
         *scales = four.scales();
         for (group, steps) in steps.chunks_mut(LANES).enumerate() {
-            let columns = four.pairs(simd, group);
+            let mut columns = [[[0; 2]; ROWS]; LANES];
+            four.pairs(simd, group, &mut columns);
             for (step, column) in steps.iter_mut().zip(&columns) {
                 step.as_chunks_mut().0[half] = *column;
             }

@@ -2,7 +2,7 @@
 
 use super::Epilogue;
 use crate::activation::gelu;
-use crate::simd::{LANES, Simd, store_part_i32};
+use crate::simd::{LANES, Simd, load_part_i32, store_part_i32};
 
 /// What takes a product's sums, row after row of a strip of `W` panels.
 pub(super) trait Sink<S: Simd, Sum> {
@@ -87,7 +87,7 @@ impl<'a> Finish<'a> {
                 padded
             }
         };
-        self.whole_row(simd, strip, values, whole);
+        self.whole_row(simd, &strip.bias, values, whole);
         if let Some(padded) = padded {
             out.copy_from_slice(&padded.as_flattened()[..out.len()]);
         }
@@ -97,11 +97,11 @@ impl<'a> Finish<'a> {
     fn whole_row<S: Simd, const W: usize>(
         &self,
         simd: S,
-        strip: &Strip<W>,
+        bias: &[[f32; LANES]; W],
         mut values: [S::F32; W],
         out: &mut [[f32; LANES]; W],
     ) {
-        for (value, bias) in values.iter_mut().zip(&strip.bias) {
+        for (value, bias) in values.iter_mut().zip(bias) {
             *value = simd.add(*value, simd.load(bias));
         }
         if self.gelu {
@@ -161,9 +161,36 @@ impl<S: Simd> Sink<S, S::I32> for FinishedLevels<'_> {
         let row_scale = simd.splat(self.rows[row]);
         let mut values = [row_scale; W];
         for ((value, scales), sum) in values.iter_mut().zip(&strip.scales).zip(sums) {
-            *value = simd.mul(simd.convert(sum), simd.mul(*value, simd.load(scales)));
+            *value = of_levels(simd, sum, *value, scales);
         }
         self.finish.row(simd, strip, row, values, self.out);
+    }
+}
+
+/// What a sum over levels is worth.
+#[inline(always)]
+fn of_levels<S: Simd>(simd: S, sum: S::I32, row_scale: S::F32, column_scales: &[f32; LANES]) -> S::F32 {
+    simd.mul(simd.convert(sum), simd.mul(row_scale, simd.load(column_scales)))
+}
+
+impl FinishedLevels<'_> {
+    /// Takes the sums of the whole row `row`.
+    #[inline(always)]
+    pub fn whole_row<S: Simd>(&mut self, simd: S, row: usize, sums: &[i32]) {
+        let row_scale = simd.splat(self.rows[row]);
+        let (outputs, bias) = (self.finish.outputs, self.finish.bias.as_chunks().0);
+        let (out, _) = self.out[row * outputs..][..outputs].as_chunks_mut();
+        let panels = sums.as_chunks().0.iter().zip(out).zip(self.columns);
+        for (panel, ((sums, out), columns)) in panels.enumerate() {
+            let value = of_levels(simd, simd.load_i32(sums), row_scale, columns);
+            let bias = bias.get(panel).unwrap_or(&[0.0; LANES]);
+            self.finish.whole_row(simd, std::array::from_ref(bias), [value], std::array::from_mut(out));
+        }
+        let whole = outputs / LANES;
+        if whole * LANES < outputs {
+            let strip = Sink::<S, S::I32>::strip::<1>(self, whole);
+            self.row(simd, &strip, row, [load_part_i32(simd, &sums[whole * LANES..])]);
+        }
     }
 }
 

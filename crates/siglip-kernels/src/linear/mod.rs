@@ -9,7 +9,7 @@ use crate::matrix::{PackedMatrix, Precision};
 use crate::panels::{self, Rows};
 use crate::quantise::{Quantiser, activation_levels, magnitudes};
 use crate::scratch::{Scratch, sized};
-use crate::simd::{LANES, Simd, load_part_i32};
+use crate::simd::Simd;
 use crate::tile::{FLOAT_ROWS, LeftStep, ROWS, WideStep};
 use finish::{Finish, FinishedFloats, FinishedLevels, Sink, Sums};
 
@@ -31,9 +31,6 @@ const BLOCK_ROWS: usize = 256;
 
 /// Rows from which on Strassen's way with integers pays: below, combining the weights costs what it saves.
 const STRASSEN_ROWS: usize = 32;
-
-/// Panels of sums that are finished together.
-const FINISHED_PANELS: usize = 8;
 
 /// Multiplies `rows` rows of `x` [rows, inputs] with `weight`, into `out` [rows, outputs].
 ///
@@ -88,10 +85,10 @@ impl Kernel for Linear<'_> {
                     let Scratch { levels, scales, combined, wide, .. } = &mut *scratch;
                     let scales = sized(scales, row_panels(x.count) * ROWS);
                     magnitudes(simd, x, scales);
-                    let left = pack_levels(simd, x, inputs, scales, levels);
+                    let left = pack_levels(simd, x, inputs, scales, levels, combined);
                     let columns = weight.pair_steps().0;
                     let mut sink = FinishedLevels { finish, rows: scales, columns, out };
-                    multiply_levels(simd, left, x.count, weight, &mut sink, combined, wide);
+                    multiply_levels(simd, left, x.count, weight, &mut sink, wide);
                 }
             }
         }
@@ -161,9 +158,10 @@ impl Kernel for LinearSums<'_> {
             let Scratch { levels, scales, combined, wide, .. } = &mut *scratch;
             let scales = sized(scales, row_panels(count) * ROWS);
             scales[..count].copy_from_slice(magnitudes);
-            let left = pack_levels(simd, Rows::block(x, own, first, count), inputs, scales, levels);
+            let x = Rows::block(x, own, first, count);
+            let left = pack_levels(simd, x, inputs, scales, levels, combined);
             let out = &mut sums[first * outputs..][..count * outputs];
-            multiply_levels(simd, left, count, weight, &mut Sums { outputs, out }, combined, wide);
+            multiply_levels(simd, left, count, weight, &mut Sums { outputs, out }, wide);
         }
     }
 }
@@ -185,7 +183,10 @@ pub fn finish_sums(
     assert_eq!(weight.precision(), Precision::Q8, "sums are of levels");
     assert_eq!(sums.len(), rows * outputs, "sums are not [{rows}, {outputs}]");
     assert_eq!(out.len(), rows * outputs, "out is not [{rows}, {outputs}]");
-    dispatch(FinishSums { sums, magnitudes, inputs, weight, finish: Finish::new(epilogue, outputs), out });
+    let finish = Finish::new(epilogue, outputs);
+    if !out.is_empty() {
+        dispatch(FinishSums { sums, magnitudes, inputs, weight, finish, out });
+    }
 }
 
 struct FinishSums<'a> {
@@ -204,25 +205,11 @@ impl Kernel for FinishSums<'_> {
     fn run<S: Simd>(self, simd: S) {
         let FinishSums { sums, magnitudes, inputs, weight, finish, out } = self;
         let levels = activation_levels(inputs);
-        let outputs = weight.outputs();
-        for (block, magnitudes) in magnitudes.chunks(BLOCK_ROWS).enumerate() {
-            let mut rows = [0.0; BLOCK_ROWS];
-            for (scale, largest) in rows.iter_mut().zip(magnitudes) {
-                *scale = Quantiser::of_magnitude(*largest, levels).scale;
-            }
-            let values = block * BLOCK_ROWS * outputs..(block * BLOCK_ROWS + magnitudes.len()) * outputs;
-            let (sums, out) = (&sums[values.clone()], &mut out[values]);
-            let mut sink = FinishedLevels { finish, rows: &rows, columns: weight.pair_steps().0, out };
-            for first in (0..weight.panels()).step_by(FINISHED_PANELS) {
-                let strip = Sink::<S, S::I32>::strip::<FINISHED_PANELS>(&sink, first);
-                for (row, sums) in sums.chunks_exact(outputs).enumerate() {
-                    let mut vectors = [simd.splat_i32(0); FINISHED_PANELS];
-                    for (vector, sums) in vectors.iter_mut().zip(sums[first * LANES..].chunks(LANES)) {
-                        *vector = load_part_i32(simd, sums);
-                    }
-                    sink.row(simd, &strip, row, vectors);
-                }
-            }
+        let (outputs, columns) = (weight.outputs(), weight.pair_steps().0);
+        let rows = sums.chunks_exact(outputs).zip(out.chunks_exact_mut(outputs));
+        for (magnitude, (sums, out)) in magnitudes.iter().zip(rows) {
+            let rows = &[Quantiser::of_magnitude(*magnitude, levels).scale];
+            FinishedLevels { finish, rows, columns, out }.whole_row(simd, 0, sums);
         }
     }
 }
@@ -246,13 +233,19 @@ fn pack_levels<'l, S: Simd>(
     inputs: usize,
     scales: &mut [f32],
     levels: &'l mut Vec<LeftStep>,
+    combined: &'l mut Vec<WideStep>,
 ) -> &'l [LeftStep] {
-    let steps = panel_steps(x.width);
-    let left = sized(levels, row_panels(x.count) * steps);
-    panels::pack_levels(simd, x, activation_levels(inputs), steps, left, scales);
-    left
+    let (steps, most) = (panel_steps(x.width), activation_levels(inputs));
+    if x.count < STRASSEN_ROWS {
+        let left = sized(levels, row_panels(x.count) * steps);
+        panels::pack_levels(simd, x, most, steps, left, scales);
+        left
+    } else {
+        strassen::pack(simd, x, most, scales, sized(levels, 2 * steps), combined)
+    }
 }
 
+/// `left` as [`pack_levels`] gives it.
 #[inline(always)]
 fn multiply_levels<S: Simd, K: Sink<S, S::I32>>(
     simd: S,
@@ -260,12 +253,11 @@ fn multiply_levels<S: Simd, K: Sink<S, S::I32>>(
     rows: usize,
     weight: &PackedMatrix,
     sink: &mut K,
-    combined: &mut Vec<WideStep>,
     wide: &mut Vec<WideStep>,
 ) {
     if rows < STRASSEN_ROWS {
         strips::multiply_levels(simd, left, rows, weight, sink, wide);
     } else {
-        strassen::multiply(simd, left, rows, weight, sink, combined, wide);
+        strassen::multiply(simd, left, rows, weight, sink, wide);
     }
 }

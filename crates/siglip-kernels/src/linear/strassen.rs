@@ -7,6 +7,7 @@
 use super::finish::Sink;
 use super::panel_steps;
 use crate::matrix::{PackedMatrix, PairStep};
+use crate::panels::{self, Rows};
 use crate::scratch::sized;
 use crate::simd::{LANES, Simd};
 use crate::tile::{LeftStep, Levels, ROWS, WideStep, tile};
@@ -14,31 +15,32 @@ use crate::tile::{LeftStep, Levels, ROWS, WideStep, tile};
 /// Products of sums of quarters.
 const PRODUCTS: usize = 7;
 
+/// Rows of two panels, one of the upper quarters and one of the lower.
+const PAIR_ROWS: usize = 2 * ROWS;
+
 /// The sums of a tile of every product.
 type Tiles<const P: usize> = [[[[i32; LANES]; P]; ROWS]; PRODUCTS];
 
-/// `left` are `rows` rows in panels of [`panel_steps`], an even number of panels.
+/// The left sides of the seven products of all rows of `x`, two panels of them after two; see
+/// [`panels::pack_levels`] for `scales`. `levels` has room for two panels.
 #[inline(always)]
-pub(super) fn multiply<S: Simd, K: Sink<S, S::I32>>(
+pub(super) fn pack<'c, S: Simd>(
     simd: S,
-    left: &[LeftStep],
-    rows: usize,
-    weight: &PackedMatrix,
-    sink: &mut K,
-    combined: &mut Vec<WideStep>,
-    wide: &mut Vec<WideStep>,
-) {
-    let steps = panel_steps(weight.inputs());
-    let (pairs, half) = (rows.div_ceil(2 * ROWS), steps / 2);
-    let combined = sized(combined, pairs * PRODUCTS * half / 2);
-    for (rows, combined) in left.chunks_exact(2 * steps).zip(combined.chunks_exact_mut(PRODUCTS * half / 2)) {
-        let (top, bottom) = as_wide(rows).split_at(steps / 2);
+    x: Rows,
+    most: f32,
+    scales: &mut [f32],
+    levels: &mut [LeftStep],
+    combined: &'c mut Vec<WideStep>,
+) -> &'c [LeftStep] {
+    let steps = levels.len() / 2;
+    let combined = sized(combined, x.count.div_ceil(PAIR_ROWS) * PRODUCTS * steps / 4);
+    let pairs = combined.chunks_exact_mut((PRODUCTS * steps / 4).max(1)).zip(scales.chunks_mut(PAIR_ROWS));
+    for (pair, (combined, scales)) in pairs.enumerate() {
+        panels::pack_levels(simd, x.part(pair * PAIR_ROWS, PAIR_ROWS), most, steps, levels, scales);
+        let (top, bottom) = as_wide(levels).split_at(steps / 2);
         combine_rows(simd, top, bottom, combined);
     }
-    match S::PANELS {
-        2 => multiply_combined::<S, K, 2, 4>(simd, as_left(combined), rows, weight, sink, wide),
-        _ => multiply_combined::<S, K, 1, 2>(simd, as_left(combined), rows, weight, sink, wide),
-    }
+    as_left(combined)
 }
 
 /// Steps of four rows, two at a time.
@@ -48,6 +50,22 @@ fn as_wide(steps: &[LeftStep]) -> &[WideStep] {
 
 fn as_left(steps: &[WideStep]) -> &[LeftStep] {
     steps.as_flattened().as_chunks().0
+}
+
+/// `left` are `rows` rows as [`pack`] gives them.
+#[inline(always)]
+pub(super) fn multiply<S: Simd, K: Sink<S, S::I32>>(
+    simd: S,
+    left: &[LeftStep],
+    rows: usize,
+    weight: &PackedMatrix,
+    sink: &mut K,
+    wide: &mut Vec<WideStep>,
+) {
+    match S::PANELS {
+        2 => multiply_combined::<S, K, 2, 4>(simd, left, rows, weight, sink, wide),
+        _ => multiply_combined::<S, K, 1, 2>(simd, left, rows, weight, sink, wide),
+    }
 }
 
 /// `W` is twice `P`: the panels of a left and a right quarter.
@@ -80,7 +98,7 @@ fn multiply_combined<S: Simd, K: Sink<S, S::I32>, const P: usize, const W: usize
                     simd.store_i32(*tile, sums);
                 }
             }
-            for (tile_row, row) in (pair * 2 * ROWS..rows).take(2 * ROWS).enumerate() {
+            for (tile_row, row) in (pair * PAIR_ROWS..rows).take(PAIR_ROWS).enumerate() {
                 let sums = match tile_row.checked_sub(ROWS) {
                     None => top_row(simd, &tiles, tile_row),
                     Some(tile_row) => bottom_row(simd, &tiles, tile_row),
