@@ -1,5 +1,5 @@
 /** Longest time without a look at the messages, in milliseconds. */
-const BREATH = 20;
+const BREATH = 50;
 
 const channel = new MessageChannel();
 let breathed = 0;

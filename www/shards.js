@@ -2,7 +2,7 @@
  * Workers that share one model: the leader answers calls, followers hold the rest of the towers. All take every pass
  * step by step together and exchange, after each, what their parts of it add up to.
  */
-import { breathe, turn } from './breathe.js';
+import { turn } from './breathe.js';
 import { canShareMemory, PortExchange, SharedExchange } from './exchange.js';
 import { nap } from './nap.js';
 import { loadWasm } from './wasm.js';
@@ -212,10 +212,8 @@ export class Follower {
    */
   async #run(engine, pass) {
     try {
-      while (this.#stopped < pass && engine.step() !== 2) {
-        await this.#exchange.sum(engine);
-        await breathe();
-      }
+      // The leader's `stop` is heard while its next part is waited for, which does not come then.
+      while (this.#stopped < pass && engine.step() !== 2) await this.#exchange.sum(engine);
     } catch (error) {
       if (this.#stopped < pass) throw error;
     }

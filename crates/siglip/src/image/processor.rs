@@ -161,11 +161,10 @@ impl Processor {
     }
 
     fn planes(&self, image: &RgbImage) -> Vec<f32> {
+        let (pixels, _) = image.data().as_chunks::<3>();
         let mut planes = Vec::with_capacity(image.data().len());
         for (channel, values) in self.values.iter().enumerate() {
-            planes.extend(
-                image.data().iter().skip(channel).step_by(3).map(|&level| values[usize::from(level)]),
-            );
+            planes.extend(pixels.iter().map(|pixel| values[usize::from(pixel[channel])]));
         }
         planes
     }

@@ -90,9 +90,10 @@ impl Sizes {
 
     fn pooling_head(&self, config: &BlockConfig) -> u64 {
         let hidden = config.hidden_size;
-        let query = PackedMatrix::bytes_of(Precision::F32, hidden, config.num_attention_heads) as u64;
-        let value_and_out = 2 * linear(self.precision, hidden, hidden);
-        query + value_and_out + 2 * norm(hidden) + self.mlp(config, Shard::WHOLE)
+        let heads = config.num_attention_heads as u64;
+        let attention = heads * (values(hidden) + linear(self.precision, hidden, config.head_dim()))
+            + linear(self.precision, hidden, hidden);
+        attention + 2 * norm(hidden) + self.mlp(config, Shard::WHOLE)
     }
 }
 

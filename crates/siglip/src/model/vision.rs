@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use siglip_kernels::{PackedMatrix, Precision};
+use siglip_kernels::{AttentionShape, Precision};
 
 use super::Shard;
 use super::block::{Block, Mlp, Rows, Wanted};
@@ -129,8 +129,9 @@ struct Head {
     in_proj_bias: Vec<f32>,
     post_layernorm: LayerNorm,
     /// Wkᵀ q / sqrt(head_dim) of every head: [heads, hidden_size].
-    query: PackedMatrix,
-    value: Linear,
+    queries: Vec<f32>,
+    /// Wv, a head's outputs each.
+    values: Vec<Linear>,
     out_proj: Linear,
     layernorm: LayerNorm,
     mlp: Mlp,
@@ -144,8 +145,10 @@ impl Head {
             in_proj_weight: vec![0.0; 3 * hidden * hidden],
             in_proj_bias: vec![0.0; 3 * hidden],
             post_layernorm: LayerNorm::new(hidden, eps),
-            query: PackedMatrix::new(Precision::F32, hidden, config.num_attention_heads),
-            value: Linear::new(precision, hidden, hidden),
+            queries: Vec::new(),
+            values: (0..config.num_attention_heads)
+                .map(|_| Linear::new(precision, hidden, config.head_dim()))
+                .collect(),
             out_proj: Linear::new(precision, hidden, hidden),
             layernorm: LayerNorm::new(hidden, eps),
             mlp: Mlp::new(config, precision, Shard::WHOLE),
@@ -173,17 +176,18 @@ impl Head {
         let (hidden, head_dim) = (self.config.hidden_size, self.config.head_dim());
         let (weight, bias) = (&self.in_proj_weight, &self.in_proj_bias);
         let scale = 1.0 / (head_dim as f32).sqrt();
-        for head in 0..self.config.num_attention_heads {
-            let mut folded = vec![0.0; hidden];
-            for unit in head * head_dim..(head + 1) * head_dim {
+        self.queries = vec![0.0; self.config.num_attention_heads * hidden];
+        let heads = self.queries.chunks_exact_mut(hidden).zip(&mut self.values);
+        for (head, (folded, value)) in heads.enumerate() {
+            let units = head * head_dim..(head + 1) * head_dim;
+            for unit in units.clone() {
                 let query = bias[unit] + siglip_kernels::dot(&weight[unit * hidden..][..hidden], &self.probe);
                 let key = &weight[(hidden + unit) * hidden..][..hidden];
                 folded.iter_mut().zip(key).for_each(|(folded, key)| *folded += query * scale * key);
             }
-            self.query.pack(head, &folded);
+            value.weight.pack(0, &weight[(2 * hidden + units.start) * hidden..][..head_dim * hidden]);
+            value.bias.copy_from_slice(&bias[2 * hidden..][units]);
         }
-        self.value.weight.pack(0, &weight[2 * hidden * hidden..]);
-        self.value.bias.copy_from_slice(&bias[2 * hidden..]);
         (self.probe, self.in_proj_weight, self.in_proj_bias) = (Vec::new(), Vec::new(), Vec::new());
     }
 
@@ -193,18 +197,25 @@ impl Head {
         let x = sized(normed, rows * hidden_size);
         self.post_layernorm.forward(&residual.x[..x.len()], x);
 
-        let scores = sized(wide, rows * heads);
-        siglip_kernels::linear(x, rows, &self.query, siglip_kernels::Epilogue::None, scores, scratch);
+        let shape = AttentionShape {
+            q_rows: heads,
+            kv_rows: rows,
+            heads: 1,
+            head_dim: hidden_size,
+            q_stride: hidden_size,
+            kv_stride: hidden_size,
+            scale: 1.0,
+        };
         let pooled = inner.resize(heads, hidden_size);
-        pool_rows(x, scores, heads, pooled);
-        let values = sized(wide, heads * hidden_size);
-        self.value.forward(pooled, heads, values, scratch);
-        let head_dim = self.config.head_dim();
-        let attended: Vec<f32> =
-            (0..hidden_size).map(|unit| values[unit / head_dim * hidden_size + unit]).collect();
+        siglip_kernels::attention(&shape, &self.queries, x, x, pooled, scratch);
+        let attended = sized(wide, hidden_size);
+        let outputs = attended.chunks_exact_mut(self.config.head_dim());
+        for ((value, pooled), out) in self.values.iter().zip(pooled.chunks_exact(hidden_size)).zip(outputs) {
+            value.forward(pooled, 1, out, scratch);
+        }
 
         let mut embedding = vec![0.0; hidden_size];
-        self.out_proj.forward(&attended, 1, &mut embedding, scratch);
+        self.out_proj.forward(attended, 1, &mut embedding, scratch);
         let normed = &mut x[..hidden_size];
         self.layernorm.forward(&embedding, normed);
         self.mlp.add_row(normed, wide, &mut embedding, scratch);
@@ -212,24 +223,11 @@ impl Head {
     }
 
     fn bytes(&self) -> usize {
-        self.query.bytes()
-            + self.value.bytes()
+        size_of_val(&self.queries[..])
+            + self.values.iter().map(Linear::bytes).sum::<usize>()
             + self.out_proj.bytes()
             + self.post_layernorm.bytes()
             + self.layernorm.bytes()
             + self.mlp.bytes()
-    }
-}
-
-/// For every head, the mean of the rows of `x`, weighted with the softmax of its column of `scores` [rows, heads].
-fn pool_rows(x: &[f32], scores: &[f32], heads: usize, pooled: &mut [f32]) {
-    let width = pooled.len() / heads;
-    for (head, pooled) in pooled.chunks_exact_mut(width).enumerate() {
-        let mut weights: Vec<f32> = scores[head..].iter().step_by(heads).copied().collect();
-        siglip_kernels::softmax(&mut weights);
-        pooled.fill(0.0);
-        for (row, weight) in x.chunks_exact(width).zip(weights) {
-            pooled.iter_mut().zip(row).for_each(|(pooled, value)| *pooled += weight * value);
-        }
     }
 }
