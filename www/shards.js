@@ -3,20 +3,13 @@
  * step by step together and exchange, after each, what their parts of it add up to.
  */
 import { turn } from './breathe.js';
-import { canShareMemory, PortExchange, SharedExchange } from './exchange.js';
+import { Exchange } from './exchange.js';
 import { nap } from './nap.js';
 import { loadWasm } from './wasm.js';
 
 /** @typedef {import('./wasm/simd128/siglip_web.js').Engine} Engine */
 /** A picture as the model sees it: [3, height, width]. @typedef {{values: Float32Array, height: number}} Pixels */
-/** What a worker exchanges its parts over. @typedef {import('./exchange.js').Ports | import('./exchange.js').Boards} Link */
-
-/**
- * @param {number} index
- * @param {Link} link
- */
-const exchangeOver = (index, link) =>
-  'ports' in link ? new PortExchange(index, link) : new SharedExchange(index, link);
+/** @typedef {import('./exchange.js').Ports} Ports */
 
 /** Messages with weights that are on their way to a follower at most: what bounds the memory they take. */
 const UNDERWAY = 4;
@@ -45,12 +38,12 @@ export class Peers {
    * @param {{module: WebAssembly.Module, options: object}} shared
    */
   constructor(count, shared) {
-    const links = canShareMemory ? SharedExchange.links(count) : PortExchange.links(count);
-    this.#exchange = exchangeOver(0, links[0]);
+    const links = Exchange.links(count);
+    this.#exchange = new Exchange(0, links[0]);
     this.#workers = links.slice(1).map((link, i) => {
       // The same script as this worker's, be that worker.js or a blob that imports it.
       const worker = new Worker(self.location.href, { type: 'module', name: `siglip ${i + 1}` });
-      const transfer = 'ports' in link ? link.ports.filter((port) => port !== undefined) : [];
+      const transfer = link.ports.filter((port) => port !== undefined);
       worker.postMessage({ follow: { ...shared, index: i + 1, link } }, transfer);
       return worker;
     });
@@ -163,10 +156,10 @@ export class Follower {
   /** Messages are taken one after another. @type {Promise<void>} */
   #last;
 
-  /** @param {{module: WebAssembly.Module, options: object, index: number, link: Link}} shared */
+  /** @param {{module: WebAssembly.Module, options: object, index: number, link: Ports}} shared */
   constructor(shared) {
     this.#shared = shared;
-    this.#exchange = exchangeOver(shared.index, shared.link);
+    this.#exchange = new Exchange(shared.index, shared.link);
     this.#last = loadWasm(shared.module).then(() => undefined);
   }
 

@@ -13,6 +13,9 @@ const RELAXED = [
 /** @param {number[]} bytes */
 const runs = (bytes) => WebAssembly.validate(new Uint8Array(bytes));
 
+/** Whether workers can be threads of one engine: on pages that are cross-origin isolated. Its build has relaxed SIMD. */
+export const hasThreads = self.crossOriginIsolated && runs(RELAXED);
+
 /**
  * The build of the engine that this browser runs best, and only that one.
  * @param {WebAssembly.Module} [shared] compiled by another worker
@@ -34,6 +37,18 @@ export async function loadWasm(shared) {
   const module = shared ?? (await compile(url));
   await init({ module_or_path: module });
   return { Engine, module, backend: relaxed ? 'relaxed-simd' : 'simd' };
+}
+
+/**
+ * The build whose memory threads share; see `hasThreads`.
+ * @param {{module: WebAssembly.Module, memory: WebAssembly.Memory}} [shared] of the worker that has the engine
+ */
+export async function loadThreads(shared) {
+  const { default: init, Engine, join_team } = await import('./wasm/threads/siglip_web.js');
+  const module =
+    shared?.module ?? (await compile(new URL('./wasm/threads/siglip_web_bg.wasm', import.meta.url)));
+  const { memory } = await init({ module_or_path: module, memory: shared?.memory });
+  return { Engine, join: join_team, module, memory, backend: 'relaxed-simd' };
 }
 
 /** @param {URL} url */

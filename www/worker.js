@@ -4,7 +4,8 @@
  */
 import { breathe } from './breathe.js';
 import { Follower, Peers } from './shards.js';
-import { loadWasm } from './wasm.js';
+import { join, startTeam } from './team.js';
+import { hasThreads, loadWasm } from './wasm.js';
 
 /** @typedef {import('./wasm/simd128/siglip_web.js').Engine} Engine */
 /** @typedef {import('./pictures.js').Picture} Picture */
@@ -79,9 +80,10 @@ const methods = {
  * @param {(event: object) => void} tell
  */
 async function load({ source, workers: _, ...chosen }, count, signal, tell) {
-  const { Engine, backend, module } = await loadWasm();
-  const options = { ...chosen, workers: count };
-  if (count > 1) peers = new Peers(count, { module, options });
+  const team = count > 1 && hasThreads ? await startTeam(count) : undefined;
+  const { Engine, backend, module } = team ?? (await loadWasm());
+  const options = { ...chosen, workers: team ? 1 : count };
+  if (count > 1 && !team) peers = new Peers(count, { module, options });
   engine = await Engine.load(
     source,
     options,
@@ -206,6 +208,7 @@ onmessage = ({ data }) => {
   if (data.follow) {
     const follower = new Follower(data.follow);
     onmessage = (/** @type {MessageEvent} */ { data }) => follower.receive(data);
-  } else if (data.abort) running.get(data.abort)?.abort();
+  } else if (data.join) join(data.join);
+  else if (data.abort) running.get(data.abort)?.abort();
   else last = answer(data);
 };

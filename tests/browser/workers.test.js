@@ -1,4 +1,4 @@
-/** Several workers that share a model, on pages that are not cross-origin isolated. */
+/** Several workers that share a model: on pages that are cross-origin isolated, and on all others. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Harness, assertClose } from './harness.js';
@@ -138,4 +138,78 @@ test('dispose ends every worker', async () => {
     siglip.dispose();
   });
   while (page.workers().length) await page.workers()[0].waitForEvent('close');
+});
+
+const isolation = {
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-embedder-policy': 'require-corp',
+};
+const openIsolated = () => harness.open({ path: '/tests/browser/pages/blank.html', headers: isolation });
+
+test('on an isolated page workers are threads of one engine, and say what one says to the last bit', async () => {
+  const page = await openIsolated();
+  const { isolated, answers } = await page.evaluate(async (labels) => {
+    const { Siglip } = await import('/www/siglip.js');
+    const images = ['boat', 'cat', 'coffee'].map((name) => `/www/samples/${name}.jpg`);
+    const answers = [];
+    for (const precision of /** @type {const} */ (['f32', 'q8'])) {
+      for (const workers of [1, 2, 3]) {
+        const siglip = await Siglip.load('tiny', { precision, workers });
+        const { bytes } = siglip.info;
+        const scores = await siglip.classify(images, labels);
+        answers.push({ precision, workers: siglip.info.workers, bytes, scores });
+        siglip.dispose();
+      }
+    }
+    return { isolated: crossOriginIsolated, answers };
+  }, labels);
+  assert.equal(isolated, true);
+  for (const [i, { precision, workers, bytes, scores }] of answers.entries()) {
+    const one = answers[i - (i % 3)];
+    assert.equal(workers, 1 + (i % 3));
+    assert.equal(bytes, one.bytes, 'memory is shared');
+    assert.deepEqual(scores, one.scores, `${workers} workers, ${precision}`);
+  }
+  assert.ok(harness.server.requestsOf('wasm/threads/siglip_web_bg.wasm').length > 0);
+});
+
+test('on an isolated page a pass can be given up, a kept model comes back, and dispose ends every thread', async () => {
+  const page = await openIsolated();
+  const { code, before, after, again } = await page.evaluate(async (labels) => {
+    const { Siglip } = await import('/www/siglip.js');
+    const { outcome } = await import('/tests/browser/pages/outcome.js');
+    const load = () => Siglip.load('tiny', { workers: 2, cache: true });
+    const siglip = await load();
+    const before = await siglip.classify('/www/samples/cat.jpg', labels);
+    const controller = new AbortController();
+    const many = Array.from({ length: 500 }, (_, i) => `cat number ${i}`);
+    const call = outcome(siglip.classify('/www/samples/cat.jpg', many, { signal: controller.signal }));
+    setTimeout(() => controller.abort(), 10);
+    const { code } = await call;
+    const after = await siglip.classify('/www/samples/cat.jpg', labels);
+    siglip.dispose();
+    const kept = await load();
+    const again = await kept.classify('/www/samples/cat.jpg', labels);
+    kept.dispose();
+    return { code, before, after, again };
+  }, labels);
+  assert.equal(code, 'aborted');
+  assert.deepEqual(after, before);
+  assert.deepEqual(again, before);
+  while (page.workers().length) await page.workers()[0].waitForEvent('close');
+});
+
+test('on an isolated page a thread that does not start fails the load, and the next load works', async () => {
+  const page = await openIsolated();
+  const { broken, next } = await page.evaluate(async (labels) => {
+    const { Siglip } = await import('/www/siglip.js');
+    const { outcome } = await import('/tests/browser/pages/outcome.js');
+    const workerUrl = '/tests/browser/pages/dead-follower-worker.js';
+    const broken = await outcome(Siglip.load('tiny', { workers: 2, workerUrl }));
+    const siglip = await Siglip.load('tiny', { workers: 2 });
+    return { broken, next: await siglip.classify('/www/samples/cat.jpg', labels) };
+  }, labels);
+  assert.equal(broken.code, 'wasm');
+  assert.match(broken.message, /does not start.*Load the model again/);
+  assert.equal(next[0].label, 'a cat');
 });

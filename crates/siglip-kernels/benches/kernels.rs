@@ -44,7 +44,6 @@ fn linear(criterion: &mut Criterion) {
 
 fn attention(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("attention");
-    let mut scratch = Scratch::default();
     let stride = 3 * HIDDEN;
     let qkv = random(ROWS * stride);
     let mut out = vec![0.0; ROWS * HIDDEN];
@@ -60,10 +59,10 @@ fn attention(criterion: &mut Criterion) {
     let (q, k, v) = (&qkv[..], &qkv[HIDDEN..], &qkv[2 * HIDDEN..]);
     group.throughput(Throughput::Elements((4 * ROWS * ROWS * HIDDEN) as u64));
     group.bench_function("F32", |bencher| {
-        bencher.iter(|| siglip_kernels::attention(&shape, q, k, v, &mut out, &mut scratch));
+        bencher.iter(|| siglip_kernels::attention(&shape, q, k, v, &mut out));
     });
     group.bench_function("Q8", |bencher| {
-        bencher.iter(|| siglip_kernels::attention_q8(&shape, q, k, v, &mut out, &mut scratch));
+        bencher.iter(|| siglip_kernels::attention_q8(&shape, q, k, v, &mut out));
     });
 }
 

@@ -43,6 +43,10 @@
 //! Results of one instruction set are repeatable; between two they differ in the last bits, where one rounds a product
 //! and a sum at once. Products of [`Precision::Q8`] are the same everywhere, and in any number of parts: [`linear_sums`].
 //!
+//! # Threads
+//! Kernels run on the calling thread, and on those that have called [`join_team()`]: work is cut into parts, of which
+//! each takes the next when it is done with one. Results are the same to the last bit with any number of threads.
+//!
 //! # Bad input
 //! A slice of the wrong length is a mistake of the caller, and panics with the length it should have. Values are free:
 //! infinities and NaN spread, at most to what depends on them, and never panic.
@@ -57,7 +61,9 @@ mod norm;
 mod panels;
 mod quantise;
 mod scratch;
+mod shared;
 mod simd;
+mod team;
 mod tile;
 mod vector;
 
@@ -69,4 +75,5 @@ pub use matrix::{PackedMatrix, Precision};
 pub use norm::{l2_normalise, layer_norm};
 pub use quantise::quantise_rows;
 pub use scratch::Scratch;
+pub use team::{join_team, team_members};
 pub use vector::{add_assign, dot};

@@ -1,7 +1,12 @@
 //! Layer normalisation and L2 normalisation.
 
 use crate::backend::{Kernel, dispatch};
+use crate::shared::Shared;
 use crate::simd::{LANES, Simd, load_part};
+use crate::team::share;
+
+/// Rows that a thread takes at a time.
+const SHARED_ROWS: usize = 32;
 
 /// Every row of `x`, as long as `gamma`: (x - mean) / √(variance + eps) · gamma + beta.
 ///
@@ -18,7 +23,14 @@ pub fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, out: &mut [f
         "input is not whole rows of {}",
         gamma.len()
     );
-    dispatch(LayerNorm { x, gamma, beta, eps, out });
+    let values = SHARED_ROWS * gamma.len();
+    let (len, out) = (x.len(), Shared::new(out));
+    share(len.div_ceil(values), &|part| {
+        let x = &x[part * values..len.min((part + 1) * values)];
+        // SAFETY: every part has rows of its own.
+        let out = unsafe { out.piece(part * values, x.len()) };
+        dispatch(LayerNorm { x, gamma, beta, eps, out });
+    });
 }
 
 struct LayerNorm<'a> {

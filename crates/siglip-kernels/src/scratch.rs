@@ -1,3 +1,5 @@
+use std::cell::RefCell;
+
 use crate::tile::{FLOAT_ROWS, LeftStep, ROWS, WideStep};
 
 /// Buffers the kernels work in, kept from call to call: once they have grown to the largest shape, no call allocates.
@@ -17,6 +19,23 @@ pub struct Scratch {
     pub(crate) strip: Vec<[f32; 8]>,
     /// Weights of a strip, sums of their quarters, or queries and softmax weights, in 16 bits.
     pub(crate) wide: Vec<WideStep>,
+}
+
+thread_local! {
+    static OWN: RefCell<Scratch> = RefCell::default();
+}
+
+impl Scratch {
+    /// This thread's own, for its part of work that is shared out. Not lent by a closure, which would be compiled
+    /// without the instruction set of its caller.
+    pub(crate) fn take_own() -> Scratch {
+        OWN.take()
+    }
+
+    /// Keeps what [`Scratch::take_own`] gave.
+    pub(crate) fn keep_own(self) {
+        OWN.set(self);
+    }
 }
 
 /// The first `len` elements of `buffer`, which grows where it is too short.

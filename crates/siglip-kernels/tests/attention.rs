@@ -4,7 +4,7 @@ mod common;
 
 use common::{assert_close, cosine, random, softmax};
 use fastrand::Rng;
-use siglip_kernels::{AttentionShape, Scratch, attention, attention_q8};
+use siglip_kernels::{AttentionShape, attention, attention_q8};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -56,7 +56,6 @@ fn expected(shape: &AttentionShape, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f64>
 
 #[test]
 fn views_of_one_buffer() {
-    let mut scratch = Scratch::default();
     for (seed, (q_rows, kv_rows, heads, head_dim)) in SHAPES.into_iter().enumerate() {
         let rng = &mut Rng::with_seed(seed as u64);
         let (width, scale) = (heads * head_dim, 1.0 / (head_dim as f32).sqrt());
@@ -66,11 +65,11 @@ fn views_of_one_buffer() {
             AttentionShape { q_rows, kv_rows, heads, head_dim, q_stride: stride, kv_stride: stride, scale };
         let (q, k, v) = (&qkv[..], &qkv[width..], &qkv[2 * width..]);
         let mut out = vec![f32::NAN; q_rows * width];
-        attention(&shape, q, k, v, &mut out, &mut scratch);
+        attention(&shape, q, k, v, &mut out);
         let expected = expected(&shape, q, k, v);
         assert_close(&out, &expected, 1e-5, &format!("{shape:?}"));
         out.fill(f32::NAN);
-        attention_q8(&shape, q, k, v, &mut out, &mut scratch);
+        attention_q8(&shape, q, k, v, &mut out);
         assert_close(&out, &expected, 1e-2, &format!("q8 {shape:?}"));
         let cosine = cosine(&out, &expected);
         assert!(cosine > 0.99999, "{shape:?}: cosine {cosine}");
@@ -79,7 +78,6 @@ fn views_of_one_buffer() {
 
 #[test]
 fn separate_buffers_end_with_their_last_value() {
-    let mut scratch = Scratch::default();
     let rng = &mut Rng::with_seed(7);
     let (heads, head_dim) = (3, 10);
     let shape =
@@ -87,16 +85,15 @@ fn separate_buffers_end_with_their_last_value() {
     let q = random(rng, 10 * 31 + 30);
     let (k, v) = (random(rng, 12 * 35 + 30), random(rng, 12 * 35 + 30));
     let mut out = vec![0.0; 11 * 30];
-    attention(&shape, &q, &k, &v, &mut out, &mut scratch);
+    attention(&shape, &q, &k, &v, &mut out);
     let expected = expected(&shape, &q, &k, &v);
     assert_close(&out, &expected, 2e-6, "odd strides");
-    attention_q8(&shape, &q, &k, &v, &mut out, &mut scratch);
+    attention_q8(&shape, &q, &k, &v, &mut out);
     assert_close(&out, &expected, 1e-2, "q8, odd strides");
 }
 
 #[test]
 fn scores_of_any_size_do_not_overflow() {
-    let mut scratch = Scratch::default();
     let shape = AttentionShape {
         q_rows: 9,
         kv_rows: 20,
@@ -110,13 +107,12 @@ fn scores_of_any_size_do_not_overflow() {
     let q: Vec<f32> = random(rng, 72).iter().map(|q| q * 1e3).collect();
     let (k, v) = (random(rng, 160), random(rng, 160));
     let mut out = vec![0.0; 72];
-    attention(&shape, &q, &k, &v, &mut out, &mut scratch);
+    attention(&shape, &q, &k, &v, &mut out);
     assert_close(&out, &expected(&shape, &q, &k, &v), 1e-3, "large scores");
 }
 
 #[test]
 fn a_query_that_is_not_finite_leaves_the_others_alone() {
-    let mut scratch = Scratch::default();
     let shape = AttentionShape {
         q_rows: 20,
         kv_rows: 20,
@@ -130,22 +126,21 @@ fn a_query_that_is_not_finite_leaves_the_others_alone() {
     let (q, k, v) = (random(rng, 320), random(rng, 320), random(rng, 320));
     for attention in [attention, attention_q8] {
         let mut clean = vec![0.0; 320];
-        attention(&shape, &q, &k, &v, &mut clean, &mut scratch);
+        attention(&shape, &q, &k, &v, &mut clean);
         for bad in [f32::NAN, f32::INFINITY] {
             let mut spoiled = q.clone();
             spoiled[3 * 16] = bad;
             let mut out = vec![0.0; 320];
-            attention(&shape, &spoiled, &k, &v, &mut out, &mut scratch);
+            attention(&shape, &spoiled, &k, &v, &mut out);
             assert_eq!(out[..48], clean[..48]);
             assert_eq!(out[64..], clean[64..]);
-            attention(&shape, &q, &spoiled, &spoiled, &mut out, &mut scratch);
+            attention(&shape, &q, &spoiled, &spoiled, &mut out);
         }
     }
 }
 
 #[test]
 fn nothing_to_ask_or_to_attend_to() {
-    let mut scratch = Scratch::default();
     let shape = AttentionShape {
         q_rows: 2,
         kv_rows: 0,
@@ -156,8 +151,8 @@ fn nothing_to_ask_or_to_attend_to() {
         scale: 1.0,
     };
     let mut out = [1.0; 16];
-    attention(&shape, &[1.0; 16], &[], &[], &mut out, &mut scratch);
+    attention(&shape, &[1.0; 16], &[], &[], &mut out);
     assert_eq!(out, [0.0; 16]);
-    attention_q8(&AttentionShape { heads: 0, kv_rows: 2, ..shape }, &[], &[], &[], &mut [], &mut scratch);
-    attention(&AttentionShape { q_rows: 0, ..shape }, &[], &[], &[], &mut [], &mut scratch);
+    attention_q8(&AttentionShape { heads: 0, kv_rows: 2, ..shape }, &[], &[], &[], &mut []);
+    attention(&AttentionShape { q_rows: 0, ..shape }, &[], &[], &[], &mut []);
 }

@@ -293,6 +293,13 @@ impl Engine {
     }
 }
 
+/// Takes part, for ever, in the work of the engine that has this memory: for workers that have nothing else to do.
+#[cfg(target_feature = "atomics")]
+#[wasm_bindgen]
+pub fn join_team() {
+    siglip_kernels::join_team();
+}
+
 fn parse_options(options: JsValue) -> Result<Options, JsValue> {
     Ok(serde_wasm_bindgen::from_value(options).map_err(|error| Error::BadInput(error.to_string()))?)
 }

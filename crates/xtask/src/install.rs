@@ -18,6 +18,11 @@ pub fn wasm_tools() -> Result {
     if !targets.contains("wasm32-unknown-unknown") {
         run(&mut command("rustup", &["target", "add", "wasm32-unknown-unknown"]))?;
     }
+    let components =
+        output(&mut command("rustup", &["component", "list", "--installed"])).unwrap_or_default();
+    if !components.contains("rust-src") {
+        run(&mut command("rustup", &["component", "add", "rust-src"]))?;
+    }
     cargo_program("wasm-bindgen", "wasm-bindgen-cli", &locked_version("wasm-bindgen")?)?;
     cargo_program("wasm-pack", "wasm-pack", WASM_PACK)
 }

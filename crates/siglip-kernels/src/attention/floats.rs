@@ -4,11 +4,12 @@ use super::Head;
 use crate::activation::exp2;
 use crate::panels::{self, Rows, rest};
 use crate::scratch::{Scratch, sized};
+use crate::shared::Shared;
 use crate::simd::{LANES, Simd, load_part, padded};
 use crate::tile::{Floats, ROWS, tile};
 
 #[inline(always)]
-pub(super) fn attend<S: Simd>(simd: S, head: &Head, out: &mut [f32], scratch: &mut Scratch) {
+pub(super) fn attend<S: Simd>(simd: S, head: &Head, out: Shared<f32>, scratch: &mut Scratch) {
     let (width, kv_rows) = (head.k.width, head.k.count);
     let key_steps = kv_rows.div_ceil(ROWS) * width;
     let value_steps = width.div_ceil(ROWS) * kv_rows;
@@ -35,7 +36,7 @@ fn strip<S: Simd, const P: usize>(
     keys: &[[f32; ROWS]],
     values: &[[f32; ROWS]],
     first: usize,
-    out: &mut [f32],
+    out: Shared<f32>,
     buffer: &mut Vec<[f32; LANES]>,
 ) {
     let (width, kv_rows) = (head.k.width, head.k.count);

@@ -5,6 +5,7 @@ use crate::activation::exp2;
 use crate::panels::{self, FourRows, Rows, rest};
 use crate::quantise::{Quantiser, ROUND, magnitude, magnitudes, round};
 use crate::scratch::{Scratch, sized};
+use crate::shared::Shared;
 use crate::simd::{LANES, Simd, load_part};
 use crate::tile::{LeftStep, Levels, ROWS, WideStep, tile};
 
@@ -35,7 +36,7 @@ struct Packed<'a> {
 }
 
 #[inline(always)]
-pub(super) fn attend<S: Simd>(simd: S, head: &Head, out: &mut [f32], scratch: &mut Scratch) {
+pub(super) fn attend<S: Simd>(simd: S, head: &Head, out: Shared<f32>, scratch: &mut Scratch) {
     let (width, kv_rows) = (head.k.width, head.k.count);
     let key_steps = kv_rows.div_ceil(ROWS) * width.div_ceil(2);
     let value_steps = width.div_ceil(LANES) * LANES / ROWS * kv_rows.div_ceil(2);
@@ -65,7 +66,7 @@ fn strip<S: Simd, const P: usize>(
     head: &Head,
     packed: &Packed,
     first: usize,
-    out: &mut [f32],
+    out: Shared<f32>,
     scores: &mut Vec<[f32; LANES]>,
     levels: &mut Vec<WideStep>,
 ) {

@@ -12,7 +12,9 @@ use crate::backend::{Kernel, dispatch};
 use crate::matrix::Precision;
 use crate::panels::Rows;
 use crate::scratch::Scratch;
+use crate::shared::Shared;
 use crate::simd::Simd;
+use crate::team::share;
 
 /// The shape of an attention. Strides count f32s from one row to the next.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,15 +44,8 @@ pub struct AttentionShape {
 ///
 /// # Panics
 /// If `out`, or one of the inputs with its stride, is too short for the shape.
-pub fn attention(
-    shape: &AttentionShape,
-    q: &[f32],
-    k: &[f32],
-    v: &[f32],
-    out: &mut [f32],
-    scratch: &mut Scratch,
-) {
-    attention_in(Precision::F32, shape, q, k, v, out, scratch);
+pub fn attention(shape: &AttentionShape, q: &[f32], k: &[f32], v: &[f32], out: &mut [f32]) {
+    attention_in(Precision::F32, shape, q, k, v, out);
 }
 
 /// [`attention()`] on integers, which is faster: queries and keys in 13 bits with a scale a row, softmax's weights in 15
@@ -58,15 +53,8 @@ pub fn attention(
 ///
 /// # Panics
 /// As [`attention()`].
-pub fn attention_q8(
-    shape: &AttentionShape,
-    q: &[f32],
-    k: &[f32],
-    v: &[f32],
-    out: &mut [f32],
-    scratch: &mut Scratch,
-) {
-    attention_in(Precision::Q8, shape, q, k, v, out, scratch);
+pub fn attention_q8(shape: &AttentionShape, q: &[f32], k: &[f32], v: &[f32], out: &mut [f32]) {
+    attention_in(Precision::Q8, shape, q, k, v, out);
 }
 
 fn attention_in(
@@ -76,7 +64,6 @@ fn attention_in(
     k: &[f32],
     v: &[f32],
     out: &mut [f32],
-    scratch: &mut Scratch,
 ) {
     let width = shape.heads * shape.head_dim;
     assert_eq!(out.len(), shape.q_rows * width, "out is not [{}, {width}]", shape.q_rows);
@@ -87,42 +74,28 @@ fn attention_in(
     assert!(q.len() >= (shape.q_rows - 1) * shape.q_stride + width, "q is too short for its shape");
     assert!(k.len() >= (shape.kv_rows - 1) * shape.kv_stride + width, "k is too short for its shape");
     assert!(v.len() >= (shape.kv_rows - 1) * shape.kv_stride + width, "v is too short for its shape");
-    dispatch(Attention { precision, shape, q, k, v, out, scratch });
+    let out = Shared::new(out);
+    share(shape.heads, &|index| dispatch(OneHead { precision, head: Head::new(shape, q, k, v, index), out }));
 }
 
-struct Attention<'a> {
+struct OneHead<'a> {
     precision: Precision,
-    shape: &'a AttentionShape,
-    q: &'a [f32],
-    k: &'a [f32],
-    v: &'a [f32],
-    out: &'a mut [f32],
-    scratch: &'a mut Scratch,
+    head: Head<'a>,
+    out: Shared<'a, f32>,
 }
 
-impl Kernel for Attention<'_> {
+impl Kernel for OneHead<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Attention { precision, shape, q, k, v, out, scratch } = self;
-        let &AttentionShape { q_rows, kv_rows, head_dim, q_stride, kv_stride, .. } = shape;
-        for head in 0..shape.heads {
-            let column = head * head_dim;
-            let k = Rows { values: &k[column..], count: kv_rows, width: head_dim, stride: kv_stride };
-            let head = Head {
-                q: Rows { values: &q[column..], count: q_rows, width: head_dim, stride: q_stride },
-                k,
-                v: Rows { values: &v[column..], ..k },
-                scale: shape.scale * std::f32::consts::LOG2_E,
-                column,
-                out_stride: shape.heads * head_dim,
-            };
-            match precision {
-                Precision::F32 => floats::attend(simd, &head, out, scratch),
-                Precision::Q8 => levels::attend(simd, &head, out, scratch),
-            }
+        let OneHead { precision, head, out } = self;
+        let mut own = Scratch::take_own();
+        match precision {
+            Precision::F32 => floats::attend(simd, &head, out, &mut own),
+            Precision::Q8 => levels::attend(simd, &head, out, &mut own),
         }
+        own.keep_own();
     }
 }
 
@@ -137,4 +110,20 @@ struct Head<'a> {
     column: usize,
     /// From one row of `out` to the next.
     out_stride: usize,
+}
+
+impl<'a> Head<'a> {
+    fn new(shape: &AttentionShape, q: &'a [f32], k: &'a [f32], v: &'a [f32], index: usize) -> Self {
+        let &AttentionShape { q_rows, kv_rows, head_dim, q_stride, kv_stride, .. } = shape;
+        let column = index * head_dim;
+        let k = Rows { values: &k[column..], count: kv_rows, width: head_dim, stride: kv_stride };
+        Head {
+            q: Rows { values: &q[column..], count: q_rows, width: head_dim, stride: q_stride },
+            k,
+            v: Rows { values: &v[column..], ..k },
+            scale: shape.scale * std::f32::consts::LOG2_E,
+            column,
+            out_stride: shape.heads * head_dim,
+        }
+    }
 }

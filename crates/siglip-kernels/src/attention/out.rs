@@ -1,4 +1,5 @@
 use super::Head;
+use crate::shared::Shared;
 use crate::simd::{LANES, Simd};
 use crate::tile::ROWS;
 
@@ -12,13 +13,14 @@ impl Head<'_> {
         columns: [S::F32; ROWS],
         first_column: usize,
         first_query: usize,
-        out: &mut [f32],
+        out: Shared<f32>,
     ) {
         let mut by_query = [[0.0; ROWS]; LANES];
         simd.transpose(columns, &mut by_query);
         let width = ROWS.min(self.q.width - first_column);
         for (query, values) in (first_query..self.q.count).zip(&by_query) {
-            let out = &mut out[query * self.out_stride + self.column + first_column..][..width];
+            // SAFETY: a head's columns are one thread's, and heads do not overlap.
+            let out = unsafe { out.piece(query * self.out_stride + self.column + first_column, width) };
             match out.first_chunk_mut::<ROWS>() {
                 Some(out) => *out = *values,
                 None => out.copy_from_slice(&values[..width]),

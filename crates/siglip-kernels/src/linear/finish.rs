@@ -2,15 +2,16 @@
 
 use super::Epilogue;
 use crate::activation::gelu;
+use crate::shared::Shared;
 use crate::simd::{LANES, Simd, load_part_i32, store_part_i32};
 
-/// What takes a product's sums, row after row of a strip of `W` panels.
-pub(super) trait Sink<S: Simd, Sum> {
+/// What takes a product's sums, row after row of a strip of `W` panels. Threads take strips of their own.
+pub(super) trait Sink<S: Simd, Sum>: Copy + Sync {
     /// The strip that begins with panel `first`.
     fn strip<const W: usize>(&self, first: usize) -> Strip<W>;
 
     /// Takes the sums of row `row`.
-    fn row<const W: usize>(&mut self, simd: S, strip: &Strip<W>, row: usize, sums: [Sum; W]);
+    fn row<const W: usize>(&self, simd: S, strip: &Strip<W>, row: usize, sums: [Sum; W]);
 }
 
 /// `W` panels of columns, of which the last may be partly or wholly beyond the matrix.
@@ -30,8 +31,9 @@ impl<const W: usize> Strip<W> {
 
     /// What of row `row` of a matrix of `outputs` columns lies in the strip.
     #[inline(always)]
-    fn of<'o, T>(&self, out: &'o mut [T], row: usize, outputs: usize) -> &'o mut [T] {
-        &mut out[row * outputs + self.first_column..][..self.columns]
+    fn of<'o, T>(&self, out: Shared<'o, T>, row: usize, outputs: usize) -> &'o mut [T] {
+        // SAFETY: a strip is one thread's, and strips do not overlap.
+        unsafe { out.piece(row * outputs + self.first_column, self.columns) }
     }
 }
 
@@ -75,7 +77,7 @@ impl<'a> Finish<'a> {
         strip: &Strip<W>,
         row: usize,
         values: [S::F32; W],
-        out: &mut [f32],
+        out: Shared<f32>,
     ) {
         let out = strip.of(out, row, self.outputs);
         let mut padded = None;
@@ -121,9 +123,10 @@ impl<'a> Finish<'a> {
 }
 
 /// Finishes sums of floats.
+#[derive(Clone, Copy)]
 pub(super) struct FinishedFloats<'a> {
     pub finish: Finish<'a>,
-    pub out: &'a mut [f32],
+    pub out: Shared<'a, f32>,
 }
 
 impl<S: Simd> Sink<S, S::F32> for FinishedFloats<'_> {
@@ -132,19 +135,20 @@ impl<S: Simd> Sink<S, S::F32> for FinishedFloats<'_> {
     }
 
     #[inline(always)]
-    fn row<const W: usize>(&mut self, simd: S, strip: &Strip<W>, row: usize, sums: [S::F32; W]) {
+    fn row<const W: usize>(&self, simd: S, strip: &Strip<W>, row: usize, sums: [S::F32; W]) {
         self.finish.row(simd, strip, row, sums, self.out);
     }
 }
 
 /// Finishes sums of products of levels.
+#[derive(Clone, Copy)]
 pub(super) struct FinishedLevels<'a> {
     pub finish: Finish<'a>,
     /// What a level of each row is worth.
     pub rows: &'a [f32],
     /// What a level of each column's weights is worth.
     pub columns: &'a [[f32; LANES]],
-    pub out: &'a mut [f32],
+    pub out: Shared<'a, f32>,
 }
 
 impl<S: Simd> Sink<S, S::I32> for FinishedLevels<'_> {
@@ -157,7 +161,7 @@ impl<S: Simd> Sink<S, S::I32> for FinishedLevels<'_> {
     }
 
     #[inline(always)]
-    fn row<const W: usize>(&mut self, simd: S, strip: &Strip<W>, row: usize, sums: [S::I32; W]) {
+    fn row<const W: usize>(&self, simd: S, strip: &Strip<W>, row: usize, sums: [S::I32; W]) {
         let row_scale = simd.splat(self.rows[row]);
         let mut values = [row_scale; W];
         for ((value, scales), sum) in values.iter_mut().zip(&strip.scales).zip(sums) {
@@ -173,31 +177,36 @@ fn of_levels<S: Simd>(simd: S, sum: S::I32, row_scale: S::F32, column_scales: &[
     simd.mul(simd.convert(sum), simd.mul(row_scale, simd.load(column_scales)))
 }
 
-impl FinishedLevels<'_> {
-    /// Takes the sums of the whole row `row`.
-    #[inline(always)]
-    pub fn whole_row<S: Simd>(&mut self, simd: S, row: usize, sums: &[i32]) {
-        let row_scale = simd.splat(self.rows[row]);
-        let (outputs, bias) = (self.finish.outputs, self.finish.bias.as_chunks().0);
-        let (out, _) = self.out[row * outputs..][..outputs].as_chunks_mut();
-        let panels = sums.as_chunks().0.iter().zip(out).zip(self.columns);
-        for (panel, ((sums, out), columns)) in panels.enumerate() {
-            let value = of_levels(simd, simd.load_i32(sums), row_scale, columns);
-            let bias = bias.get(panel).unwrap_or(&[0.0; LANES]);
-            self.finish.whole_row(simd, std::array::from_ref(bias), [value], std::array::from_mut(out));
-        }
-        let whole = outputs / LANES;
-        if whole * LANES < outputs {
-            let strip = Sink::<S, S::I32>::strip::<1>(self, whole);
-            self.row(simd, &strip, row, [load_part_i32(simd, &sums[whole * LANES..])]);
-        }
+/// Finishes the sums of a whole row.
+#[inline(always)]
+pub(super) fn finish_row<S: Simd>(
+    simd: S,
+    finish: Finish,
+    row_scale: f32,
+    columns: &[[f32; LANES]],
+    sums: &[i32],
+    out: &mut [f32],
+) {
+    let bias = finish.bias.as_chunks().0;
+    let (panels, rest) = out.as_chunks_mut();
+    let whole = panels.len();
+    for (panel, ((sums, out), columns)) in sums.as_chunks().0.iter().zip(panels).zip(columns).enumerate() {
+        let value = of_levels(simd, simd.load_i32(sums), simd.splat(row_scale), columns);
+        let bias = bias.get(panel).unwrap_or(&[0.0; LANES]);
+        finish.whole_row(simd, std::array::from_ref(bias), [value], std::array::from_mut(out));
+    }
+    if !rest.is_empty() {
+        let sink = FinishedLevels { finish, rows: &[row_scale], columns, out: Shared::new(out) };
+        let strip = Sink::<S, S::I32>::strip::<1>(&sink, whole);
+        sink.row(simd, &strip, 0, [load_part_i32(simd, &sums[whole * LANES..])]);
     }
 }
 
 /// Keeps the sums as they are.
+#[derive(Clone, Copy)]
 pub(super) struct Sums<'a> {
     pub outputs: usize,
-    pub out: &'a mut [i32],
+    pub out: Shared<'a, i32>,
 }
 
 impl<S: Simd> Sink<S, S::I32> for Sums<'_> {
@@ -206,7 +215,7 @@ impl<S: Simd> Sink<S, S::I32> for Sums<'_> {
     }
 
     #[inline(always)]
-    fn row<const W: usize>(&mut self, simd: S, strip: &Strip<W>, row: usize, sums: [S::I32; W]) {
+    fn row<const W: usize>(&self, simd: S, strip: &Strip<W>, row: usize, sums: [S::I32; W]) {
         let out = strip.of(self.out, row, self.outputs);
         for (sum, out) in sums.into_iter().zip(out.chunks_mut(LANES)) {
             store_part_i32(simd, sum, out);

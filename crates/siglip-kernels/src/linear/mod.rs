@@ -9,9 +9,12 @@ use crate::matrix::{PackedMatrix, Precision};
 use crate::panels::{self, Rows};
 use crate::quantise::{Quantiser, activation_levels, magnitudes};
 use crate::scratch::{Scratch, sized};
+use crate::shared::Shared;
 use crate::simd::Simd;
+use crate::team::share;
 use crate::tile::{FLOAT_ROWS, LeftStep, ROWS, WideStep};
-use finish::{Finish, FinishedFloats, FinishedLevels, Sink, Sums};
+use finish::{Finish, FinishedFloats, FinishedLevels, Sums, finish_row};
+use strassen::PAIR_ROWS;
 
 /// What becomes of x Wᵀ. A bias is as long as the matrix has outputs.
 #[derive(Debug, Clone, Copy)]
@@ -51,45 +54,19 @@ pub fn linear(
     assert_eq!(x.len(), rows * inputs, "x is not [{rows}, {inputs}]");
     assert_eq!(out.len(), rows * outputs, "out is not [{rows}, {outputs}]");
     let finish = Finish::new(epilogue, outputs);
-    if !out.is_empty() {
-        dispatch(Linear { x, rows, weight, finish, out, scratch });
+    if out.is_empty() {
+        return;
     }
-}
-
-struct Linear<'a> {
-    x: &'a [f32],
-    rows: usize,
-    weight: &'a PackedMatrix,
-    finish: Finish<'a>,
-    out: &'a mut [f32],
-    scratch: &'a mut Scratch,
-}
-
-impl Kernel for Linear<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Linear { x, rows, weight, finish, out, scratch } = self;
-        let (inputs, outputs) = (weight.inputs(), weight.outputs());
-        for first in (0..rows).step_by(BLOCK_ROWS) {
-            let x = Rows::block(x, inputs, first, BLOCK_ROWS.min(rows - first));
-            let out = &mut out[first * outputs..][..x.count * outputs];
-            match weight.precision() {
-                Precision::F32 => {
-                    let left = sized(&mut scratch.floats, x.count.div_ceil(FLOAT_ROWS) * inputs);
-                    panels::pack(simd, x, left);
-                    strips::multiply_floats(simd, left, x.count, weight, &mut FinishedFloats { finish, out });
-                }
-                Precision::Q8 => {
-                    let Scratch { levels, scales, combined, wide, .. } = &mut *scratch;
-                    let scales = sized(scales, row_panels(x.count) * ROWS);
-                    magnitudes(simd, x, scales);
-                    let left = pack_levels(simd, x, inputs, scales, levels, combined);
-                    let columns = weight.pair_steps().0;
-                    let mut sink = FinishedLevels { finish, rows: scales, columns, out };
-                    multiply_levels(simd, left, x.count, weight, &mut sink, wide);
-                }
+    for first in (0..rows).step_by(BLOCK_ROWS) {
+        let x = Rows::block(x, inputs, first, BLOCK_ROWS.min(rows - first));
+        let out = Shared::new(&mut out[first * outputs..][..x.count * outputs]);
+        match weight.precision() {
+            Precision::F32 => multiply_floats(x, weight, FinishedFloats { finish, out }, scratch),
+            Precision::Q8 => {
+                let mut scales = [0.0; BLOCK_ROWS];
+                let left = Left::pack(x, inputs, &mut scales, true, scratch);
+                let columns = weight.pair_steps().0;
+                left.multiply(weight, FinishedLevels { finish, rows: &scales, columns, out });
             }
         }
     }
@@ -132,37 +109,13 @@ pub fn linear_sums(
     assert_eq!(weight.precision(), Precision::Q8, "sums are of levels");
     assert_eq!(x.len(), rows * own, "x is not [{rows}, {own}]");
     assert_eq!(sums.len(), rows * outputs, "sums are not [{rows}, {outputs}]");
-    if !sums.is_empty() {
-        dispatch(LinearSums { x, magnitudes, inputs, weight, sums, scratch });
-    }
-}
-
-struct LinearSums<'a> {
-    x: &'a [f32],
-    magnitudes: &'a [f32],
-    inputs: usize,
-    weight: &'a PackedMatrix,
-    sums: &'a mut [i32],
-    scratch: &'a mut Scratch,
-}
-
-impl Kernel for LinearSums<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let LinearSums { x, magnitudes, inputs, weight, sums, scratch } = self;
-        let (own, outputs) = (weight.inputs(), weight.outputs());
-        for (block, magnitudes) in magnitudes.chunks(BLOCK_ROWS).enumerate() {
-            let (first, count) = (block * BLOCK_ROWS, magnitudes.len());
-            let Scratch { levels, scales, combined, wide, .. } = &mut *scratch;
-            let scales = sized(scales, row_panels(count) * ROWS);
-            scales[..count].copy_from_slice(magnitudes);
-            let x = Rows::block(x, own, first, count);
-            let left = pack_levels(simd, x, inputs, scales, levels, combined);
-            let out = &mut sums[first * outputs..][..count * outputs];
-            multiply_levels(simd, left, count, weight, &mut Sums { outputs, out }, wide);
-        }
+    for (block, magnitudes) in magnitudes.chunks(BLOCK_ROWS).enumerate() {
+        let (first, count) = (block * BLOCK_ROWS, magnitudes.len());
+        let mut scales = [0.0; BLOCK_ROWS];
+        scales[..count].copy_from_slice(magnitudes);
+        let left = Left::pack(Rows::block(x, own, first, count), inputs, &mut scales, false, scratch);
+        let out = Shared::new(&mut sums[first * outputs..][..count * outputs]);
+        left.multiply(weight, Sums { outputs, out });
     }
 }
 
@@ -208,8 +161,8 @@ impl Kernel for FinishSums<'_> {
         let (outputs, columns) = (weight.outputs(), weight.pair_steps().0);
         let rows = sums.chunks_exact(outputs).zip(out.chunks_exact_mut(outputs));
         for (magnitude, (sums, out)) in magnitudes.iter().zip(rows) {
-            let rows = &[Quantiser::of_magnitude(*magnitude, levels).scale];
-            FinishedLevels { finish, rows, columns, out }.whole_row(simd, 0, sums);
+            let row_scale = Quantiser::of_magnitude(*magnitude, levels).scale;
+            finish_row(simd, finish, row_scale, columns, sums, out);
         }
     }
 }
@@ -219,45 +172,142 @@ fn panel_steps(inputs: usize) -> usize {
     inputs.div_ceil(2).next_multiple_of(4)
 }
 
-/// Panels that so many rows are packed in.
-fn row_panels(rows: usize) -> usize {
-    if rows < STRASSEN_ROWS { rows.div_ceil(ROWS) } else { 2 * rows.div_ceil(2 * ROWS) }
+/// Rows as levels, up to [`BLOCK_ROWS`] of them.
+enum Left<'a> {
+    /// In panels, where they are few.
+    Few { levels: &'a [LeftStep], rows: usize },
+    /// As Strassen's products take them.
+    Many { combined: &'a [WideStep], rows: usize },
 }
 
-/// Levels of rows whose magnitudes `scales` holds, to be multiplied as parts of rows of `inputs`; `scales` becomes what
-/// a level of each is worth.
-#[inline(always)]
-fn pack_levels<'l, S: Simd>(
-    simd: S,
-    x: Rows,
-    inputs: usize,
-    scales: &mut [f32],
-    levels: &'l mut Vec<LeftStep>,
-    combined: &'l mut Vec<WideStep>,
-) -> &'l [LeftStep] {
-    let (steps, most) = (panel_steps(x.width), activation_levels(inputs));
-    if x.count < STRASSEN_ROWS {
-        let left = sized(levels, row_panels(x.count) * steps);
-        panels::pack_levels(simd, x, most, steps, left, scales);
-        left
-    } else {
-        strassen::pack(simd, x, most, scales, sized(levels, 2 * steps), combined)
+impl<'a> Left<'a> {
+    /// `x` are parts of rows of `inputs`. `scales` takes what a level of each row is worth: of its magnitude if that is
+    /// `measured`, otherwise `scales` holds it.
+    fn pack(
+        x: Rows,
+        inputs: usize,
+        scales: &mut [f32; BLOCK_ROWS],
+        measured: bool,
+        scratch: &'a mut Scratch,
+    ) -> Left<'a> {
+        let (rows, most) = (x.count, activation_levels(inputs));
+        if rows < STRASSEN_ROWS {
+            let levels = sized(&mut scratch.levels, rows.div_ceil(ROWS) * panel_steps(x.width));
+            dispatch(PackFew { x, most, scales, measured, levels });
+            return Left::Few { levels, rows };
+        }
+        let (pairs, pair_len) = (rows.div_ceil(PAIR_ROWS), strassen::pair_len(x.width));
+        let combined = sized(&mut scratch.combined, pairs * pair_len);
+        let (scales, pieces) = (Shared::new(scales), Shared::new(combined));
+        share(pairs, &|pair| {
+            // SAFETY: every pair of panels has places of its own in both.
+            let (scales, combined) = unsafe {
+                (scales.piece(pair * PAIR_ROWS, PAIR_ROWS), pieces.piece(pair * pair_len, pair_len))
+            };
+            let x = x.part(pair * PAIR_ROWS, PAIR_ROWS);
+            dispatch(strassen::PackPair { x, most, scales, measured, combined });
+        });
+        Left::Many { combined, rows }
+    }
+
+    fn multiply<K: LevelsSink>(self, weight: &PackedMatrix, sink: K) {
+        match self {
+            Left::Few { levels, rows } => dispatch(FewRows { levels, rows, weight, sink }),
+            Left::Many { combined, rows } => {
+                let product = strassen::Product { combined, rows, weight };
+                share(dispatch(strassen::Strips(weight)), &|index| {
+                    dispatch(strassen::StripOf { product, sink, index });
+                });
+            }
+        }
     }
 }
 
-/// `left` as [`pack_levels`] gives it.
-#[inline(always)]
-fn multiply_levels<S: Simd, K: Sink<S, S::I32>>(
-    simd: S,
-    left: &[LeftStep],
+/// What takes sums over levels, on any instruction set.
+trait LevelsSink: Copy + Sync {
+    fn take_few<S: Simd>(self, simd: S, levels: &[LeftStep], rows: usize, weight: &PackedMatrix);
+    fn take_strip<S: Simd>(self, simd: S, product: strassen::Product, index: usize);
+}
+
+macro_rules! levels_sink {
+    ($sink:ident) => {
+        impl LevelsSink for $sink<'_> {
+            #[inline(always)]
+            fn take_few<S: Simd>(self, simd: S, levels: &[LeftStep], rows: usize, weight: &PackedMatrix) {
+                strips::multiply_levels(simd, levels, rows, weight, self);
+            }
+
+            #[inline(always)]
+            fn take_strip<S: Simd>(self, simd: S, product: strassen::Product, index: usize) {
+                product.strip(simd, self, index);
+            }
+        }
+    };
+}
+levels_sink!(FinishedLevels);
+levels_sink!(Sums);
+
+struct FewRows<'a, K> {
+    levels: &'a [LeftStep],
     rows: usize,
-    weight: &PackedMatrix,
-    sink: &mut K,
-    wide: &mut Vec<WideStep>,
-) {
-    if rows < STRASSEN_ROWS {
-        strips::multiply_levels(simd, left, rows, weight, sink, wide);
-    } else {
-        strassen::multiply(simd, left, rows, weight, sink, wide);
+    weight: &'a PackedMatrix,
+    sink: K,
+}
+
+impl<K: LevelsSink> Kernel for FewRows<'_, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        self.sink.take_few(simd, self.levels, self.rows, self.weight);
+    }
+}
+
+/// Panels of weights in f32 that a thread takes at a time.
+const SHARED_PANELS: usize = 4;
+
+fn multiply_floats(x: Rows, weight: &PackedMatrix, sink: FinishedFloats, scratch: &mut Scratch) {
+    let left = sized(&mut scratch.floats, x.count.div_ceil(FLOAT_ROWS) * weight.inputs());
+    dispatch(PackFloats { x, left });
+    let (rows, panels) = (x.count, weight.panels());
+    let strip = if rows == 1 { panels } else { SHARED_PANELS };
+    share(panels.div_ceil(strip), &|index| {
+        let panels = index * strip..panels.min((index + 1) * strip);
+        dispatch(strips::FloatStrips { left, rows, weight, sink, panels });
+    });
+}
+
+struct PackFloats<'a> {
+    x: Rows<'a>,
+    left: &'a mut [[f32; FLOAT_ROWS]],
+}
+
+impl Kernel for PackFloats<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        panels::pack(simd, self.x, self.left);
+    }
+}
+
+struct PackFew<'a> {
+    x: Rows<'a>,
+    most: f32,
+    scales: &'a mut [f32],
+    measured: bool,
+    levels: &'a mut [LeftStep],
+}
+
+impl Kernel for PackFew<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let PackFew { x, most, scales, measured, levels } = self;
+        if measured {
+            magnitudes(simd, x, scales);
+        }
+        panels::pack_levels(simd, x, most, panel_steps(x.width), levels, scales);
     }
 }

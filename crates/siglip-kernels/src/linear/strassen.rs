@@ -4,11 +4,14 @@
 //! the eight products of quarters, seven of sums of quarters are enough. With integers that loses nothing: levels leave
 //! a bit of i16 free for the sums of two, and where a product leaves i32, it comes back into it when they are combined.
 
+use super::LevelsSink;
 use super::finish::Sink;
 use super::panel_steps;
+use crate::backend::Kernel;
 use crate::matrix::{PackedMatrix, PairStep};
 use crate::panels::{self, Rows};
-use crate::scratch::sized;
+use crate::quantise::magnitudes;
+use crate::scratch::{Scratch, sized};
 use crate::simd::{LANES, Simd};
 use crate::tile::{LeftStep, Levels, ROWS, WideStep, tile};
 
@@ -16,31 +19,45 @@ use crate::tile::{LeftStep, Levels, ROWS, WideStep, tile};
 const PRODUCTS: usize = 7;
 
 /// Rows of two panels, one of the upper quarters and one of the lower.
-const PAIR_ROWS: usize = 2 * ROWS;
+pub(super) const PAIR_ROWS: usize = 2 * ROWS;
 
 /// The sums of a tile of every product.
 type Tiles<const P: usize> = [[[[i32; LANES]; P]; ROWS]; PRODUCTS];
 
-/// The left sides of the seven products of all rows of `x`, two panels of them after two; see
-/// [`panels::pack_levels`] for `scales`. `levels` has room for two panels.
-#[inline(always)]
-pub(super) fn pack<'c, S: Simd>(
-    simd: S,
-    x: Rows,
-    most: f32,
-    scales: &mut [f32],
-    levels: &mut [LeftStep],
-    combined: &'c mut Vec<WideStep>,
-) -> &'c [LeftStep] {
-    let steps = levels.len() / 2;
-    let combined = sized(combined, x.count.div_ceil(PAIR_ROWS) * PRODUCTS * steps / 4);
-    let pairs = combined.chunks_exact_mut((PRODUCTS * steps / 4).max(1)).zip(scales.chunks_mut(PAIR_ROWS));
-    for (pair, (combined, scales)) in pairs.enumerate() {
-        panels::pack_levels(simd, x.part(pair * PAIR_ROWS, PAIR_ROWS), most, steps, levels, scales);
+/// The left sides of the seven products of up to [`PAIR_ROWS`] rows: levels, and sums of their quarters.
+pub(super) struct PackPair<'a> {
+    pub x: Rows<'a>,
+    /// Greatest level.
+    pub most: f32,
+    /// [`PAIR_ROWS`] of them: takes the rows' magnitudes if they are `measured`, otherwise holds them; then takes what a
+    /// level is worth.
+    pub scales: &'a mut [f32],
+    pub measured: bool,
+    pub combined: &'a mut [WideStep],
+}
+
+impl Kernel for PackPair<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let PackPair { x, most, scales, measured, combined } = self;
+        if measured {
+            magnitudes(simd, x, scales);
+        }
+        let steps = panel_steps(x.width);
+        let mut own = Scratch::take_own();
+        let levels = sized(&mut own.levels, 2 * steps);
+        panels::pack_levels(simd, x, most, steps, levels, scales);
         let (top, bottom) = as_wide(levels).split_at(steps / 2);
         combine_rows(simd, top, bottom, combined);
+        own.keep_own();
     }
-    as_left(combined)
+}
+
+/// Elements of [`PackPair::combined`] for so many inputs.
+pub(super) fn pair_len(inputs: usize) -> usize {
+    PRODUCTS * panel_steps(inputs) / 4
 }
 
 /// Steps of four rows, two at a time.
@@ -52,38 +69,69 @@ fn as_left(steps: &[WideStep]) -> &[LeftStep] {
     steps.as_flattened().as_chunks().0
 }
 
-/// `left` are `rows` rows as [`pack`] gives them.
-#[inline(always)]
-pub(super) fn multiply<S: Simd, K: Sink<S, S::I32>>(
-    simd: S,
-    left: &[LeftStep],
-    rows: usize,
-    weight: &PackedMatrix,
-    sink: &mut K,
-    wide: &mut Vec<WideStep>,
-) {
-    match S::PANELS {
-        2 => multiply_combined::<S, K, 2, 4>(simd, left, rows, weight, sink, wide),
-        _ => multiply_combined::<S, K, 1, 2>(simd, left, rows, weight, sink, wide),
+/// A product that threads take strip by strip.
+#[derive(Clone, Copy)]
+pub(super) struct Product<'a> {
+    /// Of every pair of panels in turn, as [`PackPair`] makes them.
+    pub combined: &'a [WideStep],
+    pub rows: usize,
+    pub weight: &'a PackedMatrix,
+}
+
+/// The strip `index` of a product.
+pub(super) struct StripOf<'a, K> {
+    pub product: Product<'a>,
+    pub sink: K,
+    pub index: usize,
+}
+
+impl<K: LevelsSink> Kernel for StripOf<'_, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        self.sink.take_strip(simd, self.product, self.index);
     }
 }
 
-/// `W` is twice `P`: the panels of a left and a right quarter.
-#[inline(always)]
-fn multiply_combined<S: Simd, K: Sink<S, S::I32>, const P: usize, const W: usize>(
-    simd: S,
-    left: &[LeftStep],
-    rows: usize,
-    weight: &PackedMatrix,
-    sink: &mut K,
-    wide: &mut Vec<WideStep>,
-) {
-    const { assert!(W == 2 * P) };
-    let (depth, half) = (weight.inputs().div_ceil(2), panel_steps(weight.inputs()) / 2);
-    let right = weight.pair_steps().1;
-    let wide = sized(wide, PRODUCTS * P * half);
-    let mut tiles: Tiles<P> = [[[[0; LANES]; P]; ROWS]; PRODUCTS];
-    for first in (0..weight.panels()).step_by(W) {
+/// How many strips a product has.
+pub(super) struct Strips<'a>(pub &'a PackedMatrix);
+
+impl Kernel for Strips<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> usize {
+        self.0.panels().div_ceil(2 * S::PANELS)
+    }
+}
+
+impl Product<'_> {
+    /// The strip `index`.
+    #[inline(always)]
+    pub fn strip<S: Simd, K: Sink<S, S::I32>>(self, simd: S, sink: K, index: usize) {
+        match S::PANELS {
+            2 => self.strip_of::<S, K, 2, 4>(simd, sink, index),
+            _ => self.strip_of::<S, K, 1, 2>(simd, sink, index),
+        }
+    }
+
+    /// `W` is twice `P`: the panels of a left and a right quarter.
+    #[inline(always)]
+    fn strip_of<S: Simd, K: Sink<S, S::I32>, const P: usize, const W: usize>(
+        self,
+        simd: S,
+        sink: K,
+        index: usize,
+    ) {
+        const { assert!(W == 2 * P) };
+        let Product { combined, rows, weight } = self;
+        let (depth, half) = (weight.inputs().div_ceil(2), panel_steps(weight.inputs()) / 2);
+        let (left, first) = (as_left(combined), index * W);
+        let right = weight.pair_steps().1;
+        let mut own = Scratch::take_own();
+        let wide = sized(&mut own.wide, PRODUCTS * P * half);
+        let mut tiles: Tiles<P> = [[[[0; LANES]; P]; ROWS]; PRODUCTS];
         for panel in 0..P {
             let weights = |panel: usize| right.get(panel * depth..(panel + 1) * depth).unwrap_or(&[]);
             let (left, right) = (weights(first + panel), weights(first + P + panel));
@@ -106,6 +154,7 @@ fn multiply_combined<S: Simd, K: Sink<S, S::I32>, const P: usize, const W: usize
                 sink.row(simd, &strip, row, sums);
             }
         }
+        own.keep_own();
     }
 }
 

@@ -1,39 +1,49 @@
 //! Products strip by strip: a few panels of weights, all rows.
 
-use super::finish::Sink;
+use std::ops::Range;
+
+use super::finish::{FinishedFloats, Sink};
 use super::panel_steps;
+use crate::backend::Kernel;
 use crate::matrix::{PackedMatrix, PairStep};
-use crate::scratch::sized;
+use crate::scratch::{Scratch, sized};
 use crate::simd::Simd;
 use crate::tile::{FLOAT_ROWS, Floats, Format, LeftStep, Levels, NarrowLevels, ROWS, WideStep, tile};
 
 /// Panels a single row is multiplied with at a time: enough sums to keep the processor's adders busy.
 const ONE_ROW_PANELS: usize = 4;
 
-/// Rows packed in f32, a step an input.
-#[inline(always)]
-pub(super) fn multiply_floats<S: Simd, K: Sink<S, S::F32>>(
-    simd: S,
-    left: &[[f32; FLOAT_ROWS]],
-    rows: usize,
-    weight: &PackedMatrix,
-    sink: &mut K,
-) {
-    let depth = weight.inputs();
-    let product = Product::<Floats, S, FLOAT_ROWS> { left, rows, left_steps: depth, depth };
-    let right = weight.steps();
-    let mut first = 0;
-    while rows == 1 && first + ONE_ROW_PANELS <= weight.panels() {
-        product.strip::<_, 1, ONE_ROW_PANELS>(simd, &right[first * depth..], first, sink);
-        first += ONE_ROW_PANELS;
-    }
-    while first < weight.panels() {
-        let count = S::PANELS.min(weight.panels() - first);
-        match count {
-            2 => product.strip::<_, FLOAT_ROWS, 2>(simd, &right[first * depth..], first, sink),
-            _ => product.strip::<_, FLOAT_ROWS, 1>(simd, &right[first * depth..], first, sink),
+/// Rows packed in f32, a step an input, times some of a matrix's panels.
+pub(super) struct FloatStrips<'a> {
+    pub left: &'a [[f32; FLOAT_ROWS]],
+    pub rows: usize,
+    pub weight: &'a PackedMatrix,
+    pub sink: FinishedFloats<'a>,
+    pub panels: Range<usize>,
+}
+
+impl Kernel for FloatStrips<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let FloatStrips { left, rows, weight, sink, panels } = self;
+        let depth = weight.inputs();
+        let product = Product::<Floats, S, FLOAT_ROWS> { left, rows, left_steps: depth, depth };
+        let right = weight.steps();
+        let mut first = panels.start;
+        while rows == 1 && first + ONE_ROW_PANELS <= panels.end {
+            product.strip::<_, 1, ONE_ROW_PANELS>(simd, &right[first * depth..], first, sink);
+            first += ONE_ROW_PANELS;
         }
-        first += count;
+        while first < panels.end {
+            let count = S::PANELS.min(panels.end - first);
+            match count {
+                2 => product.strip::<_, FLOAT_ROWS, 2>(simd, &right[first * depth..], first, sink),
+                _ => product.strip::<_, FLOAT_ROWS, 1>(simd, &right[first * depth..], first, sink),
+            }
+            first += count;
+        }
     }
 }
 
@@ -44,8 +54,7 @@ pub(super) fn multiply_levels<S: Simd, K: Sink<S, S::I32>>(
     left: &[LeftStep],
     rows: usize,
     weight: &PackedMatrix,
-    sink: &mut K,
-    wide: &mut Vec<WideStep>,
+    sink: K,
 ) {
     let (depth, left_steps) = (weight.inputs().div_ceil(2), panel_steps(weight.inputs()));
     let right = weight.pair_steps().1;
@@ -58,7 +67,8 @@ pub(super) fn multiply_levels<S: Simd, K: Sink<S, S::I32>>(
         }
     }
     let product = Product::<Levels, S, ROWS> { left, rows, left_steps, depth };
-    let wide = sized(wide, S::PANELS * depth);
+    let mut own = Scratch::take_own();
+    let wide = sized(&mut own.wide, S::PANELS * depth);
     while first < weight.panels() {
         let count = S::PANELS.min(weight.panels() - first);
         widen(simd, &right[first * depth..][..count * depth], wide);
@@ -68,6 +78,7 @@ pub(super) fn multiply_levels<S: Simd, K: Sink<S, S::I32>>(
         }
         first += count;
     }
+    own.keep_own();
 }
 
 /// Widens the weights of a strip once for all its rows, which takes the widening out of the inner loop.
@@ -96,7 +107,7 @@ impl<S: Simd, F: Format<S>, const L: usize> Product<'_, F, S, L> {
         simd: S,
         right: &[F::Right],
         first: usize,
-        sink: &mut K,
+        sink: K,
     ) {
         let strip = sink.strip::<P>(first);
         for panel in 0..self.rows.div_ceil(L) {

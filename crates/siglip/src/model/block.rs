@@ -74,7 +74,7 @@ impl Block {
             Wanted::Last => 1,
         };
         let mixed = inner.resize(rows.sequences * queries, self.attention.width());
-        self.attention.mix(rows, queries, qkv, mixed, scratch);
+        self.attention.mix(rows, queries, qkv, mixed);
         if wanted == Wanted::Last {
             for sequence in 0..rows.sequences {
                 let last = (sequence + 1) * rows.length - 1;
@@ -146,7 +146,7 @@ impl Attention {
     }
 
     /// softmax(q kᵀ / sqrt(head_dim)) v for the last `queries` rows of every sequence, as precise as the products.
-    fn mix(&self, rows: Rows, queries: usize, qkv: &[f32], mixed: &mut [f32], scratch: &mut Scratch) {
+    fn mix(&self, rows: Rows, queries: usize, qkv: &[f32], mixed: &mut [f32]) {
         let (width, stride) = (self.width(), 3 * self.width());
         let shape = AttentionShape {
             q_rows: queries,
@@ -164,7 +164,7 @@ impl Attention {
         let sequences = qkv.chunks_exact(rows.length * stride).zip(mixed.chunks_exact_mut(queries * width));
         for (qkv, mixed) in sequences {
             let q = &qkv[(rows.length - queries) * stride..];
-            attend(&shape, q, &qkv[width..], &qkv[2 * width..], mixed, scratch);
+            attend(&shape, q, &qkv[width..], &qkv[2 * width..], mixed);
         }
     }
 

@@ -207,7 +207,7 @@ impl Head {
             scale: 1.0,
         };
         let pooled = inner.resize(heads, hidden_size);
-        siglip_kernels::attention(&shape, &self.queries, x, x, pooled, scratch);
+        siglip_kernels::attention(&shape, &self.queries, x, x, pooled);
         let attended = sized(wide, hidden_size);
         let outputs = attended.chunks_exact_mut(self.config.head_dim());
         for ((value, pooled), out) in self.values.iter().zip(pooled.chunks_exact(hidden_size)).zip(outputs) {
