@@ -80,35 +80,52 @@ pub fn team_members() -> usize {
 
 /// Calls `work` with every number below `parts`, in any order and on any thread.
 ///
-/// # Panics
-/// If a thread does not come back from its part.
+/// A thread that does not come back from its part ends the process: what it writes to may not be given away.
 pub(crate) fn share(parts: usize, work: &(dyn Fn(usize) + Sync)) {
     let alone = parts < 2 || team_members() == 0 || TEAM.busy.swap(true, SeqCst);
     if alone {
         return (0..parts).for_each(work);
     }
-    // SAFETY: only the lifetime changes; nobody looks at the job any more when this function returns.
+    // SAFETY: only the lifetime changes; nobody looks at the job any more when the turn has been dropped.
     let work: *const (dyn Fn(usize) + Sync) =
         unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(work) };
     let job = Job { work, parts };
-    // SAFETY: this thread has set `busy`, the turn is even, and the last job was left by all.
-    unsafe { *TEAM.job.get() = Some(job) };
-    TEAM.next.store(0, SeqCst);
-    TEAM.turn.fetch_add(1, SeqCst);
-    if TEAM.asleep.load(SeqCst) > 0 {
-        let _bed = TEAM.bed.lock().unwrap_or_else(PoisonError::into_inner);
-        TEAM.bell.notify_all();
-    }
+    let _turn = Turn::open(job);
     TEAM.take(job);
-    TEAM.turn.fetch_add(1, SeqCst);
-    // Whoever begins to work from here on sees that the turn is over before looking at the job.
-    let mut looks = 0;
-    while TEAM.working.load(SeqCst) > 0 {
-        looks += 1;
-        assert!(looks < PATIENCE, "a thread has died over its part of the work");
-        std::hint::spin_loop();
+}
+
+/// A job is there, until this is dropped; also where the thread that shares its work out panics over it.
+struct Turn;
+
+impl Turn {
+    /// For the thread that has set `busy`.
+    fn open(job: Job) -> Turn {
+        // SAFETY: this thread has set `busy`, the turn is even, and the last job was left by all.
+        unsafe { *TEAM.job.get() = Some(job) };
+        TEAM.next.store(0, SeqCst);
+        TEAM.turn.fetch_add(1, SeqCst);
+        if TEAM.asleep.load(SeqCst) > 0 {
+            let _bed = TEAM.bed.lock().unwrap_or_else(PoisonError::into_inner);
+            TEAM.bell.notify_all();
+        }
+        Turn
     }
-    TEAM.busy.store(false, SeqCst);
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        TEAM.turn.fetch_add(1, SeqCst);
+        // Whoever begins to work from here on sees that the turn is over before looking at the job.
+        let mut looks = 0;
+        while TEAM.working.load(SeqCst) > 0 {
+            looks += 1;
+            if looks == PATIENCE {
+                std::process::abort();
+            }
+            std::hint::spin_loop();
+        }
+        TEAM.busy.store(false, SeqCst);
+    }
 }
 
 impl Team {
@@ -118,7 +135,7 @@ impl Team {
             if part >= job.parts {
                 return;
             }
-            // SAFETY: the closure lives until `share` returns, which waits for every thread that is here.
+            // SAFETY: the closure lives until the turn has been dropped, which waits for every thread that is here.
             unsafe { (*job.work)(part) };
         }
     }

@@ -14,6 +14,26 @@ pub(super) trait Sink<S: Simd, Sum>: Copy + Sync {
     fn row<const W: usize>(&self, simd: S, strip: &Strip<W>, row: usize, sums: [Sum; W]);
 }
 
+/// What takes sums over levels, on any instruction set.
+pub(super) trait LevelsSink: Copy + Sync {
+    /// As [`Sink::strip`].
+    fn strip<const W: usize>(&self, first: usize) -> Strip<W>;
+
+    /// As [`Sink::row`].
+    fn row<S: Simd, const W: usize>(&self, simd: S, strip: &Strip<W>, row: usize, sums: [S::I32; W]);
+}
+
+impl<S: Simd, K: LevelsSink> Sink<S, S::I32> for K {
+    fn strip<const W: usize>(&self, first: usize) -> Strip<W> {
+        LevelsSink::strip(self, first)
+    }
+
+    #[inline(always)]
+    fn row<const W: usize>(&self, simd: S, strip: &Strip<W>, row: usize, sums: [S::I32; W]) {
+        LevelsSink::row(self, simd, strip, row, sums);
+    }
+}
+
 /// `W` panels of columns, of which the last may be partly or wholly beyond the matrix.
 pub(super) struct Strip<const W: usize> {
     first_column: usize,
@@ -151,7 +171,7 @@ pub(super) struct FinishedLevels<'a> {
     pub out: Shared<'a, f32>,
 }
 
-impl<S: Simd> Sink<S, S::I32> for FinishedLevels<'_> {
+impl LevelsSink for FinishedLevels<'_> {
     fn strip<const W: usize>(&self, first: usize) -> Strip<W> {
         let mut strip = self.finish.strip(first);
         for (scales, columns) in strip.scales.iter_mut().zip(&self.columns[first..]) {
@@ -161,7 +181,7 @@ impl<S: Simd> Sink<S, S::I32> for FinishedLevels<'_> {
     }
 
     #[inline(always)]
-    fn row<const W: usize>(&self, simd: S, strip: &Strip<W>, row: usize, sums: [S::I32; W]) {
+    fn row<S: Simd, const W: usize>(&self, simd: S, strip: &Strip<W>, row: usize, sums: [S::I32; W]) {
         let row_scale = simd.splat(self.rows[row]);
         let mut values = [row_scale; W];
         for ((value, scales), sum) in values.iter_mut().zip(&strip.scales).zip(sums) {
@@ -197,8 +217,8 @@ pub(super) fn finish_row<S: Simd>(
     }
     if !rest.is_empty() {
         let sink = FinishedLevels { finish, rows: &[row_scale], columns, out: Shared::new(out) };
-        let strip = Sink::<S, S::I32>::strip::<1>(&sink, whole);
-        sink.row(simd, &strip, 0, [load_part_i32(simd, &sums[whole * LANES..])]);
+        let strip = LevelsSink::strip::<1>(&sink, whole);
+        LevelsSink::row(&sink, simd, &strip, 0, [load_part_i32(simd, &sums[whole * LANES..])]);
     }
 }
 
@@ -209,13 +229,13 @@ pub(super) struct Sums<'a> {
     pub out: Shared<'a, i32>,
 }
 
-impl<S: Simd> Sink<S, S::I32> for Sums<'_> {
+impl LevelsSink for Sums<'_> {
     fn strip<const W: usize>(&self, first: usize) -> Strip<W> {
         Strip::new(first, self.outputs)
     }
 
     #[inline(always)]
-    fn row<const W: usize>(&self, simd: S, strip: &Strip<W>, row: usize, sums: [S::I32; W]) {
+    fn row<S: Simd, const W: usize>(&self, simd: S, strip: &Strip<W>, row: usize, sums: [S::I32; W]) {
         let out = strip.of(self.out, row, self.outputs);
         for (sum, out) in sums.into_iter().zip(out.chunks_mut(LANES)) {
             store_part_i32(simd, sum, out);

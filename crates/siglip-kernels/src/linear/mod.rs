@@ -13,7 +13,7 @@ use crate::shared::Shared;
 use crate::simd::Simd;
 use crate::team::share;
 use crate::tile::{FLOAT_ROWS, LeftStep, ROWS, WideStep};
-use finish::{Finish, FinishedFloats, FinishedLevels, Sums, finish_row};
+use finish::{Finish, FinishedFloats, FinishedLevels, LevelsSink, Sums, finish_row};
 use strassen::PAIR_ROWS;
 
 /// What becomes of x Wᵀ. A bias is as long as the matrix has outputs.
@@ -193,7 +193,7 @@ impl<'a> Left<'a> {
         let (rows, most) = (x.count, activation_levels(inputs));
         if rows < STRASSEN_ROWS {
             let levels = sized(&mut scratch.levels, rows.div_ceil(ROWS) * panel_steps(x.width));
-            dispatch(PackFew { x, most, scales, measured, levels });
+            dispatch(PackFew { rows: ToLevels { x, most, scales, measured }, levels });
             return Left::Few { levels, rows };
         }
         let (pairs, pair_len) = (rows.div_ceil(PAIR_ROWS), strassen::pair_len(x.width));
@@ -205,7 +205,7 @@ impl<'a> Left<'a> {
                 (scales.piece(pair * PAIR_ROWS, PAIR_ROWS), pieces.piece(pair * pair_len, pair_len))
             };
             let x = x.part(pair * PAIR_ROWS, PAIR_ROWS);
-            dispatch(strassen::PackPair { x, most, scales, measured, combined });
+            dispatch(strassen::PackPair { rows: ToLevels { x, most, scales, measured }, combined });
         });
         Left::Many { combined, rows }
     }
@@ -223,30 +223,6 @@ impl<'a> Left<'a> {
     }
 }
 
-/// What takes sums over levels, on any instruction set.
-trait LevelsSink: Copy + Sync {
-    fn take_few<S: Simd>(self, simd: S, levels: &[LeftStep], rows: usize, weight: &PackedMatrix);
-    fn take_strip<S: Simd>(self, simd: S, product: strassen::Product, index: usize);
-}
-
-macro_rules! levels_sink {
-    ($sink:ident) => {
-        impl LevelsSink for $sink<'_> {
-            #[inline(always)]
-            fn take_few<S: Simd>(self, simd: S, levels: &[LeftStep], rows: usize, weight: &PackedMatrix) {
-                strips::multiply_levels(simd, levels, rows, weight, self);
-            }
-
-            #[inline(always)]
-            fn take_strip<S: Simd>(self, simd: S, product: strassen::Product, index: usize) {
-                product.strip(simd, self, index);
-            }
-        }
-    };
-}
-levels_sink!(FinishedLevels);
-levels_sink!(Sums);
-
 struct FewRows<'a, K> {
     levels: &'a [LeftStep],
     rows: usize,
@@ -259,7 +235,7 @@ impl<K: LevelsSink> Kernel for FewRows<'_, K> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        self.sink.take_few(simd, self.levels, self.rows, self.weight);
+        strips::multiply_levels(simd, self.levels, self.rows, self.weight, self.sink);
     }
 }
 
@@ -291,11 +267,30 @@ impl Kernel for PackFloats<'_> {
     }
 }
 
-struct PackFew<'a> {
+/// How rows become levels.
+struct ToLevels<'a> {
     x: Rows<'a>,
+    /// Greatest level.
     most: f32,
+    /// As many as panels have rows: takes the rows' magnitudes if they are `measured`, otherwise holds them; then takes
+    /// what a level is worth.
     scales: &'a mut [f32],
     measured: bool,
+}
+
+impl ToLevels<'_> {
+    #[inline(always)]
+    fn pack<S: Simd>(self, simd: S, panels: &mut [LeftStep]) {
+        let ToLevels { x, most, scales, measured } = self;
+        if measured {
+            magnitudes(simd, x, scales);
+        }
+        panels::pack_levels(simd, x, most, panel_steps(x.width), panels, scales);
+    }
+}
+
+struct PackFew<'a> {
+    rows: ToLevels<'a>,
     levels: &'a mut [LeftStep],
 }
 
@@ -304,10 +299,6 @@ impl Kernel for PackFew<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let PackFew { x, most, scales, measured, levels } = self;
-        if measured {
-            magnitudes(simd, x, scales);
-        }
-        panels::pack_levels(simd, x, most, panel_steps(x.width), levels, scales);
+        self.rows.pack(simd, self.levels);
     }
 }

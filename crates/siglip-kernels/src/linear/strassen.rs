@@ -4,13 +4,10 @@
 //! the eight products of quarters, seven of sums of quarters are enough. With integers that loses nothing: levels leave
 //! a bit of i16 free for the sums of two, and where a product leaves i32, it comes back into it when they are combined.
 
-use super::LevelsSink;
-use super::finish::Sink;
-use super::panel_steps;
+use super::finish::{LevelsSink, Sink};
+use super::{ToLevels, panel_steps};
 use crate::backend::Kernel;
 use crate::matrix::{PackedMatrix, PairStep};
-use crate::panels::{self, Rows};
-use crate::quantise::magnitudes;
 use crate::scratch::{Scratch, sized};
 use crate::simd::{LANES, Simd};
 use crate::tile::{LeftStep, Levels, ROWS, WideStep, tile};
@@ -26,13 +23,7 @@ type Tiles<const P: usize> = [[[[i32; LANES]; P]; ROWS]; PRODUCTS];
 
 /// The left sides of the seven products of up to [`PAIR_ROWS`] rows: levels, and sums of their quarters.
 pub(super) struct PackPair<'a> {
-    pub x: Rows<'a>,
-    /// Greatest level.
-    pub most: f32,
-    /// [`PAIR_ROWS`] of them: takes the rows' magnitudes if they are `measured`, otherwise holds them; then takes what a
-    /// level is worth.
-    pub scales: &'a mut [f32],
-    pub measured: bool,
+    pub rows: ToLevels<'a>,
     pub combined: &'a mut [WideStep],
 }
 
@@ -41,14 +32,11 @@ impl Kernel for PackPair<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let PackPair { x, most, scales, measured, combined } = self;
-        if measured {
-            magnitudes(simd, x, scales);
-        }
-        let steps = panel_steps(x.width);
+        let PackPair { rows, combined } = self;
+        let steps = panel_steps(rows.x.width);
         let mut own = Scratch::take_own();
         let levels = sized(&mut own.levels, 2 * steps);
-        panels::pack_levels(simd, x, most, steps, levels, scales);
+        rows.pack(simd, levels);
         let (top, bottom) = as_wide(levels).split_at(steps / 2);
         combine_rows(simd, top, bottom, combined);
         own.keep_own();
@@ -90,7 +78,7 @@ impl<K: LevelsSink> Kernel for StripOf<'_, K> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        self.sink.take_strip(simd, self.product, self.index);
+        self.product.strip(simd, self.sink, self.index);
     }
 }
 
