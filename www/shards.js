@@ -3,6 +3,7 @@
  * step by step together and exchange, after each, what their parts of it add up to.
  */
 import { turn } from './breathe.js';
+import { startCompanion, tellFailure } from './companion.js';
 import { Exchange } from './exchange.js';
 import { nap } from './nap.js';
 import { loadWasm } from './wasm.js';
@@ -18,7 +19,8 @@ const BUFFER = 1 << 19;
 
 /** The leader's side. */
 export class Peers {
-  #workers;
+  /** @type {Worker[]} */
+  #workers = [];
   #exchange;
   #pass = 0;
   /** Resolves to the bytes that the followers hold. @type {Promise<number>} */
@@ -38,16 +40,9 @@ export class Peers {
    * @param {{module: WebAssembly.Module, options: object}} shared
    */
   constructor(count, shared) {
-    const links = Exchange.links(count);
-    this.#exchange = new Exchange(0, links[0]);
-    this.#workers = links.slice(1).map((link, i) => {
-      // The same script as this worker's, be that worker.js or a blob that imports it.
-      const worker = new Worker(self.location.href, { type: 'module', name: `siglip ${i + 1}` });
-      const transfer = link.ports.filter((port) => port !== undefined);
-      worker.postMessage({ follow: { ...shared, index: i + 1, link } }, transfer);
-      return worker;
-    });
-    const arrivals = this.#workers.map((worker) => this.#listen(worker));
+    const [own, ...links] = Exchange.links(count);
+    this.#exchange = new Exchange(0, own);
+    const arrivals = links.map((link, i) => this.#start(i + 1, link, shared));
     this.#arrived = Promise.all(arrivals).then((bytes) => bytes.reduce((sum, one) => sum + one));
     // It is looked at when the leader's own part is there; until then a failure is no unhandled one.
     this.#arrived.catch(() => {});
@@ -118,10 +113,13 @@ export class Peers {
   }
 
   /**
-   * @param {Worker} worker
+   * Starts a follower; the bytes it holds when its weights have arrived.
+   * @param {number} index
+   * @param {Ports} link
+   * @param {{module: WebAssembly.Module, options: object}} shared
    * @returns {Promise<number>}
    */
-  #listen(worker) {
+  #start(index, link, shared) {
     return new Promise((resolve, reject) => {
       const fail = (/** @type {unknown} */ error) => {
         this.#failure ??= error;
@@ -129,18 +127,17 @@ export class Peers {
         this.#exchange.stop(error);
         this.#lookAgain();
       };
-      worker.onmessage = ({ data }) => {
-        if (data.error) fail(Object.assign(new Error(data.error.message), data.error));
-        else if (data.taken) {
+      const receive = (/** @type {any} */ data) => {
+        if (data.taken) {
           this.#underway--;
           this.#buffers.push(data.taken);
           this.#lookAgain();
         } else resolve(data.bytes);
       };
-      worker.onerror = (event) => {
-        event.preventDefault();
-        fail(new Error(`one of the workers has died: ${event.message}`));
-      };
+      const worker = startCompanion(index, receive, fail);
+      const transfer = link.ports.filter((port) => port !== undefined);
+      worker.postMessage({ follow: { ...shared, index, link } }, transfer);
+      this.#workers.push(worker);
     });
   }
 }
@@ -170,12 +167,7 @@ export class Follower {
       this.#exchange.stop(new Error('stopped'));
       return;
     }
-    this.#last = this.#last
-      .then(() => this.#take(message))
-      .catch((error) => {
-        const { code = 'wasm', message = String(error) } = error ?? {};
-        postMessage({ error: { code, message } });
-      });
+    this.#last = this.#last.then(() => this.#take(message)).catch(tellFailure);
   }
 
   /** @param {any} message */

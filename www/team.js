@@ -1,4 +1,5 @@
 /** Workers that are threads of one engine, whose memory they share: on pages that are cross-origin isolated. */
+import { startCompanion, tellFailure } from './companion.js';
 import { loadThreads } from './wasm.js';
 
 /** @typedef {{module: WebAssembly.Module, memory: WebAssembly.Memory}} Shared */
@@ -25,25 +26,19 @@ export async function startTeam(count) {
  * @param {number} index
  * @param {Shared} shared
  */
-function startMember(index, shared) {
-  // The same script as this worker's, be that worker.js or a blob that imports it.
-  const worker = new Worker(self.location.href, { type: 'module', name: `siglip ${index}` });
-  worker.postMessage({ join: shared });
-  return new Promise((resolve, reject) => {
-    worker.onmessage = resolve;
-    worker.onerror = (event) => {
-      event.preventDefault();
-      reject(new Error(`one of the workers has died: ${event.message}`));
-    };
-  });
-}
+const startMember = (index, shared) =>
+  new Promise((resolve, reject) => startCompanion(index, resolve, reject).postMessage({ join: shared }));
 
 /**
  * A member's side: takes part for as long as the worker lives.
  * @param {Shared} shared
  */
-export async function join(shared) {
-  const { join } = await loadThreads(shared);
-  postMessage({ joined: true });
-  join();
+export async function joinTeam(shared) {
+  try {
+    const { join } = await loadThreads(shared);
+    postMessage({ joined: true });
+    join();
+  } catch (error) {
+    tellFailure(error);
+  }
 }

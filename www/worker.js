@@ -1,10 +1,11 @@
 /**
  * The worker: answers the calls of worker-client.js one after another, and hears an abort in between the steps of a
- * pass. A worker of the same script that is told to `follow` holds a part of another one's model instead.
+ * pass. A worker of the same script that is told to `follow` holds a part of another one's model instead, and one that is
+ * told to `join` is a thread of another one's engine.
  */
 import { breathe } from './breathe.js';
 import { Follower, Peers } from './shards.js';
-import { join, startTeam } from './team.js';
+import { joinTeam, startTeam } from './team.js';
 import { hasThreads, loadWasm } from './wasm.js';
 
 /** @typedef {import('./wasm/simd128/siglip_web.js').Engine} Engine */
@@ -208,7 +209,7 @@ onmessage = ({ data }) => {
   if (data.follow) {
     const follower = new Follower(data.follow);
     onmessage = (/** @type {MessageEvent} */ { data }) => follower.receive(data);
-  } else if (data.join) join(data.join);
+  } else if (data.join) joinTeam(data.join);
   else if (data.abort) running.get(data.abort)?.abort();
   else last = answer(data);
 };

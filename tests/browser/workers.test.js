@@ -85,21 +85,6 @@ test('passes given up at any moment leave the workers in step', async () => {
   assert.deepEqual(after, before);
 });
 
-test('a follower that does not start fails the load, and the next load works', async () => {
-  const page = await open();
-  const { broken, next } = await page.evaluate(async (labels) => {
-    const { Siglip } = await import('/www/siglip.js');
-    const { outcome } = await import('/tests/browser/pages/outcome.js');
-    const workerUrl = '/tests/browser/pages/dead-follower-worker.js';
-    const broken = await outcome(Siglip.load('tiny', { workers: 2, workerUrl }));
-    const siglip = await Siglip.load('tiny', { workers: 2 });
-    return { broken, next: await siglip.classify('/www/samples/cat.jpg', labels) };
-  }, labels);
-  assert.equal(broken.code, 'wasm');
-  assert.match(broken.message, /does not start.*Load the model again/);
-  assert.equal(next[0].label, 'a cat');
-});
-
 test('a follower that dies fails the call and those after it, and the next load works', async () => {
   const page = await open();
   const { failed, next } = await page.evaluate(async (labels) => {
@@ -199,17 +184,30 @@ test('on an isolated page a pass can be given up, a kept model comes back, and d
   while (page.workers().length) await page.workers()[0].waitForEvent('close');
 });
 
-test('on an isolated page a thread that does not start fails the load, and the next load works', async () => {
-  const page = await openIsolated();
-  const { broken, next } = await page.evaluate(async (labels) => {
-    const { Siglip } = await import('/www/siglip.js');
-    const { outcome } = await import('/tests/browser/pages/outcome.js');
-    const workerUrl = '/tests/browser/pages/dead-follower-worker.js';
-    const broken = await outcome(Siglip.load('tiny', { workers: 2, workerUrl }));
-    const siglip = await Siglip.load('tiny', { workers: 2 });
-    return { broken, next: await siglip.classify('/www/samples/cat.jpg', labels) };
-  }, labels);
-  assert.equal(broken.code, 'wasm');
-  assert.match(broken.message, /does not start.*Load the model again/);
-  assert.equal(next[0].label, 'a cat');
-});
+for (const [kind, openPage] of /** @type {const} */ ([
+  ['a follower', open],
+  ['a thread on an isolated page', openIsolated],
+])) {
+  for (const [what, script, reason] of /** @type {const} */ ([
+    ['does not start', 'dead-follower-worker.js', /does not start.*Load the model again/],
+    ['gets no engine', 'unable-follower-worker.js', /gets no engine.*Load the model again/],
+  ])) {
+    test(`${kind} that ${what} fails the load, and the next load works`, async () => {
+      const page = await openPage();
+      const { broken, next } = await page.evaluate(
+        async ({ script, labels }) => {
+          const { Siglip } = await import('/www/siglip.js');
+          const { outcome } = await import('/tests/browser/pages/outcome.js');
+          const workerUrl = `/tests/browser/pages/${script}`;
+          const broken = await outcome(Siglip.load('tiny', { workers: 2, workerUrl }));
+          const siglip = await Siglip.load('tiny', { workers: 2 });
+          return { broken, next: await siglip.classify('/www/samples/cat.jpg', labels) };
+        },
+        { script, labels },
+      );
+      assert.equal(broken.code, 'wasm');
+      assert.match(broken.message, reason);
+      assert.equal(next[0].label, 'a cat');
+    });
+  }
+}
