@@ -11,10 +11,11 @@ pub(crate) const ROUND: f32 = 12_582_912.0;
 pub(crate) const WEIGHT_LEVELS: f32 = 127.0;
 
 /// The greatest level of an activation that meets `inputs` weights: no sum of products leaves i32, and the sum of two
-/// levels fits i16.
+/// levels and two weights fits i16.
 pub(crate) fn activation_levels(inputs: usize) -> f32 {
-    let most = i32::MAX as usize / (WEIGHT_LEVELS as usize * inputs.max(1));
-    most.min(i16::MAX as usize / 2) as f32
+    let weight = WEIGHT_LEVELS as usize;
+    let most = i32::MAX as usize / (weight * inputs.max(1));
+    most.min(i16::MAX as usize / 2 - weight) as f32
 }
 
 /// Rows of `row_len` weights at 8 bits, the only loss [`Precision::Q8`](crate::Precision::Q8) brings: a scale a row, and

@@ -1,5 +1,6 @@
 use std::cell::RefCell;
 
+use crate::linear::RowStarts;
 use crate::tile::{FLOAT_ROWS, LeftStep, ROWS, WideStep};
 
 /// Buffers the kernels work in, kept from call to call: once they have grown to the largest shape, no call allocates.
@@ -13,6 +14,8 @@ pub struct Scratch {
     pub(crate) levels: Vec<LeftStep>,
     /// Sums of two quarters of them.
     pub(crate) combined: Vec<WideStep>,
+    /// Where the sums of their products start.
+    pub(crate) starts: Vec<RowStarts>,
     /// What the levels of a row, or a column, are worth.
     pub(crate) scales: Vec<f32>,
     /// Queries and scores of a strip.

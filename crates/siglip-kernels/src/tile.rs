@@ -19,30 +19,31 @@ pub(crate) type LeftStep = [[i16; 2]; ROWS];
 /// Eight pairs of i16: a step of a panel of 16-bit levels.
 pub(crate) type WideStep = [[i16; 2]; LANES];
 
-/// What is multiplied: how either side of a step is stored, and what sums the products.
+/// What is multiplied: how a step of either side is stored, and what sums the products.
 pub(crate) trait Format<S: Simd> {
-    /// One row's part of a step on the left.
+    /// A panel's step on the left.
     type Left;
-    /// A panel's part of a step on the right.
+    /// A panel's step on the right.
     type Right;
-    type LeftVector: Copy;
-    type RightVector: Copy;
     type Sum: Copy;
 
     fn zero(simd: S) -> Self::Sum;
-    fn spread(simd: S, left: &Self::Left) -> Self::LeftVector;
-    fn load(simd: S, right: &Self::Right) -> Self::RightVector;
-    fn multiply_add(simd: S, left: Self::LeftVector, right: Self::RightVector, sum: Self::Sum) -> Self::Sum;
+
+    /// Adds the products of the first `R` rows on the left with `P` panels on the right.
+    fn add_step<const R: usize, const P: usize>(
+        simd: S,
+        left: &Self::Left,
+        right: [&Self::Right; P],
+        sums: &mut [[Self::Sum; P]; R],
+    );
 }
 
-/// f32 by f32.
-pub(crate) struct Floats;
+/// f32 by f32, in panels of `L` rows.
+pub(crate) struct Floats<const L: usize>;
 
-impl<S: Simd> Format<S> for Floats {
-    type Left = f32;
+impl<S: Simd, const L: usize> Format<S> for Floats<L> {
+    type Left = [f32; L];
     type Right = [f32; LANES];
-    type LeftVector = S::F32;
-    type RightVector = S::F32;
     type Sum = S::F32;
 
     #[inline(always)]
@@ -51,18 +52,23 @@ impl<S: Simd> Format<S> for Floats {
     }
 
     #[inline(always)]
-    fn spread(simd: S, left: &f32) -> S::F32 {
-        simd.splat(*left)
-    }
-
-    #[inline(always)]
-    fn load(simd: S, right: &[f32; LANES]) -> S::F32 {
-        simd.load(right)
-    }
-
-    #[inline(always)]
-    fn multiply_add(simd: S, left: S::F32, right: S::F32, sum: S::F32) -> S::F32 {
-        simd.mul_add(left, right, sum)
+    fn add_step<const R: usize, const P: usize>(
+        simd: S,
+        left: &[f32; L],
+        right: [&[f32; LANES]; P],
+        sums: &mut [[S::F32; P]; R],
+    ) {
+        const { assert!(R <= L) };
+        let mut columns = [simd.load(right[0]); P];
+        for (columns, right) in columns.iter_mut().zip(right) {
+            *columns = simd.load(right);
+        }
+        for (sums, left) in sums.iter_mut().zip(left) {
+            let left = simd.splat(*left);
+            for (sum, columns) in sums.iter_mut().zip(&columns) {
+                *sum = simd.mul_add(left, *columns, *sum);
+            }
+        }
     }
 }
 
@@ -70,10 +76,8 @@ impl<S: Simd> Format<S> for Floats {
 pub(crate) struct Levels;
 
 impl<S: Simd> Format<S> for Levels {
-    type Left = [i16; 2];
+    type Left = LeftStep;
     type Right = WideStep;
-    type LeftVector = S::I16;
-    type RightVector = S::I16;
     type Sum = S::I32;
 
     #[inline(always)]
@@ -82,18 +86,17 @@ impl<S: Simd> Format<S> for Levels {
     }
 
     #[inline(always)]
-    fn spread(simd: S, left: &[i16; 2]) -> S::I16 {
-        simd.splat_pair(left)
-    }
-
-    #[inline(always)]
-    fn load(simd: S, right: &WideStep) -> S::I16 {
-        simd.load_pairs(right)
-    }
-
-    #[inline(always)]
-    fn multiply_add(simd: S, left: S::I16, right: S::I16, sum: S::I32) -> S::I32 {
-        simd.dot_add(sum, left, right)
+    fn add_step<const R: usize, const P: usize>(
+        simd: S,
+        left: &LeftStep,
+        right: [&WideStep; P],
+        sums: &mut [[S::I32; P]; R],
+    ) {
+        let mut columns = [simd.load_pairs(right[0]); P];
+        for (columns, right) in columns.iter_mut().zip(right) {
+            *columns = simd.load_pairs(right);
+        }
+        add_products(simd, left, columns, sums);
     }
 }
 
@@ -101,10 +104,8 @@ impl<S: Simd> Format<S> for Levels {
 pub(crate) struct NarrowLevels;
 
 impl<S: Simd> Format<S> for NarrowLevels {
-    type Left = [i16; 2];
+    type Left = LeftStep;
     type Right = PairStep;
-    type LeftVector = S::I16;
-    type RightVector = S::I16;
     type Sum = S::I32;
 
     #[inline(always)]
@@ -113,77 +114,135 @@ impl<S: Simd> Format<S> for NarrowLevels {
     }
 
     #[inline(always)]
-    fn spread(simd: S, left: &[i16; 2]) -> S::I16 {
-        simd.splat_pair(left)
-    }
-
-    #[inline(always)]
-    fn load(simd: S, right: &PairStep) -> S::I16 {
-        simd.widen_pairs(right)
-    }
-
-    #[inline(always)]
-    fn multiply_add(simd: S, left: S::I16, right: S::I16, sum: S::I32) -> S::I32 {
-        simd.dot_add(sum, left, right)
+    fn add_step<const R: usize, const P: usize>(
+        simd: S,
+        left: &LeftStep,
+        right: [&PairStep; P],
+        sums: &mut [[S::I32; P]; R],
+    ) {
+        let mut columns = [simd.widen_pairs(right[0]); P];
+        for (columns, right) in columns.iter_mut().zip(right) {
+            *columns = simd.widen_pairs(right);
+        }
+        add_products(simd, left, columns, sums);
     }
 }
 
-/// Sums the products of the first `R` rows of `left`, which is a panel of `L`, with `P` panels of `right`, `left.len()`
-/// steps of each. The panels begin `panel_steps` after one another.
 #[inline(always)]
-pub(crate) fn tile<S: Simd, F: Format<S>, const L: usize, const R: usize, const P: usize>(
+fn add_products<S: Simd, const R: usize, const P: usize>(
     simd: S,
-    left: &[[F::Left; L]],
+    left: &LeftStep,
+    columns: [S::I16; P],
+    sums: &mut [[S::I32; P]; R],
+) {
+    const { assert!(R <= ROWS) };
+    for (sums, left) in sums.iter_mut().zip(left) {
+        let left = simd.splat_pair(left);
+        for (sum, columns) in sums.iter_mut().zip(&columns) {
+            *sum = simd.dot_add(*sum, left, *columns);
+        }
+    }
+}
+
+/// Pairs of i16 levels by pairs of i16 levels, two steps x₁y₁ + x₂y₂ at a time with half the multiplications (Winograd, A
+/// New Algorithm for Inner Product, 1968): they are (x₁ + y₂)(x₂ + y₁), less x₁x₂, which belongs to a row alone, and
+/// y₁y₂, which belongs to a column. What is less is where sums start, see [`row_starts`] and [`cross_columns`].
+pub(crate) struct CrossedLevels;
+
+impl<S: Simd> Format<S> for CrossedLevels {
+    type Left = [LeftStep; 2];
+    type Right = [WideStep; 2];
+    type Sum = S::I32;
+
+    #[inline(always)]
+    fn zero(simd: S) -> S::I32 {
+        simd.splat_i32(0)
+    }
+
+    #[inline(always)]
+    fn add_step<const R: usize, const P: usize>(
+        simd: S,
+        left: &[LeftStep; 2],
+        right: [&[WideStep; 2]; P],
+        sums: &mut [[S::I32; P]; R],
+    ) {
+        const { assert!(R <= ROWS) };
+        let mut columns = [[simd.load_pairs(&right[0][0]); 2]; P];
+        for (columns, [first, second]) in columns.iter_mut().zip(right) {
+            *columns = [simd.load_pairs(first), simd.load_pairs(second)];
+        }
+        let [first, second] = left;
+        for (sums, (first, second)) in sums.iter_mut().zip(first.iter().zip(second)) {
+            for (sum, columns) in sums.iter_mut().zip(&columns) {
+                *sum = simd.add_crossed(*sum, first, second, *columns);
+            }
+        }
+    }
+}
+
+/// Where the sums of every row of `panel` start: two steps lie side by side.
+#[inline(always)]
+pub(crate) fn row_starts<S: Simd>(simd: S, panel: &[WideStep]) -> [i32; ROWS] {
+    let mut sum = simd.splat_i32(0);
+    for steps in panel {
+        let steps = simd.load_pairs(steps);
+        sum = simd.dot_add(sum, steps, simd.swap_halves(steps));
+    }
+    let mut sums = [0; LANES];
+    simd.store_i32(simd.sub_i32(simd.splat_i32(0), sum), &mut sums);
+    let [starts, _] = sums.as_chunks().0 else { unreachable!("two halves of eight") };
+    *starts
+}
+
+/// Turns a panel of columns into what [`CrossedLevels`] multiplies, and gives where the sums of every column start.
+#[inline(always)]
+pub(crate) fn cross_columns<S: Simd>(simd: S, panel: &mut [[WideStep; 2]]) -> S::I32 {
+    let mut sum = simd.splat_i32(0);
+    for [first, second] in panel {
+        let columns = simd.load_pairs(second);
+        sum = simd.dot_add(sum, simd.load_pairs(first), columns);
+        simd.store_pairs(simd.crossed_columns(columns), second);
+    }
+    simd.sub_i32(simd.splat_i32(0), sum)
+}
+
+/// Sums the products of the first `R` rows of `left` with `P` panels of `right`, `left.len()` steps of each. The panels
+/// begin `panel_steps` after one another.
+#[inline(always)]
+pub(crate) fn tile<S: Simd, F: Format<S>, const R: usize, const P: usize>(
+    simd: S,
+    left: &[F::Left],
     right: &[F::Right],
     panel_steps: usize,
 ) -> [[F::Sum; P]; R] {
-    const { assert!(R <= L) };
+    add_tile::<S, F, R, P>(simd, left, right, panel_steps, [[F::zero(simd); P]; R])
+}
+
+/// As [`tile`], on top of `sums`.
+#[inline(always)]
+pub(crate) fn add_tile<S: Simd, F: Format<S>, const R: usize, const P: usize>(
+    simd: S,
+    left: &[F::Left],
+    right: &[F::Right],
+    panel_steps: usize,
+    mut sums: [[F::Sum; P]; R],
+) -> [[F::Sum; P]; R] {
     assert!(right.len() >= (P - 1) * panel_steps + left.len(), "the panels hold too few steps");
-    // The stride is no constant to the compiler, so that it leaves the loop's addresses alone. Otherwise its strength
-    // reduction turns the constant offsets within a step into additions that WebAssembly cannot fold into the loads
-    // again: 4 % of speed in 16 bits, 10 % in f32.
-    let zero = std::hint::black_box(0);
-    let unit = const { common_divisor(size_of::<[F::Left; L]>(), size_of::<F::Right>()) };
-    let mut stride = unit + zero;
     let mut from_left = left.as_ptr();
     let mut from_right = [right.as_ptr(); P];
     for (panel, from) in from_right.iter_mut().enumerate() {
         *from = from.wrapping_add(panel * panel_steps);
     }
-    let mut sums = [[F::zero(simd); P]; R];
-    for _ in 0..left.len() {
+    let end = left.as_ptr_range().end;
+    while from_left != end {
         // SAFETY: this is step n of the `left.len()` of every panel, that many being there as asserted above: each
-        // pointer has moved n times by the size of what it points to, `stride` being `unit`.
+        // pointer has moved n steps.
         let (left, right) = unsafe { (&*from_left, from_right.each_ref().map(|from| &**from)) };
-        add_step::<S, F, L, R, P>(simd, left, right, &mut sums);
-        from_left = from_left.wrapping_byte_add(stride * (size_of::<[F::Left; L]>() / unit));
+        F::add_step(simd, left, right, &mut sums);
+        from_left = from_left.wrapping_add(1);
         for from in &mut from_right {
-            *from = from.wrapping_byte_add(stride * (size_of::<F::Right>() / unit));
+            *from = from.wrapping_add(1);
         }
-        stride ^= zero;
     }
     sums
-}
-
-const fn common_divisor(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { common_divisor(b, a % b) }
-}
-
-#[inline(always)]
-fn add_step<S: Simd, F: Format<S>, const L: usize, const R: usize, const P: usize>(
-    simd: S,
-    left: &[F::Left; L],
-    right: [&F::Right; P],
-    sums: &mut [[F::Sum; P]; R],
-) {
-    let mut columns = [F::load(simd, right[0]); P];
-    for (columns, right) in columns.iter_mut().zip(&right) {
-        *columns = F::load(simd, right);
-    }
-    for (sums, left) in sums.iter_mut().zip(left) {
-        let left = F::spread(simd, left);
-        for (sum, columns) in sums.iter_mut().zip(&columns) {
-            *sum = F::multiply_add(simd, left, *columns, *sum);
-        }
-    }
 }

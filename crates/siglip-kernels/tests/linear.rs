@@ -119,6 +119,22 @@ fn q8_is_exactly_the_product_of_the_levels() {
     }
 }
 
+/// Activations and weights that are all as large as their levels go, some together with signs that let every sum grow.
+#[test]
+fn q8_is_exact_at_the_largest_levels() {
+    let rng = &mut Rng::with_seed(0);
+    for (inputs, signs) in [(8, 1), (768, 1), (768, 2), (1041, 2), (3072, 1), (3072, 2)] {
+        let (rows, outputs) = (40, 35);
+        let mut largest = |len| (0..len).map(|_| if rng.usize(0..signs) == 0 { 1.0 } else { -1.0 }).collect();
+        let (x, weight): (Vec<f32>, Vec<f32>) = (largest(rows * inputs), largest(outputs * inputs));
+        let mut packed = PackedMatrix::new(Precision::Q8, inputs, outputs);
+        packed.pack(0, &weight);
+        let mut out = vec![0.0; rows * outputs];
+        linear(&x, rows, &packed, Epilogue::None, &mut out, &mut Scratch::default());
+        assert_eq!(out, product_q8(&x, &weight, inputs), "{inputs} inputs");
+    }
+}
+
 #[test]
 fn parts_of_the_inputs_add_up_to_the_same_bits() {
     let mut scratch = Scratch::default();

@@ -48,7 +48,7 @@ fn strip<S: Simd, const P: usize>(
 
     let mut largest = [simd.splat(f32::NEG_INFINITY); P];
     for (panel, keys) in keys.chunks_exact(width).enumerate() {
-        let tile: [[S::F32; P]; ROWS] = tile::<S, Floats, ROWS, ROWS, P>(simd, keys, queries, width);
+        let tile: [[S::F32; P]; ROWS] = tile::<S, Floats<ROWS>, ROWS, P>(simd, keys, queries, width);
         for (row, sums) in (panel * ROWS..kv_rows).zip(tile) {
             for (panel, sum) in sums.into_iter().enumerate() {
                 largest[panel] = simd.max(largest[panel], sum);
@@ -69,7 +69,7 @@ fn strip<S: Simd, const P: usize>(
     }
 
     for (panel, values) in values.chunks_exact(kv_rows).enumerate() {
-        let tile: [[S::F32; P]; ROWS] = tile::<S, Floats, ROWS, ROWS, P>(simd, values, scores, score_rows);
+        let tile: [[S::F32; P]; ROWS] = tile::<S, Floats<ROWS>, ROWS, P>(simd, values, scores, score_rows);
         for (queries, inverse) in inverses.into_iter().enumerate() {
             let mut columns = [inverse; ROWS];
             for (column, sums) in columns.iter_mut().zip(&tile) {

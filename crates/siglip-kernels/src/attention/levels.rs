@@ -83,7 +83,7 @@ fn strip<S: Simd, const P: usize>(
 
     let mut largest = [simd.splat(f32::NEG_INFINITY); P];
     for (panel, keys) in packed.keys.chunks_exact(query_steps).enumerate() {
-        let tile: [[S::I32; P]; ROWS] = tile::<S, Levels, ROWS, ROWS, P>(simd, keys, queries, query_steps);
+        let tile: [[S::I32; P]; ROWS] = tile::<S, Levels, ROWS, P>(simd, keys, queries, query_steps);
         for (row, sums) in (panel * ROWS..kv_rows).zip(tile) {
             let key_scale = simd.splat(packed.key_scales[row]);
             for (panel, sum) in sums.into_iter().enumerate() {
@@ -105,8 +105,7 @@ fn strip<S: Simd, const P: usize>(
         let mut totals = [[simd.splat(0.0); P]; ROWS];
         for (block, values) in values.chunks(BLOCK).enumerate() {
             let weights = &weights[block * BLOCK..];
-            let tile: [[S::I32; P]; ROWS] =
-                tile::<S, Levels, ROWS, ROWS, P>(simd, values, weights, weight_steps);
+            let tile: [[S::I32; P]; ROWS] = tile::<S, Levels, ROWS, P>(simd, values, weights, weight_steps);
             for (total, sum) in totals.as_flattened_mut().iter_mut().zip(tile.as_flattened()) {
                 *total = simd.add(*total, simd.convert(*sum));
             }

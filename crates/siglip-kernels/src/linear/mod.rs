@@ -15,6 +15,7 @@ use crate::team::share;
 use crate::tile::{FLOAT_ROWS, LeftStep, ROWS, WideStep};
 use finish::{Finish, FinishedFloats, FinishedLevels, LevelsSink, Sums, finish_row};
 use strassen::PAIR_ROWS;
+pub(crate) use strassen::RowStarts;
 
 /// What becomes of x Wᵀ. A bias is as long as the matrix has outputs.
 #[derive(Debug, Clone, Copy)]
@@ -177,7 +178,7 @@ enum Left<'a> {
     /// In panels, where they are few.
     Few { levels: &'a [LeftStep], rows: usize },
     /// As Strassen's products take them.
-    Many { combined: &'a [WideStep], rows: usize },
+    Many { combined: &'a [WideStep], starts: &'a [RowStarts], rows: usize },
 }
 
 impl<'a> Left<'a> {
@@ -198,23 +199,29 @@ impl<'a> Left<'a> {
         }
         let (pairs, pair_len) = (rows.div_ceil(PAIR_ROWS), strassen::pair_len(x.width));
         let combined = sized(&mut scratch.combined, pairs * pair_len);
+        let starts = sized(&mut scratch.starts, pairs);
         let (scales, pieces) = (Shared::new(scales), Shared::new(combined));
+        let pair_starts = Shared::new(starts);
         share(pairs, &|pair| {
-            // SAFETY: every pair of panels has places of its own in both.
-            let (scales, combined) = unsafe {
-                (scales.piece(pair * PAIR_ROWS, PAIR_ROWS), pieces.piece(pair * pair_len, pair_len))
+            // SAFETY: every pair of panels has places of its own in all three.
+            let (scales, combined, starts) = unsafe {
+                (
+                    scales.piece(pair * PAIR_ROWS, PAIR_ROWS),
+                    pieces.piece(pair * pair_len, pair_len),
+                    &mut pair_starts.piece(pair, 1)[0],
+                )
             };
-            let x = x.part(pair * PAIR_ROWS, PAIR_ROWS);
-            dispatch(strassen::PackPair { rows: ToLevels { x, most, scales, measured }, combined });
+            let rows = ToLevels { x: x.part(pair * PAIR_ROWS, PAIR_ROWS), most, scales, measured };
+            dispatch(strassen::PackPair { rows, combined, starts });
         });
-        Left::Many { combined, rows }
+        Left::Many { combined, starts, rows }
     }
 
     fn multiply<K: LevelsSink>(self, weight: &PackedMatrix, sink: K) {
         match self {
             Left::Few { levels, rows } => dispatch(FewRows { levels, rows, weight, sink }),
-            Left::Many { combined, rows } => {
-                let product = strassen::Product { combined, rows, weight };
+            Left::Many { combined, starts, rows } => {
+                let product = strassen::Product { combined, starts, rows, weight };
                 share(dispatch(strassen::Strips(weight)), &|index| {
                     dispatch(strassen::StripOf { product, sink, index });
                 });

@@ -3,6 +3,7 @@
 //! Both sides are cut in four: rows, by panels in turn; outputs, by groups of panels in turn; inputs, in the middle. Of
 //! the eight products of quarters, seven of sums of quarters are enough. With integers that loses nothing: levels leave
 //! a bit of i16 free for the sums of two, and where a product leaves i32, it comes back into it when they are combined.
+//! The seven are multiplied as [`CrossedLevels`].
 
 use super::finish::{LevelsSink, Sink};
 use super::{ToLevels, panel_steps};
@@ -10,7 +11,7 @@ use crate::backend::Kernel;
 use crate::matrix::{PackedMatrix, PairStep};
 use crate::scratch::{Scratch, sized};
 use crate::simd::{LANES, Simd};
-use crate::tile::{LeftStep, Levels, ROWS, WideStep, tile};
+use crate::tile::{CrossedLevels, LeftStep, ROWS, WideStep, add_tile, cross_columns, row_starts};
 
 /// Products of sums of quarters.
 const PRODUCTS: usize = 7;
@@ -21,10 +22,14 @@ pub(super) const PAIR_ROWS: usize = 2 * ROWS;
 /// The sums of a tile of every product.
 type Tiles<const P: usize> = [[[[i32; LANES]; P]; ROWS]; PRODUCTS];
 
+/// Where the sums of every row of the products of a pair of panels start.
+pub(crate) type RowStarts = [[i32; ROWS]; PRODUCTS];
+
 /// The left sides of the seven products of up to [`PAIR_ROWS`] rows: levels, and sums of their quarters.
 pub(super) struct PackPair<'a> {
     pub rows: ToLevels<'a>,
     pub combined: &'a mut [WideStep],
+    pub starts: &'a mut RowStarts,
 }
 
 impl Kernel for PackPair<'_> {
@@ -32,13 +37,16 @@ impl Kernel for PackPair<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let PackPair { rows, combined } = self;
+        let PackPair { rows, combined, starts } = self;
         let steps = panel_steps(rows.x.width);
         let mut own = Scratch::take_own();
         let levels = sized(&mut own.levels, 2 * steps);
         rows.pack(simd, levels);
         let (top, bottom) = as_wide(levels).split_at(steps / 2);
         combine_rows(simd, top, bottom, combined);
+        for (starts, product) in starts.iter_mut().zip(combined.chunks_exact(steps / 4)) {
+            *starts = row_starts(simd, product);
+        }
         own.keep_own();
     }
 }
@@ -62,6 +70,8 @@ fn as_left(steps: &[WideStep]) -> &[LeftStep] {
 pub(super) struct Product<'a> {
     /// Of every pair of panels in turn, as [`PackPair`] makes them.
     pub combined: &'a [WideStep],
+    /// Of every pair, as well.
+    pub starts: &'a [RowStarts],
     pub rows: usize,
     pub weight: &'a PackedMatrix,
 }
@@ -113,23 +123,24 @@ impl Product<'_> {
         index: usize,
     ) {
         const { assert!(W == 2 * P) };
-        let Product { combined, rows, weight } = self;
-        let (depth, half) = (weight.inputs().div_ceil(2), panel_steps(weight.inputs()) / 2);
-        let (left, first) = (as_left(combined), index * W);
-        let right = weight.pair_steps().1;
+        let Product { combined, starts, rows, weight } = self;
+        let (half, first) = (panel_steps(weight.inputs()) / 2, index * W);
         let mut own = Scratch::take_own();
         let wide = sized(&mut own.wide, PRODUCTS * P * half);
-        let mut tiles: Tiles<P> = [[[[0; LANES]; P]; ROWS]; PRODUCTS];
-        for panel in 0..P {
-            let weights = |panel: usize| right.get(panel * depth..(panel + 1) * depth).unwrap_or(&[]);
-            let (left, right) = (weights(first + panel), weights(first + P + panel));
-            combine_weights(simd, left, right, half, &mut wide[panel * half..], P * half);
+        combine_panels(simd, weight, first, P, wide);
+        let (left, wide, half) = (as_left(combined).as_chunks().0, wide.as_chunks_mut().0, half / 2);
+        let mut column_starts = [[[0; LANES]; P]; PRODUCTS];
+        for (starts, panel) in column_starts.as_flattened_mut().iter_mut().zip(wide.chunks_exact_mut(half)) {
+            simd.store_i32(cross_columns(simd, panel), starts);
         }
         let strip = sink.strip::<W>(first);
-        for (pair, left) in left.chunks_exact(PRODUCTS * half).enumerate() {
+        let mut tiles: Tiles<P> = [[[[0; LANES]; P]; ROWS]; PRODUCTS];
+        for (pair, (left, row_starts)) in left.chunks_exact(PRODUCTS * half).zip(starts).enumerate() {
             let products = left.chunks_exact(half).zip(wide.chunks_exact(P * half));
-            for ((left, right), sums) in products.zip(&mut tiles) {
-                let tile: [[S::I32; P]; ROWS] = tile::<S, Levels, ROWS, ROWS, P>(simd, left, right, half);
+            let starts = row_starts.iter().zip(&column_starts);
+            for (((left, right), (rows, columns)), sums) in products.zip(starts).zip(&mut tiles) {
+                let starts = tile_starts(simd, rows, columns);
+                let tile = add_tile::<S, CrossedLevels, ROWS, P>(simd, left, right, half, starts);
                 for (sums, tile) in sums.as_flattened_mut().iter_mut().zip(tile.as_flattened()) {
                     simd.store_i32(*tile, sums);
                 }
@@ -144,6 +155,22 @@ impl Product<'_> {
         }
         own.keep_own();
     }
+}
+
+/// Where the sums of a tile start.
+#[inline(always)]
+fn tile_starts<S: Simd, const P: usize>(
+    simd: S,
+    rows: &[i32; ROWS],
+    columns: &[[i32; LANES]; P],
+) -> [[S::I32; P]; ROWS] {
+    let mut starts = [[simd.splat_i32(0); P]; ROWS];
+    for (starts, row) in starts.iter_mut().zip(rows) {
+        for (start, columns) in starts.iter_mut().zip(columns) {
+            *start = simd.add_i32(simd.splat_i32(*row), simd.load_i32(columns));
+        }
+    }
+    starts
 }
 
 /// The left sides of the seven products of the panels `top`, A₁₁ A₁₂, and `bottom`, A₂₁ A₂₂.
@@ -162,6 +189,24 @@ fn combine_rows<S: Simd>(simd: S, top: &[WideStep], bottom: &[WideStep], combine
         simd.store_pairs(simd.add_pairs(a11, a12), &mut m5[step]);
         simd.store_pairs(simd.sub_pairs(a21, a11), &mut m6[step]);
         simd.store_pairs(simd.sub_pairs(a12, a22), &mut m7[step]);
+    }
+}
+
+/// The right sides of the seven products of twice `count` panels from `first` on, `count` panels a product.
+#[inline(always)]
+fn combine_panels<S: Simd>(
+    simd: S,
+    weight: &PackedMatrix,
+    first: usize,
+    count: usize,
+    combined: &mut [WideStep],
+) {
+    let (depth, half) = (weight.inputs().div_ceil(2), panel_steps(weight.inputs()) / 2);
+    let steps = weight.pair_steps().1;
+    for panel in 0..count {
+        let weights = |panel: usize| steps.get(panel * depth..(panel + 1) * depth).unwrap_or(&[]);
+        let (left, right) = (weights(first + panel), weights(first + count + panel));
+        combine_weights(simd, left, right, half, &mut combined[panel * half..], count * half);
     }
 }
 

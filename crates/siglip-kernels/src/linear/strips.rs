@@ -29,7 +29,7 @@ impl Kernel for FloatStrips<'_> {
     fn run<S: Simd>(self, simd: S) {
         let FloatStrips { left, rows, weight, sink, panels } = self;
         let depth = weight.inputs();
-        let product = Product::<Floats, S, FLOAT_ROWS> { left, rows, left_steps: depth, depth };
+        let product = Product::<Floats<FLOAT_ROWS>, S, FLOAT_ROWS> { left, rows, left_steps: depth, depth };
         let right = weight.steps();
         let mut first = panels.start;
         while rows == 1 && first + ONE_ROW_PANELS <= panels.end {
@@ -91,7 +91,7 @@ fn widen<S: Simd>(simd: S, narrow: &[PairStep], wide: &mut [WideStep]) {
 
 /// A left side packed in panels of `L` rows.
 struct Product<'a, F: Format<S>, S: Simd, const L: usize> {
-    left: &'a [[F::Left; L]],
+    left: &'a [F::Left],
     rows: usize,
     /// From one panel on the left to the next.
     left_steps: usize,
@@ -112,7 +112,7 @@ impl<S: Simd, F: Format<S>, const L: usize> Product<'_, F, S, L> {
         let strip = sink.strip::<P>(first);
         for panel in 0..self.rows.div_ceil(L) {
             let left = &self.left[panel * self.left_steps..][..self.depth];
-            let tile: [[F::Sum; P]; R] = tile::<S, F, L, R, P>(simd, left, right, self.depth);
+            let tile: [[F::Sum; P]; R] = tile::<S, F, R, P>(simd, left, right, self.depth);
             for (row, sums) in (panel * L..self.rows).zip(tile) {
                 sink.row(simd, &strip, row, sums);
             }

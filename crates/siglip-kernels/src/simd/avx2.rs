@@ -188,6 +188,11 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn swap_halves(self, pairs: __m256i) -> __m256i {
+        avx2!(_mm256_permute2x128_si256::<1>(pairs, pairs))
+    }
+
+    #[inline(always)]
     fn splat_pair(self, pair: &[i16; 2]) -> __m256i {
         self.splat_i32(i32::from(pair[0] as u16) | i32::from(pair[1]) << 16)
     }

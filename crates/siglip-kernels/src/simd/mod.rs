@@ -79,9 +79,31 @@ pub(crate) trait Simd: Copy {
     fn add_pairs(self, a: Self::I16, b: Self::I16) -> Self::I16;
     /// Wraps.
     fn sub_pairs(self, a: Self::I16, b: Self::I16) -> Self::I16;
+    /// The last four pairs before the first four.
+    fn swap_halves(self, pairs: Self::I16) -> Self::I16;
     fn splat_pair(self, pair: &[i16; 2]) -> Self::I16;
     /// sum + a₀ b₀ + a₁ b₁ of every pair; wraps.
     fn dot_add(self, sum: Self::I32, a: Self::I16, b: Self::I16) -> Self::I32;
+
+    /// What [`Simd::add_crossed`] takes for the second of two steps' `columns`.
+    #[inline(always)]
+    fn crossed_columns(self, columns: Self::I16) -> Self::I16 {
+        columns
+    }
+
+    /// sum + (`first` + the second columns) · (`second` + the first columns), summed over every pair; wraps.
+    #[inline(always)]
+    fn add_crossed(
+        self,
+        sum: Self::I32,
+        first: &[i16; 2],
+        second: &[i16; 2],
+        columns: [Self::I16; 2],
+    ) -> Self::I32 {
+        let a = self.add_pairs(self.splat_pair(first), columns[1]);
+        let b = self.add_pairs(self.splat_pair(second), columns[0]);
+        self.dot_add(sum, a, b)
+    }
 
     /// The columns of four rows.
     fn transpose(self, rows: [Self::F32; 4], columns: &mut [[f32; 4]; LANES]);

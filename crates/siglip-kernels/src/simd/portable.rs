@@ -166,6 +166,12 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn swap_halves(self, mut pairs: Self::I16) -> Self::I16 {
+        pairs.rotate_left(LANES / 2);
+        pairs
+    }
+
+    #[inline(always)]
     fn splat_pair(self, pair: &[i16; 2]) -> Self::I16 {
         [*pair; LANES]
     }

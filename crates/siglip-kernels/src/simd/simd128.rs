@@ -233,6 +233,11 @@ impl Simd for Simd128 {
     }
 
     #[inline(always)]
+    fn swap_halves(self, pairs: Two) -> Two {
+        Two(pairs.1, pairs.0)
+    }
+
+    #[inline(always)]
     fn splat_pair(self, pair: &[i16; 2]) -> Two {
         // SAFETY: four bytes are there to be read, and loads need no alignment.
         let both = unsafe { v128_load32_splat(pair.as_ptr().cast()) };
@@ -242,6 +247,24 @@ impl Simd for Simd128 {
     #[inline(always)]
     fn dot_add(self, sum: Two, a: Two, b: Two) -> Two {
         self.add_i32(sum, Two(i32x4_dot_i16x8(a.0, b.0), i32x4_dot_i16x8(a.1, b.1)))
+    }
+
+    /// The upper four less the lower four, see below.
+    #[inline(always)]
+    fn crossed_columns(self, columns: Two) -> Two {
+        Two(columns.0, i16x8_sub(columns.1, columns.0))
+    }
+
+    /// What the lower four columns were added to goes on to the upper four: in a tile that takes one register less, which
+    /// leaves room for it in the fifteen that V8 uses.
+    #[inline(always)]
+    fn add_crossed(self, sum: Two, first: &[i16; 2], second: &[i16; 2], columns: [Two; 2]) -> Two {
+        let (first, second) = (self.splat_pair(first).0, self.splat_pair(second).0);
+        let a = i16x8_add(first, columns[1].0);
+        let low = i32x4_dot_i16x8(a, i16x8_add(second, columns[0].0));
+        let a = i16x8_add(a, columns[1].1);
+        let high = i32x4_dot_i16x8(a, i16x8_add(second, columns[0].1));
+        Two(i32x4_add(sum.0, low), i32x4_add(sum.1, high))
     }
 
     #[inline(always)]

@@ -25,9 +25,9 @@ fn quantised(row: &[f32], levels: f32) -> (Vec<i64>, f32) {
     (row.iter().map(|value| (value * inverse).round_ties_even() as i64).collect(), largest / levels)
 }
 
-/// x Wᵀ as Q8 has it: weights in 127 levels a side, activations in as many as i32 bears, 16383 at most, sums exact.
+/// x Wᵀ as Q8 has it: weights in 127 levels a side, activations in as many as i32 bears, 16256 at most, sums exact.
 pub fn product_q8(x: &[f32], weight: &[f32], inputs: usize) -> Vec<f32> {
-    let levels = (i32::MAX as usize / (127 * inputs)).min(16383) as f32;
+    let levels = (i32::MAX as usize / (127 * inputs)).min(16256) as f32;
     let weight: Vec<_> = weight.chunks(inputs).map(|row| quantised(row, 127.0)).collect();
     let mut out = Vec::new();
     for (x, x_scale) in x.chunks(inputs).map(|row| quantised(row, levels)) {
