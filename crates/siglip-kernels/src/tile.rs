@@ -19,23 +19,24 @@ pub(crate) type LeftStep = [[i16; 2]; ROWS];
 /// Eight pairs of i16: a step of a panel of 16-bit levels.
 pub(crate) type WideStep = [[i16; 2]; LANES];
 
-/// What is multiplied: how a step of either side is stored, and what sums the products.
+/// What is multiplied: how either side of a step is stored, and what sums the products.
 pub(crate) trait Format<S: Simd> {
-    /// A panel's step on the left.
+    /// A panel's part of a step on the left.
     type Left;
-    /// A panel's step on the right.
+    /// A panel's part of a step on the right.
     type Right;
+    type LeftVector: Copy;
+    type RightVector: Copy;
     type Sum: Copy;
 
-    fn zero(simd: S) -> Self::Sum;
+    /// Rows of a panel on the left.
+    const ROWS: usize;
 
-    /// Adds the products of the first `R` rows on the left with `P` panels on the right.
-    fn add_step<const R: usize, const P: usize>(
-        simd: S,
-        left: &Self::Left,
-        right: [&Self::Right; P],
-        sums: &mut [[Self::Sum; P]; R],
-    );
+    fn zero(simd: S) -> Self::Sum;
+    /// A row's part of a step, spread over all lanes.
+    fn spread(simd: S, left: &Self::Left, row: usize) -> Self::LeftVector;
+    fn load(simd: S, right: &Self::Right) -> Self::RightVector;
+    fn multiply_add(simd: S, left: Self::LeftVector, right: Self::RightVector, sum: Self::Sum) -> Self::Sum;
 }
 
 /// f32 by f32, in panels of `L` rows.
@@ -44,7 +45,11 @@ pub(crate) struct Floats<const L: usize>;
 impl<S: Simd, const L: usize> Format<S> for Floats<L> {
     type Left = [f32; L];
     type Right = [f32; LANES];
+    type LeftVector = S::F32;
+    type RightVector = S::F32;
     type Sum = S::F32;
+
+    const ROWS: usize = L;
 
     #[inline(always)]
     fn zero(simd: S) -> S::F32 {
@@ -52,23 +57,18 @@ impl<S: Simd, const L: usize> Format<S> for Floats<L> {
     }
 
     #[inline(always)]
-    fn add_step<const R: usize, const P: usize>(
-        simd: S,
-        left: &[f32; L],
-        right: [&[f32; LANES]; P],
-        sums: &mut [[S::F32; P]; R],
-    ) {
-        const { assert!(R <= L) };
-        let mut columns = [simd.load(right[0]); P];
-        for (columns, right) in columns.iter_mut().zip(right) {
-            *columns = simd.load(right);
-        }
-        for (sums, left) in sums.iter_mut().zip(left) {
-            let left = simd.splat(*left);
-            for (sum, columns) in sums.iter_mut().zip(&columns) {
-                *sum = simd.mul_add(left, *columns, *sum);
-            }
-        }
+    fn spread(simd: S, left: &[f32; L], row: usize) -> S::F32 {
+        simd.splat(left[row])
+    }
+
+    #[inline(always)]
+    fn load(simd: S, right: &[f32; LANES]) -> S::F32 {
+        simd.load(right)
+    }
+
+    #[inline(always)]
+    fn multiply_add(simd: S, left: S::F32, right: S::F32, sum: S::F32) -> S::F32 {
+        simd.mul_add(left, right, sum)
     }
 }
 
@@ -78,7 +78,11 @@ pub(crate) struct Levels;
 impl<S: Simd> Format<S> for Levels {
     type Left = LeftStep;
     type Right = WideStep;
+    type LeftVector = S::I16;
+    type RightVector = S::I16;
     type Sum = S::I32;
+
+    const ROWS: usize = ROWS;
 
     #[inline(always)]
     fn zero(simd: S) -> S::I32 {
@@ -86,17 +90,18 @@ impl<S: Simd> Format<S> for Levels {
     }
 
     #[inline(always)]
-    fn add_step<const R: usize, const P: usize>(
-        simd: S,
-        left: &LeftStep,
-        right: [&WideStep; P],
-        sums: &mut [[S::I32; P]; R],
-    ) {
-        let mut columns = [simd.load_pairs(right[0]); P];
-        for (columns, right) in columns.iter_mut().zip(right) {
-            *columns = simd.load_pairs(right);
-        }
-        add_products(simd, left, columns, sums);
+    fn spread(simd: S, left: &LeftStep, row: usize) -> S::I16 {
+        simd.splat_pair(&left[row])
+    }
+
+    #[inline(always)]
+    fn load(simd: S, right: &WideStep) -> S::I16 {
+        simd.load_pairs(right)
+    }
+
+    #[inline(always)]
+    fn multiply_add(simd: S, left: S::I16, right: S::I16, sum: S::I32) -> S::I32 {
+        simd.dot_add(sum, left, right)
     }
 }
 
@@ -106,7 +111,11 @@ pub(crate) struct NarrowLevels;
 impl<S: Simd> Format<S> for NarrowLevels {
     type Left = LeftStep;
     type Right = PairStep;
+    type LeftVector = S::I16;
+    type RightVector = S::I16;
     type Sum = S::I32;
+
+    const ROWS: usize = ROWS;
 
     #[inline(always)]
     fn zero(simd: S) -> S::I32 {
@@ -114,33 +123,18 @@ impl<S: Simd> Format<S> for NarrowLevels {
     }
 
     #[inline(always)]
-    fn add_step<const R: usize, const P: usize>(
-        simd: S,
-        left: &LeftStep,
-        right: [&PairStep; P],
-        sums: &mut [[S::I32; P]; R],
-    ) {
-        let mut columns = [simd.widen_pairs(right[0]); P];
-        for (columns, right) in columns.iter_mut().zip(right) {
-            *columns = simd.widen_pairs(right);
-        }
-        add_products(simd, left, columns, sums);
+    fn spread(simd: S, left: &LeftStep, row: usize) -> S::I16 {
+        simd.splat_pair(&left[row])
     }
-}
 
-#[inline(always)]
-fn add_products<S: Simd, const R: usize, const P: usize>(
-    simd: S,
-    left: &LeftStep,
-    columns: [S::I16; P],
-    sums: &mut [[S::I32; P]; R],
-) {
-    const { assert!(R <= ROWS) };
-    for (sums, left) in sums.iter_mut().zip(left) {
-        let left = simd.splat_pair(left);
-        for (sum, columns) in sums.iter_mut().zip(&columns) {
-            *sum = simd.dot_add(*sum, left, *columns);
-        }
+    #[inline(always)]
+    fn load(simd: S, right: &PairStep) -> S::I16 {
+        simd.widen_pairs(right)
+    }
+
+    #[inline(always)]
+    fn multiply_add(simd: S, left: S::I16, right: S::I16, sum: S::I32) -> S::I32 {
+        simd.dot_add(sum, left, right)
     }
 }
 
@@ -152,7 +146,11 @@ pub(crate) struct CrossedLevels;
 impl<S: Simd> Format<S> for CrossedLevels {
     type Left = [LeftStep; 2];
     type Right = [WideStep; 2];
+    type LeftVector = [S::I16; 2];
+    type RightVector = [S::I16; 2];
     type Sum = S::I32;
+
+    const ROWS: usize = ROWS;
 
     #[inline(always)]
     fn zero(simd: S) -> S::I32 {
@@ -160,23 +158,18 @@ impl<S: Simd> Format<S> for CrossedLevels {
     }
 
     #[inline(always)]
-    fn add_step<const R: usize, const P: usize>(
-        simd: S,
-        left: &[LeftStep; 2],
-        right: [&[WideStep; 2]; P],
-        sums: &mut [[S::I32; P]; R],
-    ) {
-        const { assert!(R <= ROWS) };
-        let mut columns = [[simd.load_pairs(&right[0][0]); 2]; P];
-        for (columns, [first, second]) in columns.iter_mut().zip(right) {
-            *columns = [simd.load_pairs(first), simd.load_pairs(second)];
-        }
-        let [first, second] = left;
-        for (sums, (first, second)) in sums.iter_mut().zip(first.iter().zip(second)) {
-            for (sum, columns) in sums.iter_mut().zip(&columns) {
-                *sum = simd.add_crossed(*sum, first, second, *columns);
-            }
-        }
+    fn spread(simd: S, [first, second]: &[LeftStep; 2], row: usize) -> [S::I16; 2] {
+        [simd.splat_pair(&first[row]), simd.splat_pair(&second[row])]
+    }
+
+    #[inline(always)]
+    fn load(simd: S, [first, second]: &[WideStep; 2]) -> [S::I16; 2] {
+        [simd.load_pairs(first), simd.load_pairs(second)]
+    }
+
+    #[inline(always)]
+    fn multiply_add(simd: S, left: [S::I16; 2], right: [S::I16; 2], sum: S::I32) -> S::I32 {
+        simd.add_crossed(sum, left, right)
     }
 }
 
@@ -238,11 +231,31 @@ pub(crate) fn add_tile<S: Simd, F: Format<S>, const R: usize, const P: usize>(
         // SAFETY: this is step n of the `left.len()` of every panel, that many being there as asserted above: each
         // pointer has moved n steps.
         let (left, right) = unsafe { (&*from_left, from_right.each_ref().map(|from| &**from)) };
-        F::add_step(simd, left, right, &mut sums);
+        add_step::<S, F, R, P>(simd, left, right, &mut sums);
         from_left = from_left.wrapping_add(1);
         for from in &mut from_right {
             *from = from.wrapping_add(1);
         }
     }
     sums
+}
+
+#[inline(always)]
+fn add_step<S: Simd, F: Format<S>, const R: usize, const P: usize>(
+    simd: S,
+    left: &F::Left,
+    right: [&F::Right; P],
+    sums: &mut [[F::Sum; P]; R],
+) {
+    const { assert!(R <= F::ROWS) };
+    let mut columns = [F::load(simd, right[0]); P];
+    for (columns, right) in columns.iter_mut().zip(right) {
+        *columns = F::load(simd, right);
+    }
+    for (row, sums) in sums.iter_mut().enumerate() {
+        let left = F::spread(simd, left, row);
+        for (sum, columns) in sums.iter_mut().zip(&columns) {
+            *sum = F::multiply_add(simd, left, *columns, *sum);
+        }
+    }
 }

@@ -91,18 +91,11 @@ pub(crate) trait Simd: Copy {
         columns
     }
 
-    /// sum + (`first` + the second columns) · (`second` + the first columns), summed over every pair; wraps.
+    /// sum + (the first of `rows` + the second of `columns`) · (the second + the first), for every pair; wraps. `rows`
+    /// are as [`Simd::splat_pair`] gives them.
     #[inline(always)]
-    fn add_crossed(
-        self,
-        sum: Self::I32,
-        first: &[i16; 2],
-        second: &[i16; 2],
-        columns: [Self::I16; 2],
-    ) -> Self::I32 {
-        let a = self.add_pairs(self.splat_pair(first), columns[1]);
-        let b = self.add_pairs(self.splat_pair(second), columns[0]);
-        self.dot_add(sum, a, b)
+    fn add_crossed(self, sum: Self::I32, rows: [Self::I16; 2], columns: [Self::I16; 2]) -> Self::I32 {
+        self.dot_add(sum, self.add_pairs(rows[0], columns[1]), self.add_pairs(rows[1], columns[0]))
     }
 
     /// The columns of four rows.

@@ -258,12 +258,11 @@ impl Simd for Simd128 {
     /// What the lower four columns were added to goes on to the upper four: in a tile that takes one register less, which
     /// leaves room for it in the fifteen that V8 uses.
     #[inline(always)]
-    fn add_crossed(self, sum: Two, first: &[i16; 2], second: &[i16; 2], columns: [Two; 2]) -> Two {
-        let (first, second) = (self.splat_pair(first).0, self.splat_pair(second).0);
-        let a = i16x8_add(first, columns[1].0);
-        let low = i32x4_dot_i16x8(a, i16x8_add(second, columns[0].0));
+    fn add_crossed(self, sum: Two, rows: [Two; 2], columns: [Two; 2]) -> Two {
+        let a = i16x8_add(rows[0].0, columns[1].0);
+        let low = i32x4_dot_i16x8(a, i16x8_add(rows[1].0, columns[0].0));
         let a = i16x8_add(a, columns[1].1);
-        let high = i32x4_dot_i16x8(a, i16x8_add(second, columns[0].1));
+        let high = i32x4_dot_i16x8(a, i16x8_add(rows[1].0, columns[0].1));
         Two(i32x4_add(sum.0, low), i32x4_add(sum.1, high))
     }
 
