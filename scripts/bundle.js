@@ -1,6 +1,6 @@
 /**
  * Makes of the modules in a copy of www/ as few and as small files as can be, in place, for those who host it. What a
- * page names keeps its name: siglip.js, siglip-classifier.js, worker.js, app.js and the styles.
+ * page names keeps its name: siglip.js, siglip-classifier.js, worker.js, app/app.js and the styles.
  *
  *     node scripts/bundle.js target/package/www
  */
@@ -11,7 +11,7 @@ import { build } from 'esbuild';
 /** What pages of other sites load. */
 export const library = ['siglip.js', 'siglip-classifier.js', 'worker.js'];
 /** What this project's own page adds. */
-export const page = ['app.js', 'app.css', 'app/parts.css', 'app/model.css'];
+export const page = ['app/app.js', 'app/app.css', 'app/parts.css', 'app/model.css'];
 
 /**
  * @param {string} folder

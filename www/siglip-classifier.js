@@ -2,7 +2,7 @@
  * <siglip-classifier>: a picture and labels in, probabilities out, in any page. docs/embedding.md is its guide.
  */
 import { Attributes, modelAttributes } from './element/attributes.js';
-import { h } from './element/dom.js';
+import { h } from './ui/dom.js';
 import {
   describe,
   downloadSize,
@@ -11,10 +11,10 @@ import {
   formatProgress,
   formatTime,
   showProgress,
-} from './element/format.js';
-import { Picture, picturesIn } from './element/picture.js';
-import { borrow } from './element/pool.js';
-import { ScoreList, scoreSheet } from './element/scores.js';
+} from './ui/format.js';
+import { Picture, picturesIn } from './ui/scored-image.js';
+import { borrow } from './ui/pool.js';
+import { ScoreList, scoreSheet } from './ui/scores.js';
 import { elementSheet } from './element/style.js';
 
 /** @typedef {import('./siglip.js').Siglip} Siglip */
@@ -49,7 +49,7 @@ export class SiglipClassifier extends Attributes {
   #views = [];
   /** The view of `src`. @type {View | undefined} */
   #ofSrc;
-  /** @type {import('./element/pool.js').Loan | undefined} */
+  /** @type {import('./ui/pool.js').Loan | undefined} */
   #loan;
   /** Once it is loaded. @type {Siglip | undefined} */
   #siglip;

@@ -5,19 +5,19 @@
  *     const siglip = await Siglip.load();
  *     const scores = await siglip.classify(file, ['a cat', 'a dog']);
  */
-import { folderOf } from './checkpoints.js';
-import { SiglipError, throwIfAborted } from './errors.js';
-import { rasterise, toPicture } from './pictures.js';
-import { WorkerClient } from './worker-client.js';
+import { folderOf } from './lib/checkpoints.js';
+import { SiglipError, throwIfAborted } from './lib/errors.js';
+import { rasterise, toPicture } from './lib/images.js';
+import { WorkerClient } from './lib/worker-client.js';
 
-export { checkpoints } from './checkpoints.js';
-export { SiglipError } from './errors.js';
-export { cachedModels, deleteAllModels, deleteModel, persistModels } from './store.js';
+export { checkpoints } from './lib/checkpoints.js';
+export { SiglipError } from './lib/errors.js';
+export { cachedModels, deleteAllModels, deleteModel, persistModels } from './lib/model-cache.js';
 
 /** What asks for a label where the caller says nothing else. */
 export const DEFAULT_TEMPLATE = 'This is a photo of {}.';
 
-/** @typedef {import('./pictures.js').ImageInput} ImageInput */
+/** @typedef {import('./lib/images.js').ImageInput} ImageInput */
 /**
  * What a picture scores for a label. `unknown` are words of the label that the model cannot read: there the score is
  * what the model expects of any label, and says nothing of the picture.

@@ -3,13 +3,13 @@
  * pass. A worker of the same script that is told to `follow` holds a part of another one's model instead, and one that is
  * told to `join` is a thread of another one's engine.
  */
-import { breathe } from './breathe.js';
-import { Follower, Peers } from './shards.js';
-import { joinTeam, startTeam } from './team.js';
-import { hasThreads, loadWasm } from './wasm.js';
+import { breathe } from './worker/yield.js';
+import { Follower, Peers } from './worker/sharded-model.js';
+import { joinTeam, startTeam } from './worker/thread-pool.js';
+import { hasThreads, loadWasm } from './worker/wasm.js';
 
 /** @typedef {import('./wasm/simd128/siglip_web.js').Engine} Engine */
-/** @typedef {import('./pictures.js').Picture} Picture */
+/** @typedef {import('./lib/images.js').Picture} Picture */
 
 /** Texts asked about at a time. */
 const PORTION = 64;
@@ -148,7 +148,7 @@ async function run(signal) {
 
 /**
  * @param {Picture} picture
- * @returns {Promise<import('./shards.js').Pixels>}
+ * @returns {Promise<import('./worker/sharded-model.js').Pixels>}
  */
 async function toPixelValues(picture) {
   if ('blob' in picture) return engine.pixel_values(new Uint8Array(await picture.blob.arrayBuffer()));

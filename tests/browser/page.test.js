@@ -65,7 +65,7 @@ test('a broken picture is told on its card; the others stay', async () => {
   await drop(page, [
     'www/samples/dog.jpg',
     'tests/fixtures/pictures/formats/pillow_broken.png',
-    'www/app.css',
+    'www/app/app.css',
   ]);
   for (const name of ['pillow_broken.png', 'app.css']) {
     const alert = cardOf(page, name).getByRole('alert');

@@ -1,7 +1,7 @@
-import { h } from '../element/dom.js';
-import { describe, formatPercent, formatTime } from '../element/format.js';
-import { Picture } from '../element/picture.js';
-import { ScoreList } from '../element/scores.js';
+import { h } from '../ui/dom.js';
+import { describe, formatPercent, formatTime } from '../ui/format.js';
+import { Picture } from '../ui/scored-image.js';
+import { ScoreList } from '../ui/scores.js';
 
 /** @typedef {import('../siglip.js').Siglip} Siglip */
 

@@ -1,4 +1,4 @@
-import { sheetOf } from '../element/dom.js';
+import { sheetOf } from '../ui/dom.js';
 
 /** Fetched with the evaluation: most visitors see none. */
 export const evaluationSheet = sheetOf(`

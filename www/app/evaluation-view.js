@@ -1,13 +1,13 @@
 /** An evaluation as one sees it: under way, and what it comes to. */
-import { h } from '../element/dom.js';
-import { describe, formatPercent } from '../element/format.js';
+import { h } from '../ui/dom.js';
+import { describe, formatPercent } from '../ui/format.js';
 import { SiglipError } from '../siglip.js';
 import { evaluationSheet } from './evaluation-style.js';
 import { Tally, inTurns, rowsToShow } from './evaluation.js';
 import { announce, byId } from './page.js';
 
 /** @typedef {import('../siglip.js').Siglip} Siglip */
-/** @typedef {import('./contents.js').Dataset} Dataset */
+/** @typedef {import('./classify-files.js').Dataset} Dataset */
 /** @typedef {import('./files.js').Found} Found */
 
 /** Mistakes that are shown. */

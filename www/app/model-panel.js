@@ -1,15 +1,15 @@
-import { h } from '../element/dom.js';
-import { describe, downloadSize, formatBytes, formatProgress, showProgress } from '../element/format.js';
-import { borrow } from '../element/pool.js';
+import { h } from '../ui/dom.js';
+import { describe, downloadSize, formatBytes, formatProgress, showProgress } from '../ui/format.js';
+import { borrow } from '../ui/pool.js';
 import { SiglipError, checkpoints } from '../siglip.js';
-import { modelIn, namesOf } from './contents.js';
+import { modelIn, namesOf } from './classify-files.js';
 import { filesFrom } from './files.js';
-import { KeptModels, costOf } from './kept.js';
+import { KeptModels, costOf } from './cached-models.js';
 import { announce, byId } from './page.js';
 
 /** @typedef {import('../siglip.js').Siglip} Siglip */
 /** @typedef {import('../siglip.js').Progress} Progress */
-/** @typedef {import('../element/pool.js').Loan} Loan */
+/** @typedef {import('../ui/pool.js').Loan} Loan */
 /** @typedef {'q8' | 'f32'} Precision */
 /** A model as it is loaded; one of the visitor's own files has a name. @typedef {{model: string | File[], name?: string, precision: Precision}} Choice */
 
@@ -107,7 +107,7 @@ export class ModelPanel {
 
   /**
    * Loads a model of the visitor's own files.
-   * @param {import('./contents.js').OwnModel} own
+   * @param {import('./classify-files.js').OwnModel} own
    */
   loadOwn({ name, files }) {
     const loaded = this.load({ model: files, name, precision: this.#chosen().precision });

@@ -1,5 +1,5 @@
 import { DEFAULT_TEMPLATE } from '../siglip.js';
-import { splitLabels, unique } from './labels.js';
+import { splitLabels, unique } from '../ui/labels.js';
 
 /** Those that make it another model. */
 export const modelAttributes = ['model', 'precision', 'workers', 'worker-url'];

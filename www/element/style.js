@@ -1,4 +1,4 @@
-import { sheetOf } from './dom.js';
+import { sheetOf } from '../ui/dom.js';
 
 /**
  * The colours follow the page's `color-scheme`, not the system alone: on a page that is light whatever the system

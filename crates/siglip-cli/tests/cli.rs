@@ -269,7 +269,7 @@ fn eval_counts_what_is_right() {
             ("a-boat", "www/samples/boat.jpg"),
             ("a boat", "www/samples/cat.jpg"),
             ("a coffee cup", "www/samples/coffee.jpg"),
-            ("a coffee cup", "www/app.css"),
+            ("a coffee cup", "www/app/app.css"),
             ("an insect", "www/samples/insect.jpg"),
             ("a dog", "www/samples/dog.jpg"),
         ],

@@ -10,7 +10,7 @@ use crate::install;
 /// What Rust calls the browser's machine.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
-/// A build of the engine; `www/wasm.js` chooses between them.
+/// A build of the engine; `www/worker/wasm.js` chooses between them.
 pub struct Build {
     /// Its folder in www/wasm/.
     pub name: &'static str,

@@ -37,7 +37,7 @@ pub enum Record {
     End,
 }
 
-/// What it is that is kept. `www/store.js` reads it too.
+/// What it is that is kept. `www/lib/model-cache.js` reads it too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The URL of the model's folder.

@@ -12,7 +12,7 @@ pub use log::{Log, Manifest, Progress, Record, Source};
 
 use crate::{error, integrity};
 
-/// The folder's name; a change of format takes a new one. `www/store.js` reads it too.
+/// The folder's name; a change of format takes a new one. `www/lib/model-cache.js` reads it too.
 const FOLDER: &str = "siglip-web-2";
 /// What a file takes beside its contents, at most: records, and the file system's own.
 const OVERHEAD: u64 = 1 << 20;

@@ -2,15 +2,15 @@
  * Workers that share one model: the leader answers calls, followers hold the rest of the towers. All take every pass
  * step by step together and exchange, after each, what their parts of it add up to.
  */
-import { turn } from './breathe.js';
-import { startCompanion, tellFailure } from './companion.js';
-import { Exchange } from './exchange.js';
-import { nap } from './nap.js';
+import { turn } from './yield.js';
+import { startCompanion, tellFailure } from './spawn.js';
+import { Exchange } from './all-reduce.js';
+import { nap } from './sleep.js';
 import { loadWasm } from './wasm.js';
 
-/** @typedef {import('./wasm/simd128/siglip_web.js').Engine} Engine */
+/** @typedef {import('../wasm/simd128/siglip_web.js').Engine} Engine */
 /** A picture as the model sees it: [3, height, width]. @typedef {{values: Float32Array, height: number}} Pixels */
-/** @typedef {import('./exchange.js').Ports} Ports */
+/** @typedef {import('./all-reduce.js').Ports} Ports */
 
 /** Messages with weights that are on their way to a follower at most: what bounds the memory they take. */
 const UNDERWAY = 4;

@@ -1,8 +1,8 @@
-import { h } from '../element/dom.js';
-import { describe } from '../element/format.js';
-import { picturesIn } from '../element/picture.js';
+import { h } from '../ui/dom.js';
+import { describe } from '../ui/format.js';
+import { picturesIn } from '../ui/scored-image.js';
 import { SiglipError } from '../siglip.js';
-import { datasetIn, loosePictures, modelIn, namesOf, picturesAmong } from './contents.js';
+import { datasetIn, loosePictures, modelIn, namesOf, picturesAmong } from './classify-files.js';
 import { filesFrom, filesIn } from './files.js';
 import { byId } from './page.js';
 
@@ -12,8 +12,8 @@ import { byId } from './page.js';
  * Who takes what comes in.
  * @typedef {object} Takers
  * @property {(sources: (File | string)[]) => void} pictures
- * @property {(model: import('./contents.js').OwnModel) => void} model
- * @property {(dataset: import('./contents.js').Dataset) => Promise<void>} dataset
+ * @property {(model: import('./classify-files.js').OwnModel) => void} model
+ * @property {(dataset: import('./classify-files.js').Dataset) => Promise<void>} dataset
  */
 
 /**

@@ -1,11 +1,11 @@
 /** What the browser keeps of models, the way to delete it, and the room for more. */
-import { checkpoints, folderOf } from '../checkpoints.js';
-import { h } from '../element/dom.js';
-import { describe, downloadSize, formatBytes } from '../element/format.js';
+import { checkpoints, folderOf } from '../lib/checkpoints.js';
+import { h } from '../ui/dom.js';
+import { describe, downloadSize, formatBytes } from '../ui/format.js';
 import { cachedModels, deleteAllModels, deleteModel, persistModels } from '../siglip.js';
 import { announce, byId } from './page.js';
 
-/** @typedef {import('../store.js').CachedModel} CachedModel */
+/** @typedef {import('../lib/model-cache.js').CachedModel} CachedModel */
 
 /** Bytes kept for each byte of f32 weights and tokenizer that is downloaded, with a little to spare. */
 const KEPT_SHARE = { q8: 0.27, f32: 1 };

@@ -1,3 +1,5 @@
+import { tinyModel } from '../addresses.js';
+
 const hub = 'https://huggingface.co/';
 
 /**
@@ -45,7 +47,7 @@ export const checkpoints = published.map(([name, label, bytes, multilingual = fa
  * @param {string} [baseUrl] in the hub's place
  */
 export function folderOf(model, baseUrl = hub) {
-  if (model === 'tiny') return new URL('./models/tiny/', import.meta.url).href;
+  if (model === 'tiny') return tinyModel();
   const withSlash = (/** @type {string} */ url) => (url.endsWith('/') ? url : `${url}/`);
   if (model.endsWith('.gguf')) return new URL(model, document.baseURI).href;
   if (/^[\w.-]+\/[\w.-]+$/.test(model) && !model.startsWith('.')) {

@@ -1,6 +1,6 @@
 /** How workers that share a model add up what each has made of a step: through messages, which every page has. */
 
-/** @typedef {import('./wasm/simd128/siglip_web.js').Engine} Engine */
+/** @typedef {import('../wasm/simd128/siglip_web.js').Engine} Engine */
 /** @typedef {{pass: number, step: number, part: Uint32Array}} Part */
 /** A port to every other worker. @typedef {{ports: (MessagePort | undefined)[]}} Ports */
 

@@ -1,12 +1,12 @@
 /** The page: pictures come in, the labels change, a model answers. */
-import { readQuestion, writeQuestion } from './app/address.js';
-import { Card } from './app/card.js';
-import { listenForFiles } from './app/intake.js';
-import { LabelEditor } from './app/labels.js';
-import { ModelPanel } from './app/model-panel.js';
-import { announce, byId } from './app/page.js';
-import { scoreSheet } from './element/scores.js';
-import { DEFAULT_TEMPLATE } from './siglip.js';
+import { readQuestion, writeQuestion } from './url-state.js';
+import { Card } from './card.js';
+import { listenForFiles } from './inputs.js';
+import { LabelEditor } from './label-editor.js';
+import { ModelPanel } from './model-panel.js';
+import { announce, byId } from './page.js';
+import { scoreSheet } from '../ui/scores.js';
+import { DEFAULT_TEMPLATE } from '../siglip.js';
 
 document.adoptedStyleSheets = [scoreSheet];
 
@@ -32,7 +32,7 @@ const model = new ModelPanel(
     if (!model.siglip) cards.forEach((card) => card.wait(text));
   },
 );
-/** @type {import('./app/evaluation-view.js').EvaluationView | undefined} */
+/** @type {import('./evaluation-view.js').EvaluationView | undefined} */
 let evaluation;
 
 /** Asks the model about every picture anew; those it has seen it does not look at again. */
@@ -88,10 +88,10 @@ function removeByHand(card) {
   announce(`Removed: ${card.name}`);
 }
 
-/** @param {import('./app/contents.js').Dataset} dataset */
+/** @param {import('./classify-files.js').Dataset} dataset */
 async function evaluate(dataset) {
   // Most visitors never do: what it takes is fetched when it is first asked for.
-  const { EvaluationView } = await import('./app/evaluation-view.js');
+  const { EvaluationView } = await import('./evaluation-view.js');
   evaluation ??= new EvaluationView({
     ask: () => ({ siglip: model.siglip, template: template.value }),
     reload: () => model.reload(),

@@ -1,5 +1,5 @@
 /** Workers that are threads of one engine, whose memory they share: on pages that are cross-origin isolated. */
-import { startCompanion, tellFailure } from './companion.js';
+import { startCompanion, tellFailure } from './spawn.js';
 import { loadThreads } from './wasm.js';
 
 /** @typedef {{module: WebAssembly.Module, memory: WebAssembly.Memory}} Shared */

@@ -1,5 +1,5 @@
-import { h } from '../element/dom.js';
-import { splitLabels, unique } from '../element/labels.js';
+import { h } from '../ui/dom.js';
+import { splitLabels, unique } from '../ui/labels.js';
 import { announce, byId } from './page.js';
 
 /** How long a label must rest while it is typed before it is scored, in milliseconds. */

@@ -1,4 +1,5 @@
-import { SiglipError } from './errors.js';
+import { wasmFiles } from '../addresses.js';
+import { SiglipError } from '../lib/errors.js';
 
 /** (module (func (result v128) i32.const 0 i8x16.splat)): fixed-width SIMD. */
 const SIMD = [
@@ -29,12 +30,9 @@ export async function loadWasm(shared) {
   const relaxed = runs(RELAXED);
   // Both paths are written out, so that tools that copy or bundle the page find them.
   const { default: init, Engine } = relaxed
-    ? await import('./wasm/relaxed-simd/siglip_web.js')
-    : await import('./wasm/simd128/siglip_web.js');
-  const url = relaxed
-    ? new URL('./wasm/relaxed-simd/siglip_web_bg.wasm', import.meta.url)
-    : new URL('./wasm/simd128/siglip_web_bg.wasm', import.meta.url);
-  const module = shared ?? (await compile(url));
+    ? await import('../wasm/relaxed-simd/siglip_web.js')
+    : await import('../wasm/simd128/siglip_web.js');
+  const module = shared ?? (await compile(relaxed ? wasmFiles.relaxedSimd() : wasmFiles.simd128()));
   await init({ module_or_path: module });
   return { Engine, module, backend: relaxed ? 'relaxed-simd' : 'simd' };
 }
@@ -44,9 +42,8 @@ export async function loadWasm(shared) {
  * @param {{module: WebAssembly.Module, memory: WebAssembly.Memory}} [shared] of the worker that has the engine
  */
 export async function loadThreads(shared) {
-  const { default: init, Engine, join_team } = await import('./wasm/threads/siglip_web.js');
-  const module =
-    shared?.module ?? (await compile(new URL('./wasm/threads/siglip_web_bg.wasm', import.meta.url)));
+  const { default: init, Engine, join_team } = await import('../wasm/threads/siglip_web.js');
+  const module = shared?.module ?? (await compile(wasmFiles.threads()));
   const { memory } = await init({ module_or_path: module, memory: shared?.memory });
   return { Engine, join: join_team, module, memory, backend: 'relaxed-simd' };
 }

@@ -1,5 +1,5 @@
 /** Labels and template in the page's address, so that they outlast a visit and can be shared. */
-import { unique } from '../element/labels.js';
+import { unique } from '../ui/labels.js';
 
 /** @typedef {{labels: string[], template: string}} Question */
 

@@ -1,3 +1,4 @@
+import { workerScript } from '../addresses.js';
 import { SiglipError, abortable, throwIfAborted } from './errors.js';
 
 /** @typedef {{resolve: (value: any) => void, reject: (error: unknown) => void, onEvent?: (event: any) => void}} Call */
@@ -13,7 +14,7 @@ export class WorkerClient {
 
   /** @param {string} [workerUrl] */
   constructor(workerUrl) {
-    this.#worker = start(workerUrl ?? new URL('./worker.js', import.meta.url).href);
+    this.#worker = start(workerUrl ?? workerScript());
     this.#worker.onmessage = ({ data }) => this.#receive(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
