@@ -85,20 +85,12 @@ async function load({ source, workers: _, ...chosen }, count, signal, tell) {
   const { Engine, backend, module } = team ?? (await loadWasm());
   const options = { ...chosen, workers: team ? 1 : count };
   if (count > 1 && !team) peers = new Peers(count, { module, options });
-  engine = await Engine.load(
-    source,
-    options,
-    signal,
-    (
-      /** @type {string} */ file,
-      /** @type {number} */ loaded,
-      /** @type {number} */ total,
-      /** @type {boolean} */ kept,
-    ) => tell({ file, loaded, total, kept }),
-    (/** @type {string} */ code, /** @type {string} */ message) => tell({ notice: { code, message } }),
-    (/** @type {string} */ config) => peers?.send({ config }),
-    peers && ((/** @type {Uint8Array} */ batches) => peers?.hand(batches)),
-  );
+  engine = await Engine.load(source, options, signal, {
+    onProgress: (file, loaded, total, cached) => tell({ file, loaded, total, kept: cached }),
+    onNotice: (code, message) => tell({ notice: { code, message } }),
+    onConfig: (config) => peers?.send({ config }),
+    onWeights: peers && ((batches) => /** @type {Peers} */ (peers).hand(batches)),
+  });
   const others = (await peers?.arrived()) ?? 0;
   const info = engine.info();
   return { ...info, backend, workers: count, bytes: info.bytes + others };
@@ -137,8 +129,8 @@ async function run(signal) {
       await breathe();
       signal.throwIfAborted();
       const step = engine.step();
-      if (step === 2) return;
-      if (step === 1) await peers?.sum(engine);
+      if (step === 'done') return;
+      if (step === 'all-reduce') await peers?.sum(engine);
     }
   } catch (error) {
     peers?.stop();
@@ -153,7 +145,7 @@ async function run(signal) {
 async function toPixelValues(picture) {
   if ('blob' in picture) return engine.pixel_values(new Uint8Array(await picture.blob.arrayBuffer()));
   const { width, height, rgba } = picture;
-  return engine.pixel_values_of_rgba(
+  return engine.pixel_values_from_rgba(
     width,
     height,
     new Uint8Array(rgba.buffer, rgba.byteOffset, rgba.length),

@@ -63,15 +63,15 @@ export class Exchange {
     const [pass, step] = [this.#pass, this.#step++];
     const others = this.#ports.filter((port) => port !== undefined);
     for (const port of others) {
-      const part = this.#array(engine.part_length());
-      engine.copy_part(part);
+      const part = this.#array(engine.partial_sums_length());
+      engine.copy_partial_sums(part);
       port.postMessage({ pass, step, part }, [part.buffer]);
     }
     for (let from = 0; from < this.#ports.length; from++) {
-      if (from === this.#index) engine.add_own_part();
+      if (from === this.#index) engine.add_own_partial_sums();
       else {
         const part = await this.#take(`${from} ${pass} ${step}`);
-        engine.add_part(part);
+        engine.add_partial_sums(part);
         this.#spare.push(part);
       }
     }

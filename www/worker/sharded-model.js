@@ -178,10 +178,10 @@ export class Follower {
       this.#engine?.free();
       this.#engine = Engine.follow(config, this.#shared.options, this.#shared.index);
     } else if (batches) {
-      this.#engine?.push(new Uint8Array(batches, 0, length));
+      this.#engine?.push_weights(new Uint8Array(batches, 0, length));
       postMessage({ taken: batches }, { transfer: [batches] });
     } else if (arrived) {
-      this.#engine?.arrived();
+      this.#engine?.finish_weights();
       postMessage({ bytes: this.#engine?.info().bytes });
     } else if (begin && this.#engine) {
       this.#exchange.begin(pass);
@@ -198,7 +198,7 @@ export class Follower {
   async #run(engine, pass) {
     try {
       // The leader's `stop` is heard while its next part is waited for, which does not come then.
-      while (this.#stopped < pass && engine.step() !== 2) await this.#exchange.sum(engine);
+      while (this.#stopped < pass && engine.step() !== 'done') await this.#exchange.sum(engine);
     } catch (error) {
       if (this.#stopped < pass) throw error;
     }

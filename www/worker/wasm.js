@@ -42,10 +42,10 @@ export async function loadWasm(shared) {
  * @param {{module: WebAssembly.Module, memory: WebAssembly.Memory}} [shared] of the worker that has the engine
  */
 export async function loadThreads(shared) {
-  const { default: init, Engine, join_team } = await import('../wasm/threads/siglip_web.js');
+  const { default: init, Engine, join_thread_pool } = await import('../wasm/threads/siglip_web.js');
   const module = shared?.module ?? (await compile(wasmFiles.threads()));
   const { memory } = await init({ module_or_path: module, memory: shared?.memory });
-  return { Engine, join: join_team, module, memory, backend: 'relaxed-simd' };
+  return { Engine, join: join_thread_pool, module, memory, backend: 'relaxed-simd' };
 }
 
 /** @param {URL} url */

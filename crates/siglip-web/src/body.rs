@@ -1,4 +1,4 @@
-//! Bytes as they come: an answer's body, a file of the visitor's, something kept.
+//! Streams of bytes: a response's body, a chosen file, a cached file.
 
 use futures_util::future::{Either, select};
 use gloo_timers::future::TimeoutFuture;
@@ -11,47 +11,47 @@ use web_sys::{
 
 use crate::error;
 
-/// Bytes that are read at a time: as many as a browser has ready, so that it need not put any aside.
-const PIECE: u32 = 1 << 22;
+/// Bytes of the read buffer. It is as large as what a browser has ready at once, so that nothing is read twice.
+const BUFFER_BYTES: u32 = 1 << 22;
 
-/// A stream that is read to its end or cancelled.
+/// A stream of bytes, cancelled when dropped before its end.
 pub struct Body {
     reader: Reader,
-    /// Ends the request that it belongs to.
+    /// Aborts the request that the stream belongs to.
     request: Option<AbortController>,
 }
 
 enum Reader {
-    /// Into one buffer, again and again: what a whole model comes in would pile up until it is collected.
-    Into(ReadableStreamByobReader, Uint8Array),
-    /// Where the browser's streams can't: into buffers of its own.
-    Plain(ReadableStreamDefaultReader),
+    /// Reads into one buffer again and again. A new buffer per chunk would pile up until garbage collection.
+    Byob(ReadableStreamByobReader, Uint8Array),
+    /// Reads into the browser's own buffers, where it does not support the other.
+    Default(ReadableStreamDefaultReader),
 }
 
 impl Body {
-    /// Of an answer; `request` is aborted when it is dropped.
+    /// The body of a response; `request` is aborted when the stream is dropped.
     pub fn of_response(response: &Response, request: Option<AbortController>) -> Option<Body> {
         Some(Body::new(&response.body()?, request))
     }
 
-    /// Of a file or a part of one.
+    /// The bytes of a file.
     pub fn of_blob(blob: &Blob) -> Body {
         Body::new(&blob.stream(), None)
     }
 
     fn new(stream: &ReadableStream, request: Option<AbortController>) -> Body {
         let reader = match ReadableStreamByobReader::new(stream) {
-            Ok(reader) => Reader::Into(reader, Uint8Array::new_with_length(PIECE)),
-            Err(_) => Reader::Plain(stream.get_reader().unchecked_into()),
+            Ok(reader) => Reader::Byob(reader, Uint8Array::new_with_length(BUFFER_BYTES)),
+            Err(_) => Reader::Default(stream.get_reader().unchecked_into()),
         };
         Body { reader, request }
     }
 
-    /// The next bytes, which are gone with the next call; `None` at the end. An error says what a person may be told.
+    /// The next bytes, valid until the next call; `None` at the end. An error is a reason for the user.
     pub async fn next(&mut self) -> Result<Option<Uint8Array>, String> {
         let read = match &self.reader {
-            Reader::Into(reader, buffer) => reader.read_with_array_buffer_view(buffer),
-            Reader::Plain(reader) => reader.read(),
+            Reader::Byob(reader, buffer) => reader.read_with_array_buffer_view(buffer),
+            Reader::Default(reader) => reader.read(),
         };
         let chunk = JsFuture::from(read).await.map_err(|error| error::message(&error))?;
         let field = |name: &str| Reflect::get(&chunk, &name.into()).unwrap_or(JsValue::UNDEFINED);
@@ -59,14 +59,14 @@ impl Body {
             return Ok(None);
         }
         let chunk: Uint8Array = field("value").unchecked_into();
-        if let Reader::Into(_, buffer) = &mut self.reader {
-            // The buffer has passed through the stream and is another object now.
+        if let Reader::Byob(_, buffer) = &mut self.reader {
+            // Reading has transferred the buffer: it is a new object now.
             *buffer = Uint8Array::new(&chunk.buffer());
         }
         Ok(Some(chunk))
     }
 
-    /// The same, with an error after `timeout` milliseconds without a byte.
+    /// As [`Body::next`], with an error after `timeout` milliseconds without a byte.
     pub async fn next_within(&mut self, timeout: u32) -> Result<Option<Uint8Array>, String> {
         let read = std::pin::pin!(self.next());
         match select(read, TimeoutFuture::new(timeout)).await {
@@ -76,9 +76,16 @@ impl Body {
     }
 }
 
-/// What is said of a server that has gone silent.
+/// The reason for a read that timed out.
 pub fn stalled(timeout: u32) -> String {
     format!("no byte came for {} s", f64::from(timeout) / 1000.0)
+}
+
+/// Appends a chunk to `bytes`, which are in this module's memory.
+pub fn append(bytes: &mut Vec<u8>, chunk: &Uint8Array) {
+    let start = bytes.len();
+    bytes.resize(start + chunk.length() as usize, 0);
+    chunk.copy_to(&mut bytes[start..]);
 }
 
 impl Drop for Body {
@@ -87,10 +94,10 @@ impl Drop for Body {
             Some(request) => request.abort(),
             None => {
                 let cancelled = JsFuture::from(match &self.reader {
-                    Reader::Into(reader, _) => reader.cancel(),
-                    Reader::Plain(reader) => reader.cancel(),
+                    Reader::Byob(reader, _) => reader.cancel(),
+                    Reader::Default(reader) => reader.cancel(),
                 });
-                // Nobody waits for the end of what nobody reads.
+                // The outcome is of no interest: nothing is read any more.
                 wasm_bindgen_futures::spawn_local(async move { drop(cancelled.await) });
             }
         }

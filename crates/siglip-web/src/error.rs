@@ -1,15 +1,17 @@
+//! The errors of the browser's engine, and JavaScript exceptions.
+
 use wasm_bindgen::{JsCast, JsValue};
 
-/// What can go wrong in the browser, with the code that the JavaScript API reports.
+/// What can go wrong in the browser. [`Error::code`] is the code that the JavaScript API reports.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The model, a picture or a text is not as it should be.
+    /// The model, an image or a text is invalid.
     #[error(transparent)]
     Siglip(#[from] siglip::Error),
-    /// A file of a checkpoint is wrong.
+    /// A file of a checkpoint is invalid.
     #[error("{url}: {source}")]
     File {
-        /// Which.
+        /// The file.
         url: String,
         /// What is wrong with it.
         source: siglip::Error,
@@ -17,39 +19,39 @@ pub enum Error {
     /// The server does not have the file.
     #[error("{url} does not exist (HTTP {status}); check the model's name")]
     NotFound {
-        /// Which.
+        /// The file.
         url: String,
-        /// The answer's status.
+        /// The response's status.
         status: u16,
     },
-    /// No answer, a broken one, or one of refusal.
+    /// No response, a broken one, or a refusal.
     #[error("{url} could not be fetched: {reason}")]
     Network {
-        /// Which.
+        /// The file.
         url: String,
         /// Why.
         reason: String,
     },
-    /// A file is not the one it has to be.
+    /// A file has another sha256 than expected.
     #[error(
-        "{url} has the sha256 {found}, not {expected}: it was damaged on its way or is another file; it is not kept. \
+        "{url} has the sha256 {found}, not {expected}: it was damaged on its way or is another file; it is not cached. \
          Load it again, or correct `sha256`"
     )]
     Integrity {
-        /// Which.
+        /// The file.
         url: String,
         /// The sha256 it has.
         found: String,
-        /// The sha256 it has to have.
+        /// The sha256 that was expected.
         expected: String,
     },
-    /// A worker that holds a part of the model has failed, with this exception.
+    /// A worker with another shard of the model has failed, with this exception.
     #[error("{}", message(.0))]
     Worker(JsValue),
     /// The caller's AbortSignal fired.
     #[error("aborted")]
     Aborted,
-    /// Options that are not as documented.
+    /// An argument or option that is not as documented.
     #[error("{0}")]
     BadInput(String),
 }
@@ -70,14 +72,14 @@ impl Error {
 }
 
 impl Error {
-    /// Whether what has arrived so far is good and may be continued.
-    pub fn is_passing(&self) -> bool {
+    /// Whether what has arrived so far is good, so that a later load may resume there.
+    pub fn is_transient(&self) -> bool {
         matches!(self, Error::Network { .. } | Error::NotFound { .. } | Error::Worker(_) | Error::Aborted)
     }
 }
 
 impl From<Error> for JsValue {
-    /// A JavaScript Error with a property `code`; `unsupportedFormat` says that the browser's decoder may help.
+    /// A JavaScript Error with the property `code`. `unsupportedFormat` says that the browser's decoder may read the image.
     fn from(error: Error) -> JsValue {
         if let Error::Worker(exception) = error {
             return exception;
@@ -85,7 +87,7 @@ impl From<Error> for JsValue {
         let object = js_sys::Error::new(&error.to_string());
         let unsupported =
             matches!(&error, Error::Siglip(siglip::Error::BadImage(image)) if image.is_unsupported_format());
-        // Setting a property of an object that was just made cannot fail.
+        // Setting a property of a new object cannot fail.
         let _ = js_sys::Reflect::set(&object, &"code".into(), &error.code().into());
         let _ = js_sys::Reflect::set(&object, &"unsupportedFormat".into(), &unsupported.into());
         object.into()
@@ -100,7 +102,7 @@ pub fn message(exception: &JsValue) -> String {
     }
 }
 
-/// A JavaScript exception's name, such as `AbortError`; DOMException is no Error to `dyn_ref` everywhere.
+/// A JavaScript exception's name, such as `AbortError`. Read by name: in some browsers DOMException is no Error.
 pub fn name(exception: &JsValue) -> String {
     js_sys::Reflect::get(exception, &"name".into()).ok().and_then(|name| name.as_string()).unwrap_or_default()
 }

@@ -1,11 +1,11 @@
-//! sha256 of a file as it streams, and what it has to be.
+//! The sha256 of a file while it streams, and the sha256 it is expected to have.
 
 use sha2::digest::common::hazmat::SerializableState;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
 
-/// Hub id, file, bytes, sha256. A file of another length is another file (converted, say), not a damaged one.
+/// Hub id, file, bytes, sha256. A file of another length is another file, such as a converted one, and not damaged.
 const KNOWN: [(&str, &str, u64, &str); 1] = [(
     "google/siglip-base-patch16-224",
     "model.safetensors",
@@ -13,7 +13,7 @@ const KNOWN: [(&str, &str, u64, &str); 1] = [(
     "2c63cb7d1f2e95ba501893cbb8faeb4ea9a3af295498d35097126228659c2af8",
 )];
 
-/// The sha256 of bytes as they come; it can be put down and taken up again in another visit.
+/// The sha256 of a stream of bytes. Its state can be saved and resumed in another visit.
 #[derive(Clone, Default)]
 pub struct Digest(Sha256);
 
@@ -23,12 +23,12 @@ impl Digest {
         self.0.update(bytes);
     }
 
-    /// Where it stands, for [`Digest::resume`].
+    /// The state, for [`Digest::resume`].
     pub fn state(&self) -> String {
         hex(&self.0.serialize())
     }
 
-    /// The digest that had this state.
+    /// The digest with this state.
     pub fn resume(state: &str) -> Option<Digest> {
         let bytes = unhex(state)?;
         Sha256::deserialize(bytes.as_slice().try_into().ok()?).ok().map(Digest)
@@ -45,13 +45,13 @@ pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// The sha256 that the file at `url` is known to have.
+/// The sha256 of the published file at `url`, if it is in the table.
 pub fn known(url: &str, bytes: u64) -> Option<&'static str> {
     let is = |model: &str, file: &str| url.ends_with(&format!("/{model}/resolve/main/{file}"));
     KNOWN.iter().find(|(model, file, length, _)| *length == bytes && is(model, file)).map(|known| known.3)
 }
 
-/// Fails where a file is not what it has to be; not where nobody knows, or parts of it were left out.
+/// Fails if the two hashes differ. Passes if either is unknown: nothing was expected, or bytes were skipped.
 pub fn check(url: &str, found: Option<String>, expected: Option<String>) -> Result<(), Error> {
     match (found, expected) {
         (Some(found), Some(expected)) if found != expected => {
@@ -67,7 +67,7 @@ pub fn parse(text: &str) -> Option<String> {
     (text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(text)
 }
 
-/// The sha256 in a Git LFS pointer: what a hub keeps in a large file's place.
+/// The sha256 in a Git LFS pointer, which stands in a repository in place of a large file.
 pub fn of_pointer(pointer: &str) -> Option<String> {
     if !pointer.starts_with("version https://git-lfs.github.com/spec/v1") {
         return None;
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_that_was_put_down_goes_on() {
+    fn a_saved_digest_resumes() {
         let bytes: Vec<u8> = (0..1000u32).map(|value| value as u8).collect();
         for cut in [0, 1, 63, 64, 65, 999, 1000] {
             let mut digest = Digest::default();
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_is_none_is_refused() {
+    fn an_invalid_state_is_refused() {
         let state = Digest::default().state();
         for bad in ["", "0", "zz", &state[2..], &format!("{state}00"), &state.replace('0', "g")] {
             assert!(Digest::resume(bad).is_none(), "{bad}");
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn known_files_are_told_by_name_and_length() {
+    fn known_files_are_found_by_name_and_length() {
         let url = "https://mirror.example/google/siglip-base-patch16-224/resolve/main/model.safetensors";
         assert!(known(url, 812_672_320).is_some());
         assert_eq!(known(url, 406_336_160), None);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pointer_holds_the_hash_of_what_it_stands_for() {
+    fn a_git_lfs_pointer_has_the_sha256_of_its_file() {
         let hash = sha256(b"abc");
         let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{hash}\nsize 3\n");
         assert_eq!(of_pointer(&pointer), Some(hash));

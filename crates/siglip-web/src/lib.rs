@@ -1,59 +1,52 @@
-//! SigLIP for web pages: what `worker.js` calls.
+//! SigLIP for web pages: the engine that `worker.js` calls.
 //!
-//! An [`Engine`] holds a model, or one worker's part of it. Passes through the towers are driven from JavaScript a
-//! step at a time, so that the worker can hear an abort, and exchange parts of sums with its peers, between two.
+//! An [`Engine`] holds a model, or one worker's shard of it. JavaScript drives each pass through a tower step by step.
+//! Between two steps the worker can receive an abort, and exchange partial sums with the other workers.
 #![deny(missing_docs)]
 
-mod assembly;
-mod attempt;
 mod body;
 mod error;
 mod fetch;
-mod intake;
 mod integrity;
-mod listeners;
-mod load;
-mod local;
+mod loading;
 mod options;
-mod recorder;
-mod replay;
+mod step;
 mod store;
 
-use js_sys::{Float32Array, Function, Map, Uint32Array};
+use js_sys::{Float32Array, Map, Uint32Array};
 use serde::Serialize;
 use siglip::image::{self, RgbImage};
-use siglip::model::{Model, Pass, Step};
+use siglip::model::{self, Model, Pass};
 use siglip::text::Template;
 use siglip::{Keep, Siglip};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
-use assembly::FollowerAssembly;
 use error::Error;
-use listeners::Listeners;
-use local::Files;
+use loading::{Callbacks, LocalFiles, ShardBuilder};
 use options::Options;
+use step::Step;
 
 /// A model in a worker.
 #[wasm_bindgen]
 pub struct Engine {
-    part: Part,
+    role: Role,
     pass: Option<Pass>,
-    /// The texts of the pass under way.
+    /// The texts of the current pass.
     texts: Vec<String>,
 }
 
 /// What a worker holds.
-enum Part {
-    /// The first worker: tokenizer, image processor, pooling heads, and all or a part of the towers.
+enum Role {
+    /// The first worker: tokenizer, image processor, pooling heads, and the first shard of the towers.
     Leader(Box<Siglip>),
-    /// A part of the towers that is still arriving.
-    Arriving(Option<Box<FollowerAssembly>>),
-    /// A part of the towers.
+    /// Another shard of the towers whose weights are still arriving; `None` after they could not be used.
+    Loading(Option<Box<ShardBuilder>>),
+    /// Another shard of the towers.
     Follower(Box<Model>),
 }
 
-/// What [`Engine::info`] tells.
+/// The result of [`Engine::info`].
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Info {
@@ -68,54 +61,49 @@ struct Info {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Loads a checkpoint from `source`: a folder's URL with its slash, that of a `.gguf`, or a Map of File by name.
-    #[allow(clippy::too_many_arguments)]
+    /// Loads a checkpoint from `source`: the URL of a folder, with its slash, or of a `.gguf`, or a Map from name to File.
     pub async fn load(
         source: JsValue,
         options: JsValue,
         signal: Option<AbortSignal>,
-        progress: Function,
-        notice: Function,
-        config: Function,
-        batches: Option<Function>,
+        callbacks: Callbacks,
     ) -> Result<Engine, JsValue> {
         let options = parse_options(options)?;
-        let listeners = Listeners { progress, notice, config, batches };
         let siglip = match source.as_string() {
-            Some(address) => load::load(address, &options, signal, &listeners).await?,
-            None => Files(source.unchecked_into::<Map>()).load(&options, &listeners).await?,
+            Some(address) => loading::load(address, &options, signal, &callbacks).await?,
+            None => LocalFiles(source.unchecked_into::<Map>()).load(&options, &callbacks).await?,
         };
-        Ok(Engine::new(Part::Leader(Box::new(siglip))))
+        Ok(Engine::new(Role::Leader(Box::new(siglip))))
     }
 
-    /// Begins one worker's part of a model, to be given its weights with [`Engine::push`].
+    /// Starts shard `index` of the model that `config` describes. Its weights follow with [`Engine::push_weights`].
     pub fn follow(config: &str, options: JsValue, index: usize) -> Result<Engine, JsValue> {
-        let loading = FollowerAssembly::new(config, &parse_options(options)?, index)?;
-        Ok(Engine::new(Part::Arriving(Some(Box::new(loading)))))
+        let builder = ShardBuilder::new(config, &parse_options(options)?, index)?;
+        Ok(Engine::new(Role::Loading(Some(Box::new(builder)))))
     }
 
-    /// Takes weights in packed form.
-    pub fn push(&mut self, batches: &[u8]) -> Result<(), JsValue> {
-        match &mut self.part {
-            Part::Arriving(Some(loading)) => Ok(loading.take(batches)?),
+    /// Takes packed weights.
+    pub fn push_weights(&mut self, batches: &[u8]) -> Result<(), JsValue> {
+        match &mut self.role {
+            Role::Loading(Some(builder)) => Ok(builder.add(batches)?),
             _ => Err(misused("no weights are expected")),
         }
     }
 
-    /// Says that the weights have arrived.
-    pub fn arrived(&mut self) -> Result<(), JsValue> {
-        let Part::Arriving(loading) = &mut self.part else { return Err(misused("no weights are expected")) };
-        let loading = loading.take().ok_or_else(|| misused("the weights have arrived before"))?;
-        self.part = Part::Follower(Box::new(loading.finish()?));
+    /// Completes the shard after its last weights.
+    pub fn finish_weights(&mut self) -> Result<(), JsValue> {
+        let Role::Loading(builder) = &mut self.role else { return Err(misused("no weights are expected")) };
+        let builder = builder.take().ok_or_else(|| misused("the weights were finished before"))?;
+        self.role = Role::Follower(Box::new(builder.finish()?));
         Ok(())
     }
 
-    /// Sizes, scale and bias of the model, and what it runs on.
+    /// Sizes, scale and bias of the model, and the instruction set it runs on.
     pub fn info(&self) -> Result<JsValue, JsValue> {
         let model = self.model()?;
         let config = model.config();
         let info = Info {
-            backend: siglip::model::backend(),
+            backend: model::backend(),
             image_size: config.vision_config.image_size,
             context_length: config.text_config.max_position_embeddings,
             embedding_size: config.embedding_size(),
@@ -126,25 +114,25 @@ impl Engine {
         Ok(serde_wasm_bindgen::to_value(&info)?)
     }
 
-    /// `{values, height}` of an encoded picture: pixel values [3, height, width].
+    /// `{values, height}` of an encoded image: pixel values [3, height, width].
     pub fn pixel_values(&self, bytes: &[u8]) -> Result<JsValue, JsValue> {
         self.preprocess(&image::decode(bytes).map_err(siglip::Error::from).map_err(Error::from)?)
     }
 
-    /// The same of RGBA bytes.
-    pub fn pixel_values_of_rgba(&self, width: u32, height: u32, rgba: &[u8]) -> Result<JsValue, JsValue> {
+    /// As [`Engine::pixel_values`], of RGBA bytes.
+    pub fn pixel_values_from_rgba(&self, width: u32, height: u32, rgba: &[u8]) -> Result<JsValue, JsValue> {
         let image =
             RgbImage::from_rgba(width, height, rgba).map_err(siglip::Error::from).map_err(Error::from)?;
         self.preprocess(&image)
     }
 
-    /// The texts that ask for `labels`.
+    /// The labels, each put into the template.
     pub fn prompts(&self, labels: Vec<String>, template: &str) -> Result<Vec<String>, JsValue> {
         let template = Template::new(template).map_err(Error::from)?;
         Ok(siglip::prompts(&labels, &template).map_err(Error::from)?)
     }
 
-    /// The ids of those of `texts` that have no embedding yet, as many as a pass takes; empty where none is left.
+    /// The input ids of texts that have no embedding yet, at most as many as fit into a pass; empty if none is left.
     pub fn next_input_ids(&mut self, texts: Vec<String>) -> Result<Vec<u32>, JsValue> {
         let siglip = self.siglip()?;
         let missing = siglip.missing_texts(&texts);
@@ -153,77 +141,73 @@ impl Engine {
         Ok(input_ids)
     }
 
-    /// Begins the pass of a picture of so many lines.
+    /// Starts the pass of an image: pixel values [3, height, width].
     pub fn begin_image(&mut self, pixel_values: Vec<f32>, height: usize) -> Result<(), JsValue> {
         self.pass = Some(self.model()?.begin_image_of_height(pixel_values, height).map_err(Error::from)?);
         Ok(())
     }
 
-    /// Begins the pass of the texts that these ids stand for.
+    /// Starts the pass of texts: input ids [texts, context length].
     pub fn begin_texts(&mut self, input_ids: Vec<u32>) -> Result<(), JsValue> {
         self.pass = Some(self.model()?.begin_texts(input_ids).map_err(Error::from)?);
         Ok(())
     }
 
-    /// Takes the pass a step on: 0, there are more; 1, the parts are to be exchanged first; 2, done.
-    pub fn step(&mut self) -> Result<u8, JsValue> {
-        let mut pass = self.pass.take().ok_or_else(|| misused("no pass is under way"))?;
+    /// Runs the next step of the pass.
+    pub fn step(&mut self) -> Result<Step, JsValue> {
+        let mut pass = self.pass.take().ok_or_else(|| misused("no pass was started"))?;
         let step = self.model_mut()?.step(&mut pass);
         self.pass = Some(pass);
-        Ok(match step {
-            Step::Next => 0,
-            Step::Exchange => 1,
-            Step::Done => 2,
-        })
+        Ok(step.into())
     }
 
-    /// Length of this worker's part of what is exchanged.
-    pub fn part_length(&self) -> Result<usize, JsValue> {
+    /// The length of this worker's partial sums.
+    pub fn partial_sums_length(&self) -> Result<usize, JsValue> {
         Ok(self.model()?.part().len())
     }
 
-    /// Copies this worker's part, bits of numbers, into an array of that length.
-    pub fn copy_part(&self, into: &Uint32Array) -> Result<(), JsValue> {
-        let part = self.model()?.part();
-        if into.length() as usize != part.len() {
-            return Err(misused("the array is not as long as the part"));
+    /// Copies this worker's partial sums, as bits of numbers, into an array of that length.
+    pub fn copy_partial_sums(&self, into: &Uint32Array) -> Result<(), JsValue> {
+        let sums = self.model()?.part();
+        if into.length() as usize != sums.len() {
+            return Err(misused("the array and the partial sums differ in length"));
         }
-        into.copy_from(part);
+        into.copy_from(sums);
         Ok(())
     }
 
-    /// Adds this worker's own part, in its place among the others'.
-    pub fn add_own_part(&mut self) -> Result<(), JsValue> {
+    /// Adds this worker's own partial sums. All are added in the order of the workers, so that results do not differ.
+    pub fn add_own_partial_sums(&mut self) -> Result<(), JsValue> {
         self.model_mut()?.add_own_part();
         Ok(())
     }
 
-    /// Adds a worker's part; all are added, in the order of the workers.
-    pub fn add_part(&mut self, part: &[u32]) -> Result<(), JsValue> {
-        self.model_mut()?.add_part(part);
+    /// Adds another worker's partial sums.
+    pub fn add_partial_sums(&mut self, sums: &[u32]) -> Result<(), JsValue> {
+        self.model_mut()?.add_part(sums);
         Ok(())
     }
 
-    /// Ends the pass of a picture with its embedding; empty with a follower.
+    /// Ends the pass of an image. Returns its embedding, or nothing in a follower.
     pub fn finish_image(&mut self) -> Result<Vec<f32>, JsValue> {
-        Ok(self.pass.take().ok_or_else(|| misused("no pass is under way"))?.into_embeddings())
+        Ok(self.pass.take().ok_or_else(|| misused("no pass was started"))?.into_embeddings())
     }
 
-    /// Ends the pass of texts and keeps their embeddings.
+    /// Ends the pass of texts. Their embeddings are memoised.
     pub fn finish_texts(&mut self) -> Result<(), JsValue> {
-        let pass = self.pass.take().ok_or_else(|| misused("no pass is under way"))?;
+        let pass = self.pass.take().ok_or_else(|| misused("no pass was started"))?;
         let texts = std::mem::take(&mut self.texts);
         self.siglip_mut()?.keep_texts(&texts, &pass.into_embeddings());
         Ok(())
     }
 
-    /// The kept embedding of a text.
+    /// The memoised embedding of a text.
     pub fn text_embedding(&self, text: &str) -> Result<Vec<f32>, JsValue> {
-        let kept = self.siglip()?.kept_text(text);
-        Ok(kept.ok_or_else(|| misused("the text has no embedding yet"))?.to_vec())
+        let embedding = self.siglip()?.kept_text(text);
+        Ok(embedding.ok_or_else(|| misused("the text has no embedding yet"))?.to_vec())
     }
 
-    /// `[{label, score, logit}]`, best first, for an image's embedding; the labels' embeddings have to be there.
+    /// `[{label, score, logit}]`, best first, of an image embedding. The labels must have been embedded before.
     pub fn scores(
         &mut self,
         image_embeds: &[f32],
@@ -249,8 +233,8 @@ impl Engine {
 }
 
 impl Engine {
-    fn new(part: Part) -> Engine {
-        Engine { part, pass: None, texts: Vec::new() }
+    fn new(role: Role) -> Engine {
+        Engine { role, pass: None, texts: Vec::new() }
     }
 
     fn preprocess(&self, image: &RgbImage) -> Result<JsValue, JsValue> {
@@ -263,40 +247,40 @@ impl Engine {
     }
 
     fn siglip(&self) -> Result<&Siglip, JsValue> {
-        match &self.part {
-            Part::Leader(siglip) => Ok(siglip),
-            _ => Err(misused("this worker holds but a part of the towers")),
+        match &self.role {
+            Role::Leader(siglip) => Ok(siglip),
+            _ => Err(misused("this worker has one shard of the model only")),
         }
     }
 
     fn siglip_mut(&mut self) -> Result<&mut Siglip, JsValue> {
-        match &mut self.part {
-            Part::Leader(siglip) => Ok(siglip),
-            _ => Err(misused("this worker holds but a part of the towers")),
+        match &mut self.role {
+            Role::Leader(siglip) => Ok(siglip),
+            _ => Err(misused("this worker has one shard of the model only")),
         }
     }
 
     fn model(&self) -> Result<&Model, JsValue> {
-        match &self.part {
-            Part::Leader(siglip) => Ok(siglip.model()),
-            Part::Follower(model) => Ok(model),
-            Part::Arriving(_) => Err(misused("the weights have not arrived")),
+        match &self.role {
+            Role::Leader(siglip) => Ok(siglip.model()),
+            Role::Follower(model) => Ok(model),
+            Role::Loading(_) => Err(misused("the weights have not arrived yet")),
         }
     }
 
     fn model_mut(&mut self) -> Result<&mut Model, JsValue> {
-        match &mut self.part {
-            Part::Leader(siglip) => Ok(siglip.model_mut()),
-            Part::Follower(model) => Ok(model),
-            Part::Arriving(_) => Err(misused("the weights have not arrived")),
+        match &mut self.role {
+            Role::Leader(siglip) => Ok(siglip.model_mut()),
+            Role::Follower(model) => Ok(model),
+            Role::Loading(_) => Err(misused("the weights have not arrived yet")),
         }
     }
 }
 
-/// Takes part, for ever, in the work of the engine that has this memory: for workers that have nothing else to do.
+/// Joins the thread pool of the engine in this memory. It never returns, so it is for a worker of its own.
 #[cfg(target_feature = "atomics")]
 #[wasm_bindgen]
-pub fn join_team() {
+pub fn join_thread_pool() {
     siglip_kernels::join_team();
 }
 
@@ -304,7 +288,7 @@ fn parse_options(options: JsValue) -> Result<Options, JsValue> {
     Ok(serde_wasm_bindgen::from_value(options).map_err(|error| Error::BadInput(error.to_string()))?)
 }
 
-/// A call out of order: a fault of `worker.js`, told instead of trapped.
+/// A call out of order: a fault of `worker.js`, reported as an error instead of a trap.
 fn misused(reason: &str) -> JsValue {
     Error::BadInput(reason.into()).into()
 }

@@ -1,4 +1,4 @@
-//! What to load and how, as `worker.js` says it.
+//! The options of a load, as `worker.js` passes them.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::de::{Deserializer, Error as _};
 use siglip::model::{Precision, Shard, Towers};
 
 use crate::error::Error;
-use crate::fetch::Patience;
+use crate::fetch::Timeouts;
 use crate::integrity;
 use crate::store::Manifest;
 
@@ -15,19 +15,19 @@ use crate::store::Manifest;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Options {
-    /// How matrices are kept.
+    /// How matrices are stored in memory.
     #[serde(deserialize_with = "precision")]
     pub precision: Precision,
-    /// Which half is needed.
+    /// Which towers are needed.
     #[serde(deserialize_with = "towers")]
     pub towers: Towers,
-    /// Whether the model is kept for the next visit.
+    /// Whether the model is cached for the next visit.
     pub cache: bool,
     /// Workers that share the model.
     pub workers: usize,
-    /// Sent with every request, kept nowhere.
+    /// Sent with every request; never stored.
     pub headers: BTreeMap<String, String>,
-    /// What the page asks for, by file name; in lower case.
+    /// The sha256 that the caller demands of a file, by its name; in lower case.
     #[serde(deserialize_with = "hashes")]
     pub sha256: BTreeMap<String, String>,
     stall_timeout: u32,
@@ -35,17 +35,17 @@ pub struct Options {
 }
 
 impl Options {
-    /// One worker's part.
+    /// The shard of worker `index`.
     pub fn shard(&self, index: usize) -> Result<Shard, Error> {
         Ok(Shard::new(index, self.workers)?)
     }
 
-    /// How long to wait.
-    pub fn patience(&self) -> Patience {
-        Patience { stall: self.stall_timeout, retry: self.retry_delay }
+    /// How long to wait for the server.
+    pub fn timeouts(&self) -> Timeouts {
+        Timeouts { stall: self.stall_timeout, retry: self.retry_delay }
     }
 
-    /// What it is called where it is kept.
+    /// Identifies the model in the cache.
     pub fn manifest(&self, model: &str) -> Manifest {
         let (precision, towers) = (self.precision.name().into(), self.towers.name().into());
         Manifest { model: model.into(), precision, towers }
@@ -68,7 +68,9 @@ fn hashes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String,
     let given = BTreeMap::<String, String>::deserialize(deserializer)?;
     let checked = given.into_iter().map(|(file, hash)| match integrity::parse(&hash) {
         Some(hash) => Ok((file, hash)),
-        None => Err(D::Error::custom(format!("sha256 of {file}: {hash:?} is no sha256"))),
+        None => Err(D::Error::custom(format!(
+            "sha256 of {file}: {hash:?} is no sha256; write 64 hexadecimal digits"
+        ))),
     });
     checked.collect()
 }

@@ -1,46 +1,48 @@
-//! What is kept of a model: one file of records, written from front to back and never changed.
+//! The format of a cached model: one file of records, written from front to back and never changed.
 //!
-//! Each record has a checksum, and everything that is needed to go on from its end is in it or before it. So a file
-//! that was cut off at any byte is good up to the last whole record; it is complete when it ends in
-//! [`Record::End`]. No second file, no rewriting, nothing to keep in step.
+//! Each record has a checksum. A record and those before it hold all that is needed to resume the download from its
+//! end. So a file that was cut off at any byte is valid up to its last whole record. A complete file ends with
+//! [`Record::End`].
 //!
 //! | bytes | |
 //! |---|---|
 //! | 4 | kind of record |
-//! | 4 | bytes of its contents, little-endian |
+//! | 4 | length of the contents, little-endian |
 //! | 4 | CRC-32 of kind and contents, little-endian |
-//! | ... | contents: four bytes that tell the length of a JSON value, the value, and the bytes that belong to it |
+//! | ... | contents: the length of a JSON value (4 bytes), the JSON value, and the bytes that belong to it |
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::body::Body;
-use crate::fetch;
+use crate::body::{self, Body};
 
-/// Bytes before the contents.
+/// The name of the folder. A change of this format takes a new name. `www/lib/model-cache.js` has it too.
+pub const FOLDER: &str = "siglip-web-2";
+
+/// Bytes of a record before its contents.
 const HEAD: usize = 12;
-/// Nothing longer is written: a GGUF's header with the largest tokenizer is shorter.
+/// The longest record is the header of a GGUF, with the tokenizer in it; it is shorter than this.
 const MAX_CONTENTS: usize = 200_000_000;
 
 /// One record.
 #[derive(Debug, PartialEq)]
 pub enum Record {
-    /// The first: what it is that is kept.
+    /// The first record: which model this is.
     Manifest(Manifest),
     /// A small file of the checkpoint, by name.
     File(String, Vec<u8>),
-    /// A weight file begins: its identity, and its header.
+    /// A weight file starts: where it comes from, and its header.
     Header(Source, Vec<u8>),
-    /// Packed batches, and how far into the weight file they reach.
+    /// Packed weights, and their end position in the weight file.
     Batches(Progress, Vec<u8>),
-    /// All of it is there.
+    /// The model is complete.
     End,
 }
 
-/// What it is that is kept. `www/lib/model-cache.js` reads it too.
+/// Which model is cached, and how. `www/lib/model-cache.js` reads it too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The URL of the model's folder.
+    /// The URL of the model's folder, or of the `.gguf`.
     pub model: String,
     /// `q8` or `f32`.
     pub precision: String,
@@ -48,13 +50,13 @@ pub struct Manifest {
     pub towers: String,
 }
 
-/// A weight file and what identified it.
+/// Where a weight file comes from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Source {
     /// Its name in the folder.
     pub file: String,
-    /// Its length.
+    /// Its length in bytes.
     pub total: u64,
     /// The server's strong ETag.
     pub etag: Option<String>,
@@ -62,17 +64,17 @@ pub struct Source {
     pub last_modified: Option<String>,
 }
 
-/// How far a weight file was read.
+/// The position up to which a weight file was packed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// The byte that follows.
+    /// The next byte.
     pub position: u64,
-    /// State of the digest up to there; none where parts of the file are left out.
+    /// The state of the digest there; `None` if bytes of the file were skipped.
     pub digest: Option<String>,
 }
 
 impl Record {
-    /// Its bytes in the file.
+    /// The record's bytes in the file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let (kind, json, bytes): (u32, _, &[u8]) = match self {
             Record::Manifest(manifest) => (0, serde_json::to_vec(manifest), &[]),
@@ -81,7 +83,7 @@ impl Record {
             Record::Batches(progress, batches) => (3, serde_json::to_vec(progress), batches),
             Record::End => (4, Ok(b"null".to_vec()), &[]),
         };
-        // These types have string keys only and no failing implementation: they always serialise.
+        // These types always serialise: their keys are strings, and no implementation of theirs fails.
         let json = json.unwrap_or_default();
         let mut record = Vec::with_capacity(HEAD + 4 + json.len() + bytes.len());
         record.extend(kind.to_le_bytes());
@@ -125,34 +127,34 @@ fn checksum(kind: u32, contents: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// Cuts bytes into records, in chunks of any size.
+/// Parses records from chunks of any size.
 #[derive(Default)]
 struct Parser {
     pending: Vec<u8>,
-    /// Where the last whole record ends in the file.
+    /// The end of the last whole record in the file.
     end: u64,
 }
 
-/// What a parser finds.
+/// A parser's result.
 enum Found {
     Record(Record),
     /// More bytes are needed.
-    Part,
+    Incomplete,
     /// These bytes are no record.
     Broken,
 }
 
 impl Parser {
-    /// The first record of what has come and was not yet taken.
+    /// Takes the next record from the pending bytes.
     fn next(&mut self) -> Found {
-        let Some(head) = self.pending.first_chunk::<HEAD>() else { return Found::Part };
+        let Some(head) = self.pending.first_chunk::<HEAD>() else { return Found::Incomplete };
         let [kind, length, expected] = [0, 1, 2].map(|at| u32::from_le_bytes(head.as_chunks().0[at]));
         let length = length as usize;
         if length > MAX_CONTENTS {
             return Found::Broken;
         }
         if self.pending.len() < HEAD + length {
-            return Found::Part;
+            return Found::Incomplete;
         }
         let later = self.pending.split_off(HEAD + length);
         let mut contents = std::mem::replace(&mut self.pending, later);
@@ -183,7 +185,7 @@ impl Log {
             match self.parser.next() {
                 Found::Record(record) => return Some(record),
                 Found::Broken => return None,
-                Found::Part => fetch::append(&mut self.parser.pending, &self.body.next().await.ok()??),
+                Found::Incomplete => body::append(&mut self.parser.pending, &self.body.next().await.ok()??),
             }
         }
     }
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_off_anywhere_is_good_up_to_its_last_whole_record() {
+    fn a_truncated_file_is_valid_up_to_its_last_whole_record() {
         let ends: Vec<u64> = records()
             .iter()
             .scan(0, |end, record| {
@@ -254,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_byte_is_never_taken_for_what_was_written() {
+    fn a_changed_byte_is_detected() {
         let bytes: Vec<u8> = records().iter().flat_map(Record::to_bytes).collect();
         for at in 0..bytes.len() {
             let mut broken = bytes.clone();

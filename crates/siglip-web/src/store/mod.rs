@@ -1,4 +1,4 @@
-//! What is kept from visit to visit: every model in one [`Log`], complete or as far as it came.
+//! The cache of models between visits. Each model is one [`Log`], complete or as far as its download came.
 
 mod cache_api;
 mod log;
@@ -12,17 +12,15 @@ pub use log::{Log, Manifest, Progress, Record, Source};
 
 use crate::{error, integrity};
 
-/// The folder's name; a change of format takes a new one. `www/lib/model-cache.js` reads it too.
-const FOLDER: &str = "siglip-web-2";
-/// What a file takes beside its contents, at most: records, and the file system's own.
+/// The most that a file takes beyond its contents: heads of records, and the file system's own data.
 const OVERHEAD: u64 = 1 << 20;
 
-/// Something worth telling that stops nothing.
+/// Something worth knowing that does not stop the load.
 #[derive(Debug, Clone)]
 pub struct Notice {
     /// `quota` or `cache`.
     pub code: &'static str,
-    /// For a person.
+    /// For the user.
     pub message: String,
 }
 
@@ -33,7 +31,7 @@ impl Notice {
             _ => Notice {
                 code: "cache",
                 message: format!(
-                    "the model is not kept here ({}); it works from memory and will be fetched again next time",
+                    "the model cannot be cached ({}); it works from memory, and the next visit downloads it again",
                     error::message(exception)
                 ),
             },
@@ -41,20 +39,20 @@ impl Notice {
     }
 
     fn full() -> Notice {
-        let message = "the browser's storage for this site is full; the model works from memory and will be fetched \
-                       again next time";
+        let message = "the browser's storage for this site is full; the model works from memory, and the next visit \
+                       downloads it again. Free space, or delete cached models, to cache it";
         Notice { code: "quota", message: message.into() }
     }
 }
 
-/// Where models are kept: files, else the Cache API, else nowhere.
+/// Where models are cached: files, else the Cache API, else nowhere.
 #[derive(Clone)]
 pub enum Store {
     /// The origin private file system.
     Opfs(opfs::Opfs),
-    /// Its stand-in: what it keeps is complete, or not there.
+    /// The Cache API. It has complete models only.
     CacheApi(cache_api::CacheApi),
-    /// Memory, for this visit.
+    /// Nowhere: the model is in memory only.
     Nowhere,
 }
 
@@ -66,16 +64,16 @@ pub enum Writer {
     CacheApi(cache_api::Writer),
 }
 
-/// What an interrupted download has left.
-pub struct Part {
+/// What an interrupted download has cached.
+pub struct PartialLog {
     /// Its records.
     pub log: Log,
-    /// Its length.
+    /// Its length in bytes.
     pub length: u64,
 }
 
 impl Store {
-    /// Opens the best there is. Private windows and third-party frames may have nothing: then a notice says so.
+    /// Opens the best store there is. Private windows and third-party frames may have none: the notice says so.
     pub async fn open(scope: &WorkerGlobalScope) -> Result<Store, Notice> {
         if let Ok(opfs) = opfs::Opfs::open(scope).await {
             return Ok(Store::Opfs(opfs));
@@ -86,7 +84,7 @@ impl Store {
         }
     }
 
-    /// The complete log of a model.
+    /// The complete log of a model, with its length if that is known.
     pub async fn find(&self, manifest: &Manifest) -> Option<(Log, Option<u64>)> {
         let (body, length) = match self {
             Store::Opfs(opfs) => {
@@ -98,17 +96,21 @@ impl Store {
         Some((Log::new(body), length))
     }
 
-    /// What an interrupted download of a model has left.
-    pub async fn find_part(&self, manifest: &Manifest) -> Option<Part> {
+    /// What an interrupted download of a model has cached.
+    pub async fn find_partial(&self, manifest: &Manifest) -> Option<PartialLog> {
         let Store::Opfs(opfs) = self else { return None };
-        let (body, length) = opfs.find_part(&key(manifest)).await?;
-        Some(Part { log: Log::new(body), length })
+        let (body, length) = opfs.find_partial(&key(manifest)).await?;
+        Some(PartialLog { log: Log::new(body), length })
     }
 
-    /// Opens a model's log to write on from the end of the records of `part`, or from the start.
-    pub async fn writer(&self, manifest: &Manifest, part: Option<&Part>) -> Result<Option<Writer>, Notice> {
+    /// Opens a model's log to append after the records of `partial`, or from the start.
+    pub async fn writer(
+        &self,
+        manifest: &Manifest,
+        partial: Option<&PartialLog>,
+    ) -> Result<Option<Writer>, Notice> {
         let key = key(manifest);
-        let (length, end) = part.map_or((None, 0), |part| (Some(part.length), part.log.end()));
+        let (length, end) = partial.map_or((None, 0), |partial| (Some(partial.length), partial.log.end()));
         let writer = match self {
             Store::Opfs(opfs) => opfs.writer(&key, length, end).await.map(Writer::Opfs),
             Store::CacheApi(cache) => cache.writer(&key).map(Writer::CacheApi),
@@ -117,7 +119,7 @@ impl Store {
         writer.map(Some).map_err(|error| Notice::of(&error))
     }
 
-    /// Forgets what is kept of a model.
+    /// Removes a model.
     pub async fn remove(&self, manifest: &Manifest) {
         match self {
             Store::Opfs(opfs) => opfs.remove(&key(manifest)).await,
@@ -128,7 +130,7 @@ impl Store {
 }
 
 impl Writer {
-    /// Writes a record.
+    /// Appends a record.
     pub async fn append(&mut self, record: &Record) -> Result<(), Notice> {
         let bytes = record.to_bytes();
         let written = match self {
@@ -142,7 +144,7 @@ impl Writer {
         }
     }
 
-    /// Makes the log, now complete, the one that is found.
+    /// Completes the log: from now on [`Store::find`] finds it.
     pub async fn commit(self) -> Result<(), Notice> {
         let committed = match self {
             Writer::Opfs(writer) => writer.commit().await,
@@ -151,7 +153,7 @@ impl Writer {
         committed.map_err(|error| Notice::of(&error))
     }
 
-    /// Forgets what was written.
+    /// Removes what was written.
     pub async fn discard(self) {
         match self {
             Writer::Opfs(writer) => writer.discard().await,
@@ -160,7 +162,7 @@ impl Writer {
     }
 }
 
-/// Whether there is room for `bytes` more; says so where the browser knows that there is not.
+/// Fails if the browser knows that it has no room for `bytes` more.
 pub async fn check_room(scope: &WorkerGlobalScope, bytes: u64) -> Result<(), Notice> {
     let Ok(estimate) = scope.navigator().storage().estimate() else { return Ok(()) };
     let Ok(estimate) = JsFuture::from(estimate).await else { return Ok(()) };
@@ -171,7 +173,7 @@ pub async fn check_room(scope: &WorkerGlobalScope, bytes: u64) -> Result<(), Not
     }
 }
 
-/// A file's name for a model as it is kept.
+/// The name of a model's file.
 fn key(Manifest { model, precision, towers }: &Manifest) -> String {
     integrity::sha256(format!("{model}\n{precision}\n{towers}").as_bytes())[..32].into()
 }

@@ -1,4 +1,4 @@
-//! The origin private file system: files that can be written piece by piece and renamed.
+//! The origin private file system: files that can be written in steps and renamed.
 
 use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
@@ -8,14 +8,14 @@ use web_sys::{
     FileSystemGetFileOptions, FileSystemReadWriteOptions, FileSystemSyncAccessHandle, WorkerGlobalScope,
 };
 
-use super::FOLDER;
+use super::log::FOLDER;
 use crate::body::Body;
 
-/// The folder that the models are kept in.
+/// The folder of the models.
 #[derive(Clone)]
 pub struct Opfs(FileSystemDirectoryHandle);
 
-/// A file being written, closed when dropped. While it is open nobody else can write to it.
+/// A file being written. It is closed when dropped; while it is open, no other tab can write to it.
 pub struct Writer {
     folder: FileSystemDirectoryHandle,
     key: String,
@@ -24,7 +24,7 @@ pub struct Writer {
 }
 
 impl Opfs {
-    /// Opens the folder, where this browser and this page's frame have one, and files that can be renamed.
+    /// Opens the folder. Fails if this browser, or this page's frame, has no such folder or cannot rename its files.
     pub async fn open(scope: &WorkerGlobalScope) -> Result<Opfs, JsValue> {
         let known = |class: &str, method: &str| {
             Reflect::get(scope, &class.into())
@@ -34,7 +34,7 @@ impl Opfs {
         };
         if !known("FileSystemFileHandle", "createSyncAccessHandle") || !known("FileSystemFileHandle", "move")
         {
-            return Err(js_sys::Error::new("it has no files that can be written piece by piece").into());
+            return Err(js_sys::Error::new("this browser cannot write files in steps").into());
         }
         let root: FileSystemDirectoryHandle =
             JsFuture::from(scope.navigator().storage().get_directory()).await?.unchecked_into();
@@ -49,9 +49,9 @@ impl Opfs {
         self.read(key).await
     }
 
-    /// What an interrupted download has left.
-    pub async fn find_part(&self, key: &str) -> Option<(Body, u64)> {
-        self.read(&part(key)).await
+    /// The incomplete file of this key.
+    pub async fn find_partial(&self, key: &str) -> Option<(Body, u64)> {
+        self.read(&partial(key)).await
     }
 
     async fn read(&self, name: &str) -> Option<(Body, u64)> {
@@ -61,38 +61,38 @@ impl Opfs {
         Some((Body::of_blob(&file), file.size() as u64))
     }
 
-    /// Opens the incomplete file of this key to write on from its byte `end`, if it is `length` bytes long: another
-    /// length means that another tab has written to it.
+    /// Opens the incomplete file of this key to append from byte `end` on. Fails if the file is not `length` bytes long:
+    /// then another tab has written to it.
     pub async fn writer(&self, key: &str, length: Option<u64>, end: u64) -> Result<Writer, JsValue> {
         let options = FileSystemGetFileOptions::new();
         options.set_create(true);
-        let handle = JsFuture::from(self.0.get_file_handle_with_options(&part(key), &options)).await?;
+        let handle = JsFuture::from(self.0.get_file_handle_with_options(&partial(key), &options)).await?;
         let handle: FileSystemFileHandle = handle.unchecked_into();
         let access = JsFuture::from(handle.create_sync_access_handle()).await?.unchecked_into();
         let writer = Writer { folder: self.0.clone(), key: key.into(), access, end };
         if length.is_some_and(|length| writer.access.get_size().is_ok_and(|size| size as u64 != length)) {
-            return Err(js_sys::Error::new("another tab is loading it").into());
+            return Err(js_sys::Error::new("another tab is downloading it").into());
         }
         writer.access.truncate_with_f64(end as f64)?;
         Ok(writer)
     }
 
-    /// Forgets what is kept under this key.
+    /// Removes the files of this key.
     pub async fn remove(&self, key: &str) {
-        // What cannot be removed is not there, or another tab is writing to it.
-        for name in [key, &part(key)] {
+        // A file that cannot be removed does not exist, or another tab is writing to it.
+        for name in [key, &partial(key)] {
             let _ = JsFuture::from(self.0.remove_entry(name)).await;
         }
     }
 }
 
 /// The name of a file until it is complete.
-fn part(key: &str) -> String {
+fn partial(key: &str) -> String {
     format!("{key}.part")
 }
 
 impl Writer {
-    /// Writes on. `false` where there is no room.
+    /// Appends bytes. Returns `false` if there is no room.
     pub fn append(&mut self, bytes: &[u8]) -> Result<bool, JsValue> {
         let options = FileSystemReadWriteOptions::new();
         options.set_at(self.end as f64);
@@ -101,20 +101,20 @@ impl Writer {
         Ok(written == bytes.len() as f64)
     }
 
-    /// Puts the file, now complete, in the place of the one before.
+    /// Renames the file, now complete. It replaces an earlier one.
     pub async fn commit(self) -> Result<(), JsValue> {
         self.access.flush()?;
         let (folder, key) = (self.folder.clone(), self.key.clone());
         drop(self);
-        let handle = JsFuture::from(folder.get_file_handle(&part(&key))).await?;
+        let handle = JsFuture::from(folder.get_file_handle(&partial(&key))).await?;
         let rename: Function = Reflect::get(&handle, &"move".into())?.unchecked_into();
         let renamed: Promise = rename.call1(&handle, &key.into())?.unchecked_into();
         JsFuture::from(renamed).await.map(drop)
     }
 
-    /// Forgets the incomplete file.
+    /// Removes the incomplete file.
     pub async fn discard(self) {
-        let (folder, name) = (self.folder.clone(), part(&self.key));
+        let (folder, name) = (self.folder.clone(), partial(&self.key));
         drop(self);
         let _ = JsFuture::from(folder.remove_entry(&name)).await;
     }

@@ -1,27 +1,26 @@
-//! A checkpoint from files that the visitor has chosen.
+//! A checkpoint in files that the user has chosen.
 
 use siglip::weights::WeightIndex;
 use siglip::{CheckpointFiles, Siglip};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Blob;
 
-use crate::assembly::{Assembly, SMALL_FILES};
-use crate::body::Body;
+use super::callbacks::Callbacks;
+use super::context::{FLUSH_BYTES, INDEX, WEIGHTS};
+use super::model_builder::{ModelBuilder, SMALL_FILES};
+use super::weight_file::WeightFile;
+use crate::body::{self, Body};
 use crate::error::Error;
-use crate::fetch;
-use crate::intake::Intake;
 use crate::integrity;
-use crate::listeners::Listeners;
-use crate::load::{BATCHES, INDEX, WEIGHTS};
 use crate::options::Options;
 
 /// Files by name.
-pub struct Files(pub js_sys::Map);
+pub struct LocalFiles(pub js_sys::Map);
 
-impl Files {
-    /// Reads a checkpoint: a `.gguf`, or the files of a folder.
-    pub async fn load(&self, options: &Options, listeners: &Listeners) -> Result<Siglip, Error> {
-        let mut assembly = Assembly::new(options, listeners);
+impl LocalFiles {
+    /// Loads a checkpoint: a `.gguf`, or the files of a folder.
+    pub async fn load(&self, options: &Options, callbacks: &Callbacks) -> Result<Siglip, Error> {
+        let mut builder = ModelBuilder::new(options, callbacks);
         let mut loaded = 0;
         let names = match self.gguf() {
             Some(name) => vec![name],
@@ -36,30 +35,30 @@ impl Files {
                         String::new()
                     },
                 };
-                assembly.begin(&files)?;
-                self.weight_files(&mut assembly).await?
+                builder.start(&files)?;
+                self.weight_files(&mut builder).await?
             }
         };
         let total = names.iter().filter_map(|name| self.get(name).ok()).map(|file| file.size() as u64).sum();
         for name in names {
-            let mut intake = Intake::new(name.clone());
+            let mut file = WeightFile::new(name.clone());
             let mut body = Body::of_blob(&self.get(&name)?);
             while let Some(chunk) = body.next().await.map_err(|reason| unreadable(&name, &reason))? {
-                for piece in chunk.to_vec().chunks(BATCHES) {
-                    intake.push(piece, &mut assembly)?;
-                    if assembly.pending() >= BATCHES {
-                        let batches = assembly.take_pending();
-                        assembly.take(&batches).await?;
+                for piece in chunk.to_vec().chunks(FLUSH_BYTES) {
+                    file.push(piece, &mut builder)?;
+                    if builder.pending() >= FLUSH_BYTES {
+                        let batches = builder.take_pending();
+                        builder.add(&batches).await?;
                     }
                 }
                 loaded += u64::from(chunk.length());
-                listeners.progress(&name, loaded, total, false);
+                callbacks.progress(&name, loaded, total, false);
             }
-            let batches = assembly.take_pending();
-            assembly.take(&batches).await?;
-            integrity::check(&name, intake.finish()?, options.sha256.get(&name).cloned())?;
+            let batches = builder.take_pending();
+            builder.add(&batches).await?;
+            integrity::check(&name, file.finish()?, options.sha256.get(&name).cloned())?;
         }
-        assembly.finish()
+        builder.finish()
     }
 
     fn gguf(&self) -> Option<String> {
@@ -67,12 +66,13 @@ impl Files {
         names.into_iter().find(|name| name.ends_with(".gguf"))
     }
 
-    async fn weight_files(&self, assembly: &mut Assembly<'_>) -> Result<Vec<String>, Error> {
+    /// The names of the weight files: one, or those in the index.
+    async fn weight_files(&self, builder: &mut ModelBuilder<'_>) -> Result<Vec<String>, Error> {
         if !self.0.has(&JsValue::from(INDEX)) {
             return Ok(vec![WEIGHTS.into()]);
         }
         let index = WeightIndex::parse(self.text(INDEX).await?.as_bytes())?;
-        assembly.expect_files(&index)?;
+        builder.expect_files(&index)?;
         Ok(index.files().map(String::from).collect())
     }
 
@@ -84,7 +84,7 @@ impl Files {
     async fn text(&self, name: &str) -> Result<String, Error> {
         let (mut body, mut bytes) = (Body::of_blob(&self.get(name)?), Vec::new());
         while let Some(chunk) = body.next().await.map_err(|reason| unreadable(name, &reason))? {
-            fetch::append(&mut bytes, &chunk);
+            body::append(&mut bytes, &chunk);
         }
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }

@@ -1,43 +1,44 @@
-//! A weight file on its way into packed batches.
+//! One weight file, from its bytes to packed weights.
 
 use siglip::weights::WeightReader;
 
-use crate::assembly::Assembly;
+use super::model_builder::ModelBuilder;
 use crate::error::Error;
 use crate::integrity::Digest;
 use crate::store::Progress;
 
-/// Bytes that are cheaper to read than to ask the server to leave out.
-const WORTH_SKIPPING: u64 = 1 << 20;
+/// A gap of fewer bytes is read, not skipped: a new request would cost more.
+const MIN_SKIP: u64 = 1 << 20;
 
-/// Reads one weight file, and takes its sha256.
-pub struct Intake {
+/// Reads one weight file and computes its sha256.
+pub struct WeightFile {
+    /// Names the file in errors.
     url: String,
     reader: WeightReader,
-    /// The file up to the end of its header; taken when that is there.
+    /// The file up to the end of its header, until [`WeightFile::take_header`].
     header: Option<Vec<u8>>,
-    /// Bytes so far.
+    /// Bytes read so far.
     position: u64,
-    /// Of all bytes so far, and of those up to where the reader is settled. None once bytes were left out.
+    /// The digests of all bytes so far, and of those up to the reader's settled position. `None` once bytes were skipped.
     digests: Option<(Digest, Digest)>,
 }
 
-impl Intake {
+impl WeightFile {
     /// A file at its start.
-    pub fn new(url: String) -> Intake {
+    pub fn new(url: String) -> WeightFile {
         let digests = Some(Default::default());
-        Intake { url, reader: WeightReader::new(), header: Some(Vec::new()), position: 0, digests }
+        WeightFile { url, reader: WeightReader::new(), header: Some(Vec::new()), position: 0, digests }
     }
 
     /// Takes the next bytes.
-    pub fn push(&mut self, bytes: &[u8], assembly: &mut Assembly<'_>) -> Result<(), Error> {
-        self.reader.push(bytes, assembly).map_err(|error| self.wrong(error))?;
+    pub fn push(&mut self, bytes: &[u8], builder: &mut ModelBuilder<'_>) -> Result<(), Error> {
+        self.reader.push(bytes, builder).map_err(|error| self.error(error))?;
         if let Some(header) = &mut self.header {
             header.extend_from_slice(bytes);
         }
         if let Some((all, settled)) = &mut self.digests {
-            let reach = self.reader.settled().unwrap_or(0).saturating_sub(self.position);
-            let (before, after) = bytes.split_at(bytes.len().min(reach as usize));
+            let settled_bytes = self.reader.settled().unwrap_or(0).saturating_sub(self.position);
+            let (before, after) = bytes.split_at(bytes.len().min(settled_bytes as usize));
             all.update(before);
             if !before.is_empty() {
                 *settled = all.clone();
@@ -61,20 +62,20 @@ impl Intake {
         self.reader.total_bytes()
     }
 
-    /// Where the file goes on after a stretch that the model has no use for, if that is worth leaving out.
-    pub fn next_wanted(&self, assembly: &Assembly<'_>) -> Option<u64> {
-        let next = self.reader.next_wanted(|tensor| assembly.wants(tensor))?;
-        (next.saturating_sub(self.position) >= WORTH_SKIPPING).then_some(next)
+    /// The next byte that the model needs, if the gap before it is worth skipping.
+    pub fn next_wanted(&self, builder: &ModelBuilder<'_>) -> Option<u64> {
+        let next = self.reader.next_wanted(|tensor| builder.wants(tensor))?;
+        (next.saturating_sub(self.position) >= MIN_SKIP).then_some(next)
     }
 
-    /// Leaves bytes out.
+    /// Skips to a byte.
     pub fn seek(&mut self, position: u64) -> Result<(), Error> {
-        self.reader.seek(position).map_err(|error| self.wrong(error))?;
+        self.reader.seek(position).map_err(|error| self.error(error))?;
         (self.position, self.digests) = (position, None);
         Ok(())
     }
 
-    /// Goes on where an earlier visit stopped; only the header was pushed before.
+    /// Continues where an earlier visit stopped. Only the header has been pushed before.
     pub fn resume(&mut self, Progress { position, digest }: &Progress) -> Result<(), Error> {
         self.seek(*position)?;
         let digest = digest.as_deref().and_then(Digest::resume);
@@ -82,20 +83,20 @@ impl Intake {
         Ok(())
     }
 
-    /// How far the batches reach that were made.
+    /// The position up to which weights were packed.
     pub fn progress(&self) -> Progress {
         let digest = self.digests.as_ref().map(|(_, settled)| settled.state());
         Progress { position: self.reader.settled().unwrap_or(0), digest }
     }
 
-    /// The file's sha256, once it has been read to its end; none where parts of it were left out.
+    /// Checks that the file is complete. Returns its sha256, or `None` if bytes were skipped.
     pub fn finish(self) -> Result<Option<String>, Error> {
-        let Intake { url, reader, digests, .. } = self;
+        let WeightFile { url, reader, digests, .. } = self;
         reader.finish().map_err(|source| Error::File { url, source })?;
         Ok(digests.map(|(all, _)| all.finish()))
     }
 
-    fn wrong(&self, source: siglip::Error) -> Error {
+    fn error(&self, source: siglip::Error) -> Error {
         Error::File { url: self.url.clone(), source }
     }
 }

@@ -1,0 +1,330 @@
+//! Downloads a checkpoint from a server: from its first byte, or from where an earlier visit stopped.
+
+use siglip::model::Towers;
+use siglip::weights::WeightIndex;
+use siglip::{CheckpointFiles, Siglip};
+
+use super::cache_writer::CacheWriter;
+use super::context::{Context, FLUSH_BYTES, INDEX, WEIGHTS};
+use super::from_cache::{CachedModel, CachedWeightFile};
+use super::model_builder::{self, ModelBuilder, SMALL_FILES};
+use super::weight_file::WeightFile;
+use crate::body::{self, Body};
+use crate::error::Error;
+use crate::fetch::{Download, Event, Identity};
+use crate::integrity;
+use crate::store::{PartialLog, Source};
+
+/// The hub that serves, at `/raw/`, a Git LFS pointer for each large file. The pointer has the file's sha256.
+const HUB: &str = "https://huggingface.co/";
+
+/// The download of a checkpoint's files, one after another.
+pub struct CheckpointDownload<'a> {
+    context: &'a Context<'a>,
+    /// `None` for a GGUF.
+    files: Option<CheckpointFiles>,
+    index: Option<Index>,
+    builder: ModelBuilder<'a>,
+    cache: CacheWriter<'a>,
+    weights: Vec<RemoteWeightFile<'a>>,
+    /// Place in `weights` of the file that is being read.
+    current: usize,
+    /// The highest progress reported so far; progress never goes back.
+    reported: u64,
+}
+
+/// The index of several weight files.
+struct Index {
+    json: Vec<u8>,
+    total_size: Option<u64>,
+}
+
+struct RemoteWeightFile<'a> {
+    name: String,
+    download: Download<'a>,
+    file: WeightFile,
+}
+
+impl<'a> RemoteWeightFile<'a> {
+    fn new(context: &'a Context<'a>, name: &str) -> RemoteWeightFile<'a> {
+        let url = context.url(name);
+        let download = Download::new(&context.client, url.clone());
+        RemoteWeightFile { name: name.into(), download, file: WeightFile::new(url) }
+    }
+
+    fn resume(context: &'a Context<'a>, cached: CachedWeightFile) -> Result<RemoteWeightFile<'a>, Error> {
+        let CachedWeightFile { source, mut file, progress } = cached;
+        let Source { file: name, total, etag, last_modified } = source;
+        file.resume(&progress)?;
+        let identity = Identity { etag, last_modified, sha256: None };
+        let download =
+            Download::resume(&context.client, context.url(&name), identity, progress.position, total);
+        Ok(RemoteWeightFile { name, download, file })
+    }
+}
+
+impl<'a> CheckpointDownload<'a> {
+    /// Starts with the small files.
+    pub async fn start(context: &'a Context<'a>) -> Result<Self, Error> {
+        let weights = vec![RemoteWeightFile::new(context, context.gguf().unwrap_or(WEIGHTS))];
+        let mut download = CheckpointDownload {
+            context,
+            files: None,
+            index: None,
+            builder: ModelBuilder::new(context.options, context.callbacks),
+            cache: CacheWriter::none(context.callbacks),
+            weights,
+            current: 0,
+            reported: 0,
+        };
+        download.fetch_small_files().await?;
+        Ok(download)
+    }
+
+    /// Continues where an earlier visit stopped.
+    pub async fn resume(
+        context: &'a Context<'a>,
+        partial: &PartialLog,
+        cached: CachedModel<'a>,
+    ) -> Result<Self, Error> {
+        let CachedModel { files, index, builder, weights: cached, .. } = cached;
+        let current = cached.len() - 1;
+        let mut weights = Vec::new();
+        for file in cached {
+            weights.push(RemoteWeightFile::resume(context, file)?);
+        }
+        let later = index.iter().flat_map(WeightIndex::files).skip(weights.len());
+        weights.extend(later.map(|name| RemoteWeightFile::new(context, name)).collect::<Vec<_>>());
+        let cache = CacheWriter::resume(&context.store, &context.manifest, partial, context.callbacks).await;
+        let index = index.map(|index| Index { json: Vec::new(), total_size: index.total_size() });
+        Ok(CheckpointDownload { context, files, index, builder, cache, weights, current, reported: 0 })
+    }
+
+    /// Downloads everything that is missing. If it fails for a transient reason, what has arrived stays in the cache
+    /// for the next load.
+    pub async fn run(mut self) -> Result<Siglip, Error> {
+        if let Err(error) = self.read_all().await {
+            if !error.is_transient() {
+                self.cache.discard().await;
+            }
+            return Err(error);
+        }
+        match self.builder.finish() {
+            Ok(siglip) => {
+                self.cache.commit().await;
+                Ok(siglip)
+            }
+            Err(error) => {
+                self.cache.discard().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn read_all(&mut self) -> Result<(), Error> {
+        while self.current < self.weights.len() {
+            match self.read_file().await {
+                Ok(FileRead::Complete) => {
+                    self.check_file().await?;
+                    self.current += 1;
+                }
+                Ok(FileRead::Changed) => self.start_over().await?,
+                Err(error @ Error::NotFound { .. }) if self.may_have_index() => {
+                    self.fetch_index().await.map_err(|other| match other {
+                        Error::NotFound { .. } => error,
+                        other => other,
+                    })?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the current weight file to its end, unless it changes on the server.
+    async fn read_file(&mut self) -> Result<FileRead, Error> {
+        let mut bytes = Vec::new();
+        loop {
+            match self.weights[self.current].download.next().await? {
+                Event::Restart => return Ok(FileRead::Changed),
+                Event::End => break,
+                Event::Chunk(chunk) => {
+                    bytes.clear();
+                    body::append(&mut bytes, &chunk);
+                }
+            }
+            for piece in bytes.chunks(FLUSH_BYTES) {
+                self.weights[self.current].file.push(piece, &mut self.builder)?;
+                self.cache_header().await;
+                if self.builder.pending() >= FLUSH_BYTES {
+                    self.flush().await?;
+                }
+            }
+            self.skip_unneeded()?;
+            self.report_progress();
+        }
+        self.flush().await?;
+        Ok(FileRead::Complete)
+    }
+
+    /// Caches the file's header as soon as it has arrived. With the first file's header the cache starts.
+    async fn cache_header(&mut self) {
+        let RemoteWeightFile { name, download, file } = &mut self.weights[self.current];
+        let (Some(header), Some(total)) = (file.take_header(), file.total()) else { return };
+        download.expect(total);
+        let Identity { etag, last_modified, .. } = download.identity().clone();
+        let source = Source { file: name.clone(), total, etag, last_modified };
+        if self.current == 0 {
+            let Context { client, store, manifest, .. } = self.context;
+            let bytes = self.small_bytes() + header.len() as u64 + self.builder.total_bytes();
+            self.cache.start(client.scope, store, manifest, bytes).await;
+            if let Some(files) = &self.files {
+                self.cache.small_files(files).await;
+            }
+            if let Some(index) = &self.index {
+                self.cache.file(INDEX, &index.json).await;
+            }
+        }
+        self.cache.header(source, header).await;
+    }
+
+    /// Adds the waiting batches to the model and to the cache.
+    async fn flush(&mut self) -> Result<(), Error> {
+        let batches = self.builder.take_pending();
+        self.builder.add(&batches).await?;
+        self.cache.batches(&self.weights[self.current].file, batches).await;
+        Ok(())
+    }
+
+    /// Skips the bytes of a tower that is not needed, unless the caller demands the sha256 of the whole file.
+    fn skip_unneeded(&mut self) -> Result<(), Error> {
+        let options = self.context.options;
+        let RemoteWeightFile { name, download, file } = &mut self.weights[self.current];
+        if options.towers == Towers::Both || options.sha256.contains_key(name) || !download.can_seek() {
+            return Ok(());
+        }
+        if let Some(next) = file.next_wanted(&self.builder) {
+            file.seek(next)?;
+            download.seek(next);
+        }
+        Ok(())
+    }
+
+    fn report_progress(&mut self) {
+        let Some(total) = self.weights[self.current].file.total() else { return };
+        let read: u64 = self.weights.iter().map(|file| file.download.position()).sum();
+        let loaded = self.small_bytes() + read;
+        if loaded > self.reported {
+            self.reported = loaded;
+            let total = self.index.as_ref().and_then(|index| index.total_size).unwrap_or(total);
+            let total = loaded.max(self.small_bytes() + total);
+            self.context.callbacks.progress(&self.weights[self.current].name, loaded, total, false);
+        }
+    }
+
+    fn small_bytes(&self) -> u64 {
+        let files = self.files.iter().flat_map(model_builder::named);
+        files.map(|(_, content)| content.len() as u64).sum()
+    }
+
+    /// Drops what has arrived, here and in the other workers. Starts with the small files, which may have changed too.
+    async fn start_over(&mut self) -> Result<(), Error> {
+        self.builder = ModelBuilder::new(self.context.options, self.context.callbacks);
+        self.cache = CacheWriter::none(self.context.callbacks);
+        for RemoteWeightFile { name, download, file } in &mut self.weights {
+            download.rewind();
+            *file = WeightFile::new(self.context.url(name));
+        }
+        self.current = 0;
+        self.fetch_small_files().await?;
+        if self.index.is_some() {
+            self.fetch_index().await?;
+        }
+        Ok(())
+    }
+
+    async fn fetch_small_files(&mut self) -> Result<(), Error> {
+        if self.context.gguf().is_some() {
+            return Ok(());
+        }
+        let [config, preprocessor, tokenizer] = SMALL_FILES;
+        let files = CheckpointFiles {
+            config: self.fetch_small_file(config).await?,
+            preprocessor: self.fetch_small_file(preprocessor).await?,
+            tokenizer: if self.context.options.towers.has_text() {
+                self.fetch_small_file(tokenizer).await?
+            } else {
+                String::new()
+            },
+        };
+        self.builder.start(&files)?;
+        self.files = Some(files);
+        Ok(())
+    }
+
+    async fn fetch_small_file(&self, name: &str) -> Result<String, Error> {
+        let url = self.context.url(name);
+        let bytes = Download::new(&self.context.client, url.clone()).read_to_end().await?;
+        if let Some(demanded) = self.context.options.sha256.get(name) {
+            integrity::check(&url, Some(integrity::sha256(&bytes)), Some(demanded.clone()))?;
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Whether the weights may be in several files: the single file is missing, and no index was fetched yet.
+    fn may_have_index(&self) -> bool {
+        self.current == 0 && self.index.is_none() && self.context.gguf().is_none()
+    }
+
+    /// Fetches the index of a checkpoint whose weights are in several files.
+    async fn fetch_index(&mut self) -> Result<(), Error> {
+        let json = Download::new(&self.context.client, self.context.url(INDEX)).read_to_end().await?;
+        let index = WeightIndex::parse(&json)?;
+        self.builder.expect_files(&index)?;
+        // Downloads of the same name stay: they know how often they have failed.
+        let mut before = std::mem::take(&mut self.weights);
+        for name in index.files() {
+            let same = before.iter().position(|file| file.name == name);
+            let file = same.map(|at| before.swap_remove(at));
+            self.weights.push(file.unwrap_or_else(|| RemoteWeightFile::new(self.context, name)));
+        }
+        self.index = Some(Index { total_size: index.total_size(), json });
+        Ok(())
+    }
+
+    /// Checks the sha256 of the file that was read.
+    async fn check_file(&mut self) -> Result<(), Error> {
+        let RemoteWeightFile { name, download, file } = &mut self.weights[self.current];
+        let (url, total) = (self.context.url(name), file.total().unwrap_or(0));
+        let from_server = download.identity().sha256.clone();
+        let found = std::mem::replace(file, WeightFile::new(url.clone())).finish()?;
+        let expected = match self.context.options.sha256.get(name) {
+            Some(demanded) => Some(demanded.clone()),
+            None => match integrity::known(&url, total).map(String::from).or(from_server) {
+                None if found.is_some() => self.hub_sha256(&url).await,
+                known => known,
+            },
+        };
+        integrity::check(&url, found, expected)
+    }
+
+    /// The sha256 that the hub has for a file. The hub sends it on the redirect, which fetch hides, and in the file's
+    /// Git LFS pointer.
+    async fn hub_sha256(&self, url: &str) -> Option<String> {
+        if !url.starts_with(HUB) {
+            return None;
+        }
+        let client = &self.context.client;
+        let response = client.send("GET", &url.replacen("/resolve/", "/raw/", 1), &[]).await.ok()?;
+        let mut body = Body::of_response(&response.head, Some(response.controller))?;
+        let start = body.next_within(client.timeouts.stall).await.ok()??;
+        integrity::of_pointer(&String::from_utf8_lossy(&start.to_vec()))
+    }
+}
+
+/// How the reading of a weight file ended.
+enum FileRead {
+    Complete,
+    /// The file has changed on the server, so all that was read before is useless.
+    Changed,
+}

@@ -1,0 +1,127 @@
+//! Reads what an earlier visit has cached of a model.
+
+use siglip::weights::WeightIndex;
+use siglip::{CheckpointFiles, Siglip};
+
+use super::callbacks::Callbacks;
+use super::context::INDEX;
+use super::model_builder::{self, ModelBuilder, SMALL_FILES};
+use super::weight_file::WeightFile;
+use crate::error::Error;
+use crate::integrity::{self, Digest};
+use crate::options::Options;
+use crate::store::{Log, Manifest, Progress, Record, Source};
+
+/// A cached model, complete or not, with its weights in place.
+pub struct CachedModel<'l> {
+    options: &'l Options,
+    /// The checkpoint's small files; `None` for a GGUF.
+    pub files: Option<CheckpointFiles>,
+    /// The index, if the weights are in several files.
+    pub index: Option<WeightIndex>,
+    /// The model as far as it was cached.
+    pub builder: ModelBuilder<'l>,
+    /// The weight files that were cached; the last one may be incomplete.
+    pub weights: Vec<CachedWeightFile>,
+    complete: bool,
+}
+
+/// A weight file as far as it was cached.
+pub struct CachedWeightFile {
+    /// Where it came from.
+    pub source: Source,
+    /// The file with its header read.
+    pub file: WeightFile,
+    /// The position up to which it was cached.
+    pub progress: Progress,
+}
+
+impl<'l> CachedModel<'l> {
+    /// Reads a log to its end. Returns `None` if it cannot be used.
+    pub async fn read(
+        log: &mut Log,
+        length: Option<u64>,
+        manifest: &Manifest,
+        options: &'l Options,
+        callbacks: &'l Callbacks,
+    ) -> Result<Option<CachedModel<'l>>, Error> {
+        if log.next().await.as_ref() != Some(&Record::Manifest(manifest.clone())) {
+            return Ok(None);
+        }
+        let builder = ModelBuilder::new(options, callbacks);
+        let mut cached =
+            CachedModel { options, files: None, index: None, builder, weights: Vec::new(), complete: false };
+        let mut small = Vec::new();
+        while !cached.complete {
+            match log.next().await {
+                Some(Record::File(name, bytes)) => small.push((name, bytes)),
+                Some(Record::Header(source, header)) => {
+                    cached.start(std::mem::take(&mut small))?;
+                    cached.start_file(source, &header)?;
+                }
+                Some(Record::Batches(progress, batches)) => {
+                    let Some(file) = cached.weights.last_mut() else { return Ok(None) };
+                    cached.builder.add(&batches).await?;
+                    file.progress = progress;
+                    callbacks.progress(&file.source.file, log.end(), length.unwrap_or(0), true);
+                }
+                Some(Record::End) => cached.complete = true,
+                None => break,
+                Some(Record::Manifest(_)) => return Ok(None),
+            }
+        }
+        Ok((!cached.weights.is_empty()).then_some(cached))
+    }
+
+    /// The finished model, if it is complete and has the hashes that the caller demands.
+    pub fn into_model(self) -> Result<Option<Siglip>, Error> {
+        if !self.complete || !self.has_demanded_hashes() {
+            return Ok(None);
+        }
+        self.builder.finish().map(Some)
+    }
+
+    /// Starts the model if these are a checkpoint's small files, which come before the first weight file.
+    fn start(&mut self, small: Vec<(String, Vec<u8>)>) -> Result<(), Error> {
+        let content = |name: &str| {
+            let found = small.iter().find(|(cached, _)| cached == name);
+            found.map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned())
+        };
+        if let [Some(config), Some(preprocessor), Some(tokenizer)] = SMALL_FILES.map(content) {
+            let files = CheckpointFiles { config, preprocessor, tokenizer };
+            self.builder.start(&files)?;
+            self.files = Some(files);
+        }
+        if let Some((_, index)) = small.iter().find(|(name, _)| name == INDEX) {
+            let index = WeightIndex::parse(index)?;
+            self.builder.expect_files(&index)?;
+            self.index = Some(index);
+        }
+        Ok(())
+    }
+
+    fn start_file(&mut self, source: Source, header: &[u8]) -> Result<(), Error> {
+        let mut file = WeightFile::new(source.file.clone());
+        file.push(header, &mut self.builder)?;
+        file.take_header();
+        let progress = file.progress();
+        self.weights.push(CachedWeightFile { source, file, progress });
+        Ok(())
+    }
+
+    fn has_demanded_hashes(&self) -> bool {
+        let demanded = |name: &str| self.options.sha256.get(name);
+        let differs = |name: &str, content: &String| {
+            demanded(name).is_some_and(|hash| *hash != integrity::sha256(content.as_bytes()))
+        };
+        let small_file_differs =
+            |files| model_builder::named(files).iter().any(|(name, content)| differs(name, content));
+        if self.files.as_ref().is_some_and(small_file_differs) {
+            return false;
+        }
+        self.weights.iter().all(|CachedWeightFile { source, progress, .. }| {
+            let digest = || progress.digest.as_deref().and_then(Digest::resume).map(Digest::finish);
+            demanded(&source.file).is_none_or(|hash| digest().as_ref() == Some(hash))
+        })
+    }
+}

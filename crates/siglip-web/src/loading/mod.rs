@@ -1,0 +1,119 @@
+//! Loads a checkpoint: from the cache, from a server, or from files that the user has chosen.
+//!
+//! [`load`] decides which. [`from_cache`] reads what an earlier visit has cached, [`download`] fetches the rest, and
+//! [`local_files`] reads chosen files. All three feed a [`model_builder`], one [`weight_file`] after another;
+//! [`cache_writer`] caches what was downloaded.
+
+mod cache_writer;
+mod callbacks;
+mod context;
+mod download;
+mod from_cache;
+mod local_files;
+mod model_builder;
+mod weight_file;
+
+use siglip::Siglip;
+use wasm_bindgen::JsCast;
+use web_sys::{AbortSignal, WorkerGlobalScope};
+
+use crate::error::Error;
+use crate::fetch::{Client, Identity};
+use crate::options::Options;
+use crate::store::{PartialLog, Source, Store};
+
+pub use callbacks::Callbacks;
+use context::Context;
+use download::CheckpointDownload;
+use from_cache::CachedModel;
+pub use local_files::LocalFiles;
+pub use model_builder::ShardBuilder;
+
+/// Loads a checkpoint from `address`: the URL of a folder, with its slash, or of a `.gguf`.
+pub async fn load(
+    address: String,
+    options: &Options,
+    signal: Option<AbortSignal>,
+    callbacks: &Callbacks,
+) -> Result<Siglip, Error> {
+    let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
+    let store = match options.cache {
+        false => Store::Nowhere,
+        true => Store::open(&scope).await.unwrap_or_else(|notice| {
+            callbacks.notice(&notice);
+            Store::Nowhere
+        }),
+    };
+    let client = Client {
+        scope: &scope,
+        headers: &options.headers,
+        timeouts: options.timeouts(),
+        signal: signal.as_ref(),
+    };
+    let manifest = options.manifest(&address);
+    run(&Context { client, manifest, store, options, callbacks }).await
+}
+
+async fn run(context: &Context<'_>) -> Result<Siglip, Error> {
+    if let Some(siglip) = load_cached(context).await? {
+        return Ok(siglip);
+    }
+    if let Some((log, cached)) = find_partial(context).await {
+        let download = CheckpointDownload::resume(context, &log, cached).await?;
+        match download.run().await {
+            // The fault may lie in what the earlier visit has cached: start again without it.
+            Err(error) if !error.is_transient() => {}
+            result => return result,
+        }
+    }
+    CheckpointDownload::start(context).await?.run().await
+}
+
+/// The model, if an earlier visit has cached it whole.
+async fn load_cached(context: &Context<'_>) -> Result<Option<Siglip>, Error> {
+    let Context { manifest, options, callbacks, .. } = context;
+    let Some((mut log, length)) = context.store.find(manifest).await else { return Ok(None) };
+    let read = CachedModel::read(&mut log, length, manifest, options, callbacks).await;
+    if let Ok(Some(cached)) = read {
+        let source = cached.weights.first().map(|file| file.source.clone());
+        if let Ok(Some(siglip)) = cached.into_model() {
+            remove_outdated(context, source);
+            return Ok(Some(siglip));
+        }
+    }
+    context.client.check_aborted()?;
+    context.store.remove(manifest).await;
+    Ok(None)
+}
+
+/// Asks the server, without waiting for its answer, whether its weights have changed since they were cached. If they
+/// have, removes the model from the cache, so that the next load downloads the new ones.
+fn remove_outdated(context: &Context<'_>, cached: Option<Source>) {
+    let Some(cached) = cached else { return };
+    let (scope, headers) = (context.client.scope.clone(), context.options.headers.clone());
+    let (store, manifest) = (context.store.clone(), context.manifest.clone());
+    let (timeouts, url) = (context.client.timeouts, context.url(&cached.file));
+    wasm_bindgen_futures::spawn_local(async move {
+        let client = Client { scope: &scope, headers: &headers, timeouts, signal: None };
+        let Ok(response) = client.send("HEAD", &url, &[]).await else { return };
+        let now = Identity::of(&response, &url);
+        let differ = |cached: &Option<String>, now: &Option<String>| match (cached, now) {
+            (Some(cached), Some(now)) => cached != now,
+            _ => false,
+        };
+        let changed = differ(&cached.etag, &now.etag) || differ(&cached.last_modified, &now.last_modified);
+        if response.head.ok() && changed {
+            store.remove(&manifest).await;
+        }
+    });
+}
+
+/// What an interrupted download has cached, if the download can be resumed from there.
+async fn find_partial<'c>(context: &Context<'c>) -> Option<(PartialLog, CachedModel<'c>)> {
+    let Context { manifest, options, callbacks, .. } = context;
+    let mut partial = context.store.find_partial(manifest).await?;
+    let read = CachedModel::read(&mut partial.log, Some(partial.length), manifest, options, callbacks).await;
+    let cached = read.ok()??;
+    let can_resume = cached.weights.last().is_some_and(|file| file.source.etag.is_some());
+    can_resume.then_some((partial, cached))
+}

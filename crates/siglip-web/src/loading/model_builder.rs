@@ -1,0 +1,133 @@
+//! Builds a model from a checkpoint's small files and packed weights, in this worker and in those with other shards.
+
+use siglip::model::{Model, ModelLoader, Packer};
+use siglip::weights::{Metadata, TensorShape, TensorSink, WeightIndex};
+use siglip::{Checkpoint, CheckpointFiles, Config, Siglip};
+
+use super::callbacks::Callbacks;
+use crate::error::Error;
+use crate::options::Options;
+
+/// The small files of a checkpoint.
+pub const SMALL_FILES: [&str; 3] = ["config.json", "preprocessor_config.json", "tokenizer.json"];
+
+/// The contents of the small files, each with its name.
+pub fn named(files: &CheckpointFiles) -> [(&'static str, &String); 3] {
+    let CheckpointFiles { config, preprocessor, tokenizer } = files;
+    let [first, second, third] = SMALL_FILES;
+    [(first, config), (second, preprocessor), (third, tokenizer)]
+}
+
+/// Builds this worker's shard and passes weights to the workers with the others.
+///
+/// As a [`TensorSink`] it turns the rows of a weight file into packed batches. These wait until the caller takes them
+/// with [`ModelBuilder::take_pending`], caches them, and returns them to [`ModelBuilder::add`].
+pub struct ModelBuilder<'l> {
+    options: &'l Options,
+    callbacks: &'l Callbacks,
+    started: Option<Started>,
+}
+
+struct Started {
+    checkpoint: Checkpoint,
+    loader: ModelLoader,
+    packer: Packer,
+}
+
+impl<'l> ModelBuilder<'l> {
+    /// A builder that [`ModelBuilder::start`] or the metadata of a GGUF will start.
+    pub fn new(options: &'l Options, callbacks: &'l Callbacks) -> ModelBuilder<'l> {
+        ModelBuilder { options, callbacks, started: None }
+    }
+
+    /// Starts a model without weights. The other workers start their shards of it.
+    pub fn start(&mut self, files: &CheckpointFiles) -> Result<(), siglip::Error> {
+        let Options { towers, precision, workers, .. } = *self.options;
+        let checkpoint = files.parse()?;
+        let shard = siglip::model::Shard::new(0, workers)?;
+        let mut loader = checkpoint.loader_of(towers, precision, shard)?;
+        self.callbacks.config(&files.config);
+        self.started = Some(Started { packer: loader.packer(), checkpoint, loader });
+        Ok(())
+    }
+
+    /// Says that the weights are in several files.
+    pub fn expect_files(&mut self, index: &WeightIndex) -> Result<(), Error> {
+        Ok(self.started()?.packer.expect_files(index)?)
+    }
+
+    /// Bytes of all batches; 0 until a weight file has started.
+    pub fn total_bytes(&self) -> u64 {
+        self.started.as_ref().map_or(0, |started| started.packer.total_bytes())
+    }
+
+    /// Bytes of the waiting batches.
+    pub fn pending(&self) -> usize {
+        self.started.as_ref().map_or(0, |started| started.packer.pending())
+    }
+
+    /// The waiting batches.
+    pub fn take_pending(&mut self) -> Vec<u8> {
+        self.started.as_mut().map_or_else(Vec::new, |started| started.packer.take())
+    }
+
+    /// Whether the model needs a tensor.
+    pub fn wants(&self, tensor: &TensorShape) -> bool {
+        self.started.as_ref().is_some_and(|started| started.packer.wants(tensor))
+    }
+
+    /// Adds batches to this worker's shard and passes them to the other workers.
+    pub async fn add(&mut self, batches: &[u8]) -> Result<(), Error> {
+        self.started()?.loader.push_packed(batches)?;
+        self.callbacks.weights(batches).await
+    }
+
+    /// The model, once all weights were added.
+    pub fn finish(self) -> Result<Siglip, Error> {
+        let Started { checkpoint, loader, .. } = self.started.ok_or_else(no_configuration)?;
+        Ok(Siglip::new(checkpoint, loader.finish()?))
+    }
+
+    fn started(&mut self) -> Result<&mut Started, siglip::Error> {
+        self.started.as_mut().ok_or_else(no_configuration)
+    }
+}
+
+fn no_configuration() -> siglip::Error {
+    siglip::Error::BadWeights("this file is no GGUF that carries its configuration".into())
+}
+
+impl TensorSink for ModelBuilder<'_> {
+    fn metadata(&mut self, metadata: Metadata) -> Result<(), siglip::Error> {
+        self.start(&metadata.into_files()?)
+    }
+
+    fn begin(&mut self, tensors: &[TensorShape]) -> Result<(), siglip::Error> {
+        self.started()?.packer.begin(tensors)
+    }
+
+    fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), siglip::Error> {
+        self.started()?.packer.rows(tensor, first_row, values)
+    }
+}
+
+/// Builds another worker's shard from the batches that the first worker passes on.
+pub struct ShardBuilder(ModelLoader);
+
+impl ShardBuilder {
+    /// Starts shard `index` of the model that `config.json` describes.
+    pub fn new(config: &str, options: &Options, index: usize) -> Result<ShardBuilder, Error> {
+        let (config, shard) = (Config::from_json(config)?, options.shard(index)?);
+        Ok(ShardBuilder(ModelLoader::of_towers(config, options.towers, options.precision, shard)?))
+    }
+
+    /// Adds batches.
+    pub fn add(&mut self, batches: &[u8]) -> Result<(), Error> {
+        Ok(self.0.push_packed(batches)?)
+    }
+
+    /// The shard, once all weights were added.
+    pub fn finish(self) -> Result<Model, Error> {
+        Ok(self.0.finish()?)
+    }
+}
