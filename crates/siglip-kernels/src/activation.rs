@@ -1,7 +1,7 @@
 //! 2^x, and what is made of it: GELU and softmax.
 
-use crate::backend::{Kernel, dispatch};
-use crate::quantise::ROUND;
+use crate::dispatch::{Kernel, dispatch};
+use crate::quantize::ROUND;
 use crate::simd::{LANES, Simd, load_part, store_part};
 
 /// 2^x for x up to 127, to about 2e-7 of itself; below -126 it is 2^-126, which is next to nothing.
@@ -21,7 +21,7 @@ pub(crate) fn exp2<S: Simd>(simd: S, x: S::F32) -> S::F32 {
     let middle = simd.mul_add(r, simd.splat(C[3]), simd.splat(C[2]));
     let high = simd.mul_add(r, simd.splat(C[5]), simd.splat(C[4]));
     let power = simd.mul_add(simd.mul_add(high, square, middle), square, low);
-    simd.of_bits(simd.add_i32(simd.to_bits(power), simd.shift_left::<23>(simd.to_bits(shifted))))
+    simd.bits_to_f32(simd.add_i32(simd.to_bits(power), simd.shift_left::<23>(simd.to_bits(shifted))))
 }
 
 /// x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))), as x / (1 + e^-2u) with u the argument of tanh.

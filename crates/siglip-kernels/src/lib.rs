@@ -44,7 +44,7 @@
 //! and a sum at once. Products of [`Precision::Q8`] are the same everywhere, and in any number of parts: [`linear_sums`].
 //!
 //! # Threads
-//! Kernels run on the calling thread, and on those that have called [`join_team()`]: work is cut into parts, of which
+//! Kernels run on the calling thread, and on those that have called [`join_thread_pool()`]: work is cut into parts, of which
 //! each takes the next when it is done with one. Results are the same to the last bit with any number of threads.
 //!
 //! # Bad input
@@ -54,26 +54,35 @@
 
 mod activation;
 mod attention;
-mod backend;
+mod disjoint_slice;
+mod dispatch;
+mod layout;
 mod linear;
 mod matrix;
+mod microkernel;
 mod norm;
-mod panels;
-mod quantise;
+mod pack;
+mod precision;
+mod quantize;
+mod rows;
 mod scratch;
-mod shared;
 mod simd;
-mod team;
-mod tile;
+mod thread_pool;
 mod vector;
 
+#[doc(hidden)]
 pub use activation::{gelu_tanh, softmax};
 pub use attention::{AttentionShape, attention, attention_q8};
-pub use backend::{Backend, backend};
+pub use dispatch::backend;
 pub use linear::{Epilogue, finish_sums, linear, linear_sums, row_magnitudes};
-pub use matrix::{PackedMatrix, Precision};
-pub use norm::{l2_normalise, layer_norm};
-pub use quantise::quantise_rows;
+pub use matrix::PackedMatrix;
+pub use norm::{l2_normalize, layer_norm};
+pub use precision::Precision;
+pub use quantize::quantize_rows;
 pub use scratch::Scratch;
-pub use team::{join_team, team_members};
+#[doc(hidden)]
+pub use simd::Backend;
+pub use thread_pool::join_thread_pool;
+#[doc(hidden)]
+pub use thread_pool::thread_pool_members;
 pub use vector::{add_assign, dot};

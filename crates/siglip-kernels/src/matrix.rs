@@ -1,38 +1,15 @@
 //! Weights of a linear layer in the layout the kernels read.
 
-use crate::quantise::quantise_rows;
+use crate::layout::ColumnStepI8;
+use crate::precision::Precision;
+use crate::quantize::quantize_rows;
 use crate::simd::LANES;
-
-/// How weights are stored and multiplied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Precision {
-    /// 32-bit floats throughout.
-    F32,
-    /// Weights in 8 bits with a scale an output, activations in 12 bits or more with a scale a row.
-    #[default]
-    Q8,
-}
-
-impl Precision {
-    /// Its name in lower case: `f32` or `q8`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Precision::F32 => "f32",
-            Precision::Q8 => "q8",
-        }
-    }
-
-    /// The precision that [`Precision::name`] calls `name`.
-    pub fn from_name(name: &str) -> Option<Precision> {
-        [Precision::F32, Precision::Q8].into_iter().find(|precision| precision.name() == name)
-    }
-}
 
 /// The weights of y = x Wᵀ, in panels of eight outputs.
 ///
-/// [`Precision::F32`]: a panel holds, input after input, the eight outputs' weights.
-/// [`Precision::Q8`]: the scales of all outputs, then panels that hold, for each pair of inputs, the eight outputs'
-/// pairs of levels. The layout is the same on every instruction set. The last panel is padded with zeros.
+/// [`Precision::F32`]: a panel holds the eight outputs' weights of the first input, then those of the second, and so on.
+/// [`Precision::Q8`]: the scales of all outputs, then the panels, which hold the eight outputs' pairs of quantized weights for
+/// each pair of inputs. The layout is the same on every instruction set. The last panel is padded with zeros.
 #[derive(Clone)]
 pub struct PackedMatrix {
     precision: Precision,
@@ -41,7 +18,7 @@ pub struct PackedMatrix {
     words: Vec<f32>,
 }
 
-/// Bit for bit: levels, taken for floats, may be NaN.
+/// Compares bits: quantized weights, read as floats, may be NaN.
 impl PartialEq for PackedMatrix {
     fn eq(&self, other: &Self) -> bool {
         (self.precision, self.inputs, self.outputs) == (other.precision, other.inputs, other.outputs)
@@ -56,11 +33,8 @@ impl std::fmt::Debug for PackedMatrix {
     }
 }
 
-/// One panel's pairs of inputs.
-pub(crate) type PairStep = [[i8; 2]; LANES];
-
-/// f32 words a [`PairStep`] takes.
-const PAIR_WORDS: usize = size_of::<PairStep>() / size_of::<f32>();
+/// f32 words that a [`ColumnStepI8`] takes.
+const STEP_WORDS: usize = size_of::<ColumnStepI8>() / size_of::<f32>();
 
 impl PackedMatrix {
     /// A matrix of zeros.
@@ -78,7 +52,7 @@ impl PackedMatrix {
         let panels = outputs.div_ceil(LANES);
         match precision {
             Precision::F32 => panels * inputs * LANES,
-            Precision::Q8 => panels * (LANES + inputs.div_ceil(2) * PAIR_WORDS),
+            Precision::Q8 => panels * (LANES + inputs.div_ceil(2) * STEP_WORDS),
         }
     }
 
@@ -112,34 +86,35 @@ impl PackedMatrix {
                 }
             }
             Precision::Q8 => {
-                let (mut scale, mut levels) = ([0.0], vec![0; inputs]);
+                let (mut scale, mut quantized) = ([0.0], vec![0; inputs]);
                 for (output, row) in (first_output..).zip(weight.chunks_exact(inputs)) {
-                    quantise_rows(row, inputs, &mut scale, &mut levels);
-                    self.pack_levels(output, scale[0], &levels);
+                    quantize_rows(row, inputs, &mut scale, &mut quantized);
+                    self.pack_quantized_row(output, scale[0], &quantized);
                 }
             }
         }
     }
 
-    /// Stores one output's weights as [`quantise_rows`](crate::quantise_rows) gave them, or some columns of them.
+    /// Stores one output's weights, quantized by [`quantize_rows`](crate::quantize_rows): `quantized` is that row, or this
+    /// matrix's columns of it.
     ///
     /// # Panics
-    /// If the matrix is not of [`Precision::Q8`], `levels` is not one row, or there is no such output.
-    pub fn pack_levels(&mut self, output: usize, scale: f32, levels: &[i8]) {
-        assert_eq!(self.precision, Precision::Q8, "levels are for 8-bit matrices");
-        assert_eq!(levels.len(), self.inputs, "levels are not a row");
+    /// If the matrix is not of [`Precision::Q8`], `quantized` is not one row, or there is no such output.
+    pub fn pack_quantized_row(&mut self, output: usize, scale: f32, quantized: &[i8]) {
+        assert_eq!(self.precision, Precision::Q8, "quantized weights are for 8-bit matrices");
+        assert_eq!(quantized.len(), self.inputs, "quantized weights are not one row");
         assert!(output < self.outputs, "row beyond {} outputs", self.outputs);
         let pairs = self.inputs.div_ceil(2);
         let (panel, lane) = (output / LANES, output % LANES);
         let (scales, steps) = self.pair_steps_mut();
         scales[output] = scale;
         let steps = &mut steps[panel * pairs..][..pairs];
-        let (whole, last) = levels.as_chunks();
+        let (whole, last) = quantized.as_chunks();
         for (step, pair) in steps.iter_mut().zip(whole) {
             step[lane] = *pair;
         }
-        if let ([level], Some(step)) = (last, steps.last_mut()) {
-            step[lane] = [*level, 0];
+        if let ([last], Some(step)) = (last, steps.last_mut()) {
+            step[lane] = [*last, 0];
         }
     }
 
@@ -163,30 +138,30 @@ impl PackedMatrix {
         size_of_val(&self.words[..])
     }
 
-    /// Panels of eight outputs.
+    /// Number of panels.
     pub(crate) fn panels(&self) -> usize {
         self.outputs.div_ceil(LANES)
     }
 
-    /// All panels of an f32 matrix, `inputs` steps each.
+    /// All panels of an f32 matrix, with `inputs` steps each.
     pub(crate) fn steps(&self) -> &[[f32; LANES]] {
         self.words.as_chunks().0
     }
 
-    /// The scales and all panels of a q8 matrix, `inputs / 2` steps each, rounded up.
-    pub(crate) fn pair_steps(&self) -> (&[[f32; LANES]], &[PairStep]) {
-        let (scales, levels) = self.words.split_at(self.panels() * LANES);
-        // SAFETY: a PairStep is PAIR_WORDS f32s long, and bytes need no alignment and have no invalid values.
-        let steps = unsafe { std::slice::from_raw_parts(levels.as_ptr().cast(), levels.len() / PAIR_WORDS) };
+    /// The scales and all panels of an 8-bit matrix, with `inputs / 2` steps each, rounded up.
+    pub(crate) fn pair_steps(&self) -> (&[[f32; LANES]], &[ColumnStepI8]) {
+        let (scales, panels) = self.words.split_at(self.panels() * LANES);
+        // SAFETY: a ColumnStepI8 is as long as STEP_WORDS f32; bytes need no alignment and have no invalid values.
+        let steps = unsafe { std::slice::from_raw_parts(panels.as_ptr().cast(), panels.len() / STEP_WORDS) };
         (scales.as_chunks().0, steps)
     }
 
-    fn pair_steps_mut(&mut self) -> (&mut [f32], &mut [PairStep]) {
+    fn pair_steps_mut(&mut self) -> (&mut [f32], &mut [ColumnStepI8]) {
         let scales = self.panels() * LANES;
-        let (scales, levels) = self.words.split_at_mut(scales);
-        let count = levels.len() / PAIR_WORDS;
-        // SAFETY: as in `pair_steps`; all bytes are valid in an f32 too, and `levels` is borrowed for as long.
-        let steps = unsafe { std::slice::from_raw_parts_mut(levels.as_mut_ptr().cast(), count) };
+        let (scales, panels) = self.words.split_at_mut(scales);
+        let count = panels.len() / STEP_WORDS;
+        // SAFETY: as in `pair_steps`; any bytes are valid in an f32, too, and `panels` is borrowed for as long.
+        let steps = unsafe { std::slice::from_raw_parts_mut(panels.as_mut_ptr().cast(), count) };
         (scales, steps)
     }
 }

@@ -1,9 +1,9 @@
 //! Layer normalisation and L2 normalisation.
 
-use crate::backend::{Kernel, dispatch};
-use crate::shared::Shared;
+use crate::disjoint_slice::DisjointMut;
+use crate::dispatch::{Kernel, dispatch};
 use crate::simd::{LANES, Simd, load_part};
-use crate::team::share;
+use crate::thread_pool::parallel_for;
 
 /// Rows that a thread takes at a time.
 const SHARED_ROWS: usize = 32;
@@ -24,11 +24,11 @@ pub fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, out: &mut [f
         gamma.len()
     );
     let values = SHARED_ROWS * gamma.len();
-    let (len, out) = (x.len(), Shared::new(out));
-    share(len.div_ceil(values), &|part| {
+    let (len, out) = (x.len(), DisjointMut::new(out));
+    parallel_for(len.div_ceil(values), &|part| {
         let x = &x[part * values..len.min((part + 1) * values)];
         // SAFETY: every part has rows of its own.
-        let out = unsafe { out.piece(part * values, x.len()) };
+        let out = unsafe { out.slice_mut(part * values, x.len()) };
         dispatch(LayerNorm { x, gamma, beta, eps, out });
     });
 }
@@ -108,7 +108,7 @@ fn sum_of_squares<S: Simd>(simd: S, row: &[[f32; LANES]], means: S::F32) -> f32 
 }
 
 /// Divides a vector by its L2 norm; a vector of zeros stays.
-pub fn l2_normalise(values: &mut [f32]) {
+pub fn l2_normalize(values: &mut [f32]) {
     let norm = crate::dot(values, values).sqrt();
     if norm > 0.0 {
         values.iter_mut().for_each(|value| *value /= norm);

@@ -1,27 +1,28 @@
 use std::cell::RefCell;
 
-use crate::linear::RowStarts;
-use crate::tile::{FLOAT_ROWS, LeftStep, ROWS, WideStep};
+use crate::layout::{ColumnStepI16, F32_ROWS, InitialRowSums, ROWS, RowStepI16};
+use crate::simd::LANES;
 
-/// Buffers the kernels work in, kept from call to call: once they have grown to the largest shape, no call allocates.
+/// Buffers of the kernels, kept from call to call. They grow to the largest shape; after that no call allocates.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// Activations in f32.
-    pub(crate) floats: Vec<[f32; FLOAT_ROWS]>,
-    /// The keys and values of a head in f32.
-    pub(crate) panels: Vec<[f32; ROWS]>,
-    /// Activations, or the keys and values of a head, in 16 bits.
-    pub(crate) levels: Vec<LeftStep>,
-    /// Sums of two quarters of them.
-    pub(crate) combined: Vec<WideStep>,
-    /// Where the sums of their products start.
-    pub(crate) starts: Vec<RowStarts>,
-    /// What the levels of a row, or a column, are worth.
-    pub(crate) scales: Vec<f32>,
-    /// Queries and scores of a strip.
-    pub(crate) strip: Vec<[f32; 8]>,
-    /// Weights of a strip, sums of their quarters, or queries and softmax weights, in 16 bits.
-    pub(crate) wide: Vec<WideStep>,
+    /// Linear layers: activations in f32.
+    pub(crate) rows_f32: Vec<[f32; F32_ROWS]>,
+    /// Linear layers: activations in 16 bits. Attention: the keys and values of one head in 16 bits.
+    pub(crate) rows_i16: Vec<RowStepI16>,
+    /// Linear layers: for each pair of panels of activations, the left sides of Strassen's seven products.
+    pub(crate) strassen_rows: Vec<ColumnStepI16>,
+    /// Linear layers: for each pair of panels, the initial values of their sums.
+    pub(crate) initial_row_sums: Vec<InitialRowSums>,
+    /// Linear layers: weights of a strip of columns, or the right sides of Strassen's products. Attention: queries and
+    /// softmax weights of a strip of queries.
+    pub(crate) columns_i16: Vec<ColumnStepI16>,
+    /// Attention: the keys and values of one head in f32.
+    pub(crate) head_f32: Vec<[f32; ROWS]>,
+    /// Attention: scales of the keys and of the columns of the values.
+    pub(crate) head_scales: Vec<f32>,
+    /// Attention: scores of a strip of queries, in f32 the queries, too.
+    pub(crate) scores: Vec<[f32; LANES]>,
 }
 
 thread_local! {
@@ -29,19 +30,20 @@ thread_local! {
 }
 
 impl Scratch {
-    /// This thread's own, for its part of work that is shared out. Not lent by a closure, which would be compiled
-    /// without the instruction set of its caller.
+    /// This thread's own buffers, for its share of a kernel's work; [`Scratch::keep_own`] puts them back.
+    ///
+    /// They are moved out and not passed to a closure: a closure loses the target features of its caller.
     pub(crate) fn take_own() -> Scratch {
         OWN.take()
     }
 
-    /// Keeps what [`Scratch::take_own`] gave.
+    /// Puts back what [`Scratch::take_own`] returned.
     pub(crate) fn keep_own(self) {
         OWN.set(self);
     }
 }
 
-/// The first `len` elements of `buffer`, which grows where it is too short.
+/// The first `len` elements of `buffer`, which grows if it is shorter.
 pub(crate) fn sized<T: Clone + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
     if buffer.len() < len {
         buffer.resize(len, T::default());

@@ -1,6 +1,6 @@
-//! Sums over vectors.
+//! RawSums over vectors.
 
-use crate::backend::{Kernel, dispatch};
+use crate::dispatch::{Kernel, dispatch};
 use crate::simd::{LANES, Simd, load_part};
 
 /// Σ a b.

@@ -4,7 +4,7 @@ mod common;
 
 use common::{assert_close, gelu, random, softmax};
 use fastrand::Rng;
-use siglip_kernels::{add_assign, dot, gelu_tanh, l2_normalise, layer_norm};
+use siglip_kernels::{add_assign, dot, gelu_tanh, l2_normalize, layer_norm};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -97,11 +97,11 @@ fn vectors_are_multiplied_added_and_normalised() {
         let norm = widened(&a).iter().map(|a| a * a).sum::<f64>().sqrt();
         let expected: Vec<f64> = widened(&a).iter().map(|a| a / norm).collect();
         let mut unit = a.clone();
-        l2_normalise(&mut unit);
+        l2_normalize(&mut unit);
         assert_close(&unit, &expected, 1e-6, "L2 norm");
     });
     let mut zeros = [0.0; 9];
-    l2_normalise(&mut zeros);
+    l2_normalize(&mut zeros);
     assert_eq!(zeros, [0.0; 9]);
 }
 
@@ -112,7 +112,7 @@ fn values_that_are_not_finite_do_not_panic() {
             let mut values = vec![bad; length];
             gelu_tanh(&mut values);
             siglip_kernels::softmax(&mut values);
-            l2_normalise(&mut values);
+            l2_normalize(&mut values);
             let mut out = vec![0.0; length];
             layer_norm(&vec![bad; length], &vec![1.0; length], &vec![0.0; length], 1e-6, &mut out);
             assert!(out.iter().all(|y| y.is_nan()));

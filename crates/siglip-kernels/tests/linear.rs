@@ -5,7 +5,7 @@ mod common;
 use common::{assert_close, cosine, gelu, product, product_q8, random};
 use fastrand::Rng;
 use siglip_kernels::{
-    Epilogue, PackedMatrix, Precision, Scratch, finish_sums, linear, linear_sums, quantise_rows,
+    Epilogue, PackedMatrix, Precision, Scratch, finish_sums, linear, linear_sums, quantize_rows,
     row_magnitudes,
 };
 #[cfg(target_arch = "wasm32")]
@@ -141,7 +141,7 @@ fn parts_of_the_inputs_add_up_to_the_same_bits() {
     for (seed, case) in cases().enumerate() {
         let (rows, inputs, outputs) = (case.rows, case.inputs, case.outputs);
         let (mut scales, mut levels) = (vec![0.0; outputs], vec![0; case.weight.len()]);
-        quantise_rows(&case.weight, inputs, &mut scales, &mut levels);
+        quantize_rows(&case.weight, inputs, &mut scales, &mut levels);
         let mut magnitudes = vec![0.0; rows];
         row_magnitudes(&case.x, inputs, &mut magnitudes);
 
@@ -156,7 +156,7 @@ fn parts_of_the_inputs_add_up_to_the_same_bits() {
 
             let mut packed = PackedMatrix::new(Precision::Q8, columns.len(), outputs);
             for (output, (scale, levels)) in scales.iter().zip(levels.chunks(inputs)).enumerate() {
-                packed.pack_levels(output, *scale, &levels[columns.clone()]);
+                packed.pack_quantized_row(output, *scale, &levels[columns.clone()]);
             }
             let mut sums = vec![7; rows * outputs];
             linear_sums(&part, &magnitudes, inputs, &packed, &mut sums, &mut scratch);
@@ -200,10 +200,10 @@ fn weights_may_arrive_in_pieces() {
 fn rows_of_levels_make_the_same_matrix() {
     for case in cases() {
         let (mut scales, mut levels) = (vec![0.0; case.outputs], vec![0; case.weight.len()]);
-        quantise_rows(&case.weight, case.inputs, &mut scales, &mut levels);
+        quantize_rows(&case.weight, case.inputs, &mut scales, &mut levels);
         let mut packed = PackedMatrix::new(Precision::Q8, case.inputs, case.outputs);
         for (output, (scale, levels)) in scales.iter().zip(levels.chunks(case.inputs)).enumerate() {
-            packed.pack_levels(output, *scale, levels);
+            packed.pack_quantized_row(output, *scale, levels);
         }
         assert!(packed == case.pack(Precision::Q8), "{packed:?}");
     }
@@ -214,7 +214,7 @@ fn levels_of_any_content_are_harmless() {
     let mut scratch = Scratch::default();
     for (scale, level) in [(1.0, i8::MIN), (f32::NAN, i8::MAX), (f32::INFINITY, -1)] {
         let mut packed = PackedMatrix::new(Precision::Q8, 4304, 9);
-        (0..9).for_each(|output| packed.pack_levels(output, scale, &[level; 4304]));
+        (0..9).for_each(|output| packed.pack_quantized_row(output, scale, &[level; 4304]));
         linear(&[-1.0; 2 * 4304], 2, &packed, Epilogue::None, &mut [0.0; 18], &mut scratch);
     }
 }

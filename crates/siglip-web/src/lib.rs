@@ -281,7 +281,7 @@ impl Engine {
 #[cfg(target_feature = "atomics")]
 #[wasm_bindgen]
 pub fn join_thread_pool() {
-    siglip_kernels::join_team();
+    siglip_kernels::join_thread_pool();
 }
 
 fn parse_options(options: JsValue) -> Result<Options, JsValue> {

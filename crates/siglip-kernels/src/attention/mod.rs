@@ -1,46 +1,45 @@
 //! softmax(scale q kᵀ) v, a strip of queries at a time.
 //!
-//! Scores are made transposed, keys down and queries across the lanes: softmax then needs nothing from across the
-//! lanes, and its result lies as the product with the values reads it. For each head, keys and values are packed
-//! once; then eight or sixteen queries at a time go all the way through.
+//! For each head, keys and values are packed once. Then eight or sixteen queries at a time go through all three steps: scores,
+//! softmax, weighted sum of the values. Scores are computed transposed, with keys down and queries across the lanes, so
+//! softmax needs no reductions across lanes, and its result already lies as the weighted sum reads it.
 
-mod floats;
-mod levels;
-mod out;
+mod float;
+mod quantized;
+mod store;
 
-use crate::backend::{Kernel, dispatch};
-use crate::matrix::Precision;
-use crate::panels::Rows;
+use crate::disjoint_slice::DisjointMut;
+use crate::dispatch::{Kernel, dispatch};
+use crate::precision::Precision;
+use crate::rows::Rows;
 use crate::scratch::Scratch;
-use crate::shared::Shared;
-use crate::simd::Simd;
-use crate::team::share;
+use crate::simd::{LANES, Simd};
+use crate::thread_pool::parallel_for;
 
-/// The shape of an attention. Strides count f32s from one row to the next.
+/// The shape of an attention. Strides count f32 from one row to the next.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AttentionShape {
-    /// Rows that ask.
+    /// Number of query rows.
     pub q_rows: usize,
-    /// Rows that are attended to.
+    /// Number of key rows, and of value rows.
     pub kv_rows: usize,
-    /// Heads, side by side in every row.
+    /// Number of heads, side by side in every row.
     pub heads: usize,
-    /// Width of a head.
+    /// Width of one head.
     pub head_dim: usize,
-    /// From one row of q to the next.
+    /// Stride of the rows of q.
     pub q_stride: usize,
-    /// From one row of k, or of v, to the next.
+    /// Stride of the rows of k, and of v.
     pub kv_stride: usize,
-    /// What scores are multiplied with: 1 / √head_dim.
+    /// Factor of the scores: 1 / √head_dim.
     pub scale: f32,
 }
 
-/// softmax(scale q kᵀ) v for every head, into `out` [q_rows, heads · head_dim], in f32.
+/// softmax(scale q kᵀ) v for each head, into `out` [q_rows, heads · head_dim], in f32.
 ///
-/// `q`, `k` and `v` begin at the first row's first head; all three may be views of one buffer
-/// [rows, 3 · heads · head_dim] with a stride of its width. Never more than eight or sixteen queries' scores are kept.
-/// With no row to attend to, `out` is zeros. A query, key or value that is not finite leaves what depends on it
-/// undefined.
+/// `q`, `k` and `v` begin at the first row's first head. All three may be views of one buffer
+/// [rows, 3 · heads · head_dim], with its width as their stride. The scores of at most sixteen queries exist at a time.
+/// With no key rows, `out` is zeros. A query, key or value that is not finite leaves what depends on it undefined.
 ///
 /// # Panics
 /// If `out`, or one of the inputs with its stride, is too short for the shape.
@@ -48,8 +47,10 @@ pub fn attention(shape: &AttentionShape, q: &[f32], k: &[f32], v: &[f32], out: &
     attention_in(Precision::F32, shape, q, k, v, out);
 }
 
-/// [`attention()`] on integers, which is faster: queries and keys in 13 bits with a scale a row, softmax's weights in 15
-/// bits, values in 12 bits with a scale a column. It differs from f32 by some 1e-4 of the largest value.
+/// [`attention()`] on integers, which is faster.
+///
+/// Queries and keys have 13 bits with one scale per row, softmax weights 15 bits, values 12 bits with one scale per column.
+/// The result differs from f32 by some 1e-4 of the largest value.
 ///
 /// # Panics
 /// As [`attention()`].
@@ -74,14 +75,16 @@ fn attention_in(
     assert!(q.len() >= (shape.q_rows - 1) * shape.q_stride + width, "q is too short for its shape");
     assert!(k.len() >= (shape.kv_rows - 1) * shape.kv_stride + width, "k is too short for its shape");
     assert!(v.len() >= (shape.kv_rows - 1) * shape.kv_stride + width, "v is too short for its shape");
-    let out = Shared::new(out);
-    share(shape.heads, &|index| dispatch(OneHead { precision, head: Head::new(shape, q, k, v, index), out }));
+    let out = DisjointMut::new(out);
+    parallel_for(shape.heads, &|index| {
+        dispatch(OneHead { precision, head: Head::new(shape, q, k, v, index), out });
+    });
 }
 
 struct OneHead<'a> {
     precision: Precision,
     head: Head<'a>,
-    out: Shared<'a, f32>,
+    out: DisjointMut<'a, f32>,
 }
 
 impl Kernel for OneHead<'_> {
@@ -92,23 +95,23 @@ impl Kernel for OneHead<'_> {
         let OneHead { precision, head, out } = self;
         let mut own = Scratch::take_own();
         match precision {
-            Precision::F32 => floats::attend(simd, &head, out, &mut own),
-            Precision::Q8 => levels::attend(simd, &head, out, &mut own),
+            Precision::F32 => attend(simd, float::PackedHead::new(simd, &head, &mut own), out),
+            Precision::Q8 => attend(simd, quantized::PackedHead::new(simd, &head, &mut own), out),
         }
         own.keep_own();
     }
 }
 
-/// One head's share.
+/// The queries, keys and values of one head.
 struct Head<'a> {
     q: Rows<'a>,
     k: Rows<'a>,
     v: Rows<'a>,
-    /// Of scores that become exponents of two.
+    /// Factor of the scores, which are exponents of two.
     scale: f32,
-    /// Its first column in `out`.
+    /// The head's first column in `out`.
     column: usize,
-    /// From one row of `out` to the next.
+    /// Stride of the rows of `out`.
     out_stride: usize,
 }
 
@@ -124,6 +127,29 @@ impl<'a> Head<'a> {
             scale: shape.scale * std::f32::consts::LOG2_E,
             column,
             out_stride: shape.heads * head_dim,
+        }
+    }
+}
+
+/// A head whose keys and values are packed, with buffers for a strip of `P` panels of eight queries.
+trait Strip<S: Simd> {
+    fn queries(&self) -> usize;
+
+    /// Computes all three steps for the queries from `first` on, and stores the result.
+    fn attend<const P: usize>(&mut self, simd: S, first: usize, out: DisjointMut<f32>);
+}
+
+/// Attends strip by strip: as many queries at a time as a tile has columns, while so many are left.
+#[inline(always)]
+fn attend<S: Simd, H: Strip<S>>(simd: S, mut head: H, out: DisjointMut<f32>) {
+    let mut first = 0;
+    while first < head.queries() {
+        if S::TILE_PANELS == 2 && first + LANES < head.queries() {
+            head.attend::<2>(simd, first, out);
+            first += 2 * LANES;
+        } else {
+            head.attend::<1>(simd, first, out);
+            first += LANES;
         }
     }
 }

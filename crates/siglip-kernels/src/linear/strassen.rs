@@ -1,35 +1,31 @@
 //! Products of integers with seven eighths of the multiplications (Strassen, Gaussian Elimination is not Optimal, 1969).
 //!
-//! Both sides are cut in four: rows, by panels in turn; outputs, by groups of panels in turn; inputs, in the middle. Of
-//! the eight products of quarters, seven of sums of quarters are enough. With integers that loses nothing: levels leave
-//! a bit of i16 free for the sums of two, and where a product leaves i32, it comes back into it when they are combined.
-//! The seven are multiplied as [`CrossedLevels`].
+//! Both sides are cut into quarters. Rows belong to the upper or the lower half by panels in turn, outputs to the left or the
+//! right half by groups of panels in turn; inputs are cut in the middle. The product takes eight products of quarters, and
+//! Strassen's algorithm computes it from seven products of sums of quarters. With integers that loses nothing: a quantized
+//! value leaves one bit of i16 free for the sum of two, and a product that overflows i32 wraps, as does the combination of
+//! the seven, whose exact result fits. The seven are multiplied as [`WinogradI16`].
 
-use super::finish::{LevelsSink, Sink};
-use super::{ToLevels, panel_steps};
-use crate::backend::Kernel;
-use crate::matrix::{PackedMatrix, PairStep};
+use super::activations::{QuantizedRows, padded_steps};
+use super::epilogue::{Store, StoreI32};
+use crate::dispatch::Kernel;
+use crate::layout::{ColumnStepI8, ColumnStepI16, InitialRowSums, ROWS, RowStepI16, STRASSEN_PRODUCTS};
+use crate::matrix::PackedMatrix;
+use crate::microkernel::{WinogradI16, accumulate_tile, initial_row_sums, prepare_winograd_columns};
 use crate::scratch::{Scratch, sized};
 use crate::simd::{LANES, Simd};
-use crate::tile::{CrossedLevels, LeftStep, ROWS, WideStep, add_tile, cross_columns, row_starts};
 
-/// Products of sums of quarters.
-const PRODUCTS: usize = 7;
-
-/// Rows of two panels, one of the upper quarters and one of the lower.
+/// Rows of a pair of panels: one of the upper half, one of the lower.
 pub(super) const PAIR_ROWS: usize = 2 * ROWS;
 
-/// The sums of a tile of every product.
-type Tiles<const P: usize> = [[[[i32; LANES]; P]; ROWS]; PRODUCTS];
+/// The sums of a tile of each of the seven products.
+type Tiles<const P: usize> = [[[[i32; LANES]; P]; ROWS]; STRASSEN_PRODUCTS];
 
-/// Where the sums of every row of the products of a pair of panels start.
-pub(crate) type RowStarts = [[i32; ROWS]; PRODUCTS];
-
-/// The left sides of the seven products of up to [`PAIR_ROWS`] rows: levels, and sums of their quarters.
+/// Packs up to [`PAIR_ROWS`] rows: the left sides of the seven products.
 pub(super) struct PackPair<'a> {
-    pub rows: ToLevels<'a>,
-    pub combined: &'a mut [WideStep],
-    pub starts: &'a mut RowStarts,
+    pub rows: QuantizedRows<'a>,
+    pub left_sides: &'a mut [ColumnStepI16],
+    pub initial_sums: &'a mut InitialRowSums,
 }
 
 impl Kernel for PackPair<'_> {
@@ -37,110 +33,113 @@ impl Kernel for PackPair<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let PackPair { rows, combined, starts } = self;
-        let steps = panel_steps(rows.x.width);
+        let PackPair { rows, left_sides, initial_sums } = self;
+        let steps = padded_steps(rows.x.width);
         let mut own = Scratch::take_own();
-        let levels = sized(&mut own.levels, 2 * steps);
-        rows.pack(simd, levels);
-        let (top, bottom) = as_wide(levels).split_at(steps / 2);
-        combine_rows(simd, top, bottom, combined);
-        for (starts, product) in starts.iter_mut().zip(combined.chunks_exact(steps / 4)) {
-            *starts = row_starts(simd, product);
+        let panels = sized(&mut own.rows_i16, 2 * steps);
+        rows.pack(simd, panels);
+        let (top, bottom) = two_steps_each(panels).split_at(steps / 2);
+        combine_rows(simd, top, bottom, left_sides);
+        for (initial, product) in initial_sums.iter_mut().zip(left_sides.chunks_exact(steps / 4)) {
+            *initial = initial_row_sums(simd, product);
         }
         own.keep_own();
     }
 }
 
-/// Elements of [`PackPair::combined`] for so many inputs.
+/// Elements of [`PackPair::left_sides`] for so many inputs.
 pub(super) fn pair_len(inputs: usize) -> usize {
-    PRODUCTS * panel_steps(inputs) / 4
+    STRASSEN_PRODUCTS * padded_steps(inputs) / 4
 }
 
-/// Steps of four rows, two at a time.
-fn as_wide(steps: &[LeftStep]) -> &[WideStep] {
+/// Steps of four rows, two to an element: as many pairs as a step of eight columns has.
+fn two_steps_each(steps: &[RowStepI16]) -> &[ColumnStepI16] {
     steps.as_flattened().as_chunks().0
 }
 
-fn as_left(steps: &[WideStep]) -> &[LeftStep] {
+/// The inverse of [`two_steps_each`].
+fn one_step_each(steps: &[ColumnStepI16]) -> &[RowStepI16] {
     steps.as_flattened().as_chunks().0
 }
 
-/// A product that threads take strip by strip.
+/// A product whose strips of columns are shared among threads.
 #[derive(Clone, Copy)]
-pub(super) struct Product<'a> {
-    /// Of every pair of panels in turn, as [`PackPair`] makes them.
-    pub combined: &'a [WideStep],
-    /// Of every pair, as well.
-    pub starts: &'a [RowStarts],
+pub(super) struct StrassenProduct<'a> {
+    /// What [`PackPair`] makes of each pair of panels of rows.
+    pub left_sides: &'a [ColumnStepI16],
+    pub initial_sums: &'a [InitialRowSums],
     pub rows: usize,
     pub weight: &'a PackedMatrix,
 }
 
-/// The strip `index` of a product.
-pub(super) struct StripOf<'a, K> {
-    pub product: Product<'a>,
-    pub sink: K,
+/// Computes strip `index` of a product.
+pub(super) struct RunStrip<'a, K> {
+    pub product: StrassenProduct<'a>,
+    pub store: K,
     pub index: usize,
 }
 
-impl<K: LevelsSink> Kernel for StripOf<'_, K> {
+impl<K: StoreI32> Kernel for RunStrip<'_, K> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        self.product.strip(simd, self.sink, self.index);
+        self.product.strip(simd, self.store, self.index);
     }
 }
 
-/// How many strips a product has.
-pub(super) struct Strips<'a>(pub &'a PackedMatrix);
+/// The number of strips of a product with this matrix.
+pub(super) struct StripCount<'a>(pub &'a PackedMatrix);
 
-impl Kernel for Strips<'_> {
+impl Kernel for StripCount<'_> {
     type Output = usize;
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> usize {
-        self.0.panels().div_ceil(2 * S::PANELS)
+        self.0.panels().div_ceil(2 * S::TILE_PANELS)
     }
 }
 
-impl Product<'_> {
-    /// The strip `index`.
+impl StrassenProduct<'_> {
     #[inline(always)]
-    pub fn strip<S: Simd, K: Sink<S, S::I32>>(self, simd: S, sink: K, index: usize) {
-        match S::PANELS {
-            2 => self.strip_of::<S, K, 2, 4>(simd, sink, index),
-            _ => self.strip_of::<S, K, 1, 2>(simd, sink, index),
+    fn strip<S: Simd, K: Store<S, S::I32>>(self, simd: S, store: K, index: usize) {
+        match S::TILE_PANELS {
+            2 => self.strip_of::<S, K, 2, 4>(simd, store, index),
+            _ => self.strip_of::<S, K, 1, 2>(simd, store, index),
         }
     }
 
-    /// `W` is twice `P`: the panels of a left and a right quarter.
+    /// `P` panels of the left half of the outputs and `P` of the right, `W` together.
     #[inline(always)]
-    fn strip_of<S: Simd, K: Sink<S, S::I32>, const P: usize, const W: usize>(
+    fn strip_of<S: Simd, K: Store<S, S::I32>, const P: usize, const W: usize>(
         self,
         simd: S,
-        sink: K,
+        store: K,
         index: usize,
     ) {
         const { assert!(W == 2 * P) };
-        let Product { combined, starts, rows, weight } = self;
-        let (half, first) = (panel_steps(weight.inputs()) / 2, index * W);
+        let StrassenProduct { left_sides, initial_sums, rows, weight } = self;
+        let (half, first) = (padded_steps(weight.inputs()) / 2, index * W);
         let mut own = Scratch::take_own();
-        let wide = sized(&mut own.wide, PRODUCTS * P * half);
-        combine_panels(simd, weight, first, P, wide);
-        let (left, wide, half) = (as_left(combined).as_chunks().0, wide.as_chunks_mut().0, half / 2);
-        let mut column_starts = [[[0; LANES]; P]; PRODUCTS];
-        for (starts, panel) in column_starts.as_flattened_mut().iter_mut().zip(wide.chunks_exact_mut(half)) {
-            simd.store_i32(cross_columns(simd, panel), starts);
+        let right_sides = sized(&mut own.columns_i16, STRASSEN_PRODUCTS * P * half);
+        combine_panels(simd, weight, first, P, right_sides);
+        // Winograd's algorithm takes two steps at a time.
+        let (left_sides, right_sides, half) =
+            (one_step_each(left_sides).as_chunks().0, right_sides.as_chunks_mut().0, half / 2);
+        let mut initial_column_sums = [[[0; LANES]; P]; STRASSEN_PRODUCTS];
+        let initial_of_panels = initial_column_sums.as_flattened_mut().iter_mut();
+        for (initial, panel) in initial_of_panels.zip(right_sides.chunks_exact_mut(half)) {
+            simd.store_i32(prepare_winograd_columns(simd, panel), initial);
         }
-        let strip = sink.strip::<W>(first);
-        let mut tiles: Tiles<P> = [[[[0; LANES]; P]; ROWS]; PRODUCTS];
-        for (pair, (left, row_starts)) in left.chunks_exact(PRODUCTS * half).zip(starts).enumerate() {
-            let products = left.chunks_exact(half).zip(wide.chunks_exact(P * half));
-            let starts = row_starts.iter().zip(&column_starts);
-            for (((left, right), (rows, columns)), sums) in products.zip(starts).zip(&mut tiles) {
-                let starts = tile_starts(simd, rows, columns);
-                let tile = add_tile::<S, CrossedLevels, ROWS, P>(simd, left, right, half, starts);
+        let strip = store.strip::<W>(first);
+        let mut tiles: Tiles<P> = [[[[0; LANES]; P]; ROWS]; STRASSEN_PRODUCTS];
+        let pairs = left_sides.chunks_exact(STRASSEN_PRODUCTS * half).zip(initial_sums);
+        for (pair, (left_sides, initial_row_sums)) in pairs.enumerate() {
+            let products = left_sides.chunks_exact(half).zip(right_sides.chunks_exact(P * half));
+            let initial_sums = initial_row_sums.iter().zip(&initial_column_sums);
+            for (((left, right), (rows, columns)), sums) in products.zip(initial_sums).zip(&mut tiles) {
+                let initial = initial_tile_sums(simd, rows, columns);
+                let tile = accumulate_tile::<S, WinogradI16, ROWS, P>(simd, left, right, half, initial);
                 for (sums, tile) in sums.as_flattened_mut().iter_mut().zip(tile.as_flattened()) {
                     simd.store_i32(*tile, sums);
                 }
@@ -150,32 +149,37 @@ impl Product<'_> {
                     None => top_row(simd, &tiles, tile_row),
                     Some(tile_row) => bottom_row(simd, &tiles, tile_row),
                 };
-                sink.row(simd, &strip, row, sums);
+                store.row(simd, &strip, row, sums);
             }
         }
         own.keep_own();
     }
 }
 
-/// Where the sums of a tile start.
+/// The initial values of the sums of a tile.
 #[inline(always)]
-fn tile_starts<S: Simd, const P: usize>(
+fn initial_tile_sums<S: Simd, const P: usize>(
     simd: S,
     rows: &[i32; ROWS],
     columns: &[[i32; LANES]; P],
 ) -> [[S::I32; P]; ROWS] {
-    let mut starts = [[simd.splat_i32(0); P]; ROWS];
-    for (starts, row) in starts.iter_mut().zip(rows) {
-        for (start, columns) in starts.iter_mut().zip(columns) {
-            *start = simd.add_i32(simd.splat_i32(*row), simd.load_i32(columns));
+    let mut initial = [[simd.splat_i32(0); P]; ROWS];
+    for (initial, row) in initial.iter_mut().zip(rows) {
+        for (initial, columns) in initial.iter_mut().zip(columns) {
+            *initial = simd.add_i32(simd.splat_i32(*row), simd.load_i32(columns));
         }
     }
-    starts
+    initial
 }
 
-/// The left sides of the seven products of the panels `top`, A₁₁ A₁₂, and `bottom`, A₂₁ A₂₂.
+/// The left sides of the seven products. `top` is A₁₁ and then A₁₂, `bottom` is A₂₁ and then A₂₂.
 #[inline(always)]
-fn combine_rows<S: Simd>(simd: S, top: &[WideStep], bottom: &[WideStep], combined: &mut [WideStep]) {
+fn combine_rows<S: Simd>(
+    simd: S,
+    top: &[ColumnStepI16],
+    bottom: &[ColumnStepI16],
+    combined: &mut [ColumnStepI16],
+) {
     let half = top.len() / 2;
     let ((a11, a12), (a21, a22)) = (top.split_at(half), bottom.split_at(half));
     let [m1, m2, m3, m4, m5, m6, m7] = products(combined, half);
@@ -192,16 +196,16 @@ fn combine_rows<S: Simd>(simd: S, top: &[WideStep], bottom: &[WideStep], combine
     }
 }
 
-/// The right sides of the seven products of twice `count` panels from `first` on, `count` panels a product.
+/// The right sides of the seven products, `count` panels each, for a strip of 2 · `count` panels from `first` on.
 #[inline(always)]
 fn combine_panels<S: Simd>(
     simd: S,
     weight: &PackedMatrix,
     first: usize,
     count: usize,
-    combined: &mut [WideStep],
+    combined: &mut [ColumnStepI16],
 ) {
-    let (depth, half) = (weight.inputs().div_ceil(2), panel_steps(weight.inputs()) / 2);
+    let (depth, half) = (weight.inputs().div_ceil(2), padded_steps(weight.inputs()) / 2);
     let steps = weight.pair_steps().1;
     for panel in 0..count {
         let weights = |panel: usize| steps.get(panel * depth..(panel + 1) * depth).unwrap_or(&[]);
@@ -210,21 +214,21 @@ fn combine_panels<S: Simd>(
     }
 }
 
-/// The right sides of the seven products of the panels `left`, B₁₁ over B₂₁, and `right`, B₁₂ over B₂₂, for `half` steps
-/// each; `combined` begins with the first, and every other is `distance` behind the one before it.
+/// One panel of the right sides of the seven products. `left` is B₁₁ and then B₂₁, `right` is B₁₂ and then B₂₂, with `half`
+/// steps each. The first right side begins where `combined` does, and each of the others `distance` after the one before.
 #[inline(always)]
 fn combine_weights<S: Simd>(
     simd: S,
-    left: &[PairStep],
-    right: &[PairStep],
+    left: &[ColumnStepI8],
+    right: &[ColumnStepI8],
     half: usize,
-    combined: &mut [WideStep],
+    combined: &mut [ColumnStepI16],
     distance: usize,
 ) {
     let ((b11, b21), (b12, b22)) = (halves(left, half), halves(right, half));
     let [m1, m2, m3, m4, m5, m6, m7] = products(combined, distance).map(|steps| &mut steps[..half]);
     for step in 0..half {
-        let widened = |steps: &[PairStep]| simd.widen_pairs(steps.get(step).unwrap_or(&[[0; 2]; LANES]));
+        let widened = |steps: &[ColumnStepI8]| simd.widen_pairs(steps.get(step).unwrap_or(&[[0; 2]; LANES]));
         let (b11, b12, b21, b22) = (widened(b11), widened(b12), widened(b21), widened(b22));
         simd.store_pairs(simd.add_pairs(b11, b22), &mut m1[step]);
         simd.store_pairs(b11, &mut m2[step]);
@@ -236,13 +240,13 @@ fn combine_weights<S: Simd>(
     }
 }
 
-/// The first `half` steps and the others.
-fn halves(steps: &[PairStep], half: usize) -> (&[PairStep], &[PairStep]) {
+/// The first `half` steps, or as many as there are, and the others.
+fn halves(steps: &[ColumnStepI8], half: usize) -> (&[ColumnStepI8], &[ColumnStepI8]) {
     steps.split_at(half.min(steps.len()))
 }
 
-/// The parts of `combined` that belong to each product.
-fn products(combined: &mut [WideStep], distance: usize) -> [&mut [WideStep]; PRODUCTS] {
+/// The seven products' shares of `combined`.
+fn products(combined: &mut [ColumnStepI16], distance: usize) -> [&mut [ColumnStepI16]; STRASSEN_PRODUCTS] {
     let mut parts = combined.chunks_mut(distance);
     std::array::from_fn(|_| parts.next().unwrap_or_default())
 }

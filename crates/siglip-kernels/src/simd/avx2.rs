@@ -2,9 +2,8 @@
 
 use std::arch::x86_64::*;
 
-use super::{LANES, Simd, sum_lanes};
-use crate::Backend;
-use crate::backend::Kernel;
+use super::{Backend, LANES, Simd, sum_lanes};
+use crate::dispatch::Kernel;
 
 /// Only [`Avx2::new`] makes one: whoever holds it is on a processor with AVX2 and FMA.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +39,7 @@ impl Simd for Avx2 {
     type I16 = __m256i;
 
     const BACKEND: Backend = Backend::Avx2;
-    const PANELS: usize = 2;
+    const TILE_PANELS: usize = 2;
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m256 {
@@ -100,7 +99,7 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn of_bits(self, bits: __m256i) -> __m256 {
+    fn bits_to_f32(self, bits: __m256i) -> __m256 {
         avx2!(_mm256_castsi256_ps(bits))
     }
 
@@ -213,7 +212,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn transpose_pairs(self, rows: [__m256i; 4], columns: &mut [[[i16; 2]; 4]; LANES]) {
         let out: *mut f32 = columns.as_mut_ptr().cast();
-        let rows = rows.map(|row| self.of_bits(row));
+        let rows = rows.map(|row| self.bits_to_f32(row));
         avx2!(for (pair, columns) in transposed(rows).into_iter().enumerate() {
             _mm256_storeu_ps(out.add(pair * LANES), columns);
         });

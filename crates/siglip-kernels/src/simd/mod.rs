@@ -17,7 +17,36 @@ pub(crate) use portable::Portable;
 #[cfg(all(target_feature = "simd128", not(feature = "portable")))]
 pub(crate) use simd128::Simd128;
 
-use crate::Backend;
+/// An instruction set the kernels have a file for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Backend {
+    /// Whatever the compiler makes of plain loops.
+    Portable,
+    /// x86-64 with AVX2 and FMA, found when the program starts.
+    Avx2,
+    /// WebAssembly with fixed-width SIMD.
+    Simd128,
+    /// WebAssembly with relaxed SIMD: multiply and add in one step.
+    RelaxedSimd,
+}
+
+impl Backend {
+    /// Its name in lower case: `portable`, `avx2`, `simd` or `relaxed-simd`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Backend::Portable => "portable",
+            Backend::Avx2 => "avx2",
+            Backend::Simd128 => "simd",
+            Backend::RelaxedSimd => "relaxed-simd",
+        }
+    }
+}
+
+impl std::fmt::Display for Backend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 /// Lanes of a vector, and columns of a panel of packed weights.
 pub(crate) const LANES: usize = 8;
@@ -36,7 +65,7 @@ pub(crate) trait Simd: Copy {
 
     const BACKEND: Backend;
     /// Panels of weights that a tile of four rows spans: as many as keep its sums in registers.
-    const PANELS: usize;
+    const TILE_PANELS: usize;
 
     fn splat(self, value: f32) -> Self::F32;
     fn load(self, values: &[f32; LANES]) -> Self::F32;
@@ -54,7 +83,7 @@ pub(crate) trait Simd: Copy {
     fn sum(self, values: Self::F32) -> f32;
 
     fn to_bits(self, values: Self::F32) -> Self::I32;
-    fn of_bits(self, bits: Self::I32) -> Self::F32;
+    fn bits_to_f32(self, bits: Self::I32) -> Self::F32;
     fn load_i32(self, values: &[i32; LANES]) -> Self::I32;
     fn store_i32(self, values: Self::I32, out: &mut [i32; LANES]);
     fn splat_i32(self, value: i32) -> Self::I32;
@@ -85,16 +114,16 @@ pub(crate) trait Simd: Copy {
     /// sum + a₀ b₀ + a₁ b₁ of every pair; wraps.
     fn dot_add(self, sum: Self::I32, a: Self::I16, b: Self::I16) -> Self::I32;
 
-    /// What [`Simd::add_crossed`] takes for the second of two steps' `columns`.
+    /// What [`Simd::winograd_madd`] takes for the second of two steps' `columns`.
     #[inline(always)]
-    fn crossed_columns(self, columns: Self::I16) -> Self::I16 {
+    fn winograd_columns(self, columns: Self::I16) -> Self::I16 {
         columns
     }
 
     /// sum + (the first of `rows` + the second of `columns`) · (the second + the first), for every pair; wraps. `rows`
     /// are as [`Simd::splat_pair`] gives them.
     #[inline(always)]
-    fn add_crossed(self, sum: Self::I32, rows: [Self::I16; 2], columns: [Self::I16; 2]) -> Self::I32 {
+    fn winograd_madd(self, sum: Self::I32, rows: [Self::I16; 2], columns: [Self::I16; 2]) -> Self::I32 {
         self.dot_add(sum, self.add_pairs(rows[0], columns[1]), self.add_pairs(rows[1], columns[0]))
     }
 

@@ -1,7 +1,6 @@
 //! Arrays and loops, for the compiler to vectorise as far as the target's baseline lets it.
 
-use super::{LANES, Simd};
-use crate::Backend;
+use super::{Backend, LANES, Simd};
 
 /// The instruction set every processor has.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +17,7 @@ impl Simd for Portable {
     type I16 = [[i16; 2]; LANES];
 
     const BACKEND: Backend = Backend::Portable;
-    const PANELS: usize = 1;
+    const TILE_PANELS: usize = 1;
 
     #[inline(always)]
     fn splat(self, value: f32) -> Self::F32 {
@@ -76,7 +75,7 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn of_bits(self, bits: Self::I32) -> Self::F32 {
+    fn bits_to_f32(self, bits: Self::I32) -> Self::F32 {
         bits.map(|bits| f32::from_bits(bits as u32))
     }
 

@@ -2,8 +2,7 @@
 
 use std::arch::wasm32::*;
 
-use super::{LANES, Simd, sum_lanes};
-use crate::Backend;
+use super::{Backend, LANES, Simd, sum_lanes};
 
 #[cfg(not(target_feature = "relaxed-simd"))]
 const BACKEND: Backend = Backend::Simd128;
@@ -78,7 +77,7 @@ impl Simd for Simd128 {
     type I16 = Two;
 
     const BACKEND: Backend = BACKEND;
-    const PANELS: usize = 1;
+    const TILE_PANELS: usize = 1;
 
     #[inline(always)]
     fn splat(self, value: f32) -> Two {
@@ -138,7 +137,7 @@ impl Simd for Simd128 {
     }
 
     #[inline(always)]
-    fn of_bits(self, bits: Two) -> Two {
+    fn bits_to_f32(self, bits: Two) -> Two {
         bits
     }
 
@@ -251,14 +250,14 @@ impl Simd for Simd128 {
 
     /// The upper four less the lower four, see below.
     #[inline(always)]
-    fn crossed_columns(self, columns: Two) -> Two {
+    fn winograd_columns(self, columns: Two) -> Two {
         Two(columns.0, i16x8_sub(columns.1, columns.0))
     }
 
     /// What the lower four columns were added to goes on to the upper four: in a tile that takes one register less, which
     /// leaves room for it in the fifteen that V8 uses.
     #[inline(always)]
-    fn add_crossed(self, sum: Two, rows: [Two; 2], columns: [Two; 2]) -> Two {
+    fn winograd_madd(self, sum: Two, rows: [Two; 2], columns: [Two; 2]) -> Two {
         let a = i16x8_add(rows[0].0, columns[1].0);
         let low = i32x4_dot_i16x8(a, i16x8_add(rows[1].0, columns[0].0));
         let a = i16x8_add(a, columns[1].1);

@@ -16,7 +16,7 @@ pub fn product(x: &[f32], weight: &[f32], inputs: usize) -> Vec<f64> {
 }
 
 /// Levels of a row and what one is worth, at most `levels` either way.
-fn quantised(row: &[f32], levels: f32) -> (Vec<i64>, f32) {
+fn quantized(row: &[f32], levels: f32) -> (Vec<i64>, f32) {
     let largest = row.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     if largest == 0.0 {
         return (vec![0; row.len()], 0.0);
@@ -28,9 +28,9 @@ fn quantised(row: &[f32], levels: f32) -> (Vec<i64>, f32) {
 /// x Wᵀ as Q8 has it: weights in 127 levels a side, activations in as many as i32 bears, 16256 at most, sums exact.
 pub fn product_q8(x: &[f32], weight: &[f32], inputs: usize) -> Vec<f32> {
     let levels = (i32::MAX as usize / (127 * inputs)).min(16256) as f32;
-    let weight: Vec<_> = weight.chunks(inputs).map(|row| quantised(row, 127.0)).collect();
+    let weight: Vec<_> = weight.chunks(inputs).map(|row| quantized(row, 127.0)).collect();
     let mut out = Vec::new();
-    for (x, x_scale) in x.chunks(inputs).map(|row| quantised(row, levels)) {
+    for (x, x_scale) in x.chunks(inputs).map(|row| quantized(row, levels)) {
         for (weight, scale) in &weight {
             let sum: i64 = x.iter().zip(weight).map(|(a, b)| a * b).sum();
             out.push(

@@ -75,7 +75,7 @@ impl Destination<'_> {
             Destination::Matrix { matrix, first_output, columns, .. } => {
                 let outputs = first_output + row..;
                 for ((output, scale), levels) in outputs.zip(scales).zip(levels.chunks_exact(row_len)) {
-                    matrix.pack_levels(output, *scale, &levels[columns.clone()]);
+                    matrix.pack_quantized_row(output, *scale, &levels[columns.clone()]);
                 }
             }
             Destination::Table { table, .. } => table.set_levels(row, scales, levels),
@@ -93,7 +93,7 @@ pub(crate) struct QuantisedRows {
 impl QuantisedRows {
     pub fn new(values: &[f32], row_len: usize) -> QuantisedRows {
         let (mut scales, mut levels) = (vec![0.0; values.len() / row_len], vec![0; values.len()]);
-        siglip_kernels::quantise_rows(values, row_len, &mut scales, &mut levels);
+        siglip_kernels::quantize_rows(values, row_len, &mut scales, &mut levels);
         QuantisedRows { scales, levels }
     }
 }

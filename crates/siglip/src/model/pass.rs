@@ -100,7 +100,7 @@ impl Model {
             pass.embeddings = embeddings;
             pass.embeddings
                 .chunks_exact_mut(self.config.embedding_size())
-                .for_each(siglip_kernels::l2_normalise);
+                .for_each(siglip_kernels::l2_normalize);
             return Step::Done;
         }
         let Workspace { residual, inner, scratch, .. } = &mut self.workspace;

@@ -8,7 +8,7 @@ use std::sync::Barrier;
 use common::random;
 use fastrand::Rng;
 use siglip_kernels::{AttentionShape, Epilogue, PackedMatrix, Precision, Scratch, attention, attention_q8};
-use siglip_kernels::{join_team, layer_norm, linear, team_members};
+use siglip_kernels::{join_thread_pool, layer_norm, linear, thread_pool_members};
 
 /// What a block's kernels make of some rows.
 fn block(rows: usize, width: usize) -> Vec<f32> {
@@ -47,8 +47,8 @@ fn the_same_bits_with_any_number_of_threads() {
     const SHAPES: [(usize, usize); 4] = [(1, 24), (40, 100), (257, 96), (64, 264)];
     let alone: Vec<Vec<f32>> = SHAPES.iter().map(|&(rows, width)| block(rows, width)).collect();
     for members in 1..=3 {
-        std::thread::spawn(|| join_team());
-        while team_members() < members {
+        std::thread::spawn(|| join_thread_pool());
+        while thread_pool_members() < members {
             std::thread::yield_now();
         }
         for _ in 0..50 {

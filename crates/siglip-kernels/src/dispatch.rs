@@ -1,37 +1,6 @@
-//! Which instruction set the kernels run on.
+//! Runs kernels on the best instruction set the processor has.
 
-use crate::simd::Simd;
-
-/// An instruction set the kernels have a file for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Backend {
-    /// Whatever the compiler makes of plain loops.
-    Portable,
-    /// x86-64 with AVX2 and FMA, found when the program starts.
-    Avx2,
-    /// WebAssembly with fixed-width SIMD.
-    Simd128,
-    /// WebAssembly with relaxed SIMD: multiply and add in one step.
-    RelaxedSimd,
-}
-
-impl Backend {
-    /// Its name in lower case: `portable`, `avx2`, `simd` or `relaxed-simd`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Backend::Portable => "portable",
-            Backend::Avx2 => "avx2",
-            Backend::Simd128 => "simd",
-            Backend::RelaxedSimd => "relaxed-simd",
-        }
-    }
-}
-
-impl std::fmt::Display for Backend {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use crate::simd::{Backend, Simd};
 
 /// The instruction set in use: on wasm that of the build, elsewhere the best the processor has.
 pub fn backend() -> Backend {

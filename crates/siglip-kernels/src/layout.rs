@@ -1,0 +1,32 @@
+//! How the elements of both sides of a product lie in memory.
+//!
+//! Every product is y = x Wᵀ. Rows of x, the activations, are packed in panels of a few rows; rows of W, the weights of one
+//! output each and so the columns of Wᵀ, in panels of [`LANES`] columns. A panel is a sequence of steps. A step holds one
+//! element of each row or column of the panel, or one pair of neighbouring elements where elements are integers, so the
+//! inner loop reads both sides from one end to the other.
+
+use crate::simd::LANES;
+
+/// Rows of a panel of integers, and of the f32 panels of attention.
+pub(crate) const ROWS: usize = 4;
+
+/// Rows of a panel of f32 in a linear layer.
+///
+/// An FMA takes four cycles, and two can start each cycle. Eight sums in flight, four rows of two registers, only just fill
+/// that time; twelve leave no gaps. With two registers of weights and one of activations they take all but one of sixteen.
+pub(crate) const F32_ROWS: usize = 6;
+
+/// One step of a panel of [`ROWS`] rows: a pair of i16 of each row.
+pub(crate) type RowStepI16 = [[i16; 2]; ROWS];
+
+/// One step of a panel of [`LANES`] columns: a pair of i16 of each column.
+pub(crate) type ColumnStepI16 = [[i16; 2]; LANES];
+
+/// One step of a panel of [`LANES`] columns: a pair of i8 of each column. Weights are stored so.
+pub(crate) type ColumnStepI8 = [[i8; 2]; LANES];
+
+/// Products of sums of quarters that Strassen's algorithm makes in place of eight products of quarters.
+pub(crate) const STRASSEN_PRODUCTS: usize = 7;
+
+/// For each of the seven products, the initial value of the sums of each row of a panel.
+pub(crate) type InitialRowSums = [[i32; ROWS]; STRASSEN_PRODUCTS];

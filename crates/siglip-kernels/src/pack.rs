@@ -1,0 +1,120 @@
+//! Packs rows in panels, in the order the microkernel reads them.
+
+use crate::layout::{ROWS, RowStepI16};
+use crate::quantize::Quantizer;
+use crate::rows::{Rows, tail};
+use crate::simd::{LANES, Simd, load_part};
+
+/// Packs rows as f32 in panels of `R`, at most eight, one step per column.
+#[inline(always)]
+pub(crate) fn pack_f32<S: Simd, const R: usize>(simd: S, x: Rows, panels: &mut [[f32; R]]) {
+    const { assert!(R <= LANES) };
+    for (panel, steps) in panels.chunks_exact_mut(x.width.max(1)).enumerate() {
+        for (group, steps) in steps.chunks_mut(LANES).enumerate() {
+            let mut fours = [[[0.0; ROWS]; LANES]; LANES / ROWS];
+            for (four, columns) in fours.iter_mut().enumerate().take(R.div_ceil(ROWS)) {
+                let rows = x.panel(panel * R + four * ROWS);
+                let mut vectors = [simd.splat(0.0); ROWS];
+                for (vector, row) in vectors.iter_mut().zip(rows) {
+                    *vector = load_part(simd, tail(row, group * LANES));
+                }
+                simd.transpose(vectors, columns);
+            }
+            for (column, step) in steps.iter_mut().enumerate() {
+                let (whole, part) = step.as_chunks_mut::<ROWS>();
+                for (four, columns) in whole.iter_mut().zip(&fours) {
+                    *four = columns[column];
+                }
+                part.copy_from_slice(&fours[R / ROWS % fours.len()][column][..R % ROWS]);
+            }
+        }
+    }
+}
+
+/// Quantizes rows to i16 of at most `max` and packs them in panels of four.
+///
+/// Each step holds two columns; a panel has `steps` of them, those beyond the row are zeros. The scale of a row comes from its
+/// element of `magnitudes`, or from its own largest magnitude where there are none. `scales` takes the rows' scales.
+#[inline(always)]
+pub(crate) fn pack_i16<S: Simd>(
+    simd: S,
+    x: Rows,
+    max: f32,
+    magnitudes: Option<&[f32]>,
+    steps: usize,
+    panels: &mut [RowStepI16],
+    scales: &mut [f32],
+) {
+    let panels = panels.chunks_exact_mut(steps.max(1)).zip(scales.as_chunks_mut::<ROWS>().0);
+    for (panel, (steps, scales)) in panels.enumerate() {
+        let (first, rows) = (panel * ROWS, x.panel(panel * ROWS));
+        let four = match magnitudes {
+            Some(magnitudes) => FourRows::with_magnitudes(rows, &magnitudes[first.min(x.count)..], max),
+            None => FourRows::new(simd, rows, max),
+        };
+        *scales = four.scales();
+        for (group, steps) in steps.chunks_mut(LANES).enumerate() {
+            match steps.try_into() {
+                Ok(eight) => four.pairs(simd, group, eight),
+                Err(_) => {
+                    let mut eight = [[[0; 2]; ROWS]; LANES];
+                    four.pairs(simd, group, &mut eight);
+                    steps.copy_from_slice(&eight[..steps.len()]);
+                }
+            }
+        }
+    }
+}
+
+/// Four rows with their quantizers.
+pub(crate) struct FourRows<'a> {
+    rows: [&'a [f32]; ROWS],
+    quantizers: [Quantizer; ROWS],
+}
+
+impl<'a> FourRows<'a> {
+    /// Each row is scaled by its own largest magnitude.
+    #[inline(always)]
+    pub fn new<S: Simd>(simd: S, rows: [&'a [f32]; ROWS], max: f32) -> Self {
+        let mut quantizers = [Quantizer::ZERO; ROWS];
+        for (quantizer, row) in quantizers.iter_mut().zip(rows) {
+            *quantizer = Quantizer::of_row(simd, row, max);
+        }
+        FourRows::with_quantizers(rows, quantizers)
+    }
+
+    /// Each row is scaled by its element of `magnitudes`; rows beyond those are empty.
+    #[inline(always)]
+    pub fn with_magnitudes(rows: [&'a [f32]; ROWS], magnitudes: &[f32], max: f32) -> Self {
+        let mut quantizers = [Quantizer::ZERO; ROWS];
+        for (quantizer, magnitude) in quantizers.iter_mut().zip(magnitudes) {
+            *quantizer = Quantizer::of_magnitude(*magnitude, max);
+        }
+        FourRows::with_quantizers(rows, quantizers)
+    }
+
+    /// A row with an infinity or a NaN becomes zeros: any other values might overflow sums that other rows share.
+    #[inline(always)]
+    fn with_quantizers(mut rows: [&'a [f32]; ROWS], quantizers: [Quantizer; ROWS]) -> Self {
+        for (row, quantizer) in rows.iter_mut().zip(&quantizers) {
+            if quantizer.scale.is_nan() {
+                *row = &[];
+            }
+        }
+        FourRows { rows, quantizers }
+    }
+
+    pub fn scales(&self) -> [f32; ROWS] {
+        self.quantizers.map(|quantizer| quantizer.scale)
+    }
+
+    /// Quantizes columns 16 · `group` to 16 · `group` + 15, as eight pairs per row.
+    #[inline(always)]
+    pub fn pairs<S: Simd>(&self, simd: S, group: usize, pairs: &mut [RowStepI16; LANES]) {
+        let mut vectors = [self.quantizers[0].quantize(simd, tail(self.rows[0], group * 2 * LANES)); ROWS];
+        for ((vector, row), quantizer) in vectors.iter_mut().zip(&self.rows).zip(&self.quantizers) {
+            *vector = quantizer.quantize(simd, tail(row, group * 2 * LANES));
+        }
+        simd.transpose_pairs(vectors, pairs);
+    }
+}
