@@ -2,15 +2,15 @@ import { SiglipError, throwIfAborted } from './errors.js';
 
 /** An encoded picture. @typedef {string | URL | Blob | ArrayBuffer | ArrayBufferView} Encoded */
 /** Anything a page holds pictures in. @typedef {Encoded | ImageData | ImageBitmap | HTMLImageElement | HTMLCanvasElement | OffscreenCanvas | HTMLVideoElement} ImageInput */
-/** What the worker takes. @typedef {{blob: Blob} | {width: number, height: number, rgba: Uint8ClampedArray}} Picture */
+/** @typedef {import('../worker/protocol.js').ImageMessage} ImageMessage */
 
 /**
  * @param {ImageInput} image
  * @param {AbortSignal} [signal]
- * @returns {Promise<Picture>}
+ * @returns {Promise<ImageMessage>}
  */
-export async function toPicture(image, signal) {
-  if (typeof image === 'string' || image instanceof URL) return { blob: await fetchPicture(image, signal) };
+export async function toImageMessage(image, signal) {
+  if (typeof image === 'string' || image instanceof URL) return { blob: await fetchImage(image, signal) };
   if (image instanceof Blob) return { blob: image };
   if (image instanceof ArrayBuffer || (ArrayBuffer.isView(image) && !(image instanceof DataView))) {
     return { blob: new Blob([/** @type {BlobPart} */ (image)]) };
@@ -38,7 +38,7 @@ export async function toPicture(image, signal) {
  * @param {string | URL} address
  * @param {AbortSignal} [signal]
  */
-async function fetchPicture(address, signal) {
+async function fetchImage(address, signal) {
   const text = String(address);
   const shown = text.length > 100 ? `${text.slice(0, 100)}…` : text;
   let response;
@@ -58,7 +58,7 @@ async function fetchPicture(address, signal) {
  * What the engine's own decoder lacks (AVIF, HEIC, SVG), through the browser's.
  * @param {Blob} blob
  * @param {unknown} cause the engine's own refusal, told where the browser has no way either
- * @returns {Promise<Picture>}
+ * @returns {Promise<ImageMessage>}
  */
 export async function rasterise(blob, cause) {
   const url = URL.createObjectURL(await typed(blob));
@@ -102,7 +102,7 @@ async function decoded(image) {
  * @param {CanvasImageSource} image
  * @param {number} width
  * @param {number} height
- * @returns {Picture}
+ * @returns {ImageMessage}
  */
 function draw(image, width, height) {
   if (!width || !height) throw new SiglipError('bad-image', 'The picture has no pixels yet.');

@@ -1,21 +1,26 @@
 import { workerScript } from '../addresses.js';
 import { SiglipError, abortable, throwIfAborted } from './errors.js';
 
-/** @typedef {{resolve: (value: any) => void, reject: (error: unknown) => void, onEvent?: (event: any) => void}} Call */
+/** @typedef {import('../worker/protocol.js').Call} Call */
+/** @typedef {import('../worker/protocol.js').Calls} Calls */
+/** @typedef {import('../worker/protocol.js').FromWorker} FromWorker */
+/** @typedef {import('../worker/protocol.js').LoadEvent} LoadEvent */
+/** @typedef {import('../worker/protocol.js').ToWorker} ToWorker */
+/** @typedef {{resolve: (result: any) => void, reject: (error: unknown) => void, onEvent?: (event: LoadEvent) => void}} Pending */
 
 /** Calls into a worker.js: each is answered, rejected, or aborted at once. */
 export class WorkerClient {
   #worker;
-  /** @type {Map<number, Call>} */
-  #calls = new Map();
+  /** @type {Map<number, Pending>} */
+  #pending = new Map();
   #lastId = 0;
   /** Fires, with the reason, when there will be no more answers. */
   #life = new AbortController();
 
   /** @param {string} [workerUrl] */
-  constructor(workerUrl) {
-    this.#worker = start(workerUrl ?? workerScript());
-    this.#worker.onmessage = ({ data }) => this.#receive(data);
+  constructor(workerUrl = workerScript()) {
+    this.#worker = startWorker(workerUrl);
+    this.#worker.onmessage = (/** @type {MessageEvent<FromWorker>} */ { data }) => this.#receive(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
       const reason =
@@ -25,25 +30,25 @@ export class WorkerClient {
   }
 
   /**
-   * @param {string} method
-   * @param {object} parameters
+   * @template {Call} C
+   * @param {C} call
    * @param {AbortSignal} [signal]
-   * @param {(event: any) => void} [onEvent]
-   * @returns {Promise<any>}
+   * @param {(event: LoadEvent) => void} [onEvent]
+   * @returns {Promise<Calls[C['method']]['result']>}
    */
-  async call(method, parameters, signal, onEvent) {
+  async call(call, signal, onEvent) {
     throwIfAborted(signal);
     throwIfAborted(this.#life.signal);
     const id = ++this.#lastId;
     const answer = new Promise((resolve, reject) => {
-      this.#calls.set(id, { resolve, reject, onEvent });
-      this.#worker.postMessage({ id, method, parameters });
+      this.#pending.set(id, { resolve, reject, onEvent });
+      this.#send({ type: 'call', id, ...call });
     });
     try {
       return await this.whileAlive(answer, signal);
     } finally {
-      this.#calls.delete(id);
-      if (signal?.aborted) this.#worker.postMessage({ abort: id });
+      this.#pending.delete(id);
+      if (signal?.aborted) this.#send({ type: 'abort', id });
     }
   }
 
@@ -64,27 +69,32 @@ export class WorkerClient {
     this.#worker.terminate();
   }
 
-  /** @param {{id: number, event?: object, error?: any, result?: unknown}} message */
-  #receive({ id, event, error, result }) {
-    const call = this.#calls.get(id);
-    if (event) call?.onEvent?.(event);
-    else if (error) call?.reject(toError(error));
-    else call?.resolve(result);
+  /** @param {FromWorker} message */
+  #receive(message) {
+    const call = this.#pending.get(message.id);
+    if (message.type === 'event') call?.onEvent?.(message.event);
+    else if (message.type === 'error') call?.reject(toError(message.error));
+    else call?.resolve(message.result);
+  }
+
+  /** @param {ToWorker} message */
+  #send(message) {
+    this.#worker.postMessage(message);
   }
 }
 
-/** @param {{code: import('./errors.js').ErrorCode, message: string, unsupportedFormat?: boolean}} error */
+/** @param {import('../worker/protocol.js').ErrorMessage} message */
 function toError({ code, message, unsupportedFormat }) {
-  const made = new SiglipError(code, message);
-  made.unsupportedFormat = unsupportedFormat;
-  return made;
+  const error = new SiglipError(code, message);
+  error.unsupportedFormat = unsupportedFormat;
+  return error;
 }
 
 /**
- * Browsers start no worker from another site's script; one from a blob that imports it, they do.
+ * Starts worker.js. Browsers start no script of another site as a worker, but they do start a blob that imports it.
  * @param {string} url
  */
-function start(url) {
+function startWorker(url) {
   const foreign = new URL(url, document.baseURI).origin !== location.origin;
   const script = foreign
     ? URL.createObjectURL(new Blob([`import '${url}';`], { type: 'text/javascript' }))

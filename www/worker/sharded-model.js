@@ -1,104 +1,120 @@
 /**
- * Workers that share one model: the leader answers calls, followers hold the rest of the towers. All take every pass
- * step by step together and exchange, after each, what their parts of it add up to.
+ * A model that several workers share on any page: each holds a shard of the towers' weights. The leader answers the
+ * page's calls; the followers do as it says. All take every pass step by step together and add up their partial sums
+ * after each step that needs it (all-reduce.js).
  */
-import { turn } from './yield.js';
-import { startCompanion, tellFailure } from './spawn.js';
-import { Exchange } from './all-reduce.js';
-import { nap } from './sleep.js';
+import { AllReduce } from './all-reduce.js';
+import { dispatch } from './protocol.js';
+import { reportFailure, spawnWorker } from './spawn.js';
 import { loadWasm } from './wasm.js';
+import { sleep, yieldToMessages } from './yield.js';
 
 /** @typedef {import('../wasm/simd128/siglip_web.js').Engine} Engine */
-/** A picture as the model sees it: [3, height, width]. @typedef {{values: Float32Array, height: number}} Pixels */
-/** @typedef {import('./all-reduce.js').Ports} Ports */
+/** @typedef {import('./protocol.js').FollowMessage} FollowMessage */
+/** @typedef {import('./protocol.js').FromFollower} FromFollower */
+/** @typedef {import('./protocol.js').PassInput} PassInput */
+/** @typedef {import('./protocol.js').SharedModel} SharedModel */
+/** @typedef {import('./protocol.js').ToFollower} ToFollower */
 
-/** Messages with weights that are on their way to a follower at most: what bounds the memory they take. */
-const UNDERWAY = 4;
-/** Bytes of a buffer for such a message, which takes almost every one of them. */
+/** Most messages with weights that are on their way to a follower: it bounds the memory they take. */
+const MOST_IN_FLIGHT = 4;
+/** Bytes of a buffer for such a message; almost every message fits. */
 const BUFFER = 1 << 19;
 
 /** The leader's side. */
-export class Peers {
+export class Followers {
   /** @type {Worker[]} */
   #workers = [];
-  #exchange;
+  #allReduce;
   #pass = 0;
   /** Resolves to the bytes that the followers hold. @type {Promise<number>} */
-  #arrived;
+  #loaded;
   /** Why the followers are of no use any more. @type {unknown} */
   #failure;
   /** Messages with weights on their way, to all followers together. */
-  #underway = 0;
-  /** Buffers that have come back from a follower: a whole model in new ones would pile up. @type {ArrayBuffer[]} */
+  #inFlight = 0;
+  /** Buffers that followers have returned, to be sent again: new ones would pile up until they are collected. @type {ArrayBuffer[]} */
   #buffers = [];
-  /** Lets the one who waits for a buffer look again. */
-  #lookAgain = () => {};
+  /** Wakes {@link sendWeights}. */
+  #onBufferReturned = () => {};
 
   /**
    * Starts the followers of a model that `count` workers share.
    * @param {number} count
-   * @param {{module: WebAssembly.Module, options: object}} shared
+   * @param {SharedModel} shared
    */
   constructor(count, shared) {
-    const [own, ...links] = Exchange.links(count);
-    this.#exchange = new Exchange(0, own);
-    const arrivals = links.map((link, i) => this.#start(i + 1, link, shared));
-    this.#arrived = Promise.all(arrivals).then((bytes) => bytes.reduce((sum, one) => sum + one));
-    // It is looked at when the leader's own part is there; until then a failure is no unhandled one.
-    this.#arrived.catch(() => {});
+    const [own, ...others] = AllReduce.connect(count);
+    this.#allReduce = new AllReduce(0, own);
+    const loads = others.map((ports, i) => this.#start({ type: 'follow', ...shared, index: i + 1, ports }));
+    this.#loaded = Promise.all(loads).then((bytes) => bytes.reduce((sum, one) => sum + one));
+    // Attach a handler now: `finishLoading` awaits the promise only when the leader's own shard is complete.
+    this.#loaded.catch(() => {});
   }
 
-  /**
-   * Tells every follower.
-   * @param {object} message
-   */
-  send(message) {
+  /** @param {ToFollower} message */
+  #sendToAll(message) {
     for (const worker of this.#workers) worker.postMessage(message);
   }
 
   /**
-   * Hands weights to every follower, and waits while they have enough before them.
-   * @param {Uint8Array} batches of the engine's memory: gone when this has returned
+   * Begins the transfer of weights, or begins it again.
+   * @param {string} config contents of config.json
    */
-  async hand(batches) {
-    if (this.#failure) throw this.#failure;
+  sendConfig(config) {
+    this.#sendToAll({ type: 'config', config });
+  }
+
+  /**
+   * Sends weights to every follower. Waits while too many messages are on their way.
+   * @param {Uint8Array} weights a view of the engine's memory, copied before the first await
+   */
+  async sendWeights(weights) {
+    this.#throwIfFailed();
     for (const worker of this.#workers) {
-      const spare = this.#buffers.pop();
-      const buffer =
-        spare && spare.byteLength >= batches.length
-          ? spare
-          : new ArrayBuffer(Math.max(batches.length, BUFFER));
-      new Uint8Array(buffer).set(batches);
-      worker.postMessage({ batches: buffer, length: batches.length }, [buffer]);
-      this.#underway++;
+      const buffer = this.#takeBuffer(weights.length);
+      new Uint8Array(buffer).set(weights);
+      worker.postMessage(/** @type {ToFollower} */ ({ type: 'weights', buffer, length: weights.length }), [
+        buffer,
+      ]);
+      this.#inFlight++;
     }
-    while (this.#underway >= UNDERWAY * this.#workers.length && !this.#failure) {
-      if (nap) {
-        nap();
-        await turn();
-      } else await new Promise((resolve) => (this.#lookAgain = () => resolve(undefined)));
+    while (this.#inFlight >= MOST_IN_FLIGHT * this.#workers.length && !this.#failure) {
+      if (sleep) {
+        sleep();
+        await yieldToMessages();
+      } else await new Promise((resolve) => (this.#onBufferReturned = () => resolve(undefined)));
     }
+  }
+
+  /** Waits until all followers have loaded their shards. @returns {Promise<number>} the bytes they hold */
+  finishLoading() {
+    this.#sendToAll({ type: 'weights-sent' });
+    return this.#loaded;
   }
 
   /**
    * Begins a pass with every follower.
-   * @param {{pixels: Pixels} | {inputIds: Uint32Array}} input
+   * @param {PassInput} input
    */
   begin(input) {
-    if (this.#failure) throw this.#failure;
-    this.#exchange.begin(++this.#pass);
-    this.send({ begin: input, pass: this.#pass });
+    this.#throwIfFailed();
+    this.#allReduce.begin(++this.#pass);
+    this.#sendToAll({ type: 'begin', pass: this.#pass, input });
   }
 
-  /** @param {Engine} engine */
+  /**
+   * Adds up the partial sums of a step.
+   * @param {Engine} engine
+   */
   sum(engine) {
-    if (this.#failure) throw this.#failure;
-    return this.#exchange.sum(engine);
+    this.#throwIfFailed();
+    return this.#allReduce.sum(engine);
   }
 
-  /** Gives up the pass under way. */
+  /** Gives up the present pass. */
   stop() {
-    this.send({ stop: this.#pass });
+    this.#sendToAll({ type: 'stop', pass: this.#pass });
   }
 
   /** Ends the followers. */
@@ -106,89 +122,102 @@ export class Peers {
     for (const worker of this.#workers) worker.terminate();
   }
 
-  /** Waits for the followers' weights; the bytes they hold. */
-  arrived() {
-    this.send({ arrived: true });
-    return this.#arrived;
-  }
-
   /**
-   * Starts a follower; the bytes it holds when its weights have arrived.
-   * @param {number} index
-   * @param {Ports} link
-   * @param {{module: WebAssembly.Module, options: object}} shared
-   * @returns {Promise<number>}
+   * Starts a follower.
+   * @param {FollowMessage} message
+   * @returns {Promise<number>} the bytes it holds when its shard is complete
    */
-  #start(index, link, shared) {
+  #start(message) {
     return new Promise((resolve, reject) => {
       const fail = (/** @type {unknown} */ error) => {
         this.#failure ??= error;
         reject(error);
-        this.#exchange.stop(error);
-        this.#lookAgain();
+        this.#allReduce.stop(error);
+        this.#onBufferReturned();
       };
-      const receive = (/** @type {any} */ data) => {
-        if (data.taken) {
-          this.#underway--;
-          this.#buffers.push(data.taken);
-          this.#lookAgain();
-        } else resolve(data.bytes);
+      /** @type {import('./protocol.js').Handlers<Exclude<FromFollower, import('./protocol.js').FailedMessage>>} */
+      const handlers = {
+        'buffer-returned': ({ buffer }) => {
+          this.#inFlight--;
+          this.#buffers.push(buffer);
+          this.#onBufferReturned();
+        },
+        loaded: ({ bytes }) => resolve(bytes),
       };
-      const worker = startCompanion(index, receive, fail);
-      const transfer = link.ports.filter((port) => port !== undefined);
-      worker.postMessage({ follow: { ...shared, index, link } }, transfer);
+      const worker = spawnWorker(message.index, handlers, fail);
+      worker.postMessage(
+        message,
+        message.ports.filter((port) => port !== undefined),
+      );
       this.#workers.push(worker);
     });
   }
+
+  /** @param {number} length */
+  #takeBuffer(length) {
+    const buffer = this.#buffers.pop();
+    return buffer && buffer.byteLength >= length ? buffer : new ArrayBuffer(Math.max(length, BUFFER));
+  }
+
+  #throwIfFailed() {
+    if (this.#failure) throw this.#failure;
+  }
 }
 
-/** The side of a worker that holds a part of the leader's model. */
+/** The side of a worker that holds a shard of the leader's model. */
 export class Follower {
   /** @type {Engine | undefined} */
   #engine;
-  #exchange;
+  #allReduce;
   #shared;
-  /** Passes given up. */
+  /** The newest pass that the leader has given up. */
   #stopped = 0;
-  /** Messages are taken one after another. @type {Promise<void>} */
+  #wasm;
+  /** Settles when the messages before are handled. @type {Promise<unknown>} */
   #last;
 
-  /** @param {{module: WebAssembly.Module, options: object, index: number, link: Ports}} shared */
+  /** @param {FollowMessage} shared */
   constructor(shared) {
     this.#shared = shared;
-    this.#exchange = new Exchange(shared.index, shared.link);
-    this.#last = loadWasm(shared.module).then(() => undefined);
+    this.#allReduce = new AllReduce(shared.index, shared.ports);
+    this.#last = this.#wasm = loadWasm(shared.module);
   }
 
-  /** @param {any} message the leader's */
-  receive(message) {
-    if (message.stop) {
-      this.#stopped = message.stop;
-      this.#exchange.stop(new Error('stopped'));
-      return;
-    }
-    this.#last = this.#last.then(() => this.#take(message)).catch(tellFailure);
-  }
-
-  /** @param {any} message */
-  async #take({ config, batches, length, arrived, begin, pass }) {
-    if (config) {
-      const { Engine } = await loadWasm(this.#shared.module);
-      // Where the weights begin anew, the memory of those so far is needed for them.
+  /** @type {import('./protocol.js').Handlers<Exclude<ToFollower, import('./protocol.js').StopMessage>>} */
+  #handlers = {
+    config: async ({ config }) => {
+      const { Engine } = await this.#wasm;
+      // If the weights begin again, they need the memory of those so far.
       this.#engine?.free();
       this.#engine = Engine.follow(config, this.#shared.options, this.#shared.index);
-    } else if (batches) {
-      this.#engine?.push_weights(new Uint8Array(batches, 0, length));
-      postMessage({ taken: batches }, { transfer: [batches] });
-    } else if (arrived) {
-      this.#engine?.finish_weights();
-      postMessage({ bytes: this.#engine?.info().bytes });
-    } else if (begin && this.#engine) {
-      this.#exchange.begin(pass);
-      if ('pixels' in begin) this.#engine.begin_image(begin.pixels.values, begin.pixels.height);
-      else this.#engine.begin_texts(begin.inputIds);
+    },
+    weights: ({ buffer, length }) => {
+      this.#engine?.push_weights(new Uint8Array(buffer, 0, length));
+      tell({ type: 'buffer-returned', buffer }, [buffer]);
+    },
+    'weights-sent': () => {
+      if (!this.#engine) return;
+      this.#engine.finish_weights();
+      tell({ type: 'loaded', bytes: this.#engine.info().bytes });
+    },
+    begin: async ({ pass, input }) => {
+      if (!this.#engine) return;
+      this.#allReduce.begin(pass);
+      if ('pixels' in input) this.#engine.begin_image(input.pixels.values, input.pixels.height);
+      else this.#engine.begin_texts(input.inputIds);
       await this.#run(this.#engine, pass);
-    }
+    },
+  };
+
+  /**
+   * Handles the leader's messages: `stop` at once, all others one after another.
+   * @param {ToFollower} message
+   */
+  receive(message) {
+    if (message.type === 'stop') {
+      this.#stopped = message.pass;
+      this.#allReduce.stop(new Error('stopped'));
+    } else this.#last = this.#last.then(() => dispatch(this.#handlers, message)).catch(reportFailure);
   }
 
   /**
@@ -197,10 +226,16 @@ export class Follower {
    */
   async #run(engine, pass) {
     try {
-      // The leader's `stop` is heard while its next part is waited for, which does not come then.
-      while (this.#stopped < pass && engine.step() !== 'done') await this.#exchange.sum(engine);
+      // A `stop` arrives while this waits for the leader's next partial sums, which then do not come.
+      while (this.#stopped < pass && engine.step() !== 'done') await this.#allReduce.sum(engine);
     } catch (error) {
       if (this.#stopped < pass) throw error;
     }
   }
 }
+
+/**
+ * @param {FromFollower} message
+ * @param {Transferable[]} [transfer]
+ */
+const tell = (message, transfer) => postMessage(message, { transfer });

@@ -1,16 +1,21 @@
 /** Workers that a worker starts to help it. */
+import { errorMessageOf } from './errors.js';
+import { dispatch } from './protocol.js';
+
+/** @typedef {import('./protocol.js').FailedMessage} FailedMessage */
 
 /**
- * Starts one, with this worker's own script, be that worker.js or a blob that imports it.
+ * Starts one with this worker's own script, which is worker.js or a blob that imports it.
+ * @template {{type: string}} Message
  * @param {number} index
- * @param {(data: any) => void} receive is given what it says
- * @param {(error: unknown) => void} fail is told why it is of no use any more
+ * @param {import('./protocol.js').Handlers<Message>} handlers for the messages it sends
+ * @param {(error: unknown) => void} fail is given the reason when the worker is of no use any more
  */
-export function startCompanion(index, receive, fail) {
+export function spawnWorker(index, handlers, fail) {
   const worker = new Worker(self.location.href, { type: 'module', name: `siglip ${index}` });
-  worker.onmessage = ({ data }) => {
-    if (data.error) fail(Object.assign(new Error(data.error.message), data.error));
-    else receive(data);
+  worker.onmessage = (/** @type {MessageEvent} */ { data }) => {
+    if (data.type === 'failed') fail(/** @type {FailedMessage} */ (data).error);
+    else dispatch(handlers, /** @type {Message} */ (data));
   };
   worker.onerror = (event) => {
     event.preventDefault();
@@ -20,10 +25,8 @@ export function startCompanion(index, receive, fail) {
 }
 
 /**
- * The other side: tells the one who has started this worker what has failed.
- * @param {any} error
+ * The other side: tells the worker that has started this one why it failed.
+ * @param {unknown} error
  */
-export function tellFailure(error) {
-  const { code, message = String(error) } = error ?? {};
-  postMessage({ error: { code, message } });
-}
+export const reportFailure = (error) =>
+  postMessage(/** @type {FailedMessage} */ ({ type: 'failed', error: errorMessageOf(error) }));

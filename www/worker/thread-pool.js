@@ -1,15 +1,20 @@
-/** Workers that are threads of one engine, whose memory they share: on pages that are cross-origin isolated. */
-import { startCompanion, tellFailure } from './spawn.js';
+/**
+ * The thread pool of an engine on pages that are cross-origin isolated. Each thread is a worker that shares the engine's
+ * memory. Other pages shard the model instead (sharded-model.js).
+ */
+import { reportFailure, spawnWorker } from './spawn.js';
 import { loadThreads } from './wasm.js';
 
-/** @typedef {{module: WebAssembly.Module, memory: WebAssembly.Memory}} Shared */
+/** @typedef {import('./protocol.js').SharedEngine} SharedEngine */
+/** @typedef {import('./protocol.js').ToThread} ToThread */
+/** @typedef {import('./protocol.js').FromThread} FromThread */
 
 /**
- * The engine for a team of so many workers, this one among them, when all have joined; nothing where the browser has no
- * room for memory that can be shared, which is all there may be from the beginning.
+ * An engine with so many threads, this worker among them, when all have joined. Undefined if the browser cannot reserve
+ * the memory: shared memory is reserved in full at the start.
  * @param {number} count
  */
-export async function startTeam(count) {
+export async function startThreadPool(count) {
   let engine;
   try {
     engine = await loadThreads();
@@ -18,27 +23,32 @@ export async function startTeam(count) {
     throw error;
   }
   const { module, memory } = engine;
-  await Promise.all(Array.from({ length: count - 1 }, (_, i) => startMember(i + 1, { module, memory })));
+  await Promise.all(Array.from({ length: count - 1 }, (_, i) => startThread(i + 1, { module, memory })));
   return engine;
 }
 
 /**
  * @param {number} index
- * @param {Shared} shared
+ * @param {SharedEngine} engine
+ * @returns {Promise<void>}
  */
-const startMember = (index, shared) =>
-  new Promise((resolve, reject) => startCompanion(index, resolve, reject).postMessage({ join: shared }));
+const startThread = (index, engine) =>
+  new Promise((resolve, reject) => {
+    /** @type {import('./protocol.js').Handlers<Exclude<FromThread, import('./protocol.js').FailedMessage>>} */
+    const handlers = { joined: () => resolve() };
+    spawnWorker(index, handlers, reject).postMessage(/** @type {ToThread} */ ({ type: 'join', engine }));
+  });
 
 /**
- * A member's side: takes part for as long as the worker lives.
- * @param {Shared} shared
+ * The thread's side: it works for the engine for as long as the worker lives.
+ * @param {SharedEngine} engine
  */
-export async function joinTeam(shared) {
+export async function joinThreadPool(engine) {
   try {
-    const { join } = await loadThreads(shared);
-    postMessage({ joined: true });
+    const { join } = await loadThreads(engine);
+    postMessage(/** @type {FromThread} */ ({ type: 'joined' }));
     join();
   } catch (error) {
-    tellFailure(error);
+    reportFailure(error);
   }
 }

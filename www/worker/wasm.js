@@ -1,5 +1,5 @@
-import { wasmFiles } from '../addresses.js';
-import { SiglipError } from '../lib/errors.js';
+import * as addresses from '../wasm-addresses.js';
+import { wasmError } from './errors.js';
 
 /** (module (func (result v128) i32.const 0 i8x16.splat)): fixed-width SIMD. */
 const SIMD = [
@@ -25,14 +25,14 @@ export async function loadWasm(shared) {
   if (!globalThis.WebAssembly || !runs(SIMD)) {
     const reason =
       'This browser lacks WebAssembly SIMD; Chrome 91, Firefox 89, Safari 16.4 and later have it.';
-    throw new SiglipError('wasm', reason);
+    throw wasmError(reason);
   }
   const relaxed = runs(RELAXED);
   // Both paths are written out, so that tools that copy or bundle the page find them.
   const { default: init, Engine } = relaxed
     ? await import('../wasm/relaxed-simd/siglip_web.js')
     : await import('../wasm/simd128/siglip_web.js');
-  const module = shared ?? (await compile(relaxed ? wasmFiles.relaxedSimd() : wasmFiles.simd128()));
+  const module = shared ?? (await compile(relaxed ? addresses.relaxedSimd() : addresses.simd128()));
   await init({ module_or_path: module });
   return { Engine, module, backend: relaxed ? 'relaxed-simd' : 'simd' };
 }
@@ -43,7 +43,7 @@ export async function loadWasm(shared) {
  */
 export async function loadThreads(shared) {
   const { default: init, Engine, join_thread_pool } = await import('../wasm/threads/siglip_web.js');
-  const module = shared?.module ?? (await compile(wasmFiles.threads()));
+  const module = shared?.module ?? (await compile(addresses.threads()));
   const { memory } = await init({ module_or_path: module, memory: shared?.memory });
   return { Engine, join: join_thread_pool, module, memory, backend: 'relaxed-simd' };
 }
@@ -59,6 +59,6 @@ async function compile(url) {
       : await WebAssembly.compile(await response.arrayBuffer());
   } catch (error) {
     const reason = error instanceof Error ? error.message : error;
-    throw new SiglipError('wasm', `The engine at ${url} could not be loaded: ${reason}.`, error);
+    throw wasmError(`The engine at ${url} could not be loaded: ${reason}.`, error);
   }
 }

@@ -2,5 +2,5 @@
 import '/www/worker.js';
 
 addEventListener('message', ({ data }) => {
-  if (data.begin) throw new Error('this worker dies');
+  if (data.type === 'begin') throw new Error('this worker dies');
 });

@@ -1,0 +1,110 @@
+/** What callers pass to the API, checked and made into the parameters of the worker's calls. */
+import { folderOf } from './checkpoints.js';
+import { SiglipError } from './errors.js';
+
+/** @typedef {import('../worker/protocol.js').Calls} Calls */
+/** @typedef {import('../worker/protocol.js').Notice} Notice */
+/** Bytes of all files; `total` is 0 where it is not known. @typedef {{phase: 'download' | 'prepare' | 'ready', loaded: number, total: number, file: string}} Progress */
+/** @typedef {{template?: string, topK?: number, threshold?: number, signal?: AbortSignal}} ScoreOptions */
+
+/**
+ * @typedef {object} LoadOptions
+ * @property {'q8' | 'f32'} [precision] 8-bit weights, or single precision
+ * @property {'auto' | number} [workers] how many share the work
+ * @property {boolean} [cache] whether the model is kept for the next visit
+ * @property {AbortSignal} [signal]
+ * @property {(progress: Progress) => void} [onProgress] in bytes; never goes back
+ * @property {(notice: Notice) => void} [onNotice] what is worth knowing and stops nothing
+ * @property {string} [baseUrl] in the place of the hub
+ * @property {'image' | 'text' | 'both'} [towers] which half is needed; the other is neither fetched, where the
+ *   server can leave it out, nor held
+ * @property {Record<string, string>} [headers] sent with requests for the model, such as Authorization; never kept,
+ *   and not sent on by the browser where the server redirects to another origin (Authorization) or asks for leave
+ * @property {string | Record<string, string>} [sha256] what model.safetensors, or each file by its name, has to have
+ * @property {number} [stallTimeout] milliseconds without a byte after which a connection is given up
+ * @property {number} [retryDelay] milliseconds before a second attempt; twice as many before each that follows
+ * @property {string} [workerUrl] a copy of worker.js on the page's own origin, where its policy forbids blob:
+ */
+
+/** The template of callers that give none. */
+export const DEFAULT_TEMPLATE = 'This is a photo of {}.';
+
+/**
+ * @param {string | File | File[]} model
+ * @param {LoadOptions} options
+ * @returns {Calls['load']['parameters']}
+ */
+export function loadParametersOf(model, options) {
+  const {
+    precision = 'q8',
+    workers = 'auto',
+    cache = true,
+    towers = 'both',
+    headers = {},
+    sha256 = {},
+    stallTimeout = 30_000,
+    retryDelay = 500,
+  } = options;
+  if (workers !== 'auto' && !(Number.isInteger(workers) && workers > 0)) {
+    throw new SiglipError('bad-input', `workers is "auto" or a whole number from 1, not ${workers}.`);
+  }
+  const hashes = typeof sha256 === 'string' ? { 'model.safetensors': sha256 } : sha256;
+  return {
+    source: sourceOf(model, options.baseUrl),
+    workers,
+    options: { precision, cache, towers, headers, sha256: hashes, stallTimeout, retryDelay },
+  };
+}
+
+/**
+ * @param {string[]} labels
+ * @param {ScoreOptions} options
+ */
+export function scoreParametersOf(labels, { template = DEFAULT_TEMPLATE, topK, threshold }) {
+  if (typeof template !== 'string')
+    throw new SiglipError('bad-input', 'The template is a string with {} in it.');
+  if (topK !== undefined && !(Number.isInteger(topK) && topK >= 0)) {
+    throw new SiglipError('bad-input', `topK is a whole number, not ${topK}.`);
+  }
+  if (threshold !== undefined && !(threshold >= 0 && threshold <= 1)) {
+    throw new SiglipError('bad-input', `threshold is a probability from 0 to 1, not ${threshold}.`);
+  }
+  return { labels: listOf(labels), template, topK, threshold };
+}
+
+/** @param {unknown} strings */
+export function listOf(strings) {
+  if (!Array.isArray(strings) || strings.some((string) => typeof string !== 'string')) {
+    throw new SiglipError('bad-input', 'Labels and texts are strings; labels come as a list.');
+  }
+  return strings;
+}
+
+/**
+ * A folder's URL, or files by name.
+ * @param {unknown} model
+ * @param {string | undefined} baseUrl
+ */
+function sourceOf(model, baseUrl) {
+  if (typeof model === 'string') {
+    try {
+      return folderOf(model, baseUrl);
+    } catch (error) {
+      throw new SiglipError('bad-input', `"${model}" is neither a model's name nor a URL.`, error);
+    }
+  }
+  const files = [model].flat();
+  if (!files.length || !files.every((file) => file instanceof File)) {
+    throw new SiglipError('bad-input', 'A model is a name, a URL, or the files of a checkpoint.');
+  }
+  return new Map(files.map((file) => [/** @type {File} */ (file).name, file]));
+}
+
+/** What `info.model` says. @param {string | File | File[]} model */
+export const modelNameOf = (model) =>
+  typeof model === 'string'
+    ? model
+    : [model]
+        .flat()
+        .map((file) => file.name)
+        .join(', ');

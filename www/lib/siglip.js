@@ -1,0 +1,188 @@
+/** A loaded model, as pages use it. */
+import { each } from './each.js';
+import { SiglipError, throwIfAborted } from './errors.js';
+import { rasterise, toImageMessage } from './images.js';
+import { listOf, loadParametersOf, modelNameOf, scoreParametersOf } from './parameters.js';
+import { WorkerClient } from './worker-client.js';
+
+/** @typedef {import('../worker/protocol.js').Score} Score */
+/** @typedef {import('../worker/protocol.js').Notice} Notice */
+/** @typedef {import('./images.js').ImageInput} ImageInput */
+/** @typedef {import('./parameters.js').LoadOptions} LoadOptions */
+/** @typedef {import('./parameters.js').ScoreOptions} ScoreOptions */
+
+/**
+ * What is loaded, and what it runs on.
+ * @typedef {object} LoadedModel
+ * @property {string} model
+ * @property {'q8' | 'f32'} precision
+ * @property {'image' | 'text' | 'both'} towers
+ * @property {Notice[]} notices what came up during the load
+ */
+/** @typedef {LoadedModel & import('../worker/protocol.js').EngineInfo} Info */
+
+/** A loaded model. */
+export class Siglip {
+  #worker;
+  /** @type {Info} */
+  #info;
+
+  /**
+   * @param {WorkerClient} worker
+   * @param {Info} info
+   */
+  constructor(worker, info) {
+    this.#worker = worker;
+    this.#info = info;
+  }
+
+  /**
+   * Loads a model in a worker of its own.
+   * @param {string | File | File[]} [model] `tiny`, the small demonstration model that comes with the page; a hub
+   *   id; the URL of a folder or of a .gguf; or a checkpoint's files
+   * @param {LoadOptions} [options]
+   * @returns {Promise<Siglip>}
+   */
+  static async load(model = 'tiny', options = {}) {
+    const { signal, onProgress, onNotice } = options;
+    throwIfAborted(signal);
+    const parameters = loadParametersOf(model, options);
+    const worker = new WorkerClient(options.workerUrl);
+    /** @type {Notice[]} */
+    const notices = [];
+    let [loaded, total, file] = [0, 0, ''];
+    try {
+      const info = await worker.call({ method: 'load', parameters }, signal, (event) => {
+        if (event.type === 'notice') {
+          notices.push(event.notice);
+          onNotice?.(event.notice);
+        } else {
+          ({ loaded, total, file } = event);
+          const phase = loaded < total && !event.cached ? 'download' : 'prepare';
+          onProgress?.({ phase, loaded, total, file });
+        }
+      });
+      onProgress?.({ phase: 'ready', loaded, total, file });
+      const { precision, towers } = parameters.options;
+      return new Siglip(worker, { model: modelNameOf(model), precision, towers, ...info, notices });
+    } catch (error) {
+      worker.end();
+      throw error;
+    }
+  }
+
+  /** What is loaded, and what it runs on. */
+  get info() {
+    return this.#info;
+  }
+
+  /**
+   * The labels' probabilities for one picture or several, best first.
+   * @overload
+   * @param {ImageInput[]} images
+   * @param {string[]} labels
+   * @param {ScoreOptions} [options]
+   * @returns {Promise<Score[][]>}
+   */
+  /**
+   * @overload
+   * @param {ImageInput} images
+   * @param {string[]} labels
+   * @param {ScoreOptions} [options]
+   * @returns {Promise<Score[]>}
+   */
+  /**
+   * @param {ImageInput | ImageInput[]} images
+   * @param {string[]} labels
+   * @param {ScoreOptions} [options]
+   * @returns {Promise<Score[] | Score[][]>}
+   */
+  async classify(images, labels, options = {}) {
+    await this.#worker.call(
+      { method: 'checkPrompts', parameters: scoreParametersOf(labels, options) },
+      options.signal,
+    );
+    const one = async (/** @type {ImageInput} */ image) =>
+      this.score(await this.#embed(image, options.signal), labels, options);
+    return each(images, one);
+  }
+
+  /**
+   * The labels' probabilities for a picture that {@link embedImage} has embedded: no picture is looked at again.
+   * @param {Float32Array} embedding
+   * @param {string[]} labels
+   * @param {ScoreOptions} [options]
+   * @returns {Promise<Score[]>}
+   */
+  async score(embedding, labels, options = {}) {
+    const parameters = { embedding, ...scoreParametersOf(labels, options) };
+    return this.#worker.call({ method: 'score', parameters }, options.signal);
+  }
+
+  /**
+   * The embedding of one picture or several, of L2 norm 1.
+   * @overload
+   * @param {ImageInput[]} images
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<Float32Array[]>}
+   */
+  /**
+   * @overload
+   * @param {ImageInput} images
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<Float32Array>}
+   */
+  /**
+   * @param {ImageInput | ImageInput[]} images
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<Float32Array | Float32Array[]>}
+   */
+  async embedImage(images, { signal } = {}) {
+    return each(images, (image) => this.#embed(image, signal));
+  }
+
+  /**
+   * The embedding of one text or several as they are, without a template, of L2 norm 1.
+   * @overload
+   * @param {string[]} texts
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<Float32Array[]>}
+   */
+  /**
+   * @overload
+   * @param {string} texts
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<Float32Array>}
+   */
+  /**
+   * @param {string | string[]} texts
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<Float32Array | Float32Array[]>}
+   */
+  async embedText(texts, { signal } = {}) {
+    const parameters = { texts: listOf([texts].flat()) };
+    const list = await this.#worker.call({ method: 'embedTexts', parameters }, signal);
+    return Array.isArray(texts) ? list : list[0];
+  }
+
+  /** Ends the worker and gives its memory back. Calls under way are rejected as aborted. */
+  dispose() {
+    this.#worker.end();
+  }
+
+  /**
+   * @param {ImageInput} image
+   * @param {AbortSignal | undefined} signal
+   * @returns {Promise<Float32Array>}
+   */
+  async #embed(image, signal) {
+    const message = await this.#worker.whileAlive(toImageMessage(image, signal), signal);
+    try {
+      return await this.#worker.call({ method: 'embedImage', parameters: { image: message } }, signal);
+    } catch (error) {
+      if (!('blob' in message && error instanceof SiglipError && error.unsupportedFormat)) throw error;
+      const drawn = await this.#worker.whileAlive(rasterise(message.blob, error), signal);
+      return this.#worker.call({ method: 'embedImage', parameters: { image: drawn } }, signal);
+    }
+  }
+}

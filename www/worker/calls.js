@@ -1,0 +1,150 @@
+/** What a page can ask of its worker: a handler for each call, and the engine behind them. */
+import { Followers } from './sharded-model.js';
+import { startThreadPool } from './thread-pool.js';
+import { hasThreads, loadWasm } from './wasm.js';
+import { yieldIfDue } from './yield.js';
+
+/** @typedef {import('../wasm/simd128/siglip_web.js').Engine} Engine */
+/** @typedef {import('./protocol.js').Calls} Calls */
+/** @typedef {import('./protocol.js').LoadEvent} LoadEvent */
+/** @typedef {import('./protocol.js').PixelValues} PixelValues */
+
+/** Texts embedded and scored at a time: the engine caches a few thousand, and more would evict each other. */
+const TEXT_BATCH = 64;
+/** Most workers that "auto" takes: with more, the exchange of sums costs what the division of work gains. */
+const AUTO_WORKERS = 4;
+
+/** @type {Engine} */
+let engine;
+/** The other workers of a sharded model. @type {Followers | undefined} */
+let followers;
+
+/** @type {import('./protocol.js').CallHandlers} */
+export const calls = {
+  async load(parameters, signal, tell) {
+    const count = workersFor(parameters);
+    try {
+      return await load(parameters, count, signal, tell);
+    } catch (error) {
+      // The model's configuration may show fewer attention heads than there are workers.
+      const refused = /** @type {{code?: string}} */ (error)?.code === 'bad-input';
+      if (!refused || parameters.workers !== 'auto' || count === 1) throw error;
+      followers?.end();
+      followers = undefined;
+      return load(parameters, 1, signal, tell);
+    }
+  },
+
+  async embedImage({ image }, signal) {
+    const pixels = await pixelValuesOf(image);
+    followers?.begin({ pixels });
+    engine.begin_image(pixels.values, pixels.height);
+    await runPass(signal);
+    return engine.finish_image();
+  },
+
+  async checkPrompts({ labels, template }) {
+    engine.prompts(labels, template);
+  },
+
+  async embedTexts({ texts }, signal) {
+    const embeddings = [];
+    for (const batch of batchesOf(texts)) {
+      await embedTexts(batch, signal);
+      embeddings.push(...batch.map((text) => engine.text_embedding(text)));
+    }
+    return embeddings;
+  },
+
+  async score({ embedding, labels, template, topK, threshold }, signal) {
+    const scores = [];
+    engine.prompts(labels, template);
+    for (const batch of batchesOf(labels)) {
+      await embedTexts(engine.prompts(batch, template), signal);
+      scores.push(...engine.scores(embedding, batch, template, undefined, threshold));
+    }
+    return scores.sort((a, b) => b.logit - a.logit).slice(0, topK);
+  },
+};
+
+/**
+ * Loads a model that `count` workers share: as threads of one engine on isolated pages, as shards on all others.
+ * @param {Calls['load']['parameters']} parameters
+ * @param {number} count
+ * @param {AbortSignal} signal
+ * @param {(event: LoadEvent) => void} tell
+ */
+async function load({ source, options: chosen }, count, signal, tell) {
+  const threads = count > 1 && hasThreads ? await startThreadPool(count) : undefined;
+  const { Engine, backend, module } = threads ?? (await loadWasm());
+  const options = { ...chosen, workers: threads ? 1 : count };
+  if (count > 1 && !threads) followers = new Followers(count, { module, options });
+  engine = await Engine.load(source, options, signal, {
+    onProgress: (file, loaded, total, cached) => tell({ type: 'progress', file, loaded, total, cached }),
+    onNotice: (code, message) => tell({ type: 'notice', notice: { code, message } }),
+    onConfig: (config) => followers?.sendConfig(config),
+    onWeights: followers && ((weights) => /** @type {Followers} */ (followers).sendWeights(weights)),
+  });
+  const bytesElsewhere = (await followers?.finishLoading()) ?? 0;
+  const info = engine.info();
+  return { ...info, backend, workers: count, bytes: info.bytes + bytesElsewhere };
+}
+
+/** @param {Calls['load']['parameters']} parameters */
+function workersFor({ source, workers }) {
+  if (workers !== 'auto') return workers;
+  // The demonstration model embeds an image in a few milliseconds: there is nothing to divide.
+  if (typeof source === 'string' && source.endsWith('/models/tiny/')) return 1;
+  return Math.min(navigator.hardwareConcurrency ?? 1, AUTO_WORKERS);
+}
+
+/** @param {string[]} texts */
+function* batchesOf(texts) {
+  for (let i = 0; i < texts.length; i += TEXT_BATCH) yield texts.slice(i, i + TEXT_BATCH);
+}
+
+/**
+ * Embeds the texts whose embeddings the engine has not cached.
+ * @param {string[]} texts
+ * @param {AbortSignal} signal
+ */
+async function embedTexts(texts, signal) {
+  for (;;) {
+    const inputIds = engine.next_input_ids(texts);
+    if (!inputIds.length) return;
+    followers?.begin({ inputIds });
+    engine.begin_texts(inputIds);
+    await runPass(signal);
+    engine.finish_texts();
+  }
+}
+
+/**
+ * Takes the pass that has begun to its end, step by step.
+ * @param {AbortSignal} signal
+ */
+async function runPass(signal) {
+  try {
+    for (;;) {
+      await yieldIfDue();
+      signal.throwIfAborted();
+      const step = engine.step();
+      if (step === 'done') return;
+      if (step === 'all-reduce') await followers?.sum(engine);
+    }
+  } catch (error) {
+    followers?.stop();
+    throw error;
+  }
+}
+
+/**
+ * @param {import('./protocol.js').ImageMessage} image
+ * @returns {Promise<PixelValues>}
+ */
+async function pixelValuesOf(image) {
+  if ('blob' in image) return engine.pixel_values(new Uint8Array(await image.blob.arrayBuffer()));
+  const { width, height, rgba } = image;
+  const bytes = new Uint8Array(rgba.buffer, rgba.byteOffset, rgba.length);
+  return engine.pixel_values_from_rgba(width, height, bytes);
+}

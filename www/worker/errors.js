@@ -1,0 +1,29 @@
+/** Errors of a worker. The page makes a SiglipError of each. */
+
+/** @typedef {import('./protocol.js').ErrorMessage} ErrorMessage */
+
+/**
+ * The engine cannot run.
+ * @param {string} message
+ * @param {unknown} [cause]
+ */
+export const wasmError = (message, cause) => Object.assign(new Error(message, { cause }), { code: 'wasm' });
+
+/**
+ * An error as the page gets it: with a code, and with a way out.
+ * @param {any} error what was thrown, by the engine, the platform or this project's scripts
+ * @returns {ErrorMessage}
+ */
+export function errorMessageOf(error) {
+  if (error?.code && typeof error.code === 'string') {
+    return { code: error.code, message: error.message, unsupportedFormat: error.unsupportedFormat };
+  }
+  if (error?.name === 'AbortError') return { code: 'aborted', message: 'The call was aborted.' };
+  if (error instanceof RangeError) {
+    return { code: 'out-of-memory', message: `There is not enough memory for this: ${error.message}.` };
+  }
+  return {
+    code: 'wasm',
+    message: `The engine has failed: ${error?.message ?? error}. Load the model again.`,
+  };
+}

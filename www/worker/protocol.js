@@ -1,0 +1,121 @@
+/**
+ * Every message between a page, its worker and the workers that help that one. Both ends of each are checked against
+ * these types; `type` tells the messages of a union apart.
+ *
+ *     page      ToWorker >     < FromWorker       worker      a call and its answer
+ *     worker    ToFollower >   < FromFollower     follower    weights of a sharded model, then its passes
+ *     any of these workers     < PeerMessage >    any other   partial sums, through a MessagePort
+ *     worker    ToThread >     < FromThread       thread      a member of the thread pool, on isolated pages
+ *
+ * All workers run worker.js. The first message decides what a worker is.
+ */
+
+/** @typedef {import('../lib/errors.js').ErrorCode} ErrorCode */
+
+/** An image as the worker takes it: an encoded file, or pixels. @typedef {{blob: Blob} | {width: number, height: number, rgba: Uint8ClampedArray}} ImageMessage */
+/** An image as the model takes it: values of shape [3, height, width]. @typedef {{values: Float32Array, height: number}} PixelValues */
+/** What a pass through a tower begins with. @typedef {{pixels: PixelValues} | {inputIds: Uint32Array}} PassInput */
+/** @typedef {{labels: string[], template: string}} Prompts */
+/**
+ * What an image scores for a label. `unknown` lists the words of the label that the model cannot read; the score is
+ * then what the model expects of any label, and says nothing about the image.
+ * @typedef {{label: string, score: number, logit: number, unknown?: string[]}} Score
+ */
+/** Something worth knowing that stops nothing. @typedef {{code: string, message: string}} Notice */
+/** An error, in a form that can be sent. @typedef {{code: ErrorCode, message: string, unsupportedFormat?: boolean}} ErrorMessage */
+
+/**
+ * What every worker of a model needs to know to load it.
+ * @typedef {object} EngineOptions
+ * @property {'q8' | 'f32'} precision
+ * @property {'image' | 'text' | 'both'} towers
+ * @property {boolean} cache
+ * @property {Record<string, string>} headers
+ * @property {Record<string, string>} sha256
+ * @property {number} stallTimeout
+ * @property {number} retryDelay
+ */
+
+/**
+ * What the engine tells about a loaded model.
+ * @typedef {object} EngineInfo
+ * @property {'simd' | 'relaxed-simd'} backend
+ * @property {number} workers
+ * @property {number} imageSize side of the square image the model sees, in pixels
+ * @property {number} contextLength tokens of a text
+ * @property {number} embeddingSize
+ * @property {number} logitScale factor of the cosine similarity
+ * @property {number} logitBias added to that product
+ * @property {number} bytes of weights in memory
+ */
+
+/**
+ * The calls that a page can make: what each takes and what it answers.
+ * @typedef {object} Calls
+ * @property {{parameters: {source: string | Map<string, File>, workers: 'auto' | number, options: EngineOptions}, result: EngineInfo}} load
+ * @property {{parameters: {image: ImageMessage}, result: Float32Array}} embedImage
+ * @property {{parameters: {texts: string[]}, result: Float32Array[]}} embedTexts
+ * @property {{parameters: Prompts, result: void}} checkPrompts refuses labels or a template that no score can be had for
+ * @property {{parameters: Prompts & {embedding: Float32Array, topK?: number, threshold?: number}, result: Score[]}} score
+ */
+/** @typedef {keyof Calls} Method */
+/**
+ * A method with its parameters.
+ * @template {Method} [M=Method]
+ * @typedef {{[Name in M]: {method: Name, parameters: Calls[Name]['parameters']}}[M]} Call
+ */
+/**
+ * A handler for each call. What `tell` is given arrives before the answer.
+ * @typedef {{[M in Method]: (parameters: Calls[M]['parameters'], signal: AbortSignal, tell: (event: LoadEvent) => void) => Promise<Calls[M]['result']>}} CallHandlers
+ */
+
+/** @typedef {{type: 'call', id: number} & Call} CallMessage */
+/** The page has given up a call. @typedef {{type: 'abort', id: number}} AbortMessage */
+/** @typedef {CallMessage | AbortMessage | FollowMessage | JoinMessage} ToWorker */
+
+/** How far a load is; `cached` if the bytes come from this device. @typedef {{type: 'progress', file: string, loaded: number, total: number, cached: boolean}} ProgressEvent */
+/** @typedef {{type: 'notice', notice: Notice}} NoticeEvent */
+/** @typedef {ProgressEvent | NoticeEvent} LoadEvent */
+/** @typedef {{type: 'event', id: number, event: LoadEvent}} EventMessage */
+/** @typedef {{type: 'result', id: number, result: Calls[Method]['result']}} ResultMessage */
+/** @typedef {{type: 'error', id: number, error: ErrorMessage}} CallErrorMessage */
+/** @typedef {EventMessage | ResultMessage | CallErrorMessage} FromWorker */
+
+/** What a follower shares with its leader: the compiled engine, and the load's options. @typedef {{module: WebAssembly.Module, options: EngineOptions & {workers: number}}} SharedModel */
+/** Be follower `index`; `ports` lead to all other workers, by index. @typedef {{type: 'follow', index: number, ports: (MessagePort | undefined)[]} & SharedModel} FollowMessage */
+/** Weights follow, of a model with this config.json; those sent before are void. @typedef {{type: 'config', config: string}} ConfigMessage */
+/** `length` bytes of packed weights; the buffer is returned. @typedef {{type: 'weights', buffer: ArrayBuffer, length: number}} WeightsMessage */
+/** All weights are sent. @typedef {{type: 'weights-sent'}} WeightsSentMessage */
+/** @typedef {{type: 'begin', pass: number, input: PassInput}} BeginMessage */
+/** Gives up a pass. @typedef {{type: 'stop', pass: number}} StopMessage */
+/** @typedef {ConfigMessage | WeightsMessage | WeightsSentMessage | BeginMessage | StopMessage} ToFollower */
+
+/** A buffer of a `weights` message, ready for the next. @typedef {{type: 'buffer-returned', buffer: ArrayBuffer}} BufferReturnedMessage */
+/** The follower's shard is complete and takes `bytes`. @typedef {{type: 'loaded', bytes: number}} LoadedMessage */
+/** A helping worker is of no use any more. @typedef {{type: 'failed', error: ErrorMessage}} FailedMessage */
+/** @typedef {BufferReturnedMessage | LoadedMessage | FailedMessage} FromFollower */
+
+/** One worker's partial sums of a step of a pass: the bits of numbers. @typedef {{pass: number, step: number, partial: Uint32Array}} PeerMessage */
+
+/** The engine whose memory a thread shares. @typedef {{module: WebAssembly.Module, memory: WebAssembly.Memory}} SharedEngine */
+/** Be a thread of that engine. @typedef {{type: 'join', engine: SharedEngine}} JoinMessage */
+/** @typedef {JoinMessage} ToThread */
+/** @typedef {{type: 'joined'} | FailedMessage} FromThread */
+
+/**
+ * A handler for each type of message: tsc refuses a table that lacks one.
+ * @template {{type: string}} Message
+ * @typedef {{[Type in Message['type']]: (message: Extract<Message, {type: Type}>) => void | Promise<void>}} Handlers
+ */
+
+/**
+ * Gives a message to the handler of its type, and returns what that returns.
+ * @template {{type: string}} Message
+ * @param {Handlers<Message>} handlers
+ * @param {Message} message
+ */
+export function dispatch(handlers, message) {
+  const handle = /** @type {Record<string, Function | undefined>} */ (handlers)[message.type];
+  if (!handle) throw new TypeError(`worker.js is of another version: it sends or gets "${message.type}"`);
+  return handle(message);
+}
