@@ -1,6 +1,4 @@
-/**
- * <siglip-classifier>: a picture and labels in, probabilities out, in any page. docs/embedding.md is its guide.
- */
+/** <siglip-classifier>: images and labels in, probabilities out, in any page. docs/embedding.md is its guide. */
 import { Attributes, modelAttributes } from './element/attributes.js';
 import { h } from './ui/dom.js';
 import {
@@ -12,17 +10,17 @@ import {
   formatTime,
   showProgress,
 } from './ui/format.js';
-import { Picture, picturesIn } from './ui/scored-image.js';
+import { ScoredImage, imagesIn } from './ui/scored-image.js';
 import { borrow } from './ui/pool.js';
 import { ScoreList, scoreSheet } from './ui/scores.js';
 import { elementSheet } from './element/style.js';
 
 /** @typedef {import('./siglip.js').Siglip} Siglip */
-/** A picture on show. @typedef {{picture: Picture, figure: HTMLElement, list: ScoreList, error: HTMLElement}} View */
+/** An image with what is shown of it. @typedef {{image: ScoredImage, figure: HTMLElement, list: ScoreList, error: HTMLElement}} View */
 
 /**
- * Fires, bubbling and across shadow roots: `progress` with what Siglip.load tells, `ready` with `siglip.info`,
- * `result {file, scores, ms}` each time a picture has been scored, `error {code, message}`.
+ * Its events bubble and cross shadow roots. `progress` has the progress of Siglip.load as its detail, and `ready` has
+ * `siglip.info`. `result {file, scores, ms}` follows each scoring of an image, `error {code, message}` each failure.
  */
 export class SiglipClassifier extends Attributes {
   #chooser = h('input', { type: 'file', accept: 'image/*' });
@@ -51,7 +49,7 @@ export class SiglipClassifier extends Attributes {
   #ofSrc;
   /** @type {import('./ui/pool.js').Loan | undefined} */
   #loan;
-  /** Once it is loaded. @type {Siglip | undefined} */
+  /** The model, once it is loaded. @type {Siglip | undefined} */
   #siglip;
   /** @type {IntersectionObserver | undefined} */
   #observer;
@@ -80,7 +78,7 @@ export class SiglipClassifier extends Attributes {
   }
 
   /**
-   * Shows pictures and scores them as soon as there is a model.
+   * Shows images, and scores them as soon as the model is loaded.
    * @param {...(Blob | string)} sources files or URLs
    */
   add(...sources) {
@@ -88,13 +86,13 @@ export class SiglipClassifier extends Attributes {
     if (sources.length && this.loading !== 'manual') this.load().catch(() => {});
   }
 
-  /** Removes every picture. */
+  /** Removes all images. */
   clear() {
     for (const view of [...this.#views]) this.#remove(view);
   }
 
   /**
-   * Loads the model, unless it is there or on its way.
+   * Loads the model, unless it is loaded or loading.
    * @returns {Promise<Siglip>}
    */
   async load() {
@@ -106,7 +104,7 @@ export class SiglipClassifier extends Attributes {
       {
         onProgress: (progress) => {
           showProgress(this.#bar, progress);
-          // Screen readers hear the end; before it, they can ask the bar.
+          // Screen readers announce the end only. Until then the user can read the progress bar.
           this.#status.ariaBusy = String(progress.phase !== 'ready');
           this.#status.textContent = formatProgress(progress);
           this.#emit('progress', progress);
@@ -141,14 +139,14 @@ export class SiglipClassifier extends Attributes {
       if (this.loading === 'lazy' && entries.some((entry) => entry.isIntersecting))
         this.load().catch(() => {});
     });
-    this.#ask();
+    this.#offerLoad();
     this.attributeChangedCallback('multiple');
     if (!this.#views.length) this.attributeChangedCallback('src');
   }
 
   disconnectedCallback() {
     this.#observer?.disconnect();
-    // An element that is only being moved is back by then.
+    // An element that is only moved is connected again by then.
     queueMicrotask(() => {
       if (this.isConnected) return;
       this.#unload();
@@ -166,18 +164,18 @@ export class SiglipClassifier extends Attributes {
       if (this.#ofSrc) this.#remove(this.#ofSrc);
       if (this.src) this.#ofSrc = this.#show(new URL(this.src, document.baseURI).href);
     } else if (modelAttributes.includes(name)) {
-      const wanted = !!this.#loan;
+      const wasLoaded = !!this.#loan;
       this.#unload();
-      // What is shown is another model's opinion.
+      // The scores on show are another model's.
       this.#views.forEach(({ list }) => list.show([]));
-      this.#ask();
-      if (wanted) this.load().catch(() => {});
-    } else if (name === 'loading') this.#ask();
+      this.#offerLoad();
+      if (wasLoaded) this.load().catch(() => {});
+    } else if (name === 'loading') this.#offerLoad();
     else this.#rescore();
   }
 
-  /** Asks before a download, or goes ahead where that has been settled. */
-  #ask() {
+  /** Offers to load the model, or loads it when `loading` says so. */
+  #offerLoad() {
     const size = downloadSize(this.model);
     if (!this.#loan) this.#loader.textContent = `Load the model${size ? ` (${formatBytes(size)})` : ''}`;
     this.#observer?.disconnect();
@@ -199,7 +197,7 @@ export class SiglipClassifier extends Attributes {
    * @param {DataTransfer | null} data
    */
   #take(event, data) {
-    const sources = picturesIn(data);
+    const sources = imagesIn(data);
     if (!sources.length) return;
     event.preventDefault();
     this.add(...sources);
@@ -211,13 +209,13 @@ export class SiglipClassifier extends Attributes {
    */
   #show(source) {
     if (!this.multiple) this.clear();
-    const picture = new Picture(source);
+    const image = new ScoredImage(source);
     const list = new ScoreList();
     const error = h('p', { part: 'error', role: 'alert', hidden: true });
-    const image = h('img', { src: picture.url, alt: picture.name });
-    image.onerror = () => image.replaceWith(picture.name);
-    const figure = h('figure', {}, h('div', {}, image), h('div', {}, list.element, error));
-    const view = { picture, figure, list, error };
+    const preview = h('img', { src: image.url, alt: image.name });
+    preview.onerror = () => preview.replaceWith(image.name);
+    const figure = h('figure', {}, h('div', {}, preview), h('div', {}, list.element, error));
+    const view = { image, figure, list, error };
     this.#views.push(view);
     this.#status.before(figure);
     this.#score(view);
@@ -226,13 +224,13 @@ export class SiglipClassifier extends Attributes {
 
   /** @param {View} view */
   #remove(view) {
-    view.picture.release();
+    view.image.release();
     view.figure.remove();
     this.#views.splice(this.#views.indexOf(view), 1);
     if (this.#ofSrc === view) this.#ofSrc = undefined;
   }
 
-  /** Scores every picture anew, once for all attributes that are changed together. */
+  /** Scores all images again, once for all attributes that change together. */
   #rescore() {
     if (this.#rescoring) return;
     this.#rescoring = true;
@@ -248,20 +246,20 @@ export class SiglipClassifier extends Attributes {
       if (!this.#loan) this.#status.textContent = 'The picture waits for the model.';
       return;
     }
-    const { picture, list, error } = view;
+    const { image, list, error } = view;
     const { labels, template, threshold, topK } = this;
     try {
-      const { scores, seenMs, scoredMs } = await picture.score(this.#siglip, labels, {
+      const { scores, embeddingMs, scoringMs } = await image.score(this.#siglip, labels, {
         template,
         threshold,
         topK,
       });
-      const ms = seenMs + scoredMs;
+      const ms = embeddingMs + scoringMs;
       list.show(scores);
       error.hidden = true;
       const best = scores[0] ? `${scores[0].label}, ${formatPercent(scores[0].score)}` : 'none of the labels';
-      this.#status.textContent = `${picture.name}: ${best} (${formatTime(ms)})`;
-      this.#emit('result', { file: picture.source, scores, ms });
+      this.#status.textContent = `${image.name}: ${best} (${formatTime(ms)})`;
+      this.#emit('result', { file: image.source, scores, ms });
     } catch (reason) {
       const { code } = describe(reason);
       if (code === 'aborted') return;
@@ -294,5 +292,5 @@ export class SiglipClassifier extends Attributes {
   }
 }
 
-// A page may get this script from two places.
+// A page may load this script from two addresses.
 if (!customElements.get('siglip-classifier')) customElements.define('siglip-classifier', SiglipClassifier);

@@ -4,7 +4,6 @@ import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { Tally, inTurns, rowsToShow } from '../../www/app/evaluation.js';
 import { Harness, fileAt, problemsOf } from './harness.js';
 import { cardOf, dropFromDisk, labelsOf } from './visitor.js';
 
@@ -178,36 +177,4 @@ test('a folder without class folders is told what is missing', async () => {
   const page = await harness.open();
   await page.locator('#dataset').setInputFiles(folder);
   await page.locator('#intake-error', { hasText: 'two sub-folders of pictures' }).waitFor();
-});
-
-test('the arithmetic', () => {
-  const classes = ['a', 'b', 'c', 'd', 'e', 'f'];
-  const scores = (/** @type {string} */ order) =>
-    [...order].map((label, i) => ({ label, score: 1 / (i + 2), logit: -i }));
-  const tally = /** @type {Tally<string>} */ (new Tally(classes));
-  assert.ok(Number.isNaN(tally.top1));
-  tally.add('first', 'a', scores('abcdef'));
-  tally.add('second', 'a', scores('bacdef'));
-  tally.add('third', 'f', scores('bacdef'));
-  tally.add('fourth', 'e', scores('bacdef'));
-  assert.equal(tally.pictures, 4);
-  assert.equal(tally.top1, 1 / 4);
-  assert.equal(tally.top5, 3 / 4);
-  assert.deepEqual(tally.matrix[0], [1, 1, 0, 0, 0, 0]);
-  assert.deepEqual(
-    tally.mistakes.map(({ item, truth, said, own }) => [item, truth, said.label, own.logit]),
-    [
-      ['second', 'a', 'b', -1],
-      ['third', 'f', 'b', -5],
-      ['fourth', 'e', 'b', -4],
-    ],
-  );
-  assert.equal(new Tally(['a', 'b']).top5, undefined);
-  assert.deepEqual(rowsToShow(tally.matrix, 6), [0, 1, 2, 3, 4, 5]);
-  assert.deepEqual(rowsToShow(tally.matrix, 2), [0, 4]);
-  const turns = inTurns([
-    { label: 'a', pictures: [1, 2, 3] },
-    { label: 'b', pictures: [4] },
-  ]);
-  assert.equal(turns.map(({ truth, item }) => `${truth}${item}`).join(), 'a1,b4,a2,a3');
 });

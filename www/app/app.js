@@ -1,12 +1,12 @@
-/** The page: pictures come in, the labels change, a model answers. */
-import { readQuestion, writeQuestion } from './url-state.js';
+/** The page: it takes images, labels and a template, and shows what the model answers. */
+import { DEFAULT_TEMPLATE } from '../siglip.js';
+import { scoreSheet } from '../ui/scores.js';
 import { Card } from './card.js';
-import { listenForFiles } from './inputs.js';
+import { listenForInputs } from './inputs.js';
 import { LabelEditor } from './label-editor.js';
 import { ModelPanel } from './model-panel.js';
 import { announce, byId } from './page.js';
-import { scoreSheet } from '../ui/scores.js';
-import { DEFAULT_TEMPLATE } from '../siglip.js';
+import { readPrompts, writePrompts } from './url-state.js';
 
 document.adoptedStyleSheets = [scoreSheet];
 
@@ -19,13 +19,13 @@ const EXAMPLE = 'www/samples/insect.jpg';
 const template = byId('template', HTMLInputElement);
 const cardList = byId('cards');
 const clear = byId('clear');
-/** The newest first. @type {Card[]} */
+/** One for each image, the newest first. @type {Card[]} */
 let cards = [];
 
-const labels = new LabelEditor(ask);
+const labels = new LabelEditor(scoreAll);
 const model = new ModelPanel(
   () => {
-    ask();
+    scoreAll();
     evaluation?.modelReady();
   },
   (text) => {
@@ -35,9 +35,9 @@ const model = new ModelPanel(
 /** @type {import('./evaluation-view.js').EvaluationView | undefined} */
 let evaluation;
 
-/** Asks the model about every picture anew; those it has seen it does not look at again. */
-async function ask() {
-  writeQuestion({ labels: labels.values, template: template.value }, defaults);
+/** Scores all images. Those that the model has embedded already are not embedded again. */
+async function scoreAll() {
+  writePrompts({ labels: labels.values, template: template.value }, defaults);
   const answers = await Promise.all(cards.map(score));
   announce(answers.filter(Boolean).join('. '));
 }
@@ -45,15 +45,15 @@ async function ask() {
 /** @param {Card} card */
 async function score(card) {
   if (!model.siglip) return '';
-  // A stopped engine answers nobody: it takes a new one, which then is asked about every picture.
+  // An engine that has stopped cannot be used again. The new model scores all images when it is ready.
   const retry = (/** @type {string} */ code) => (code === 'wasm' ? model.reload() : score(card));
   return card.score(model.siglip, labels.values, template.value, retry);
 }
 
 /** @param {(File | string)[]} sources */
-function addPictures(sources) {
+function addImages(sources) {
   cards.filter((card) => card.isExample).forEach(removeCard);
-  // Each goes on top of the one before: the first, coming last, stands first.
+  // Each card goes on top. In reverse order, the first image ends up first.
   const added = [...sources].reverse().map((source) => addCard(source));
   if (added.length > 1) announce(`${added.length} pictures added.`);
   for (const card of added.reverse()) score(card).then(announce);
@@ -75,7 +75,7 @@ function addCard(source, isExample = false) {
 /** @param {Card} card */
 function removeCard(card) {
   card.release();
-  cards = cards.filter((kept) => kept !== card);
+  cards = cards.filter((other) => other !== card);
   showCount();
 }
 
@@ -90,10 +90,10 @@ function removeByHand(card) {
 
 /** @param {import('./classify-files.js').Dataset} dataset */
 async function evaluate(dataset) {
-  // Most visitors never do: what it takes is fetched when it is first asked for.
+  // Most visitors never evaluate: the code is fetched when it is first needed.
   const { EvaluationView } = await import('./evaluation-view.js');
   evaluation ??= new EvaluationView({
-    ask: () => ({ siglip: model.siglip, template: template.value }),
+    current: () => ({ siglip: model.siglip, template: template.value }),
     reload: () => model.reload(),
   });
   cardList.before(evaluation.element);
@@ -114,21 +114,21 @@ clear.addEventListener('click', () => {
 template.addEventListener('input', () => {
   const valid = template.value.includes('{}');
   template.setAttribute('aria-invalid', String(!valid));
-  if (valid) ask();
+  if (valid) scoreAll();
 });
 
-function readAddress() {
-  const question = readQuestion(defaults);
-  labels.values = question.labels;
-  template.value = question.template;
+function readUrl() {
+  const prompts = readPrompts(defaults);
+  labels.values = prompts.labels;
+  template.value = prompts.template;
 }
 
 addEventListener('hashchange', () => {
-  readAddress();
-  ask();
+  readUrl();
+  scoreAll();
 });
 
-listenForFiles({ pictures: addPictures, model: (own) => model.loadOwn(own), dataset: evaluate });
-readAddress();
+listenForInputs({ images: addImages, model: (own) => model.loadOwn(own), dataset: evaluate });
+readUrl();
 addCard(EXAMPLE, true);
 model.load();

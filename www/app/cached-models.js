@@ -1,4 +1,4 @@
-/** What the browser keeps of models, the way to delete it, and the room for more. */
+/** The models that the browser has cached: a list, the buttons to delete them, and the room for more. */
 import { checkpoints, folderOf } from '../lib/checkpoints.js';
 import { h } from '../ui/dom.js';
 import { describe, downloadSize, formatBytes } from '../ui/format.js';
@@ -7,20 +7,20 @@ import { announce, byId } from './page.js';
 
 /** @typedef {import('../lib/model-cache.js').CachedModel} CachedModel */
 
-/** Bytes kept for each byte of f32 weights and tokenizer that is downloaded, with a little to spare. */
-const KEPT_SHARE = { q8: 0.27, f32: 1 };
+/** Bytes cached for each byte downloaded, of f32 weights and tokenizer; rounded up. */
+const CACHED_SHARE = { q8: 0.27, f32: 1 };
 
-/** The list of kept models in the model panel. */
-export class KeptModels {
+/** The list of cached models in the model panel. */
+export class CachedModels {
   /** @type {CachedModel[]} */
   models = [];
-  /** Bytes that the browser says there is room for; nothing where it does not say. @type {number | undefined} */
+  /** Bytes of room according to the browser; undefined if it does not tell. @type {number | undefined} */
   room;
   hasStorage = true;
   #onChange;
-  /** The newest refresh: those before it show nothing any more. */
-  #turn = 0;
-  /** Whether the browser, asked on this visit, has declined. */
+  /** Counts refreshes: only the newest one shows its result. */
+  #refreshes = 0;
+  /** Whether the browser has refused to keep the models, on this visit. */
   #declined = false;
 
   #panel = byId('kept', HTMLDetailsElement);
@@ -46,19 +46,19 @@ export class KeptModels {
     this.refresh();
   }
 
-  /** Looks anew at what is there. */
+  /** Reads the cache again. */
   async refresh() {
-    const turn = ++this.#turn;
+    const refresh = ++this.#refreshes;
     const [models, room, hasStorage, persisted] = await Promise.all([
       cachedModels(),
       roomLeft(),
-      canKeep(),
+      canCache(),
       navigator.storage?.persisted?.().catch(() => false),
     ]);
-    if (turn !== this.#turn) return;
+    if (refresh !== this.#refreshes) return;
     this.room = room;
     this.hasStorage = hasStorage;
-    // Rows that are as they were stay, and with them the focus.
+    // Rows that have not changed stay in place, so the focus stays too.
     if (JSON.stringify(models) !== JSON.stringify(this.models)) {
       this.models = models;
       this.#list.replaceChildren(...models.map((model) => this.#row(model)));
@@ -74,7 +74,7 @@ export class KeptModels {
 
   /**
    * @param {boolean} hasStorage
-   * @param {boolean | undefined} persisted nothing where the browser cannot be asked
+   * @param {boolean | undefined} persisted undefined if the browser cannot be asked
    */
   #showPersistence(hasStorage, persisted) {
     const canAsk = hasStorage && persisted !== undefined;
@@ -85,7 +85,7 @@ export class KeptModels {
         ? 'The browser has not agreed: it may still delete models when room gets scarce.'
         : 'The browser may delete models when room gets scarce.';
     const shown = byId('persistence');
-    // What is said again is not read out again.
+    // Screen readers announce every write, so the same text is not written again.
     const text = canAsk ? state : '';
     if (shown.textContent !== text) shown.textContent = text;
   }
@@ -115,7 +115,7 @@ export class KeptModels {
 
   /**
    * @param {() => Promise<void>} remove
-   * @param {string} text for when it is done
+   * @param {string} text announced on success
    */
   async #delete(remove, text) {
     this.#error.hidden = true;
@@ -132,16 +132,16 @@ export class KeptModels {
     await this.refresh();
   }
 
-  /** Takes the focus from a button that is gone. */
+  /** Moves the focus from a button that was removed. */
   #focusSummary() {
     this.#panel.querySelector('summary')?.focus();
   }
 }
 
 /**
- * What a choice costs to download, and a warning where there is no room to keep it.
+ * The cost of loading a model as text, and a warning if there is no room to cache it.
  * @param {{model: string, precision: 'q8' | 'f32'}} choice
- * @param {Pick<KeptModels, 'models' | 'room' | 'hasStorage'>} kept
+ * @param {Pick<CachedModels, 'models' | 'room' | 'hasStorage'>} cache
  */
 export function costOf({ model, precision }, { models, room, hasStorage }) {
   const bytes = checkpoints.some(({ id }) => id === model) && downloadSize(model);
@@ -151,18 +151,18 @@ export function costOf({ model, precision }, { models, room, hasStorage }) {
   if (!hasStorage)
     return { cost: `${download}, on every visit: the browser gives this page no storage.`, warning: '' };
   const folder = folderOf(model);
-  const here = models.find(
-    (kept) => kept.model === folder && kept.precision === precision && kept.towers === 'both',
+  const cached = models.find(
+    (entry) => entry.model === folder && entry.precision === precision && entry.towers === 'both',
   );
-  if (here?.complete) return { cost: 'Kept on this device: nothing is downloaded.', warning: '' };
-  const toKeep = bytes * KEPT_SHARE[precision];
-  const size = `about ${formatBytes(toKeep)}`;
-  if (room !== undefined && toKeep - (here?.bytes ?? 0) > room) {
+  if (cached?.complete) return { cost: 'Kept on this device: nothing is downloaded.', warning: '' };
+  const toCache = bytes * CACHED_SHARE[precision];
+  const size = `about ${formatBytes(toCache)}`;
+  if (room !== undefined && toCache - (cached?.bytes ?? 0) > room) {
     const warning = `This model does not fit in there: it takes ${size}. It will answer, but it will be downloaded again on the next visit. Deleting models below makes room.`;
     return { cost: `${download}.${roomText}`, warning };
   }
-  const cost = here
-    ? `Goes on with the download that was broken off: ${formatBytes(here.bytes)} of ${size} are here.`
+  const cost = cached
+    ? `Goes on with the download that was broken off: ${formatBytes(cached.bytes)} of ${size} are here.`
     : `${download}, once: ${size} are kept for the next visit.`;
   return { cost: `${cost}${roomText}`, warning: '' };
 }
@@ -179,12 +179,12 @@ async function roomLeft() {
     const { quota, usage } = await navigator.storage.estimate();
     if (quota !== undefined && usage !== undefined) return Math.max(0, quota - usage);
   } catch {
-    // Where there is no storage, or the browser does not tell, there is nothing to state.
+    // There is no storage, or the browser does not tell.
   }
 }
 
-/** Whether there is any of the two places that the engine keeps models in. */
-const canKeep = () =>
+/** Whether the page has either storage that the engine caches models in. */
+const canCache = () =>
   Promise.any([(async () => navigator.storage.getDirectory())(), (async () => caches.keys())()]).then(
     () => true,
     () => false,

@@ -1,13 +1,13 @@
 import { h } from '../ui/dom.js';
 import { describe, formatPercent, formatTime } from '../ui/format.js';
-import { Picture } from '../ui/scored-image.js';
+import { ScoredImage } from '../ui/scored-image.js';
 import { ScoreList } from '../ui/scores.js';
 
 /** @typedef {import('../siglip.js').Siglip} Siglip */
 
-/** A picture with its labels' probabilities. */
+/** An image on the page with the probabilities of the labels. */
 export class Card {
-  #picture;
+  #image;
   #list = new ScoreList();
   #status = h('p', { className: 'hint' });
   #errorText = h('p');
@@ -20,20 +20,22 @@ export class Card {
    */
   constructor(source, { isExample, onRemove }) {
     this.isExample = isExample;
-    const picture = (this.#picture = new Picture(source));
-    const image = h('img', { src: picture.url, alt: `Picture: ${picture.name}`, decoding: 'async' });
-    image.addEventListener('error', () => image.replaceWith(h('p', { className: 'unseen' }, 'No preview')));
+    const image = (this.#image = new ScoredImage(source));
+    const preview = h('img', { src: image.url, alt: `Picture: ${image.name}`, decoding: 'async' });
+    preview.addEventListener('error', () =>
+      preview.replaceWith(h('p', { className: 'unseen' }, 'No preview')),
+    );
     const badge = h('span', { className: 'badge', hidden: !isExample }, 'Example');
     this.removeButton = h('button', { className: 'remove', type: 'button', onclick: onRemove }, '×');
-    this.removeButton.setAttribute('aria-label', `Remove ${picture.name}`);
+    this.removeButton.setAttribute('aria-label', `Remove ${image.name}`);
     this.element = h(
       'li',
       { className: 'panel card' },
-      h('div', { className: 'thumbnail' }, image),
+      h('div', { className: 'thumbnail' }, preview),
       h(
         'div',
         { className: 'answer' },
-        h('h3', {}, h('span', {}, picture.name), badge),
+        h('h3', {}, h('span', {}, image.name), badge),
         this.#list.element,
         this.#error,
         this.#status,
@@ -43,7 +45,7 @@ export class Card {
   }
 
   get name() {
-    return this.#picture.name;
+    return this.#image.name;
   }
 
   /** @param {string} text what the card waits for */
@@ -56,16 +58,16 @@ export class Card {
    * @param {string[]} labels
    * @param {string} template
    * @param {(code: string) => void} onRetry
-   * @returns {Promise<string>} what the model says in a few words; nothing where a later call has taken over
+   * @returns {Promise<string>} the best label, for screen readers; empty if there is none or a later call has replaced this one
    */
   async score(siglip, labels, template, onRetry) {
     if (!this.#list.element.childElementCount) this.wait('Looking at it …');
     this.element.ariaBusy = 'true';
     try {
-      const { scores, seenMs, scoredMs } = await this.#picture.score(siglip, labels, { template });
+      const { scores, embeddingMs, scoringMs } = await this.#image.score(siglip, labels, { template });
       this.#error.hidden = true;
       this.#list.show(scores);
-      this.wait(`Picture ${formatTime(seenMs)} · labels ${formatTime(scoredMs)}`);
+      this.wait(`Picture ${formatTime(embeddingMs)} · labels ${formatTime(scoringMs)}`);
       this.element.ariaBusy = 'false';
       const [best] = scores;
       return best && !best.unknown ? `${this.name}: ${best.label}, ${formatPercent(best.score)}` : '';
@@ -76,7 +78,7 @@ export class Card {
       this.wait('');
       this.#errorText.replaceChildren(h('strong', {}, headline), message);
       this.#error.hidden = false;
-      // Another try makes no picture of what is none.
+      // A file that is no image stays one however often it is tried.
       this.#retry.hidden = code === 'bad-image';
       this.#retry.onclick = () => onRetry(code);
       this.element.ariaBusy = 'false';
@@ -85,7 +87,7 @@ export class Card {
   }
 
   release() {
-    this.#picture.release();
+    this.#image.release();
     this.element.remove();
   }
 }

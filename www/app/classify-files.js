@@ -1,24 +1,24 @@
-/** What a handful of files is: a model, pictures, or pictures sorted into class folders. */
+/** Tells what files are: a model, images, or a dataset of images in class folders. */
 import { SiglipError } from '../siglip.js';
 
 /** @typedef {import('./files.js').Found} Found */
-/** A checkpoint's files, named by the folder or the file that it came as. @typedef {{name: string, files: File[]}} OwnModel */
-/** Pictures of one class. @typedef {{label: string, pictures: Found[]}} ClassFolder */
+/** A checkpoint of the visitor, with the name of its folder or file. @typedef {{name: string, files: File[]}} OwnModel */
+/** Images of one class. @typedef {{label: string, images: Found[]}} ClassFolder */
 /** @typedef {{name: string, classes: ClassFolder[]}} Dataset */
 
 const CONFIG = 'config.json';
 const WEIGHTS = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
-const PICTURE = /\.(jpe?g|jfif|png|apng|gif|webp|bmp|avif|hei[cf]|svg)$/i;
+const IMAGE = /\.(jpe?g|jfif|png|apng|gif|webp|bmp|avif|hei[cf]|svg)$/i;
 
-/** The folder of a path, empty for a file that came by itself. @param {Found} found */
+/** The folder of a file; empty if the file came without one. @param {Found} found */
 const folderOf = ({ path }) => path.slice(0, Math.max(0, path.lastIndexOf('/')));
 
 /** @param {Found} found */
 const isLoose = (found) => !folderOf(found);
 
 /**
- * The model among files: a .gguf, or what lies beside a config.json.
+ * The model among files: a .gguf, or the files beside a config.json.
  * @param {Found[]} found
  * @returns {OwnModel | undefined}
  */
@@ -44,7 +44,7 @@ export function modelIn(found) {
   const names = beside.map(({ file }) => file.name);
   const own = weights.filter((weight) => folderOf(weight) === folder);
   const files = beside.map(({ file }) =>
-    // Under whatever name they were saved: where there is one file of weights it is the one.
+    // A single file of weights may have any name.
     own.length === 1 && file === own[0].file && !names.includes(INDEX) ? new File([file], WEIGHTS) : file,
   );
   return { name: folder.split('/').pop() || own[0]?.file.name || CONFIG, files };
@@ -58,39 +58,38 @@ function theOne(models) {
 }
 
 /**
- * The pictures among files. A file that came by itself beside pictures is taken for one, whatever it is called.
+ * The images among files. If there are any, other files without a folder are taken for images too, whatever their name.
  * @param {Found[]} found
  * @returns {File[]}
  */
-export const picturesAmong = (found) =>
-  found.some((each) => isPicture(each) || isNameless(each))
-    ? found.filter((each) => isPicture(each) || isLoose(each)).map(({ file }) => file)
+export const imagesAmong = (found) =>
+  found.some((each) => isImage(each) || isNameless(each))
+    ? found.filter((each) => isImage(each) || isLoose(each)).map(({ file }) => file)
     : [];
 
-/** The pictures that came by themselves, in no folder. @param {Found[]} found */
-export const loosePictures = (found) =>
-  found.filter((each) => isLoose(each) && isPicture(each)).map(({ file }) => file);
+/** The images without a folder. @param {Found[]} found */
+export const looseImages = (found) =>
+  found.filter((each) => isLoose(each) && isImage(each)).map(({ file }) => file);
 
 /**
- * The class folders among files: those inside another folder that hold pictures, named by their class. Fewer than two
- * are none.
+ * The dataset among files: at least two folders of images, inside another folder and named by their class.
  * @param {Found[]} found
  * @returns {Dataset | undefined}
  */
 export function datasetIn(found) {
   /** @type {Map<string, Found[]>} */
   const classes = new Map();
-  for (const picture of found.filter((each) => isPicture(each) && isInSubfolder(each))) {
-    const label = labelOf(folderOf(picture));
-    const pictures = classes.get(label) ?? [];
-    classes.set(label, pictures);
-    pictures.push(picture);
+  for (const image of found.filter((each) => isImage(each) && isInSubfolder(each))) {
+    const label = labelOf(folderOf(image));
+    const images = classes.get(label) ?? [];
+    classes.set(label, images);
+    images.push(image);
   }
   if (classes.size < 2) return;
   const inOrder = [...classes]
-    .map(([label, pictures]) => ({ label, pictures }))
+    .map(([label, images]) => ({ label, images }))
     .sort((a, b) => a.label.localeCompare(b.label, undefined, { numeric: true }));
-  return { name: inOrder[0].pictures[0].path.split('/')[0], classes: inOrder };
+  return { name: inOrder[0].images[0].path.split('/')[0], classes: inOrder };
 }
 
 /** @param {Found} found */
@@ -103,14 +102,14 @@ function labelOf(folder) {
 }
 
 /** @param {Found} found */
-const isPicture = ({ file: { name, type } }) =>
-  !name.startsWith('.') && (type.startsWith('image/') || PICTURE.test(name));
+const isImage = ({ file: { name, type } }) =>
+  !name.startsWith('.') && (type.startsWith('image/') || IMAGE.test(name));
 
-/** Whether the name of a file that came by itself does not tell what it is. @param {Found} found */
+/** Whether the file has neither a folder nor an extension. @param {Found} found */
 const isNameless = (found) => isLoose(found) && !found.file.name.includes('.');
 
 /**
- * The first few names.
+ * The first few paths, for an error message.
  * @param {Found[]} found
  */
 export function namesOf(found) {

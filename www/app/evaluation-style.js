@@ -1,6 +1,6 @@
 import { sheetOf } from '../ui/dom.js';
 
-/** Fetched with the evaluation: most visitors see none. */
+/** The styles of an evaluation, fetched with its code. */
 export const evaluationSheet = sheetOf(`
 .evaluation { position: relative; justify-items: start; }
 .evaluation > *, .evaluation .details > * { max-width: 100%; min-width: 0; }

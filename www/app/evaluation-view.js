@@ -1,34 +1,34 @@
-/** An evaluation as one sees it: under way, and what it comes to. */
+/** The panel of an evaluation: its progress, then its results. */
 import { h } from '../ui/dom.js';
 import { describe, formatPercent } from '../ui/format.js';
 import { SiglipError } from '../siglip.js';
 import { evaluationSheet } from './evaluation-style.js';
-import { Tally, inTurns, rowsToShow } from './evaluation.js';
+import { Tally, interleave, rowsToShow } from './evaluation.js';
 import { announce, byId } from './page.js';
 
 /** @typedef {import('../siglip.js').Siglip} Siglip */
 /** @typedef {import('./classify-files.js').Dataset} Dataset */
 /** @typedef {import('./files.js').Found} Found */
 
-/** Mistakes that are shown. */
+/** The most mistakes that are shown. */
 const MISTAKES = 50;
-/** Classes in the table at most: more make a browser heavy, and nobody the wiser. */
+/** The most classes in the table. A larger table is slow to show and hard to read. */
 const TABLE_CLASSES = 100;
 
 document.adoptedStyleSheets.push(evaluationSheet);
 
-/** Zero-shot classification of a folder of class folders, with the page's model and template. */
+/** Evaluates zero-shot classification on a folder of class folders, with the model and template of the page. */
 export class EvaluationView {
-  #ask;
+  #current;
   #reload;
   /** @type {Dataset} */
   #dataset = { name: '', classes: [] };
   #run = new AbortController();
-  /** Whether it begins as soon as there is a model. */
+  /** Whether the evaluation starts when the model is ready. */
   #waiting = false;
-  /** Whether the engine has stopped: it takes a new one. */
+  /** Whether the engine has stopped, so that the model has to be loaded again. */
   #engineIsGone = false;
-  /** Of the pictures shown. @type {string[]} */
+  /** The object URLs of the images on show. @type {string[]} */
   #urls = [];
 
   #title = h('h3', { id: 'evaluation-title', tabIndex: -1 });
@@ -44,11 +44,11 @@ export class EvaluationView {
 
   /**
    * @param {object} page
-   * @param {() => {siglip: Siglip | undefined, template: string}} page.ask what pictures are asked with
-   * @param {() => void} page.reload gets a new engine
+   * @param {() => {siglip: Siglip | undefined, template: string}} page.current the model and the template
+   * @param {() => void} page.reload loads the model again
    */
-  constructor({ ask, reload }) {
-    this.#ask = ask;
+  constructor({ current, reload }) {
+    this.#current = current;
     this.#reload = reload;
     const close = h('button', { className: 'remove', type: 'button', onclick: () => this.#close() }, '×');
     close.ariaLabel = 'Close the evaluation';
@@ -90,12 +90,12 @@ export class EvaluationView {
     if (this.#waiting) this.#start();
   }
 
-  /** @param {boolean} [mustWait] whether the present model is of no use */
+  /** @param {boolean} [mustWait] whether the present model cannot be used */
   #start(mustWait = false) {
     this.#run.abort();
     const run = (this.#run = new AbortController());
     this.#clear();
-    const { siglip, template } = this.#ask();
+    const { siglip, template } = this.#current();
     this.#waiting = mustWait || !siglip;
     this.#underway.hidden = this.#waiting || !siglip;
     if (this.#waiting || !siglip) this.#status.textContent = 'Waiting for the model …';
@@ -110,20 +110,20 @@ export class EvaluationView {
   async #evaluate(siglip, template, run) {
     const { classes } = this.#dataset;
     const labels = classes.map(({ label }) => label);
-    const pictures = inTurns(classes);
+    const images = interleave(classes);
     const tally = /** @type {Tally<Found>} */ (new Tally(labels));
     /** @type {Found[]} */
     const unreadable = [];
-    const size = `${pictures.length} pictures in ${labels.length} classes`;
+    const size = `${images.length} pictures in ${labels.length} classes`;
     this.#facts.textContent = `${size} · “${template}” · ${byId('model-name').textContent}`;
     announce(`Evaluating ${size}.`);
     let done = 0;
     /** @type {unknown} */
     let failure;
     try {
-      for (const { item, truth } of pictures) {
-        this.#showProgress(done, pictures.length);
-        // One by one: the engine takes no list at a time, and one unreadable picture would fail a whole one.
+      for (const { item, truth } of images) {
+        this.#showProgress(done, images.length);
+        // One call for each image: in a list, an image that cannot be read would fail the others too.
         const scores = await scoresOf(siglip, item.file, labels, { template, signal: run.signal });
         if (scores) tally.add(item, truth, scores);
         else unreadable.push(item);
@@ -133,10 +133,10 @@ export class EvaluationView {
     } catch (error) {
       failure = error;
     }
-    // Another run, or none, has taken its place.
+    // This run was replaced or closed.
     if (run !== this.#run) return;
-    const whole = done === pictures.length;
-    this.#status.textContent = whole ? '' : `Stopped after ${done} of ${pictures.length} pictures.`;
+    const whole = done === images.length;
+    this.#status.textContent = whole ? '' : `Stopped after ${done} of ${images.length} pictures.`;
     this.#underway.hidden = true;
     this.#again.hidden = false;
     if (!run.signal.aborted && failure) this.#fail(failure);
@@ -151,11 +151,11 @@ export class EvaluationView {
   }
 
   /** @param {Tally<Found>} tally */
-  #showFigures({ pictures, top1, top5 }) {
+  #showFigures({ images, top1, top5 }) {
     const figure = (/** @type {string} */ name, /** @type {string} */ value) =>
       h('div', {}, h('dt', {}, name), h('dd', {}, value));
     this.#figures.replaceChildren(
-      figure('Pictures', String(pictures)),
+      figure('Pictures', String(images)),
       figure('Top-1 accuracy', percent(top1)),
       ...(top5 === undefined ? [] : [figure('Top-5 accuracy', percent(top5))]),
     );
@@ -167,13 +167,13 @@ export class EvaluationView {
    */
   #showDetails(tally, unreadable) {
     this.#showFigures(tally);
-    const names = unreadable.map((picture) => h('li', {}, placeOf(picture)));
+    const names = unreadable.map((found) => h('li', {}, placeOf(found)));
     const some = unreadable.length === 1 ? '1 picture' : `${unreadable.length} pictures`;
     if (names.length)
       this.#details.append(
         h('details', {}, h('summary', {}, `${some} could not be read`), h('ul', {}, ...names)),
       );
-    if (tally.pictures) this.#details.append(...matrixOf(tally));
+    if (tally.images) this.#details.append(...matrixOf(tally));
     if (tally.mistakes.length) this.#details.append(this.#mistakes(tally.mistakes));
   }
 
@@ -181,12 +181,12 @@ export class EvaluationView {
   #mistakes(mistakes) {
     const some = mistakes.length === 1 ? '1 picture' : `${mistakes.length} pictures`;
     const first = mistakes.length > MISTAKES ? `, the first ${MISTAKES}` : '';
-    const items = mistakes.slice(0, MISTAKES).map(({ item, said, own }) => {
+    const items = mistakes.slice(0, MISTAKES).map(({ item, predicted, own }) => {
       const url = URL.createObjectURL(item.file);
       this.#urls.push(url);
       const image = h('img', { src: url, alt: '', loading: 'lazy', decoding: 'async' });
       image.addEventListener('error', () => image.removeAttribute('src'));
-      const answer = `said “${said.label}”, ${formatPercent(said.score)}; “${own.label}” has ${formatPercent(own.score)}`;
+      const answer = `said “${predicted.label}”, ${formatPercent(predicted.score)}; “${own.label}” has ${formatPercent(own.score)}`;
       return h(
         'li',
         {},
@@ -236,7 +236,7 @@ export class EvaluationView {
 }
 
 /**
- * A picture's scores; nothing where it cannot be read.
+ * The scores of an image; undefined if it cannot be read.
  * @param {Siglip} siglip
  * @param {File} file
  * @param {string[]} labels
@@ -244,7 +244,7 @@ export class EvaluationView {
  */
 async function scoresOf(siglip, file, labels, options) {
   try {
-    // A file that is gone, or closed to this page, is told from a failure of the engine here.
+    // If the file is gone or the page may not read it, this fails, and not the engine.
     await file.slice(0, 1).arrayBuffer();
     return await siglip.classify(file, labels, options);
   } catch (error) {
@@ -255,7 +255,7 @@ async function scoresOf(siglip, file, labels, options) {
 }
 
 /**
- * The confusion matrix, with what it shows.
+ * The confusion matrix with its caption.
  * @param {Tally<Found>} tally
  */
 function matrixOf({ labels, matrix }) {
@@ -267,13 +267,13 @@ function matrixOf({ labels, matrix }) {
     { id, className: 'hint' },
     `Confusion matrix: a row for each class, a column for what the model said.${only}`,
   );
-  const heads = shown.map((said) => h('th', { scope: 'col' }, h('span', {}, labels[said])));
+  const heads = shown.map((predicted) => h('th', { scope: 'col' }, h('span', {}, labels[predicted])));
   const rows = shown.map((truth) => {
     const total = matrix[truth].reduce((sum, count) => sum + count, 0);
-    const cells = shown.map((said) => {
-      const count = matrix[truth][said];
+    const cells = shown.map((predicted) => {
+      const count = matrix[truth][predicted];
       const cell = h('td', {}, String(count));
-      cell.classList.toggle('right', said === truth);
+      cell.classList.toggle('right', predicted === truth);
       cell.classList.toggle('none', !count);
       cell.style.setProperty('--share', String(total && count / total));
       return cell;
@@ -286,14 +286,14 @@ function matrixOf({ labels, matrix }) {
     h('thead', {}, h('tr', {}, h('td'), ...heads)),
     h('tbody', {}, ...rows),
   );
-  // A box that scrolls has to be reached with the keyboard.
+  // The keyboard has to reach a box that scrolls.
   return [
     title,
     h('div', { className: 'matrix', role: 'region', tabIndex: 0, 'aria-labelledby': id }, table),
   ];
 }
 
-/** Where a picture lies in the folder that the title names. @param {Found} picture */
+/** The path of an image inside the folder that the title names. @param {Found} found */
 const placeOf = ({ path }) => path.slice(path.indexOf('/') + 1);
 
 /** @param {number} share */

@@ -1,25 +1,25 @@
-/** The arithmetic of an evaluation: how often the best label is the true one. No page, no model. */
+/** The arithmetic of an evaluation: how often the best label is the true one. It needs neither page nor model. */
 
 /** @typedef {import('../siglip.js').Score} Score */
 /**
- * A picture that was taken for something else.
+ * An image whose best label is not the true one.
  * @template Item
- * @typedef {{item: Item, truth: string, said: Score, own: Score}} Mistake
+ * @typedef {{item: Item, truth: string, predicted: Score, own: Score}} Mistake
  */
 
-/** Labels among which the true one has to be for the wider of the two accuracies. */
-export const WIDE = 5;
+/** The best labels among which the true one counts as found in the top-5 accuracy. */
+export const TOP = 5;
 
 /**
- * What the answers come to.
- * @template Item what a picture is known by
+ * Counts answers.
+ * @template Item identifies an image
  */
 export class Tally {
-  /** Pictures answered. */
-  pictures = 0;
-  #right = 0;
-  #among = 0;
-  /** How often a picture of a class (row) was taken for a class (column). @type {number[][]} */
+  /** Images counted. */
+  images = 0;
+  #rightFirst = 0;
+  #rightInTop = 0;
+  /** The confusion matrix: images by true class (row) and predicted class (column). @type {number[][]} */
   matrix;
   /** @type {Mistake<Item>[]} */
   mistakes = [];
@@ -40,40 +40,40 @@ export class Tally {
    */
   add(item, truth, scores) {
     const place = scores.findIndex(({ label }) => label === truth);
-    const [said] = scores;
-    this.pictures++;
-    if (place < WIDE) this.#among++;
-    if (place === 0) this.#right++;
-    else this.mistakes.push({ item, truth, said, own: scores[place] });
-    this.matrix[this.#at(truth)][this.#at(said.label)]++;
+    const [predicted] = scores;
+    this.images++;
+    if (place < TOP) this.#rightInTop++;
+    if (place === 0) this.#rightFirst++;
+    else this.mistakes.push({ item, truth, predicted, own: scores[place] });
+    this.matrix[this.#at(truth)][this.#at(predicted.label)]++;
   }
 
-  /** The share of pictures whose best label is the true one; not a number where there are no pictures. */
+  /** The share of images whose best label is the true one; NaN without images. */
   get top1() {
-    return this.#right / this.pictures;
+    return this.#rightFirst / this.images;
   }
 
-  /** The share whose true label is among the best five; of no use where there are no more labels than that. */
+  /** The share of images whose true label is among the best five; undefined with five labels or fewer. */
   get top5() {
-    return this.labels.length > WIDE ? this.#among / this.pictures : undefined;
+    return this.labels.length > TOP ? this.#rightInTop / this.images : undefined;
   }
 
   /** @param {string} label */
   #at(label) {
     const index = this.#index.get(label);
-    if (index === undefined) throw new RangeError(`${label} is none of the labels`);
+    if (index === undefined) throw new RangeError(`${label} is not one of the labels`);
     return index;
   }
 }
 
 /**
- * The rows of a matrix that a table of `count` has room for: all, or those with the most mistakes, in order.
+ * The rows of a confusion matrix for a table of at most `count`: all, or those with the most mistakes, in their order.
  * @param {number[][]} matrix
  * @param {number} count
  */
 export function rowsToShow(matrix, count) {
   const mistakes = matrix.map((row, truth) =>
-    row.reduce((sum, n, said) => sum + (said === truth ? 0 : n), 0),
+    row.reduce((sum, n, predicted) => sum + (predicted === truth ? 0 : n), 0),
   );
   return matrix
     .map((_, row) => row)
@@ -83,16 +83,16 @@ export function rowsToShow(matrix, count) {
 }
 
 /**
- * One picture of each class in turn: what an evaluation that is stopped tells is then of all classes.
+ * The images in an order that takes one of each class in turn. An evaluation that is stopped early covers all classes.
  * @template Item
- * @param {{label: string, pictures: Item[]}[]} classes
+ * @param {{label: string, images: Item[]}[]} classes
  * @returns {{truth: string, item: Item}[]}
  */
-export function inTurns(classes) {
-  const rounds = classes.reduce((most, { pictures }) => Math.max(most, pictures.length), 0);
+export function interleave(classes) {
+  const rounds = classes.reduce((most, { images }) => Math.max(most, images.length), 0);
   return Array.from({ length: rounds }, (_, round) =>
     classes
-      .filter(({ pictures }) => round < pictures.length)
-      .map(({ label, pictures }) => ({ truth: label, item: pictures[round] })),
+      .filter(({ images }) => round < images.length)
+      .map(({ label, images }) => ({ truth: label, item: images[round] })),
   ).flat();
 }

@@ -1,17 +1,17 @@
-/** Files as they come in, one by one or in folders. */
+/** Files from a drop, a paste or a file dialogue, alone or in folders. */
 
 /**
- * A file with the folders it was found in.
+ * A file with its path: the folders it was found in, and its name.
  * @typedef {{path: string, file: File}} Found
  */
 
 /**
- * Everything that was dropped or pasted, folders walked through.
+ * All files of a drop or a paste, also those inside folders.
  * @param {DataTransfer | null} data
  * @returns {Promise<Found[]>}
  */
 export async function filesIn(data) {
-  // All at once: after the event there is nothing in the list any more.
+  // Read the whole list now: it is empty after the event.
   const walks = [...(data?.items ?? [])].map((item) => {
     const entry = item.kind === 'file' ? item.webkitGetAsEntry() : null;
     if (entry?.isDirectory) return walk(/** @type {FileSystemDirectoryEntry} */ (entry));
@@ -22,7 +22,7 @@ export async function filesIn(data) {
 }
 
 /**
- * What was chosen in a file or folder dialogue, which is then ready for the same again.
+ * The files chosen in a dialogue. The input is emptied, so that choosing the same files again fires an event.
  * @param {HTMLInputElement} input
  * @returns {Found[]}
  */
@@ -51,7 +51,7 @@ async function entriesOf(folder) {
   const reader = folder.createReader();
   const entries = [];
   for (;;) {
-    // A hundred at most come at a time.
+    // Each call returns a hundred entries at most.
     const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
     if (!some.length) return entries;
     entries.push(...some);

@@ -1,53 +1,51 @@
+/** All inputs of the page: files and URLs that are dropped, pasted, chosen or typed, and the samples. */
 import { h } from '../ui/dom.js';
 import { describe } from '../ui/format.js';
-import { picturesIn } from '../ui/scored-image.js';
+import { imagesIn } from '../ui/scored-image.js';
 import { SiglipError } from '../siglip.js';
-import { datasetIn, loosePictures, modelIn, namesOf, picturesAmong } from './classify-files.js';
+import { datasetIn, imagesAmong, looseImages, modelIn, namesOf } from './classify-files.js';
 import { filesFrom, filesIn } from './files.js';
 import { byId } from './page.js';
 
 /** @typedef {import('./files.js').Found} Found */
 
 /**
- * Who takes what comes in.
- * @typedef {object} Takers
- * @property {(sources: (File | string)[]) => void} pictures
+ * What handles each kind of input.
+ * @typedef {object} Handlers
+ * @property {(sources: (File | string)[]) => void} images
  * @property {(model: import('./classify-files.js').OwnModel) => void} model
  * @property {(dataset: import('./classify-files.js').Dataset) => Promise<void>} dataset
  */
 
-/**
- * Every way pictures or a model come in: dropped anywhere, pasted, chosen, by address, as a sample.
- * @param {Takers} take
- */
-export function listenForFiles(take) {
-  const sort = (/** @type {Found[] | Promise<Found[]>} */ found) => sortOut(found, take);
+/** @param {Handlers} handlers */
+export function listenForInputs(handlers) {
+  const takeFiles = (/** @type {Found[] | Promise<Found[]>} */ found) => handleFiles(found, handlers);
 
   const files = byId('files', HTMLInputElement);
-  files.addEventListener('change', () => sort(filesFrom(files)));
+  files.addEventListener('change', () => takeFiles(filesFrom(files)));
 
   const folder = byId('dataset', HTMLInputElement);
-  folder.addEventListener('change', () => attempt(() => take.dataset(datasetFrom(filesFrom(folder)))));
+  folder.addEventListener('change', () => tryOrShow(() => handlers.dataset(datasetFrom(filesFrom(folder)))));
 
   const address = byId('address-field', HTMLInputElement);
   byId('address').addEventListener('submit', (event) => {
     event.preventDefault();
-    take.pictures([address.value.trim()]);
+    handlers.images([address.value.trim()]);
     address.value = '';
   });
 
   byId('samples').addEventListener('click', ({ target }) => {
     const button = target instanceof Element && target.closest('button');
-    if (button && button.dataset.src) take.pictures([button.dataset.src]);
+    if (button && button.dataset.src) handlers.images([button.dataset.src]);
   });
 
   /** @param {Event} event @param {DataTransfer | null} data */
   const transfer = (event, data) => {
-    const addresses = data?.files.length ? [] : picturesIn(data);
-    if (!data?.files.length && !addresses.length) return;
+    const urls = data?.files.length ? [] : imagesIn(data);
+    if (!data?.files.length && !urls.length) return;
     event.preventDefault();
-    if (addresses.length) take.pictures(addresses);
-    else sort(filesIn(data));
+    if (urls.length) handlers.images(urls);
+    else takeFiles(filesIn(data));
   };
 
   addEventListener('paste', (event) => {
@@ -59,10 +57,10 @@ export function listenForFiles(take) {
   listenForDrops((event) => transfer(event, event.dataTransfer));
 }
 
-/** @param {(event: DragEvent) => void} take */
-function listenForDrops(take) {
+/** @param {(event: DragEvent) => void} onDrop */
+function listenForDrops(onDrop) {
   const overlay = byId('overlay');
-  // Entering a child counts before leaving its parent does.
+  // `dragenter` on a child comes before `dragleave` on its parent.
   let depth = 0;
   const enter = (/** @type {number} */ change) => {
     depth = change ? depth + change : 0;
@@ -76,25 +74,25 @@ function listenForDrops(take) {
   addEventListener('dragover', (event) => carriesFiles(event) && event.preventDefault());
   addEventListener('drop', (event) => {
     enter(0);
-    if (carriesFiles(event)) take(event);
+    if (carriesFiles(event)) onDrop(event);
   });
 }
 
 /**
- * Gives files to whom they are for.
+ * Gives files to their handlers.
  * @param {Found[] | Promise<Found[]>} incoming
- * @param {Takers} take
+ * @param {Handlers} handlers
  */
-const sortOut = (incoming, take) =>
-  attempt(async () => {
+const handleFiles = (incoming, handlers) =>
+  tryOrShow(async () => {
     const found = await incoming;
     const model = modelIn(found);
     const dataset = model ? undefined : datasetIn(found);
-    const pictures = model || dataset ? loosePictures(found) : picturesAmong(found);
-    if (model) take.model(model);
-    if (dataset) await take.dataset(dataset);
-    if (pictures.length) take.pictures(pictures);
-    if (!model && !dataset && !pictures.length) throw new SiglipError('bad-input', useless(found));
+    const images = model || dataset ? looseImages(found) : imagesAmong(found);
+    if (model) handlers.model(model);
+    if (dataset) await handlers.dataset(dataset);
+    if (images.length) handlers.images(images);
+    if (!model && !dataset && !images.length) throw new SiglipError('bad-input', uselessMessage(found));
   });
 
 /** @param {Found[]} found */
@@ -108,27 +106,27 @@ function datasetFrom(found) {
 }
 
 /**
- * Does something with files and tells what is wrong with them.
+ * Does something with files, and shows the error if it fails.
  * @param {() => void | Promise<void>} work
  */
-async function attempt(work) {
+async function tryOrShow(work) {
   const complaint = byId('intake-error');
   complaint.hidden = true;
   try {
     await work();
   } catch (error) {
-    // What is no error of this library comes from a folder that could not be walked through.
+    // Any other error means that a folder could not be read.
     const { headline, message } =
       error instanceof SiglipError
         ? describe(error)
-        : { headline: 'That cannot be read', message: String(error) };
+        : { headline: 'The files cannot be read', message: String(error) };
     byId('intake-error-text').replaceChildren(h('strong', {}, headline), message);
     complaint.hidden = false;
   }
 }
 
 /** @param {Found[]} found */
-const useless = (found) =>
+const uselessMessage = (found) =>
   found.length
     ? `There is neither a picture nor a model among these files: ${namesOf(found)}.`
-    : 'There is no file in there.';
+    : 'The folder is empty.';

@@ -1,11 +1,12 @@
+/** The field of labels. */
 import { h } from '../ui/dom.js';
 import { splitLabels, unique } from '../ui/labels.js';
 import { announce, byId } from './page.js';
 
-/** How long a label must rest while it is typed before it is scored, in milliseconds. */
+/** Milliseconds without a key press after which a label that is being edited is scored. */
 const PAUSE = 200;
 
-/** The labels as chips: each is a field of its own, and one more field takes new ones. */
+/** The labels as chips, each of them an editable field, and one more field for new labels. */
 export class LabelEditor {
   #list = byId('labels', HTMLUListElement);
   #entry = byId('new-label', HTMLInputElement);
@@ -16,7 +17,7 @@ export class LabelEditor {
   constructor(onChange) {
     this.#onChange = onChange;
     this.#entry.addEventListener('input', () => {
-      // Not a key press: phones' keyboards tell no keys.
+      // An input event, as the keyboards of phones send no key events.
       if (/[,\n]/.test(this.#entry.value)) this.#commit();
     });
     this.#entry.addEventListener('change', () => this.#commit());
@@ -73,7 +74,7 @@ export class LabelEditor {
       autocomplete: 'off',
       'aria-label': 'Label',
     });
-    // Its twin, unseen, is what makes the field as wide as its text.
+    // A hidden copy of the text makes the field as wide as its text.
     const sizer = h('span', { className: 'sizer', 'data-text': label }, field);
     const remove = h('button', { type: 'button', 'aria-label': `Remove ${label}` }, '×');
     const chip = h('li', { className: 'chip' }, sizer, remove);
@@ -97,7 +98,7 @@ export class LabelEditor {
   }
 
   /**
-   * An edited label may have become none, or several, or one that is there already.
+   * Ends the edit of a label. The new text may be empty, several labels, or a label that is there already.
    * @param {HTMLElement} chip
    * @param {HTMLInputElement} field
    */

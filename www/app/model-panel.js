@@ -1,21 +1,22 @@
+/** The panel of the model: which one answers, its download, and the choice of another. */
 import { h } from '../ui/dom.js';
 import { describe, downloadSize, formatBytes, formatProgress, showProgress } from '../ui/format.js';
 import { borrow } from '../ui/pool.js';
 import { SiglipError, checkpoints } from '../siglip.js';
 import { modelIn, namesOf } from './classify-files.js';
 import { filesFrom } from './files.js';
-import { KeptModels, costOf } from './cached-models.js';
+import { CachedModels, costOf } from './cached-models.js';
 import { announce, byId } from './page.js';
 
 /** @typedef {import('../siglip.js').Siglip} Siglip */
 /** @typedef {import('../siglip.js').Progress} Progress */
 /** @typedef {import('../ui/pool.js').Loan} Loan */
 /** @typedef {'q8' | 'f32'} Precision */
-/** A model as it is loaded; one of the visitor's own files has a name. @typedef {{model: string | File[], name?: string, precision: Precision}} Choice */
+/** A model to load; a model of the visitor's own files has a name. @typedef {{model: string | File[], name?: string, precision: Precision}} Choice */
 
 const CUSTOM = 'custom';
 
-/** Which model answers, and the way to another: the present one answers until the next is ready. */
+/** Loads the models of the page. The present model answers until the next one is ready. */
 export class ModelPanel {
   /** The model that answers. @type {Siglip | undefined} */
   siglip;
@@ -23,11 +24,11 @@ export class ModelPanel {
   #onProgress;
   /** @type {Loan | undefined} */
   #loan;
-  /** What is on its way. @type {Loan | undefined} */
+  /** The model that is loading. @type {Loan | undefined} */
   #next;
   /** @type {Choice} */
   #choice = { model: 'tiny', precision: 'q8' };
-  /** What screen readers have heard last, in quarters of the download. */
+  /** Quarters of the download that screen readers have announced. */
   #quarter = 0;
 
   #select = byId('model', HTMLSelectElement);
@@ -37,11 +38,11 @@ export class ModelPanel {
   #error = byId('model-error');
   #notices = byId('notices');
   #noRoom = byId('no-room');
-  #kept = new KeptModels(() => this.#describeChoice());
+  #cached = new CachedModels(() => this.#describeChoice());
 
   /**
    * @param {(siglip: Siglip) => void} onModel
-   * @param {(text: string) => void} onProgress told what to wait for; nothing to wait for where it is empty
+   * @param {(text: string) => void} onProgress gets the state of the load; empty when nothing is loading
    */
   constructor(onModel, onProgress) {
     this.#onModel = onModel;
@@ -59,9 +60,9 @@ export class ModelPanel {
     }
     byId('cancel').addEventListener('click', () => {
       this.#stop();
-      this.#kept.refresh();
+      this.#cached.refresh();
       announce('The download has been cancelled.');
-      this.#lament();
+      this.#reportNoModel();
       byId('chooser').querySelector('summary')?.focus();
     });
     byId('retry').addEventListener('click', () => this.load(this.#choice));
@@ -102,11 +103,11 @@ export class ModelPanel {
       this.#stop();
       this.#fail(error);
     }
-    this.#kept.refresh();
+    this.#cached.refresh();
   }
 
   /**
-   * Loads a model of the visitor's own files.
+   * Loads a model from files of the visitor.
    * @param {import('./classify-files.js').OwnModel} own
    */
   loadOwn({ name, files }) {
@@ -116,7 +117,7 @@ export class ModelPanel {
     return loaded;
   }
 
-  /** @param {import('./files.js').Found[]} found what was chosen as a model */
+  /** @param {import('./files.js').Found[]} found the files chosen as a model */
   #open(found) {
     try {
       const own = modelIn(found);
@@ -128,13 +129,13 @@ export class ModelPanel {
     }
   }
 
-  /** Loads the present model anew: its worker has died. */
+  /** Loads the present model again, after its worker has died. */
   reload() {
     this.#loan?.retire();
     return this.load();
   }
 
-  /** Ends what is on its way. */
+  /** Ends the load. */
   #stop() {
     this.#next?.release();
     this.#next = undefined;
@@ -166,14 +167,14 @@ export class ModelPanel {
    */
   #fail(error, { canRetry } = { canRetry: true }) {
     const { headline, message } = describe(error);
-    const consolation = this.siglip ? ' The model from before still answers.' : '';
-    byId('model-error-text').replaceChildren(h('strong', {}, headline), `${message}${consolation}`);
+    const stillLoaded = this.siglip ? ' The model from before still answers.' : '';
+    byId('model-error-text').replaceChildren(h('strong', {}, headline), `${message}${stillLoaded}`);
     byId('retry').hidden = !canRetry;
     this.#error.hidden = false;
-    this.#lament();
+    this.#reportNoModel();
   }
 
-  #lament() {
+  #reportNoModel() {
     if (!this.siglip) this.#onProgress('There is no model: load one under “Model”.');
   }
 
@@ -224,7 +225,7 @@ export class ModelPanel {
     const custom = value === CUSTOM;
     byId('custom').hidden = !custom;
     this.#customUrl.required = custom;
-    const { cost, warning } = costOf(this.#chosen(), this.#kept);
+    const { cost, warning } = costOf(this.#chosen(), this.#cached);
     byId('cost').textContent = cost;
     this.#noRoom.hidden = !warning;
     if (this.#noRoom.textContent === warning) return;

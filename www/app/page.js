@@ -1,5 +1,7 @@
+/** Access to the elements of index.html, and to screen readers. */
+
 /**
- * An element that index.html is known to hold.
+ * An element of index.html.
  * @template {typeof HTMLElement} Type
  * @param {string} id
  * @param {Type} [type]
@@ -14,7 +16,7 @@ export function byId(id, type = /** @type {Type} */ (HTMLElement)) {
 const announcer = byId('announcer');
 
 /**
- * Tells screen readers what has changed elsewhere on the page.
+ * Has screen readers announce a change elsewhere on the page.
  * @param {string} text
  */
 export function announce(text) {

@@ -1,10 +1,10 @@
-/** Labels and template in the page's address, so that they outlast a visit and can be shared. */
+/** Labels and template in the URL of the page, so that they can be bookmarked and shared. */
 import { unique } from '../ui/labels.js';
 
-/** @typedef {{labels: string[], template: string}} Question */
+/** @typedef {{labels: string[], template: string}} Prompts */
 
-/** @param {Question} defaults @returns {Question} */
-export function readQuestion(defaults) {
+/** @param {Prompts} defaults for what the URL lacks @returns {Prompts} */
+export function readPrompts(defaults) {
   const parameters = new URLSearchParams(location.hash.slice(1));
   const labels = unique(parameters.getAll('label'));
   const template = parameters.get('template') ?? '';
@@ -15,10 +15,10 @@ export function readQuestion(defaults) {
 }
 
 /**
- * @param {Question} question
- * @param {Question} defaults are left out
+ * @param {Prompts} prompts
+ * @param {Prompts} defaults left out of the URL
  */
-export function writeQuestion({ labels, template }, defaults) {
+export function writePrompts({ labels, template }, defaults) {
   const parameters = new URLSearchParams();
   if (labels.join('\n') !== defaults.labels.join('\n'))
     labels.forEach((label) => parameters.append('label', label));

@@ -1,17 +1,17 @@
 import { DEFAULT_TEMPLATE } from '../siglip.js';
 import { splitLabels, unique } from '../ui/labels.js';
 
-/** Those that make it another model. */
+/** The attributes that decide which model is loaded, and how. */
 export const modelAttributes = ['model', 'precision', 'workers', 'worker-url'];
 
-/** What <siglip-classifier> can be told: each attribute as a property. */
+/** The attributes of <siglip-classifier>, each as a property. */
 export class Attributes extends HTMLElement {
   static observedAttributes = [
     ...modelAttributes,
     ...['labels', 'template', 'threshold', 'top-k', 'src', 'loading', 'multiple'],
   ];
 
-  /** `tiny`, a hub id or a folder's URL. */
+  /** `tiny`, a hub id or the URL of a folder. */
   get model() {
     return this.getAttribute('model') || 'tiny';
   }
@@ -19,7 +19,7 @@ export class Attributes extends HTMLElement {
     this.setAttribute('model', value);
   }
 
-  /** In the attribute, between commas. @returns {string[]} */
+  /** The attribute separates them by commas. @returns {string[]} */
   get labels() {
     return splitLabels(this.getAttribute('labels') ?? '');
   }
@@ -27,7 +27,7 @@ export class Attributes extends HTMLElement {
     this.setAttribute('labels', unique(value).join(', '));
   }
 
-  /** What `{}` in it is replaced with is the label. */
+  /** The sentence around each label, which replaces `{}`. */
   get template() {
     return this.getAttribute('template') || DEFAULT_TEMPLATE;
   }
@@ -35,7 +35,7 @@ export class Attributes extends HTMLElement {
     this.setAttribute('template', value);
   }
 
-  /** Only labels that are at least as probable are shown. @returns {number | undefined} */
+  /** The lowest probability of a label that is shown. @returns {number | undefined} */
   get threshold() {
     return this.#number('threshold');
   }
@@ -43,7 +43,7 @@ export class Attributes extends HTMLElement {
     this.#set('threshold', value);
   }
 
-  /** At most so many labels are shown. @returns {number | undefined} */
+  /** The most labels that are shown. @returns {number | undefined} */
   get topK() {
     return this.#number('top-k');
   }
@@ -67,7 +67,7 @@ export class Attributes extends HTMLElement {
     this.#set('workers', value);
   }
 
-  /** A copy of worker.js on the page's own origin, where its policy forbids blob:. @returns {string | undefined} */
+  /** A copy of worker.js on the page's own origin, for a page whose policy forbids blob:. @returns {string | undefined} */
   get workerUrl() {
     return this.getAttribute('worker-url') ?? undefined;
   }
@@ -75,7 +75,7 @@ export class Attributes extends HTMLElement {
     this.#set('worker-url', value);
   }
 
-  /** A picture's URL. */
+  /** The URL of an image. */
   get src() {
     return this.getAttribute('src') ?? '';
   }
@@ -83,7 +83,7 @@ export class Attributes extends HTMLElement {
     this.setAttribute('src', value);
   }
 
-  /** When the model is fetched: on a press of the button, when the element comes into view, or at once. */
+  /** When the model is loaded: on a press of the button, when the element comes into view, or at once. */
   get loading() {
     const value = this.getAttribute('loading');
     return value === 'lazy' || value === 'eager' ? value : 'manual';
@@ -92,7 +92,7 @@ export class Attributes extends HTMLElement {
     this.setAttribute('loading', value);
   }
 
-  /** Whether there may be several pictures at a time. */
+  /** Whether several images may be shown. */
   get multiple() {
     return this.hasAttribute('multiple');
   }
@@ -100,7 +100,7 @@ export class Attributes extends HTMLElement {
     this.toggleAttribute('multiple', value);
   }
 
-  /** Takes properties that were set before the script arrived: they hide the setters. */
+  /** Applies properties that were set before the script was loaded. Until then they hide the setters. */
   upgradeProperties() {
     for (const [name, value] of Object.entries(this)) {
       Reflect.deleteProperty(this, name);

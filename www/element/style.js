@@ -1,8 +1,8 @@
 import { sheetOf } from '../ui/dom.js';
 
 /**
- * The colours follow the page's `color-scheme`, not the system alone: on a page that is light whatever the system
- * says, so is the element. Browsers without light-dark() show the light ones.
+ * The colours follow the `color-scheme` of the page, not of the system: on a page that is always light, the element is
+ * light too. Browsers without light-dark() show the light colours.
  */
 export const elementSheet = sheetOf(`
 :host { display: block; container-type: inline-size; font-family: var(--siglip-font, inherit); line-height: 1.45;

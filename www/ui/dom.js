@@ -1,5 +1,7 @@
+/** Elements and stylesheets, made in script. */
+
 /**
- * An element with its properties (or attributes, where it has no such property) and children.
+ * An element with properties and children. A name that is no property of the element becomes an attribute.
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
  * @param {Record<string, unknown>} [properties]
@@ -17,7 +19,7 @@ export function h(tag, properties = {}, ...children) {
 }
 
 /**
- * A stylesheet made in script: no inline style that a page's policy could forbid.
+ * A stylesheet. A page's content security policy cannot forbid it, as it can an inline style.
  * @param {string} css
  */
 export function sheetOf(css) {

@@ -1,9 +1,10 @@
+/** Sizes, probabilities, times and errors as text. */
 import { checkpoints } from '../siglip.js';
 
-/** What the visitor downloads for the embedded model. */
+/** Bytes to download for the demonstration model. */
 const TINY_BYTES = 6_940_586;
 
-/** @param {number} bytes in decimal units, as the hub writes them */
+/** In decimal units, as the model hub writes sizes. @param {number} bytes */
 export function formatBytes(bytes) {
   if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(2)} GB`;
   return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(bytes < 1e8 ? 1 : 0)} MB` : `${Math.ceil(bytes / 1e3)} kB`;
@@ -28,7 +29,7 @@ export function formatProgress({ phase, loaded, total }) {
 }
 
 /**
- * Shows on a bar how far a download is; a bar without a value where nobody knows.
+ * Shows the progress of a load on a bar. The bar has no value while the total is unknown.
  * @param {HTMLProgressElement} bar
  * @param {import('../siglip.js').Progress} progress
  */
@@ -38,7 +39,7 @@ export function showProgress(bar, { phase, loaded, total }) {
 }
 
 /**
- * What a model's download comes to, where that is known beforehand.
+ * Bytes to download for a model; undefined if the model is not a published one.
  * @param {string} model
  */
 export const downloadSize = (model) =>
@@ -59,7 +60,7 @@ const headlines = {
 };
 
 /**
- * An error in a few words, and in full.
+ * An error as a short headline and in full.
  * @param {unknown} error
  * @returns {{code: string, headline: string, message: string}}
  */
@@ -71,7 +72,7 @@ export function describe(error) {
 }
 
 /**
- * Begun with a capital, unless with an address or a file's name.
+ * A sentence, with a capital and a full stop. A URL or a file name at its start stays as it is.
  * @param {string} text
  */
 function sentence(text) {

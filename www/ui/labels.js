@@ -1,5 +1,5 @@
 /**
- * Labels out of a text: split at commas and line ends, trimmed, each once.
+ * The labels in a text: separated by commas or line ends, trimmed, each once.
  * @param {string} text
  */
 export const splitLabels = (text) => unique(text.split(/[,\n]/));

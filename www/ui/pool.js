@@ -1,3 +1,4 @@
+/** Models that several parts of a page share. */
 import { Siglip } from '../siglip.js';
 
 /** @typedef {import('../siglip.js').LoadOptions} LoadOptions */
@@ -5,8 +6,8 @@ import { Siglip } from '../siglip.js';
 /**
  * @typedef {object} Loan
  * @property {Promise<Siglip>} siglip
- * @property {() => void} release
- * @property {() => void} retire lends it no more: its worker has died, and whoever asks next gets another one
+ * @property {() => void} release gives the model back
+ * @property {() => void} retire takes the model out of the pool: its worker has died, and the next borrower needs a new one
  */
 
 /**
@@ -20,10 +21,11 @@ import { Siglip } from '../siglip.js';
 const pool = new Map();
 
 /**
- * A model that everyone on the page who asks for the same shares. It goes when the last borrower has released it.
- * @param {string | File[]} model files are nobody else's: nothing tells whether others are the same
+ * A model shared by all borrowers on the page that ask for the same one. It is disposed of when the last one has
+ * released it.
+ * @param {string | File[]} model files are never shared: nothing tells whether other files are the same
  * @param {Pick<LoadOptions, 'precision' | 'workers' | 'workerUrl'>} options
- * @param {Borrower} borrower told what comes up while it loads
+ * @param {Borrower} borrower gets the reports of the load
  * @returns {Loan}
  */
 export function borrow(model, options, borrower) {
@@ -43,7 +45,7 @@ export function borrow(model, options, borrower) {
 
 /** @param {Shared} shared */
 function forget(shared) {
-  for (const [key, kept] of pool) if (kept === shared) pool.delete(key);
+  for (const [key, pooled] of pool) if (pooled === shared) pool.delete(key);
 }
 
 /**

@@ -2,15 +2,18 @@
 /** @typedef {import('../siglip.js').Score} Score */
 /** @typedef {import('../siglip.js').ScoreOptions} ScoreOptions */
 
-/** What each model has to do before the next picture: taking turns, every picture is scored before the next is seen. */
-const turns = /** @type {WeakMap<Siglip, Promise<unknown>>} */ (new WeakMap());
+/**
+ * The end of each model's queue. A model embeds and scores one image before it begins the next, so results appear one by
+ * one.
+ */
+const queues = /** @type {WeakMap<Siglip, Promise<unknown>>} */ (new WeakMap());
 
-/** A picture that is seen once by each model and scored as often as the labels change. */
-export class Picture {
+/** An image that each model embeds once, and that is scored again whenever the labels change. */
+export class ScoredImage {
   #life = new AbortController();
   #scoring = new AbortController();
   /** @type {{siglip: Siglip, embedding: Float32Array, ms: number} | undefined} */
-  #seen;
+  #embedded;
 
   /** @param {Blob | string} source a file or a URL */
   constructor(source) {
@@ -21,46 +24,46 @@ export class Picture {
   }
 
   /**
-   * Scores the labels; the scoring before, if it is still under way, is rejected as aborted.
+   * Scores the labels. A call before this one that has not ended is rejected as aborted.
    * @param {Siglip} siglip
    * @param {string[]} labels
    * @param {ScoreOptions} options
-   * @returns {Promise<{scores: Score[], seenMs: number, scoredMs: number}>} how long the picture has taken, once a
-   *   model, and how long the labels
+   * @returns {Promise<{scores: Score[], embeddingMs: number, scoringMs: number}>} with the time that the model took to
+   *   embed the image, perhaps in an earlier call, and the time it took for the labels
    */
   score(siglip, labels, options) {
     this.#scoring.abort();
     const { signal } = (this.#scoring = new AbortController());
-    const scored = this.#inTurn(turns.get(siglip), siglip, labels, { ...options, signal });
-    const over = scored.then(
+    const scored = this.#scoreAfter(queues.get(siglip), siglip, labels, { ...options, signal });
+    const settled = scored.then(
       () => {},
       () => {},
     );
-    turns.set(siglip, over);
+    queues.set(siglip, settled);
     return scored;
   }
 
   /**
-   * @param {Promise<unknown> | undefined} turn
+   * @param {Promise<unknown> | undefined} previous
    * @param {Siglip} siglip
    * @param {string[]} labels
    * @param {ScoreOptions} options
    */
-  async #inTurn(turn, siglip, labels, options) {
-    await turn;
-    if (this.#seen?.siglip !== siglip) {
+  async #scoreAfter(previous, siglip, labels, options) {
+    await previous;
+    if (this.#embedded?.siglip !== siglip) {
       const start = performance.now();
-      // Its own signal: new labels do not make the picture a new one.
+      // A signal of its own: when the labels change, the image stays the same.
       const embedding = await siglip.embedImage(this.source, { signal: this.#life.signal });
-      this.#seen = { siglip, embedding, ms: performance.now() - start };
+      this.#embedded = { siglip, embedding, ms: performance.now() - start };
     }
-    const { embedding, ms } = this.#seen;
+    const { embedding, ms } = this.#embedded;
     const start = performance.now();
     const scores = await siglip.score(embedding, labels, options);
-    return { scores, seenMs: ms, scoredMs: performance.now() - start };
+    return { scores, embeddingMs: ms, scoringMs: performance.now() - start };
   }
 
-  /** Ends what is under way. */
+  /** Aborts the running calls and frees the URL. */
   release() {
     this.#life.abort();
     this.#scoring.abort();
@@ -76,11 +79,11 @@ function nameOf(source) {
 }
 
 /**
- * The pictures in what was dropped or pasted: files, or else an address.
+ * The images in a drop or a paste: its files, or else a URL.
  * @param {DataTransfer | null} data
  * @returns {(File | string)[]}
  */
-export function picturesIn(data) {
+export function imagesIn(data) {
   if (data?.files.length) return [...data.files];
   const text = data?.getData('text/uri-list') || data?.getData('text/plain') || '';
   return text.split(/\s+/, 1).filter((url) => /^(https?:\/\/|data:image\/)/.test(url));

@@ -1,9 +1,10 @@
+/** The list of scores that the page and the element show. */
 import { h, sheetOf } from './dom.js';
 import { formatPercent } from './format.js';
 
 /** @typedef {import('../siglip.js').Score} Score */
 
-/** Takes --accent, --track and --ink from where it is adopted. */
+/** Uses the colours --accent and --track of the page or element that adopts it. */
 export const scoreSheet = sheetOf(`
 .scores { display: grid; gap: .7em; list-style: none; margin: 0; padding: 0; }
 .scores li { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: .3em 1em; align-items: baseline; }
@@ -22,7 +23,7 @@ export const scoreSheet = sheetOf(`
   .scores i { forced-color-adjust: none; background: Highlight; opacity: 1; }
 }`);
 
-/** Labels with their probabilities, as text and as bars, in the order they come in. */
+/** Labels with their probabilities, as text and as bars, in the order of the scores. */
 export class ScoreList {
   element = h('ol', { part: 'list', className: 'scores' });
   /** @type {Map<string, HTMLElement>} */
@@ -32,7 +33,7 @@ export class ScoreList {
   show(scores) {
     const items = new Map(scores.map((score) => [score.label, this.#item(score)]));
     for (const [label, item] of this.#items) if (!items.has(label)) item.remove();
-    // A bar that stays where it is grows smoothly; one that moves in the tree would jump.
+    // Move no item that is in its place already: the transition of a bar that is moved in the tree starts over.
     [...items.values()].forEach((item, i) => {
       const { children } = this.element;
       if (children[i] !== item) this.element.insertBefore(item, children[i] ?? null);
@@ -42,7 +43,7 @@ export class ScoreList {
 
   /** @param {Score} score */
   #item({ label, score, logit, unknown }) {
-    const item = this.#items.get(label) ?? rowOf(label);
+    const item = this.#items.get(label) ?? itemOf(label);
     const [, value, bar] = /** @type {[HTMLElement, HTMLDataElement, HTMLElement]} */ (
       /** @type {unknown} */ ([...item.children])
     );
@@ -58,7 +59,7 @@ export class ScoreList {
 }
 
 /** @param {string} label */
-const rowOf = (label) =>
+const itemOf = (label) =>
   h(
     'li',
     { part: 'item' },
