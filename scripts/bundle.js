@@ -1,17 +1,30 @@
 /**
- * Makes of the modules in a copy of www/ as few and as small files as can be, in place, for those who host it. What a
- * page names keeps its name: siglip.js, siglip-classifier.js, worker.js, app/app.js and the styles.
+ * Bundles and minifies the scripts and styles in a copy of www/, in place, for those who host it. Files that a page
+ * names keep their names: siglip.js, siglip-classifier.js, worker.js, app/app.js and the styles.
  *
  *     node scripts/bundle.js target/package/www
  */
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
 
-/** What pages of other sites load. */
+/** The entries for the pages of other sites. */
 export const library = ['siglip.js', 'siglip-classifier.js', 'worker.js'];
-/** What this project's own page adds. */
+/** The entries that this project's own page adds. */
 export const page = ['app/app.js', 'app/app.css', 'app/parts.css', 'app/model.css'];
+
+/** Minifies the stylesheets in scripts, sheetOf(`…`), which esbuild takes for any other string. @type {import('esbuild').Plugin} */
+const minifySheets = {
+  name: 'minify-sheets',
+  setup(build) {
+    build.onLoad({ filter: /\.js$/ }, async ({ path }) => {
+      const [before, css, after] = (await readFile(path, 'utf8')).split(/(?<=sheetOf\(`)([^`]*)/);
+      if (css === undefined) return;
+      const { code } = await transform(css, { loader: 'css', minify: true });
+      return { contents: before + code.trim() + after };
+    });
+  },
+};
 
 /**
  * @param {string} folder
@@ -22,7 +35,7 @@ export async function bundle(folder, entries) {
     absWorkingDir: folder,
     entryPoints: entries,
     outdir: folder,
-    // Shared parts lie beside the entries: from there they find worker.js, wasm/ and models/ as before.
+    // Shared chunks lie in www/ itself: the addresses in addresses.js and wasm-addresses.js are relative to it.
     chunkNames: '[name]-[hash]',
     external: ['./wasm/*'],
     bundle: true,
@@ -31,6 +44,7 @@ export async function bundle(folder, entries) {
     format: 'esm',
     target: 'es2022',
     write: false,
+    plugins: [minifySheets],
   });
   return outputFiles;
 }

@@ -1,3 +1,4 @@
+/** The published checkpoints, and the addresses of models. */
 import { tinyModel } from '../addresses.js';
 
 const hub = 'https://huggingface.co/';
@@ -5,13 +6,13 @@ const hub = 'https://huggingface.co/';
 /**
  * A published checkpoint.
  * @typedef {object} Checkpoint
- * @property {string} id its name at the hub
- * @property {string} label for people
+ * @property {string} id its name at the model hub
+ * @property {string} label its name for people
  * @property {number} bytes to download
- * @property {boolean} multilingual whether its texts may be in any language
+ * @property {boolean} multilingual whether labels may be in many languages
  */
 
-/** f32 weights plus tokenizer, in bytes. @type {[name: string, label: string, bytes: number, multilingual?: boolean][]} */
+/** `bytes` are those of the f32 weights and the tokenizer. @type {[name: string, label: string, bytes: number, multilingual?: boolean][]} */
 const published = [
   ['siglip-base-patch16-224', 'Base, 224 px', 815e6],
   ['siglip-base-patch16-256', 'Base, 256 px', 815e6],
@@ -33,7 +34,7 @@ const published = [
   ['siglip2-so400m-patch16-naflex', 'SigLIP 2 400M, aspect kept', 4579e6, true],
 ];
 
-/** The published checkpoints that run here. @type {Checkpoint[]} */
+/** The published checkpoints that this library runs. @type {Checkpoint[]} */
 export const checkpoints = published.map(([name, label, bytes, multilingual = false]) => ({
   id: `google/${name}`,
   label,
@@ -42,16 +43,21 @@ export const checkpoints = published.map(([name, label, bytes, multilingual = fa
 }));
 
 /**
- * The folder that a model's name stands for, with its slash, or the address of a .gguf.
+ * The address of a model: the URL of its folder, with a slash at the end, or of its .gguf.
  * @param {string} model `tiny`, a hub id, or a URL
- * @param {string} [baseUrl] in the hub's place
+ * @param {string} [baseUrl] the address of another hub
  */
 export function folderOf(model, baseUrl = hub) {
   if (model === 'tiny') return tinyModel();
-  const withSlash = (/** @type {string} */ url) => (url.endsWith('/') ? url : `${url}/`);
-  if (model.endsWith('.gguf')) return new URL(model, document.baseURI).href;
+  if (model.endsWith('.gguf')) return absolute(model);
   if (/^[\w.-]+\/[\w.-]+$/.test(model) && !model.startsWith('.')) {
-    return `${withSlash(new URL(baseUrl, document.baseURI).href)}${model}/resolve/main/`;
+    return `${withSlash(absolute(baseUrl))}${model}/resolve/main/`;
   }
-  return withSlash(new URL(model, document.baseURI).href);
+  return withSlash(absolute(model));
 }
+
+/** @param {string} url */
+const absolute = (url) => new URL(url, document.baseURI).href;
+
+/** @param {string} url */
+const withSlash = (url) => (url.endsWith('/') ? url : `${url}/`);

@@ -1,18 +1,20 @@
+/** Errors of the library, and calls that can be aborted. */
+
 /** @typedef {'network' | 'not-found' | 'integrity' | 'unsupported-model' | 'bad-weights' | 'bad-image' | 'bad-input' | 'quota' | 'out-of-memory' | 'aborted' | 'wasm'} ErrorCode */
 
-/** Every failure of this library. An aborted call's is named `AbortError`, as the platform's own are. */
+/** An error of this library. If a call was aborted, its name is `AbortError`, as in the web platform. */
 export class SiglipError extends Error {
   /**
-   * @param {ErrorCode} code what kind of failure, for programs
-   * @param {string} message what happened and what to do, for people
-   * @param {unknown} [cause] what it came from
+   * @param {ErrorCode} code the kind of failure, for programs
+   * @param {string} message the failure and the way out, for people
+   * @param {unknown} [cause] the error behind this one
    */
   constructor(code, message, cause) {
     super(message, { cause });
     this.name = code === 'aborted' ? 'AbortError' : 'SiglipError';
     /** @type {ErrorCode} */
     this.code = code;
-    /** Whether another decoder may read the picture. @type {boolean | undefined} */
+    /** Whether another decoder may be able to read the image. @type {boolean | undefined} */
     this.unsupportedFormat = undefined;
   }
 }
@@ -27,7 +29,7 @@ export const throwIfAborted = (signal) => {
 };
 
 /**
- * Settles as `promise` does, or at once when one of the signals fires.
+ * Settles as `promise` does, or rejects as soon as one of the signals fires.
  * @template T
  * @param {Promise<T>} promise
  * @param {...(AbortSignal | undefined)} signals

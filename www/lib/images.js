@@ -1,7 +1,8 @@
+/** Images in every form that a page holds them, made into what the worker takes. */
 import { SiglipError, throwIfAborted } from './errors.js';
 
-/** An encoded picture. @typedef {string | URL | Blob | ArrayBuffer | ArrayBufferView} Encoded */
-/** Anything a page holds pictures in. @typedef {Encoded | ImageData | ImageBitmap | HTMLImageElement | HTMLCanvasElement | OffscreenCanvas | HTMLVideoElement} ImageInput */
+/** An encoded image, or its address. @typedef {string | URL | Blob | ArrayBuffer | ArrayBufferView} Encoded */
+/** Any image that a page can hold. @typedef {Encoded | ImageData | ImageBitmap | HTMLImageElement | HTMLCanvasElement | OffscreenCanvas | HTMLVideoElement} ImageInput */
 /** @typedef {import('../worker/protocol.js').ImageMessage} ImageMessage */
 
 /**
@@ -47,7 +48,7 @@ async function fetchImage(address, signal) {
     if (response.ok) return await response.blob();
   } catch (error) {
     throwIfAborted(signal);
-    const reason = `${shown} could not be fetched; check the address, the connection and that its site lets this page read it.`;
+    const reason = `${shown} could not be fetched. Check the address and the connection, and whether its site lets this page read it.`;
     throw new SiglipError('network', reason, error);
   }
   const code = response.status === 404 || response.status === 410 ? 'not-found' : 'network';
@@ -55,9 +56,9 @@ async function fetchImage(address, signal) {
 }
 
 /**
- * What the engine's own decoder lacks (AVIF, HEIC, SVG), through the browser's.
+ * Decodes an image with the browser, if its format (AVIF, HEIC, SVG) is none of the engine's.
  * @param {Blob} blob
- * @param {unknown} cause the engine's own refusal, told where the browser has no way either
+ * @param {unknown} cause the engine's error, thrown if the browser cannot decode the image either
  * @returns {Promise<ImageMessage>}
  */
 export async function rasterise(blob, cause) {
@@ -68,7 +69,7 @@ export async function rasterise(blob, cause) {
     await element.decode().catch(() => {
       throw cause;
     });
-    // An SVG without a size of its own has none to draw at.
+    // An SVG may have no size of its own.
     return draw(element, element.naturalWidth || 512, element.naturalHeight || 512);
   } finally {
     URL.revokeObjectURL(url);
@@ -76,7 +77,7 @@ export async function rasterise(blob, cause) {
 }
 
 /**
- * An <img> sniffs the type of every picture but SVG.
+ * The image with its type. An <img> detects every type but SVG by itself.
  * @param {Blob} blob
  */
 async function typed(blob) {
@@ -92,7 +93,7 @@ async function decoded(image) {
   } catch (error) {
     throw new SiglipError(
       'bad-image',
-      `The picture at ${image.currentSrc || image.src} cannot be shown.`,
+      `The picture at ${image.currentSrc || image.src} cannot be decoded.`,
       error,
     );
   }
@@ -116,7 +117,7 @@ function draw(image, width, height) {
     return { width, height, rgba: context.getImageData(0, 0, width, height).data };
   } catch (error) {
     const reason =
-      'The page may not read this picture: it is from another site; load it with crossorigin="anonymous".';
+      'The page may not read this picture, because it is from another site. Load it with crossorigin="anonymous".';
     throw new SiglipError('bad-image', reason, error);
   }
 }

@@ -1,55 +1,55 @@
-/** What is kept of models from visit to visit: written by the engine (crates/siglip-web/src/store), listed here. */
+/** The models in the browser's storage. The engine writes them (crates/siglip-web/src/store); they are listed and deleted here. */
 import { folderOf } from './checkpoints.js';
 import { SiglipError } from './errors.js';
 
-/** The engine's own name for it, and of this format. */
+/** The folder of the engine. Its name stands for the format of the files. */
 const FOLDER = 'siglip-web-2';
-/** Bytes of a record before its contents, and of the length of the JSON value that they begin with. */
+/** Bytes of a record before its JSON value; the last four are the length of that value. */
 const HEAD = 16;
 
 /**
  * @typedef {object} CachedModel
- * @property {string} model the URL of its folder
+ * @property {string} model the URL of its folder or .gguf
  * @property {'q8' | 'f32'} precision
  * @property {'image' | 'text' | 'both'} towers
- * @property {number} bytes that it takes
- * @property {boolean} complete whether it is all there, or what an interrupted download has left
+ * @property {number} bytes of storage
+ * @property {boolean} complete false after an interrupted download, which the next load continues
  */
 
-/** A model with the way to forget it. @typedef {CachedModel & {remove: () => Promise<unknown>}} Entry */
+/** A cached model with a function that deletes it. @typedef {CachedModel & {remove: () => Promise<unknown>}} Entry */
 
-/** The models that are kept for the next visit. @returns {Promise<CachedModel[]>} */
+/** The models in the cache. @returns {Promise<CachedModel[]>} */
 export async function cachedModels() {
   return (await entries()).map(({ remove, ...model }) => model);
 }
 
-/** What tells one entry of {@link cachedModels} from another. */
-const marks = /** @type {const} */ (['model', 'precision', 'towers', 'complete']);
+/** The properties that identify an entry of {@link cachedModels}. */
+const identity = /** @type {const} */ (['model', 'precision', 'towers', 'complete']);
 
 /**
- * Forgets what is kept of a model.
- * @param {string | CachedModel} model as it was loaded, which means it in every precision, or one that
- *   {@link cachedModels} has listed
+ * Deletes a model from the cache.
+ * @param {string | CachedModel} model its name, as it was loaded, for all its precisions; or an entry of
+ *   {@link cachedModels}
  * @param {{baseUrl?: string}} [options]
  */
 export async function deleteModel(model, { baseUrl } = {}) {
   const named = typeof model === 'string' && folderOf(model, baseUrl);
   await remove(
     (await entries()).filter((entry) =>
-      typeof model === 'string' ? entry.model === named : marks.every((mark) => entry[mark] === model[mark]),
+      typeof model === 'string' ? entry.model === named : identity.every((key) => entry[key] === model[key]),
     ),
   );
 }
 
-/** Forgets all models. */
+/** Deletes all models from the cache. */
 export async function deleteAllModels() {
   await remove(await entries());
 }
 
 /**
- * Asks the browser to keep the models when it needs room, which it may ask the visitor about: call it after
- * something that they did.
- * @returns {Promise<boolean>} whether it will
+ * Asks the browser to keep the models even when storage is scarce. The browser may ask the visitor, so call it in
+ * response to a click or a key press.
+ * @returns {Promise<boolean>} whether the browser agrees
  */
 export const persistModels = async () => (await navigator.storage?.persist?.()) ?? false;
 
@@ -68,7 +68,7 @@ async function remove(list) {
 
 /** @returns {Promise<Entry[]>} */
 async function entries() {
-  // A frame or a private window without storage keeps nothing.
+  // A frame or a private window may have no storage, and then no models.
   const [files, cached] = await Promise.all([fromFiles().catch(() => []), fromCache().catch(() => [])]);
   return [...files, ...cached];
 }
@@ -82,7 +82,7 @@ async function fromFiles() {
     if (!(handle instanceof FileSystemFileHandle)) continue;
     const { name } = handle;
     const file = await handle.getFile();
-    // One that has no manifest yet says nothing of itself.
+    // A download that has just begun has no manifest yet.
     const manifest = await manifestOf(file).catch(() => ({ model: '', precision: 'q8', towers: 'both' }));
     const complete = !name.endsWith('.part');
     list.push({ ...manifest, bytes: file.size, complete, remove: () => folder.removeEntry(name) });
@@ -105,7 +105,7 @@ async function fromCache() {
 }
 
 /**
- * The first record of a file.
+ * The manifest, which is the first record of a file.
  * @param {Blob} file
  */
 async function manifestOf(file) {

@@ -9,21 +9,21 @@ import { SiglipError } from './errors.js';
 
 /**
  * @typedef {object} LoadOptions
- * @property {'q8' | 'f32'} [precision] 8-bit weights, or single precision
- * @property {'auto' | number} [workers] how many share the work
- * @property {boolean} [cache] whether the model is kept for the next visit
+ * @property {'q8' | 'f32'} [precision] weights in memory: 8-bit integers or 32-bit floats
+ * @property {'auto' | number} [workers] how many workers share the work
+ * @property {boolean} [cache] whether to keep the model in the browser for the next visit
  * @property {AbortSignal} [signal]
- * @property {(progress: Progress) => void} [onProgress] in bytes; never goes back
- * @property {(notice: Notice) => void} [onNotice] what is worth knowing and stops nothing
- * @property {string} [baseUrl] in the place of the hub
- * @property {'image' | 'text' | 'both'} [towers] which half is needed; the other is neither fetched, where the
- *   server can leave it out, nor held
- * @property {Record<string, string>} [headers] sent with requests for the model, such as Authorization; never kept,
- *   and not sent on by the browser where the server redirects to another origin (Authorization) or asks for leave
- * @property {string | Record<string, string>} [sha256] what model.safetensors, or each file by its name, has to have
+ * @property {(progress: Progress) => void} [onProgress] its `loaded` never decreases
+ * @property {(notice: Notice) => void} [onNotice] gets what is worth knowing and does not stop the load
+ * @property {string} [baseUrl] the address of another hub
+ * @property {'image' | 'text' | 'both'} [towers] the towers to load; the other one takes no memory, and is not
+ *   downloaded if the server supports range requests
+ * @property {Record<string, string>} [headers] sent with requests for the model, for example Authorization. They are
+ *   never stored. The browser drops Authorization when the server redirects to another origin.
+ * @property {string | Record<string, string>} [sha256] the expected hash of model.safetensors, or of each file by name
  * @property {number} [stallTimeout] milliseconds without a byte after which a connection is given up
- * @property {number} [retryDelay] milliseconds before a second attempt; twice as many before each that follows
- * @property {string} [workerUrl] a copy of worker.js on the page's own origin, where its policy forbids blob:
+ * @property {number} [retryDelay] milliseconds before the second attempt; doubled before each further one
+ * @property {string} [workerUrl] a copy of worker.js on the page's own origin, for a page whose policy forbids blob:
  */
 
 /** The template of callers that give none. */
@@ -81,7 +81,7 @@ export function listOf(strings) {
 }
 
 /**
- * A folder's URL, or files by name.
+ * What the engine loads: the URL of a folder or a .gguf, or files by name.
  * @param {unknown} model
  * @param {string | undefined} baseUrl
  */
@@ -100,7 +100,7 @@ function sourceOf(model, baseUrl) {
   return new Map(files.map((file) => [/** @type {File} */ (file).name, file]));
 }
 
-/** What `info.model` says. @param {string | File | File[]} model */
+/** The name of a model in `info`. @param {string | File | File[]} model */
 export const modelNameOf = (model) =>
   typeof model === 'string'
     ? model

@@ -50,19 +50,19 @@ export class Siglip {
     const worker = new WorkerClient(options.workerUrl);
     /** @type {Notice[]} */
     const notices = [];
-    let [loaded, total, file] = [0, 0, ''];
+    let reached = { loaded: 0, total: 0, file: '' };
     try {
       const info = await worker.call({ method: 'load', parameters }, signal, (event) => {
         if (event.type === 'notice') {
           notices.push(event.notice);
           onNotice?.(event.notice);
         } else {
-          ({ loaded, total, file } = event);
-          const phase = loaded < total && !event.cached ? 'download' : 'prepare';
-          onProgress?.({ phase, loaded, total, file });
+          const { loaded, total, file, cached } = event;
+          reached = { loaded, total, file };
+          onProgress?.({ phase: loaded < total && !cached ? 'download' : 'prepare', ...reached });
         }
       });
-      onProgress?.({ phase: 'ready', loaded, total, file });
+      onProgress?.({ phase: 'ready', ...reached });
       const { precision, towers } = parameters.options;
       return new Siglip(worker, { model: modelNameOf(model), precision, towers, ...info, notices });
     } catch (error) {
@@ -77,7 +77,7 @@ export class Siglip {
   }
 
   /**
-   * The labels' probabilities for one picture or several, best first.
+   * The probabilities of the labels for one image or several, best first.
    * @overload
    * @param {ImageInput[]} images
    * @param {string[]} labels
@@ -108,7 +108,7 @@ export class Siglip {
   }
 
   /**
-   * The labels' probabilities for a picture that {@link embedImage} has embedded: no picture is looked at again.
+   * The probabilities of the labels for the embedding of an image, from {@link embedImage}, best first.
    * @param {Float32Array} embedding
    * @param {string[]} labels
    * @param {ScoreOptions} [options]
@@ -120,7 +120,7 @@ export class Siglip {
   }
 
   /**
-   * The embedding of one picture or several, of L2 norm 1.
+   * The embedding of one image or several, of L2 norm 1.
    * @overload
    * @param {ImageInput[]} images
    * @param {{signal?: AbortSignal}} [options]
@@ -142,7 +142,7 @@ export class Siglip {
   }
 
   /**
-   * The embedding of one text or several as they are, without a template, of L2 norm 1.
+   * The embedding of one text or several, without a template, of L2 norm 1.
    * @overload
    * @param {string[]} texts
    * @param {{signal?: AbortSignal}} [options]
@@ -165,7 +165,7 @@ export class Siglip {
     return Array.isArray(texts) ? list : list[0];
   }
 
-  /** Ends the worker and gives its memory back. Calls under way are rejected as aborted. */
+  /** Ends the worker and frees its memory. Calls that have not ended are rejected as aborted. */
   dispose() {
     this.#worker.end();
   }

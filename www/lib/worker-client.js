@@ -1,3 +1,4 @@
+/** The page's end of the messages to and from worker.js. */
 import { workerScript } from '../addresses.js';
 import { SiglipError, abortable, throwIfAborted } from './errors.js';
 
@@ -8,13 +9,13 @@ import { SiglipError, abortable, throwIfAborted } from './errors.js';
 /** @typedef {import('../worker/protocol.js').ToWorker} ToWorker */
 /** @typedef {{resolve: (result: any) => void, reject: (error: unknown) => void, onEvent?: (event: LoadEvent) => void}} Pending */
 
-/** Calls into a worker.js: each is answered, rejected, or aborted at once. */
+/** A worker and the calls to it. An aborted call is rejected at once, without waiting for the worker. */
 export class WorkerClient {
   #worker;
   /** @type {Map<number, Pending>} */
   #pending = new Map();
   #lastId = 0;
-  /** Fires, with the reason, when there will be no more answers. */
+  /** Fires, with the reason, when the worker has ended. */
   #life = new AbortController();
 
   /** @param {string} [workerUrl] */
@@ -53,7 +54,7 @@ export class WorkerClient {
   }
 
   /**
-   * Settles as `work` for a call does, or at once when the caller aborts or the worker ends.
+   * Settles as `work` does, or rejects at once when the caller aborts or the worker ends.
    * @template T
    * @param {Promise<T>} work
    * @param {AbortSignal} [signal]

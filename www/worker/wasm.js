@@ -1,34 +1,34 @@
+/** The builds of the engine, and the choice between them. */
 import * as addresses from '../wasm-addresses.js';
 import { wasmError } from './errors.js';
 
-/** (module (func (result v128) i32.const 0 i8x16.splat)): fixed-width SIMD. */
+/** A module that needs fixed-width SIMD: (module (func (result v128) i32.const 0 i8x16.splat)). */
 const SIMD = [
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11,
 ];
-/** The same with f32x4.relaxed_madd of three splats: relaxed SIMD. */
+/** A module that needs relaxed SIMD: f32x4.relaxed_madd of three splats. */
 const RELAXED = [
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0, 65, 0, 253, 15, 65, 0,
   253, 15, 65, 0, 253, 15, 253, 133, 2, 11,
 ];
 
-/** @param {number[]} bytes */
+/** Whether this browser runs a module. @param {number[]} bytes */
 const runs = (bytes) => WebAssembly.validate(new Uint8Array(bytes));
 
-/** Whether workers can be threads of one engine: on pages that are cross-origin isolated. Its build has relaxed SIMD. */
+/** Whether workers can be threads of one engine. It needs a cross-origin isolated page, and its build needs relaxed SIMD. */
 export const hasThreads = self.crossOriginIsolated && runs(RELAXED);
 
 /**
- * The build of the engine that this browser runs best, and only that one.
- * @param {WebAssembly.Module} [shared] compiled by another worker
+ * Loads the fastest build that this browser runs, and no other.
+ * @param {WebAssembly.Module} [shared] the build, if another worker has compiled it
  */
 export async function loadWasm(shared) {
   if (!globalThis.WebAssembly || !runs(SIMD)) {
-    const reason =
-      'This browser lacks WebAssembly SIMD; Chrome 91, Firefox 89, Safari 16.4 and later have it.';
+    const reason = 'This browser lacks WebAssembly SIMD. Chrome 91, Firefox 89 and Safari 16.4 have it.';
     throw wasmError(reason);
   }
   const relaxed = runs(RELAXED);
-  // Both paths are written out, so that tools that copy or bundle the page find them.
+  // Both paths are written out, so that bundlers find them.
   const { default: init, Engine } = relaxed
     ? await import('../wasm/relaxed-simd/siglip_web.js')
     : await import('../wasm/simd128/siglip_web.js');
@@ -38,8 +38,8 @@ export async function loadWasm(shared) {
 }
 
 /**
- * The build whose memory threads share; see `hasThreads`.
- * @param {{module: WebAssembly.Module, memory: WebAssembly.Memory}} [shared] of the worker that has the engine
+ * Loads the build for threads, which share its memory; see `hasThreads`.
+ * @param {{module: WebAssembly.Module, memory: WebAssembly.Memory}} [shared] in a thread: those of the worker that started it
  */
 export async function loadThreads(shared) {
   const { default: init, Engine, join_thread_pool } = await import('../wasm/threads/siglip_web.js');
@@ -53,7 +53,7 @@ async function compile(url) {
   try {
     const response = await fetch(url);
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
-    // Compiling while it arrives needs the right media type; not every server sends it.
+    // Streaming compilation needs the right media type, which not every server sends.
     return response.headers.get('content-type')?.startsWith('application/wasm')
       ? await WebAssembly.compileStreaming(response)
       : await WebAssembly.compile(await response.arrayBuffer());
