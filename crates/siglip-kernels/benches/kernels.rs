@@ -1,5 +1,5 @@
-//! Rates on the shapes of a vision tower of base size: `cargo bench -p siglip-kernels`. An element is an operation,
-//! of which a multiplication with its addition is two.
+//! Rates on the shapes of a vision tower of base size: `cargo bench -p siglip-kernels`. Criterion's elements are operations;
+//! a multiplication with its addition counts as two.
 
 use std::hint::black_box;
 

@@ -1,12 +1,13 @@
-//! The matrix product alone, for measuring its rate in a browser: what a whole tower is held against.
+//! The matrix product alone, to measure its rate in a browser. The rate of a whole tower is compared with it.
 //!
-//! Built as a module of its own, so that the engine carries none of it:
+//! It is a module of its own, so the engine carries none of it:
 //! `cargo build --release -p siglip-kernels --example rate --target wasm32-unknown-unknown`.
 
 use std::cell::RefCell;
 
 use siglip_kernels::{Epilogue, PackedMatrix, Precision, Scratch};
 
+/// A product and its buffers.
 struct Product {
     rows: usize,
     x: Vec<f32>,

@@ -1,13 +1,13 @@
-//! 2^x, and what is made of it: GELU and softmax.
+//! 2^x, and the two functions that are built on it: GELU and softmax.
 
 use crate::dispatch::{Kernel, dispatch};
 use crate::quantize::ROUND;
 use crate::simd::{LANES, Simd, load_part, store_part};
 
-/// 2^x for x up to 127, to about 2e-7 of itself; below -126 it is 2^-126, which is next to nothing.
+/// 2^x for x up to 127, with a relative error of about 2e-7. Below -126 it is 2^-126.
 ///
-/// x = n + r with n whole; n goes to the exponent, and 2^r is a polynomial, fitted for the least relative error
-/// between -1/2 and 1/2.
+/// x = n + r with an integer n and |r| <= 1/2. n is added to the exponent bits of 2^r, which is a polynomial, fitted for the
+/// least relative error in that range.
 #[inline(always)]
 pub(crate) fn exp2<S: Simd>(simd: S, x: S::F32) -> S::F32 {
     const C: [f32; 6] =
@@ -15,7 +15,7 @@ pub(crate) fn exp2<S: Simd>(simd: S, x: S::F32) -> S::F32 {
     let x = simd.max(x, simd.splat(-126.0));
     let shifted = simd.add(x, simd.splat(ROUND));
     let r = simd.sub(x, simd.sub(shifted, simd.splat(ROUND)));
-    // In pairs of coefficients rather than one after another: the chain of dependent operations is half as long.
+    // Estrin's scheme: with pairs of coefficients the chain of dependent operations is half as long as Horner's.
     let square = simd.mul(r, r);
     let low = simd.mul_add(r, simd.splat(C[1]), simd.splat(C[0]));
     let middle = simd.mul_add(r, simd.splat(C[3]), simd.splat(C[2]));
@@ -29,13 +29,13 @@ pub(crate) fn exp2<S: Simd>(simd: S, x: S::F32) -> S::F32 {
 pub(crate) fn gelu<S: Simd>(simd: S, x: S::F32) -> S::F32 {
     const LINEAR: f32 = -2.0 * 0.797_884_6 * std::f32::consts::LOG2_E;
     const CUBIC: f32 = LINEAR * 0.044_715;
-    // At -10 the result is below 1e-36, and the exponent still below 127.
+    // At x = -10 the result is below 1e-36 in magnitude, and the exponent is still below 127.
     let x = simd.max(x, simd.splat(-10.0));
     let exponent = simd.mul(x, simd.mul_add(simd.mul(x, x), simd.splat(CUBIC), simd.splat(LINEAR)));
     simd.div(x, simd.add(exp2(simd, exponent), simd.splat(1.0)))
 }
 
-/// GELU of every value, in its tanh approximation.
+/// GELU of each value, in the tanh approximation.
 pub fn gelu_tanh(values: &mut [f32]) {
     struct Gelu<'a>(&'a mut [f32]);
     impl Kernel for Gelu<'_> {
@@ -51,7 +51,7 @@ pub fn gelu_tanh(values: &mut [f32]) {
     dispatch(Gelu(values));
 }
 
-/// e^x / Σ e^x of one row. A row with a NaN or +∞ comes out undefined.
+/// e^x / Σ e^x of one row. The result of a row with a NaN or +∞ is undefined.
 pub fn softmax(row: &mut [f32]) {
     struct Softmax<'a>(&'a mut [f32]);
     impl Kernel for Softmax<'_> {

@@ -2,7 +2,7 @@
 
 use crate::simd::{Backend, Simd};
 
-/// The instruction set in use: on wasm that of the build, elsewhere the best the processor has.
+/// The instruction set in use: on WebAssembly that of the build, elsewhere the best that the processor has.
 pub fn backend() -> Backend {
     struct Name;
     impl Kernel for Name {
@@ -14,7 +14,8 @@ pub fn backend() -> Backend {
     dispatch(Name)
 }
 
-/// Work that runs on any instruction set. `run` is `#[inline(always)]`, so that its code is compiled for that set.
+/// Work that runs on any instruction set. Implementations mark `run` `#[inline(always)]`, so its code is compiled for that
+/// instruction set.
 pub(crate) trait Kernel {
     type Output;
     fn run<S: Simd>(self, simd: S) -> Self::Output;

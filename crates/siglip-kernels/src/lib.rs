@@ -1,4 +1,4 @@
-//! The numeric core of a SigLIP engine: everything a tower does to rows of f32, in one thread and without allocating.
+//! The numeric kernels of a SigLIP engine: matrix products, attention, softmax, layer norm and GELU on rows of f32.
 //!
 //! # From weights to a layer
 //! ```
@@ -10,7 +10,7 @@
 //! weight.pack(0, &[1.0, 2.0, 3.0]);
 //! weight.pack(1, &[0.0, 0.0, 1.0]);
 //!
-//! // For every picture: the buffers of `scratch` grow with the first and are kept.
+//! // For each image. The buffers of `scratch` grow in the first call; later calls allocate nothing.
 //! let mut scratch = Scratch::default();
 //! let (x, bias) = ([1.0, 1.0, 1.0, 0.0, 1.0, 0.0], [0.5, 0.0]);
 //! let mut y = [0.0; 4];
@@ -22,34 +22,35 @@
 //! [`Epilogue::BiasGelu`] and [`linear()`] with [`Epilogue::Residual`].
 //!
 //! # How it is fast
-//! * A product reads both sides in the order they lie in memory: weights in panels of eight outputs, packed at load
-//!   ([`PackedMatrix`]); activations in panels of a few rows, packed at each call, which is cheap beside the product.
-//!   A tile of four or six rows by eight or sixteen outputs is summed in registers; bias, GELU and the residual are
-//!   applied before it is stored.
-//! * [`Precision::Q8`] keeps weights in 8 bits, with a scale for each output, and gives each row of activations 15 bits,
-//!   or as many as the sums in i32 leave room for: 13 at 3072 inputs. The inner loop is one multiplication of 16-bit
-//!   pairs and one addition, which plain WebAssembly SIMD has. So the weights' 8 bits are the only loss.
-//! * Products of integers are exact, so that Strassen's seven products in place of eight cost no accuracy: an eighth of
-//!   the multiplications is never made.
-//! * [`attention()`] works on eight or sixteen queries at a time, with keys down and queries across the lanes: softmax
-//!   needs no sums across lanes, and scores beyond those queries never exist. [`attention_q8`] does the same in 16 bits.
+//! * Weights are packed at load ([`PackedMatrix`]), activations at each call, both in the order the inner loop reads them. A
+//!   tile of four or six rows by eight or sixteen outputs is summed in registers; bias, GELU and the residual are applied
+//!   before it is stored.
+//! * [`Precision::Q8`] keeps weights in 8 bits with one scale per output, and quantizes each row of activations to 15 bits, or
+//!   as many as the sums in i32 leave room for: 13 at 3072 inputs. So the weights' 8 bits are the only noticeable loss.
+//! * Products of integers are exact. Strassen's algorithm therefore costs no accuracy: it makes seven products in place of
+//!   eight. Winograd's inner product halves the multiplications of each of the seven.
+//! * [`attention()`] works on eight or sixteen queries at a time, with keys down and queries across the lanes, so softmax
+//!   needs no reductions across lanes. [`attention_q8`] does the same in 16-bit integers.
+//!
+//! docs/kernels.md explains each of these, and why no integer overflows.
 //!
 //! # Instruction sets
-//! The kernels are written once, over vectors of eight lanes (`src/simd/`), with one file for each instruction set:
-//! WebAssembly's simd128, with what relaxed SIMD does better in a file of its own; AVX2 with FMA, found at run time;
-//! and portable loops for everything else, or everywhere with the feature `portable`. On WebAssembly the build decides:
-//! `-C target-feature=+simd128` or `+simd128,+relaxed-simd`. [`backend()`] tells which it is.
+//! The kernels are written once, over vectors of eight lanes; `src/simd/` has one file for each instruction set. There is
+//! WebAssembly's simd128, with what relaxed SIMD does better in a file of its own; AVX2 with FMA, detected at run time; and
+//! portable loops for everything else, or everywhere with the feature `portable`. On WebAssembly the build decides:
+//! `-C target-feature=+simd128` or `+simd128,+relaxed-simd`. [`backend()`] tells which is in use.
 //!
-//! Results of one instruction set are repeatable; between two they differ in the last bits, where one rounds a product
-//! and a sum at once. Products of [`Precision::Q8`] are the same everywhere, and in any number of parts: [`linear_sums`].
+//! Results on one instruction set are repeatable. Between two instruction sets f32 results differ in the last bits, where one
+//! rounds a product and its sum together. The integer sums of [`Precision::Q8`] are the same everywhere, and with any number
+//! of workers: [`linear_sums`].
 //!
 //! # Threads
-//! Kernels run on the calling thread, and on those that have called [`join_thread_pool()`]: work is cut into parts, of which
-//! each takes the next when it is done with one. Results are the same to the last bit with any number of threads.
+//! A kernel runs on the calling thread and on all threads that have called [`join_thread_pool()`]. Results are the same to the
+//! last bit with any number of threads.
 //!
 //! # Bad input
-//! A slice of the wrong length is a mistake of the caller, and panics with the length it should have. Values are free:
-//! infinities and NaN spread, at most to what depends on them, and never panic.
+//! A slice of the wrong length is a mistake of the caller and panics with the length it should have. Any float is accepted;
+//! NaN and infinity affect only dependent outputs.
 #![deny(missing_docs)]
 
 mod activation;

@@ -6,9 +6,9 @@ use crate::simd::{LANES, Simd, load_part};
 use crate::thread_pool::parallel_for;
 
 /// Rows that a thread takes at a time.
-const SHARED_ROWS: usize = 32;
+const ROWS_PER_PART: usize = 32;
 
-/// Every row of `x`, as long as `gamma`: (x - mean) / √(variance + eps) · gamma + beta.
+/// Layer normalisation of each row of `x`: (x - mean) / √(variance + eps) · gamma + beta. Rows are as long as `gamma`.
 ///
 /// # Panics
 /// If `beta` is not as long as `gamma`, or `out` as `x`, or `x` is not whole rows.
@@ -23,11 +23,11 @@ pub fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, out: &mut [f
         "input is not whole rows of {}",
         gamma.len()
     );
-    let values = SHARED_ROWS * gamma.len();
+    let values = ROWS_PER_PART * gamma.len();
     let (len, out) = (x.len(), DisjointMut::new(out));
     parallel_for(len.div_ceil(values), &|part| {
         let x = &x[part * values..len.min((part + 1) * values)];
-        // SAFETY: every part has rows of its own.
+        // SAFETY: each part has rows of its own.
         let out = unsafe { out.slice_mut(part * values, x.len()) };
         dispatch(LayerNorm { x, gamma, beta, eps, out });
     });
@@ -71,7 +71,7 @@ impl Kernel for LayerNorm<'_> {
     }
 }
 
-/// The sum of a row, in four vectors: one alone would wait for each addition before the next.
+/// The sum of a row, in four accumulators: with one, each addition would wait for the one before.
 #[inline(always)]
 fn sum<S: Simd>(simd: S, row: &[[f32; LANES]], rest: &[f32]) -> f32 {
     let (fours, others) = row.as_chunks::<4>();
@@ -89,7 +89,7 @@ fn sum<S: Simd>(simd: S, row: &[[f32; LANES]], rest: &[f32]) -> f32 {
     simd.sum(simd.add(simd.add(a, b), simd.add(c, d)))
 }
 
-/// The sum of the squares of what a row is above its mean.
+/// The sum of the squared differences from the mean.
 #[inline(always)]
 fn sum_of_squares<S: Simd>(simd: S, row: &[[f32; LANES]], means: S::F32) -> f32 {
     let (pairs, others) = row.as_chunks::<2>();
@@ -107,7 +107,7 @@ fn sum_of_squares<S: Simd>(simd: S, row: &[[f32; LANES]], means: S::F32) -> f32 
     simd.sum(simd.add(a, b))
 }
 
-/// Divides a vector by its L2 norm; a vector of zeros stays.
+/// Divides a vector by its L2 norm. A vector of zeros stays as it is.
 pub fn l2_normalize(values: &mut [f32]) {
     let norm = crate::dot(values, values).sqrt();
     if norm > 0.0 {

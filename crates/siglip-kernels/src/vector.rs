@@ -1,9 +1,9 @@
-//! RawSums over vectors.
+//! Dot products and sums of vectors.
 
 use crate::dispatch::{Kernel, dispatch};
 use crate::simd::{LANES, Simd, load_part};
 
-/// Σ a b.
+/// The dot product Σ a b.
 ///
 /// # Panics
 /// If the lengths differ.

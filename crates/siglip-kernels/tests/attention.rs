@@ -140,7 +140,7 @@ fn a_query_that_is_not_finite_leaves_the_others_alone() {
 }
 
 #[test]
-fn nothing_to_ask_or_to_attend_to() {
+fn empty_shapes_are_accepted() {
     let shape = AttentionShape {
         q_rows: 2,
         kv_rows: 0,

@@ -74,7 +74,7 @@ impl Case {
         out
     }
 
-    /// What the epilogues make of x Wᵀ.
+    /// The expected result of each epilogue, from x Wᵀ.
     fn expected(&self, product: &[f64]) -> [(Epilogue<'_>, Vec<f64>); 5] {
         let outputs = self.outputs;
         let with_bias: Vec<f64> =
@@ -106,7 +106,7 @@ fn f32_is_the_product() {
 }
 
 #[test]
-fn q8_is_exactly_the_product_of_the_levels() {
+fn q8_is_exactly_the_product_of_the_quantized_values() {
     let mut scratch = Scratch::default();
     for case in cases() {
         let packed = case.pack(Precision::Q8);
@@ -119,9 +119,9 @@ fn q8_is_exactly_the_product_of_the_levels() {
     }
 }
 
-/// Activations and weights that are all as large as their levels go, some together with signs that let every sum grow.
+/// All activations and weights have the largest magnitude there is, with random signs, or all of one sign so that sums grow.
 #[test]
-fn q8_is_exact_at_the_largest_levels() {
+fn q8_is_exact_at_the_largest_magnitudes() {
     let rng = &mut Rng::with_seed(0);
     for (inputs, signs) in [(8, 1), (768, 1), (768, 2), (1041, 2), (3072, 1), (3072, 2)] {
         let (rows, outputs) = (40, 35);
@@ -136,12 +136,12 @@ fn q8_is_exact_at_the_largest_levels() {
 }
 
 #[test]
-fn parts_of_the_inputs_add_up_to_the_same_bits() {
+fn partial_sums_add_up_to_the_same_bits() {
     let mut scratch = Scratch::default();
     for (seed, case) in cases().enumerate() {
         let (rows, inputs, outputs) = (case.rows, case.inputs, case.outputs);
-        let (mut scales, mut levels) = (vec![0.0; outputs], vec![0; case.weight.len()]);
-        quantize_rows(&case.weight, inputs, &mut scales, &mut levels);
+        let (mut scales, mut quantized) = (vec![0.0; outputs], vec![0; case.weight.len()]);
+        quantize_rows(&case.weight, inputs, &mut scales, &mut quantized);
         let mut magnitudes = vec![0.0; rows];
         row_magnitudes(&case.x, inputs, &mut magnitudes);
 
@@ -155,8 +155,8 @@ fn parts_of_the_inputs_add_up_to_the_same_bits() {
             assert!(own.iter().zip(&magnitudes).all(|(own, whole)| own <= whole));
 
             let mut packed = PackedMatrix::new(Precision::Q8, columns.len(), outputs);
-            for (output, (scale, levels)) in scales.iter().zip(levels.chunks(inputs)).enumerate() {
-                packed.pack_quantized_row(output, *scale, &levels[columns.clone()]);
+            for (output, (scale, quantized)) in scales.iter().zip(quantized.chunks(inputs)).enumerate() {
+                packed.pack_quantized_row(output, *scale, &quantized[columns.clone()]);
             }
             let mut sums = vec![7; rows * outputs];
             linear_sums(&part, &magnitudes, inputs, &packed, &mut sums, &mut scratch);
@@ -197,24 +197,24 @@ fn weights_may_arrive_in_pieces() {
 }
 
 #[test]
-fn rows_of_levels_make_the_same_matrix() {
+fn quantized_rows_make_the_same_matrix() {
     for case in cases() {
-        let (mut scales, mut levels) = (vec![0.0; case.outputs], vec![0; case.weight.len()]);
-        quantize_rows(&case.weight, case.inputs, &mut scales, &mut levels);
+        let (mut scales, mut quantized) = (vec![0.0; case.outputs], vec![0; case.weight.len()]);
+        quantize_rows(&case.weight, case.inputs, &mut scales, &mut quantized);
         let mut packed = PackedMatrix::new(Precision::Q8, case.inputs, case.outputs);
-        for (output, (scale, levels)) in scales.iter().zip(levels.chunks(case.inputs)).enumerate() {
-            packed.pack_quantized_row(output, *scale, levels);
+        for (output, (scale, quantized)) in scales.iter().zip(quantized.chunks(case.inputs)).enumerate() {
+            packed.pack_quantized_row(output, *scale, quantized);
         }
         assert!(packed == case.pack(Precision::Q8), "{packed:?}");
     }
 }
 
 #[test]
-fn levels_of_any_content_are_harmless() {
+fn quantized_weights_of_any_content_are_harmless() {
     let mut scratch = Scratch::default();
-    for (scale, level) in [(1.0, i8::MIN), (f32::NAN, i8::MAX), (f32::INFINITY, -1)] {
+    for (scale, value) in [(1.0, i8::MIN), (f32::NAN, i8::MAX), (f32::INFINITY, -1)] {
         let mut packed = PackedMatrix::new(Precision::Q8, 4304, 9);
-        (0..9).for_each(|output| packed.pack_quantized_row(output, scale, &[level; 4304]));
+        (0..9).for_each(|output| packed.pack_quantized_row(output, scale, &[value; 4304]));
         linear(&[-1.0; 2 * 4304], 2, &packed, Epilogue::None, &mut [0.0; 18], &mut scratch);
     }
 }
@@ -224,7 +224,7 @@ fn a_row_that_is_not_finite_leaves_the_others_alone() {
     let mut scratch = Scratch::default();
     for precision in [Precision::F32, Precision::Q8] {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            // More columns than a tile of any instruction set, so that all its parts are at work.
+            // More columns than a tile of any instruction set has.
             let case = cases().nth(11).unwrap();
             let packed = case.pack(precision);
             let clean = case.run(&packed, Epilogue::None, &mut scratch);
@@ -265,7 +265,7 @@ fn zeros_and_the_smallest_numbers_give_zeros() {
 }
 
 #[test]
-fn nothing_is_a_fine_input() {
+fn empty_shapes_are_accepted() {
     let mut scratch = Scratch::default();
     for precision in [Precision::F32, Precision::Q8] {
         let mut packed = PackedMatrix::new(precision, 8, 3);

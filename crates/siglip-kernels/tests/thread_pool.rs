@@ -1,4 +1,4 @@
-//! Kernels give the same bits, however many threads share out their work.
+//! Kernels give the same bits with any number of threads.
 #![cfg(not(target_arch = "wasm32"))]
 
 mod common;
@@ -10,7 +10,7 @@ use fastrand::Rng;
 use siglip_kernels::{AttentionShape, Epilogue, PackedMatrix, Precision, Scratch, attention, attention_q8};
 use siglip_kernels::{join_thread_pool, layer_norm, linear, thread_pool_members};
 
-/// What a block's kernels make of some rows.
+/// The results of a block's kernels on random rows.
 fn block(rows: usize, width: usize) -> Vec<f32> {
     let rng = &mut Rng::with_seed(rows as u64);
     let (x, weight, bias) =
@@ -32,10 +32,10 @@ fn block(rows: usize, width: usize) -> Vec<f32> {
             kv_stride: stride,
             scale: 0.3,
         };
-        let mut mixed = vec![0.0; rows * heads * 12];
+        let mut context = vec![0.0; rows * heads * 12];
         for attend in [attention, attention_q8] {
-            attend(&shape, &qkv, &qkv[width..], &qkv[2 * width..], &mut mixed);
-            results.extend_from_slice(&mixed);
+            attend(&shape, &qkv, &qkv[width..], &qkv[2 * width..], &mut context);
+            results.extend_from_slice(&context);
         }
         results.extend(qkv);
     }
@@ -57,7 +57,7 @@ fn the_same_bits_with_any_number_of_threads() {
             }
         }
     }
-    // Two threads that want the team at the same time: one has it, the other works alone.
+    // Two threads call kernels at the same time: the pool works for one, the other works alone.
     let barrier = Barrier::new(2);
     std::thread::scope(|scope| {
         for _ in 0..2 {

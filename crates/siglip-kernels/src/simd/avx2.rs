@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use super::{Backend, LANES, Simd, sum_lanes};
 use crate::dispatch::Kernel;
 
-/// Only [`Avx2::new`] makes one: whoever holds it is on a processor with AVX2 and FMA.
+/// Proof that the processor has AVX2 and FMA: only [`Avx2::new`] makes one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Avx2(());
 
@@ -27,8 +27,8 @@ impl Avx2 {
 
 macro_rules! avx2 {
     ($code:expr) => {{
-        // SAFETY: in a method of `Avx2`, so the processor has AVX2 and FMA; where a pointer is read or written, it
-        // comes from a reference to an array as long as the vector, or as all vectors that are stored.
+        // SAFETY: a value of `Avx2` proves that the processor has AVX2 and FMA. Each pointer that is read or written comes
+        // from a reference to an array as long as what is loaded or stored.
         unsafe { $code }
     }};
 }
@@ -157,7 +157,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn narrow(self, low: __m256i, high: __m256i) -> __m256i {
-        // packs works on halves of 128 bits: the quarters come out in the order 0, 2, 1, 3.
+        // packs works on halves of 128 bits, so the quarters come out in the order 0, 2, 1, 3.
         avx2!(_mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(low, high)))
     }
 
@@ -224,13 +224,13 @@ impl Simd for Avx2 {
     }
 }
 
-/// The columns of four rows, two to a vector.
+/// The columns of four rows, two per vector.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn transposed(rows: [__m256; 4]) -> [__m256; 4] {
     let low = [_mm256_unpacklo_ps(rows[0], rows[1]), _mm256_unpacklo_ps(rows[2], rows[3])];
     let high = [_mm256_unpackhi_ps(rows[0], rows[1]), _mm256_unpackhi_ps(rows[2], rows[3])];
-    // Columns n and n + 4 for n in 0..4, one to a half.
+    // Columns n and n + 4 for n in 0..4, one per half.
     let columns = [
         _mm256_shuffle_ps::<0b01_00_01_00>(low[0], low[1]),
         _mm256_shuffle_ps::<0b11_10_11_10>(low[0], low[1]),

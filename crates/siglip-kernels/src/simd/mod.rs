@@ -1,4 +1,4 @@
-//! What the kernels ask of an instruction set: vectors of eight lanes, in however many registers.
+//! What the kernels need from an instruction set: operations on vectors of eight lanes, in however many registers.
 
 #[cfg(any(feature = "portable", not(target_feature = "simd128")))]
 mod portable;
@@ -17,16 +17,16 @@ pub(crate) use portable::Portable;
 #[cfg(all(target_feature = "simd128", not(feature = "portable")))]
 pub(crate) use simd128::Simd128;
 
-/// An instruction set the kernels have a file for.
+/// An instruction set that the kernels have a file for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Backend {
-    /// Whatever the compiler makes of plain loops.
+    /// Plain loops, vectorised by the compiler.
     Portable,
-    /// x86-64 with AVX2 and FMA, found when the program starts.
+    /// x86-64 with AVX2 and FMA, detected at run time.
     Avx2,
     /// WebAssembly with fixed-width SIMD.
     Simd128,
-    /// WebAssembly with relaxed SIMD: multiply and add in one step.
+    /// WebAssembly with relaxed SIMD, which can multiply and add in one instruction.
     RelaxedSimd,
 }
 
@@ -51,10 +51,10 @@ impl std::fmt::Display for Backend {
 /// Lanes of a vector, and columns of a panel of packed weights.
 pub(crate) const LANES: usize = 8;
 
-/// An instruction set. A value of it is the proof that the processor has it.
+/// An instruction set. A value of it proves that the processor has it.
 ///
-/// Every method, and every function that calls one, is `#[inline(always)]`: on x86 it has to end up in a function that
-/// enables the features. Closures cannot be; so the kernels are written without, wherever vectors pass.
+/// Every method, and every function that calls one, is `#[inline(always)]`: on x86 it must end up in a function that enables
+/// the target features. Closures cannot be marked so; where vectors are passed, the kernels use none.
 pub(crate) trait Simd: Copy {
     /// Eight f32.
     type F32: Copy;
@@ -64,7 +64,7 @@ pub(crate) trait Simd: Copy {
     type I16: Copy;
 
     const BACKEND: Backend;
-    /// Panels of weights that a tile of four rows spans: as many as keep its sums in registers.
+    /// Panels of weights that a tile of four rows spans: as many as leave its sums in registers. 1 or 2.
     const TILE_PANELS: usize;
 
     fn splat(self, value: f32) -> Self::F32;
@@ -77,12 +77,14 @@ pub(crate) trait Simd: Copy {
     fn div(self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// a b + c, rounded once or twice.
     fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
-    /// The greater; `a` where one is a NaN.
+    /// The larger of each lane; `a` where one is a NaN.
     fn max(self, a: Self::F32, b: Self::F32) -> Self::F32;
     /// The sum of all lanes.
     fn sum(self, values: Self::F32) -> f32;
 
+    /// The bits of each lane.
     fn to_bits(self, values: Self::F32) -> Self::I32;
+    /// The inverse of [`Simd::to_bits`].
     fn bits_to_f32(self, bits: Self::I32) -> Self::F32;
     fn load_i32(self, values: &[i32; LANES]) -> Self::I32;
     fn store_i32(self, values: Self::I32, out: &mut [i32; LANES]);
@@ -92,14 +94,14 @@ pub(crate) trait Simd: Copy {
     fn and_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
     fn max_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
     fn shift_left<const BITS: u32>(self, values: Self::I32) -> Self::I32;
-    /// i32 to f32, to nearest.
+    /// i32 to f32, rounded to nearest.
     fn convert(self, values: Self::I32) -> Self::F32;
-    /// The greatest lane.
+    /// The largest lane.
     fn max_lane(self, values: Self::I32) -> i32;
 
-    /// Sixteen i32 to as many i16, saturated, in order.
+    /// Sixteen i32 to sixteen i16, saturated, in order.
     fn narrow(self, low: Self::I32, high: Self::I32) -> Self::I16;
-    /// The low 16 bits of either, side by side.
+    /// Pairs of the low 16 bits of `first` and of `second`.
     fn pair(self, first: Self::I32, second: Self::I32) -> Self::I16;
     fn load_pairs(self, pairs: &[[i16; 2]; LANES]) -> Self::I16;
     /// Sixteen i8 widened to i16.
@@ -108,33 +110,33 @@ pub(crate) trait Simd: Copy {
     fn add_pairs(self, a: Self::I16, b: Self::I16) -> Self::I16;
     /// Wraps.
     fn sub_pairs(self, a: Self::I16, b: Self::I16) -> Self::I16;
-    /// The last four pairs before the first four.
+    /// The last four pairs, then the first four.
     fn swap_halves(self, pairs: Self::I16) -> Self::I16;
     fn splat_pair(self, pair: &[i16; 2]) -> Self::I16;
-    /// sum + a₀ b₀ + a₁ b₁ of every pair; wraps.
+    /// sum + a₀ b₀ + a₁ b₁ for each pair; wraps.
     fn dot_add(self, sum: Self::I32, a: Self::I16, b: Self::I16) -> Self::I32;
 
-    /// What [`Simd::winograd_madd`] takes for the second of two steps' `columns`.
+    /// Prepares the second of two steps' columns for [`Simd::winograd_madd`].
     #[inline(always)]
     fn winograd_columns(self, columns: Self::I16) -> Self::I16 {
         columns
     }
 
-    /// sum + (the first of `rows` + the second of `columns`) · (the second + the first), for every pair; wraps. `rows`
-    /// are as [`Simd::splat_pair`] gives them.
+    /// sum + (rows₀ + columns₁) · (rows₁ + columns₀) for each pair; wraps. `rows` come from [`Simd::splat_pair`], columns₁
+    /// from [`Simd::winograd_columns`].
     #[inline(always)]
     fn winograd_madd(self, sum: Self::I32, rows: [Self::I16; 2], columns: [Self::I16; 2]) -> Self::I32 {
         self.dot_add(sum, self.add_pairs(rows[0], columns[1]), self.add_pairs(rows[1], columns[0]))
     }
 
-    /// The columns of four rows.
+    /// Transposes four rows of eight.
     fn transpose(self, rows: [Self::F32; 4], columns: &mut [[f32; 4]; LANES]);
-    /// The columns of four rows of pairs.
+    /// Transposes four rows of eight pairs.
     fn transpose_pairs(self, rows: [Self::I16; 4], columns: &mut [[[i16; 2]; 4]; LANES]);
     fn store_pairs(self, pairs: Self::I16, out: &mut [[i16; 2]; LANES]);
 }
 
-/// The first eight of `values`; zeros where there are fewer.
+/// Loads the first eight of `values`, with zeros where there are fewer.
 #[inline(always)]
 pub(crate) fn load_part<S: Simd>(simd: S, values: &[f32]) -> S::F32 {
     match values.first_chunk() {
@@ -143,7 +145,7 @@ pub(crate) fn load_part<S: Simd>(simd: S, values: &[f32]) -> S::F32 {
     }
 }
 
-/// Stores as many lanes as `out` takes, eight at most.
+/// Stores the first lanes, as many as `out` is long, eight at most.
 #[inline(always)]
 pub(crate) fn store_part<S: Simd>(simd: S, values: S::F32, out: &mut [f32]) {
     match out.first_chunk_mut() {
@@ -156,7 +158,7 @@ pub(crate) fn store_part<S: Simd>(simd: S, values: S::F32, out: &mut [f32]) {
     }
 }
 
-/// As [`load_part`].
+/// [`load_part`] for i32.
 #[inline(always)]
 pub(crate) fn load_part_i32<S: Simd>(simd: S, values: &[i32]) -> S::I32 {
     match values.first_chunk() {
@@ -165,7 +167,7 @@ pub(crate) fn load_part_i32<S: Simd>(simd: S, values: &[i32]) -> S::I32 {
     }
 }
 
-/// As [`store_part`].
+/// [`store_part`] for i32.
 #[inline(always)]
 pub(crate) fn store_part_i32<S: Simd>(simd: S, values: S::I32, out: &mut [i32]) {
     match out.first_chunk_mut() {
@@ -178,7 +180,7 @@ pub(crate) fn store_part_i32<S: Simd>(simd: S, values: S::I32, out: &mut [i32]) 
     }
 }
 
-/// `values`, at most N of them, with zeros behind.
+/// `values`, at most N, followed by zeros.
 #[inline(always)]
 pub(crate) fn padded<T: Copy + Default, const N: usize>(values: &[T]) -> [T; N] {
     let mut padded = [T::default(); N];
@@ -186,7 +188,7 @@ pub(crate) fn padded<T: Copy + Default, const N: usize>(values: &[T]) -> [T; N] 
     padded
 }
 
-/// The sum of eight lanes, halves first: in the same order on every instruction set.
+/// The sum of eight lanes. The halves are added first, on every instruction set in the same order.
 #[inline(always)]
 fn sum_lanes(v: [f32; LANES]) -> f32 {
     ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]))

@@ -1,4 +1,4 @@
-//! Arrays and loops, for the compiler to vectorise as far as the target's baseline lets it.
+//! Arrays and loops. The compiler vectorises them as far as the target's baseline permits.
 
 use super::{Backend, LANES, Simd};
 

@@ -17,7 +17,7 @@ fn mul_add(a: v128, b: v128, c: v128) -> v128 {
 #[cfg(target_feature = "relaxed-simd")]
 use super::relaxed_simd::mul_add;
 
-/// The instruction set of a build with `simd128`; what relaxed SIMD does better comes from its own file.
+/// The instruction set of a build with `simd128`. What relaxed SIMD does better comes from its own file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Simd128;
 
@@ -29,7 +29,7 @@ impl Two {
     #[inline(always)]
     fn load<T>(array: &[T; LANES]) -> Two {
         const { assert!(size_of::<T>() == 4) };
-        // SAFETY: four lanes are there to be read from either, and loads need no alignment.
+        // SAFETY: four lanes can be read from each pointer, and loads need no alignment.
         unsafe { Two(v128_load((&raw const array[0]).cast()), v128_load((&raw const array[4]).cast())) }
     }
 
@@ -44,7 +44,7 @@ impl Two {
         }
     }
 
-    /// The columns of four rows of 32-bit lanes.
+    /// Transposes four rows of 32-bit lanes.
     #[inline(always)]
     fn transpose<T>(rows: [Two; 4], columns: &mut [[T; 4]; LANES]) {
         let [low, high] = columns.as_chunks_mut::<4>().0 else { unreachable!("two halves of eight") };
@@ -212,7 +212,7 @@ impl Simd for Simd128 {
 
     #[inline(always)]
     fn widen_pairs(self, pairs: &[[i8; 2]; LANES]) -> Two {
-        // SAFETY: eight bytes are there to be read from either.
+        // SAFETY: eight bytes can be read from each pointer, and loads need no alignment.
         unsafe {
             Two(
                 i16x8_load_extend_i8x8((&raw const pairs[0]).cast()),
@@ -238,7 +238,7 @@ impl Simd for Simd128 {
 
     #[inline(always)]
     fn splat_pair(self, pair: &[i16; 2]) -> Two {
-        // SAFETY: four bytes are there to be read, and loads need no alignment.
+        // SAFETY: a pair is four bytes long, and loads need no alignment.
         let both = unsafe { v128_load32_splat(pair.as_ptr().cast()) };
         Two(both, both)
     }
@@ -248,14 +248,14 @@ impl Simd for Simd128 {
         self.add_i32(sum, Two(i32x4_dot_i16x8(a.0, b.0), i32x4_dot_i16x8(a.1, b.1)))
     }
 
-    /// The upper four less the lower four, see below.
+    /// The difference upper half - lower half, which [`Simd::winograd_madd`] adds to the lower half's sum.
     #[inline(always)]
     fn winograd_columns(self, columns: Two) -> Two {
         Two(columns.0, i16x8_sub(columns.1, columns.0))
     }
 
-    /// What the lower four columns were added to goes on to the upper four: in a tile that takes one register less, which
-    /// leaves room for it in the fifteen that V8 uses.
+    /// The lower half's sum is reused for the upper half. That saves one register in a tile, which then fits the fifteen that
+    /// V8 allocates.
     #[inline(always)]
     fn winograd_madd(self, sum: Two, rows: [Two; 2], columns: [Two; 2]) -> Two {
         let a = i16x8_add(rows[0].0, columns[1].0);

@@ -1,5 +1,5 @@
-//! Plain loops in f64: what the kernels are held against.
-#![allow(dead_code, reason = "every test binary takes the part it needs")]
+//! Plain loops in f64, the reference for the kernels.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use fastrand::Rng;
 
@@ -15,26 +15,26 @@ pub fn product(x: &[f32], weight: &[f32], inputs: usize) -> Vec<f64> {
     x.chunks(inputs).flat_map(|x| weight.chunks(inputs).map(move |weight| dot(x, weight))).collect()
 }
 
-/// Levels of a row and what one is worth, at most `levels` either way.
-fn quantized(row: &[f32], levels: f32) -> (Vec<i64>, f32) {
+/// A row quantized to integers of at most `max` in magnitude, and their scale.
+fn quantized(row: &[f32], max: f32) -> (Vec<i64>, f32) {
     let largest = row.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     if largest == 0.0 {
         return (vec![0; row.len()], 0.0);
     }
-    let inverse = levels / largest;
-    (row.iter().map(|value| (value * inverse).round_ties_even() as i64).collect(), largest / levels)
+    let inverse = max / largest;
+    (row.iter().map(|value| (value * inverse).round_ties_even() as i64).collect(), largest / max)
 }
 
-/// x Wᵀ as Q8 has it: weights in 127 levels a side, activations in as many as i32 bears, 16256 at most, sums exact.
+/// x Wᵀ as Q8 computes it: weights of at most 127, activations of at most 16256 or as large as sums in i32 permit, exact sums.
 pub fn product_q8(x: &[f32], weight: &[f32], inputs: usize) -> Vec<f32> {
-    let levels = (i32::MAX as usize / (127 * inputs)).min(16256) as f32;
+    let max = (i32::MAX as usize / (127 * inputs)).min(16256) as f32;
     let weight: Vec<_> = weight.chunks(inputs).map(|row| quantized(row, 127.0)).collect();
     let mut out = Vec::new();
-    for (x, x_scale) in x.chunks(inputs).map(|row| quantized(row, levels)) {
+    for (x, x_scale) in x.chunks(inputs).map(|row| quantized(row, max)) {
         for (weight, scale) in &weight {
             let sum: i64 = x.iter().zip(weight).map(|(a, b)| a * b).sum();
             out.push(
-                i32::try_from(sum).expect("activation levels leave room in i32") as f32 * (x_scale * scale),
+                i32::try_from(sum).expect("sums of quantized products fit i32") as f32 * (x_scale * scale),
             );
         }
     }
