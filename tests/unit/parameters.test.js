@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { checkpoints, folderOf } from '../../www/lib/checkpoints.js';
+import { loadParametersOf, modelNameOf, scoreParametersOf } from '../../www/lib/parameters.js';
+import { definePage } from './page-globals.js';
+
+test('a model is a name at the hub, a URL, or one that is relative to the page', (context) => {
+  definePage(context);
+  const hub = 'https://huggingface.co/google/siglip-base-patch16-224/resolve/main/';
+  assert.equal(folderOf('google/siglip-base-patch16-224'), hub);
+  assert.equal(folderOf('a/b', '/mirror'), 'https://example.org/mirror/a/b/resolve/main/');
+  assert.equal(folderOf('https://example.net/m'), 'https://example.net/m/');
+  assert.equal(folderOf('./models/mine/'), 'https://example.org/app/models/mine/');
+  assert.equal(folderOf('../m.gguf'), 'https://example.org/m.gguf');
+  assert.match(folderOf('tiny'), /\/www\/models\/tiny\/$/);
+});
+
+test('every published checkpoint has its own address', (context) => {
+  definePage(context);
+  assert.equal(new Set(checkpoints.map(({ id }) => folderOf(id))).size, checkpoints.length);
+});
+
+test('options that are left out, or undefined, have defaults', () => {
+  const { source, ...parameters } = loadParametersOf('tiny', { precision: undefined });
+  assert.match(String(source), /tiny/);
+  assert.deepEqual(parameters, {
+    workers: 'auto',
+    options: {
+      precision: 'q8',
+      cache: true,
+      towers: 'both',
+      headers: {},
+      sha256: {},
+      stallTimeout: 30_000,
+      retryDelay: 500,
+    },
+  });
+});
+
+test('a single hash is that of model.safetensors', () => {
+  const { options } = loadParametersOf('tiny', { sha256: 'abc' });
+  assert.deepEqual(options.sha256, { 'model.safetensors': 'abc' });
+});
+
+test('files are passed by name', () => {
+  const files = ['config.json', 'model.safetensors'].map((name) => new File(['x'], name));
+  const { source } = loadParametersOf(files, {});
+  assert.ok(source instanceof Map);
+  assert.deepEqual([...source.keys()], ['config.json', 'model.safetensors']);
+  assert.equal(modelNameOf(files), 'config.json, model.safetensors');
+  assert.equal(modelNameOf('tiny'), 'tiny');
+});
+
+test('what is no model, number of workers, label, template, topK or threshold is refused', (context) => {
+  definePage(context);
+  const refused = { name: 'SiglipError', code: 'bad-input' };
+  const any = (/** @type {unknown} */ value) => /** @type {any} */ (value);
+  for (const model of [undefined, 5, [], ['config.json'], 'https://']) {
+    assert.throws(() => loadParametersOf(any(model), {}), refused, `model ${model}`);
+  }
+  for (const workers of [0, -1, 1.5, NaN, 'many', null]) {
+    assert.throws(() => loadParametersOf('tiny', { workers: any(workers) }), refused, `workers ${workers}`);
+  }
+  for (const labels of ['a cat', [1], undefined, null]) {
+    assert.throws(() => scoreParametersOf(any(labels), {}), refused, `labels ${labels}`);
+  }
+  for (const options of [
+    { template: 5 },
+    { topK: -1 },
+    { topK: 1.5 },
+    { threshold: 2 },
+    { threshold: NaN },
+  ]) {
+    assert.throws(() => scoreParametersOf(['a'], any(options)), refused, JSON.stringify(options));
+  }
+});
+
+test('a question keeps its labels and options', () => {
+  assert.deepEqual(scoreParametersOf(['a', 'b'], { topK: 0, threshold: 1 }), {
+    labels: ['a', 'b'],
+    template: 'This is a photo of {}.',
+    topK: 0,
+    threshold: 1,
+  });
+});
