@@ -3,9 +3,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use siglip::image::{Processor, RgbImage};
-use siglip::model::{Precision, Shard, memory_needed};
+use siglip::model::memory_needed;
 use siglip::weights::{Inventory, WeightIndex};
-use siglip::{Config, Error};
+use siglip::{Config, Error, LoadOptions};
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(index) = WeightIndex::parse(data) {
@@ -15,7 +15,7 @@ fuzz_target!(|data: &[u8]| {
     let (config, preprocessor) = text.split_once('\0').unwrap_or((text, text));
     match Config::from_json(config) {
         Ok(config) => {
-            assert!(memory_needed(&config, Precision::Q8, Shard::WHOLE) > 0);
+            assert!(memory_needed(&config, LoadOptions::default()) > 0);
             let _ = Inventory::new(&config).begin(&[]).unwrap_err();
         }
         Err(error) => assert!(matches!(error, Error::UnsupportedModel { .. })),

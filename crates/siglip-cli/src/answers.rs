@@ -1,4 +1,4 @@
-//! An answer an input: a JSON line or text, and the exit status that says whether every one came out.
+//! One answer per input, as a JSON line or as text, and the exit status: success only if every input had an answer.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 
-/// What was given.
+/// One input.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Given<'a> {
@@ -15,7 +15,7 @@ pub enum Given<'a> {
     Text(&'a str),
 }
 
-/// A JSON line: what was given, then the fields of the answer.
+/// A JSON line: the input, then the fields of its answer.
 #[derive(Serialize)]
 struct Line<'a, T> {
     #[serde(flatten)]
@@ -24,7 +24,7 @@ struct Line<'a, T> {
     answer: T,
 }
 
-/// The answer to an input that has none.
+/// The line of an input that failed.
 #[derive(Serialize)]
 struct Failure {
     error: Reason,
@@ -36,7 +36,7 @@ struct Reason {
     message: String,
 }
 
-/// Writes answers as they come, and remembers whether one of them was an error.
+/// Writes answers as they come, and remembers whether an input failed.
 pub struct Answers {
     json: bool,
     failed: bool,
@@ -47,7 +47,7 @@ impl Answers {
         Answers { json, failed: false }
     }
 
-    /// Writes what became of one input; `text` is the answer for a person.
+    /// Writes the result of one input. `text` formats the answer for people.
     pub fn answer<T: Serialize>(
         &mut self,
         given: Given,

@@ -1,4 +1,4 @@
-//! A checkpoint on disk: a folder, one GGUF file, or the one that is built in.
+//! Where a checkpoint comes from: a folder, one GGUF file, or the command itself.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -6,35 +6,45 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use siglip::image::{self, RgbImage};
-use siglip::model::{Precision, Shard};
 use siglip::weights::{Metadata, StoredTensor, TensorShape, TensorSink, WeightIndex, WeightReader};
-use siglip::{CheckpointFiles, Siglip};
+use siglip::{CheckpointFiles, LoadOptions, Precision, Siglip};
 
 use crate::error::Error;
 
 /// Bytes read from a weight file at a time.
 const CHUNK: usize = 1 << 20;
 
-/// The small demonstration model, the one that the page ships.
+/// The small demonstration model that the page ships too.
 mod tiny {
     pub const CONFIG: &str = include_str!("../../../www/models/tiny/config.json");
     pub const PREPROCESSOR: &str = include_str!("../../../www/models/tiny/preprocessor_config.json");
     pub const TOKENIZER: &str = include_str!("../../../www/models/tiny/tokenizer.json");
     pub const WEIGHTS: &[u8] = include_bytes!("../../../www/models/tiny/model.safetensors");
+
+    /// Opens one of its files.
+    pub fn open(name: &str) -> std::io::Result<&'static [u8]> {
+        match name {
+            "config.json" => Ok(CONFIG.as_bytes()),
+            "preprocessor_config.json" => Ok(PREPROCESSOR.as_bytes()),
+            "tokenizer.json" => Ok(TOKENIZER.as_bytes()),
+            "model.safetensors" => Ok(WEIGHTS),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        }
+    }
 }
 
-/// Where a checkpoint is.
+/// Where a checkpoint comes from.
 pub enum Source {
-    /// In the command itself.
+    /// The model that is built into the command.
     BuiltIn,
-    /// In a folder, in the layout of the hub.
+    /// A folder in the hub's layout.
     Folder(PathBuf),
-    /// In a file that `siglip convert` wrote.
+    /// A file that `siglip convert` wrote.
     Gguf(PathBuf),
 }
 
 impl Source {
-    /// What `--model` names.
+    /// The source that `--model` names.
     pub fn new(path: Option<&Path>) -> Source {
         match path {
             None => Source::BuiltIn,
@@ -47,7 +57,7 @@ impl Source {
         }
     }
 
-    /// Its name for people.
+    /// Its name in messages.
     pub fn name(&self) -> String {
         match self {
             Source::BuiltIn => "tiny".into(),
@@ -63,16 +73,9 @@ impl Source {
                 preprocessor: tiny::PREPROCESSOR.into(),
                 tokenizer: tiny::TOKENIZER.into(),
             }),
-            Source::Folder(folder) => {
-                let read = |name: &str| {
-                    fs::read_to_string(folder.join(name)).map_err(Error::file(folder.join(name)))
-                };
-                Ok(CheckpointFiles {
-                    config: read("config.json")?,
-                    preprocessor: read("preprocessor_config.json")?,
-                    tokenizer: read("tokenizer.json")?,
-                })
-            }
+            Source::Folder(folder) => CheckpointFiles::read(|name| {
+                fs::read_to_string(folder.join(name)).map_err(Error::file(folder.join(name)))
+            }),
             Source::Gguf(path) => {
                 let header = self.weights()?.headers()?.pop().unwrap_or_default();
                 header.metadata.unwrap_or_default().into_files().map_err(Error::checkpoint(path))
@@ -101,21 +104,36 @@ impl Source {
 
     /// Loads the model.
     pub fn load(&self, precision: Precision) -> Result<Siglip, Error> {
-        let wrong = Error::checkpoint(self.name());
-        let checkpoint = self.files()?.parse().map_err(&wrong)?;
-        let mut loader = checkpoint.loader(precision, Shard::WHOLE)?;
-        let weights = self.weights()?;
-        if let Some(index) = &weights.index {
-            loader.expect_files(index).map_err(&wrong)?;
+        let options = LoadOptions { precision, ..LoadOptions::default() };
+        match self {
+            Source::BuiltIn => Siglip::from_files(tiny::open, options),
+            Source::Folder(folder) => Siglip::from_files(|name| File::open(folder.join(name)), options),
+            Source::Gguf(path) => Siglip::from_gguf(File::open(path).map_err(Error::file(path))?, options),
         }
-        weights.read(&mut loader, |_| ())?;
-        Ok(Siglip::new(checkpoint, loader.finish().map_err(wrong)?))
+        .map_err(|error| self.explain(error))
+    }
+
+    /// Names the file that an error is about by its path.
+    fn explain(&self, error: siglip::Error) -> Error {
+        let path = |name: &str| match self {
+            Source::BuiltIn => PathBuf::from(name),
+            Source::Folder(folder) => folder.join(name),
+            Source::Gguf(path) => path.clone(),
+        };
+        match error {
+            siglip::Error::Unreadable { name, source } => Error::file(path(&name))(source),
+            siglip::Error::InFile { name, source } => Error::checkpoint(path(&name))(*source),
+            siglip::Error::UnsupportedModel { .. } | siglip::Error::BadWeights(_) => {
+                Error::checkpoint(self.name())(error)
+            }
+            error => Error::Siglip(error),
+        }
     }
 }
 
 /// A checkpoint's weight files.
 pub struct Weights {
-    /// Where there are several.
+    /// Set if there are several files.
     pub index: Option<WeightIndex>,
     files: Vec<WeightFile>,
 }
@@ -126,7 +144,7 @@ impl Weights {
         self.files.iter().map(WeightFile::bytes).sum()
     }
 
-    /// Gives every tensor to `sink`, file after file; tells `progress` of the bytes read since it was last told.
+    /// Passes every tensor to `sink`, file after file. `progress` is called with the bytes read since its last call.
     pub fn read<S: TensorSink>(&self, sink: &mut S, mut progress: impl FnMut(u64)) -> Result<(), Error> {
         for file in &self.files {
             let reader = file.read(sink, |_, bytes| {
@@ -138,7 +156,7 @@ impl Weights {
         Ok(())
     }
 
-    /// Reads no more of every file than its header and the two numbers that scale logits, which lie behind it.
+    /// Reads only the header of every file, and `logit_scale` and `logit_bias`, which follow it.
     pub fn headers(&self) -> Result<Vec<Header>, Error> {
         let header = |file: &WeightFile| {
             let mut header = Header::default();
@@ -156,12 +174,12 @@ impl Weights {
 /// What a weight file says about itself.
 #[derive(Default)]
 pub struct Header {
-    /// Of a GGUF.
+    /// Only of a GGUF.
     pub metadata: Option<Metadata>,
     pub tensors: Vec<StoredTensor>,
     pub logit_scale: Option<f32>,
     pub logit_bias: Option<f32>,
-    /// How many of the two are still to come; known once the header has arrived.
+    /// How many of the two have not arrived; known once the header has arrived.
     logits_left: Option<usize>,
 }
 
@@ -209,7 +227,7 @@ impl WeightFile {
         }
     }
 
-    /// Reads until the file ends or `on_chunk`, told of the chunk's length, breaks off.
+    /// Reads until the file ends, or `on_chunk`, which is given each chunk's length, breaks.
     fn read<S: TensorSink>(
         &self,
         sink: &mut S,
@@ -247,7 +265,7 @@ impl WeightFile {
     }
 }
 
-/// Reads and decodes a picture.
+/// Reads and decodes an image.
 pub fn picture(path: &Path) -> Result<RgbImage, Error> {
     let bytes = fs::read(path).map_err(Error::Picture)?;
     Ok(image::decode(&bytes).map_err(siglip::Error::from)?)

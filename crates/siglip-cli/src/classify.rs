@@ -1,33 +1,35 @@
+//! `siglip classify`: probabilities of labels for images.
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::Serialize;
 use siglip::text::Template;
-use siglip::{Keep, Score};
+use siglip::{Score, ScoreFilter};
 
 use crate::answers::{Answers, Given, unread};
 use crate::error::Error;
 use crate::{ModelArgs, checkpoint};
 
-/// Probabilities of labels for pictures.
+/// Probabilities of labels for images.
 #[derive(clap::Args)]
 pub struct Classify {
-    /// Pictures: PNG, JPEG, GIF, WebP or BMP.
+    /// Images: PNG, JPEG, GIF, WebP or BMP.
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<PathBuf>,
     /// A label; repeat for more.
     #[arg(long = "label", value_name = "LABEL", required = true)]
     labels: Vec<String>,
-    /// The sentence the model reads, with the label in the place of {}.
+    /// The sentence that the model reads; {} stands for the label.
     #[arg(long, default_value = siglip::text::DEFAULT_TEMPLATE)]
     template: String,
-    /// At most so many labels a picture, the best ones.
+    /// At most N labels per image, the best ones.
     #[arg(long, value_name = "N")]
     top_k: Option<usize>,
     /// Only labels of at least this probability, from 0 to 1.
     #[arg(long, value_name = "P", value_parser = probability)]
     threshold: Option<f32>,
-    /// A JSON line a picture.
+    /// One JSON line per image.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -35,16 +37,16 @@ pub struct Classify {
 }
 
 impl Classify {
-    /// Loads the model, then answers picture by picture.
+    /// Loads the model, then answers image by image.
     pub fn run(self) -> Result<ExitCode, Error> {
         let template = Template::new(&self.template)?;
         siglip::prompts(&self.labels, &template)?;
         let mut siglip = self.model.load()?;
-        let keep = Keep { top_k: self.top_k, threshold: self.threshold };
+        let filter = ScoreFilter { top_k: self.top_k, threshold: self.threshold };
         let mut answers = Answers::new(self.json);
         for path in &self.images {
             let scores = checkpoint::picture(path)
-                .and_then(|image| Ok(siglip.classify(&image, &self.labels, &template, keep)?));
+                .and_then(|image| Ok(siglip.classify(&image, &self.labels, &template, filter)?));
             let name = path.display().to_string();
             let scores = scores.map(|scores| Scores { scores });
             answers.answer(Given::Image(&name), scores, |Scores { scores }| table(&name, scores))?;
@@ -65,7 +67,7 @@ fn probability(argument: &str) -> Result<f32, String> {
     }
 }
 
-/// Ranked labels with a bar of twenty cells each.
+/// Ranked labels, each with a bar of up to twenty cells.
 fn table(name: &str, scores: &[Score]) -> String {
     let width = scores.iter().map(|score| score.label.chars().count()).max().unwrap_or(0);
     let lines = scores.iter().map(|Score { label, score, unknown, .. }| {

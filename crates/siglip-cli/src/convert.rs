@@ -1,10 +1,13 @@
+//! `siglip convert`: a checkpoint as one GGUF file.
+
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
-use siglip::weights::{GgufPlan, Inventory, MatrixType, TensorShape, TensorSink};
+use siglip::Checkpoint;
+use siglip::weights::{GgufWriter, Inventory, MatrixType, TensorShape, TensorSink};
 use tempfile::NamedTempFile;
 
 use crate::checkpoint::Source;
@@ -16,7 +19,7 @@ pub struct Convert {
     /// Folder of a checkpoint, or a GGUF.
     #[arg(value_name = "SRC")]
     source: PathBuf,
-    /// File to write; it appears once it is whole.
+    /// File to write; it appears once it is complete.
     #[arg(value_name = "DST.gguf")]
     target: PathBuf,
     /// How matrices are stored.
@@ -26,7 +29,7 @@ pub struct Convert {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum MatrixTypeArg {
-    /// 8 bits, and a scale for every 32 numbers.
+    /// 8 bits, with one scale per 32 numbers.
     #[value(name = "q8_0")]
     Q8_0,
     /// Half precision.
@@ -46,18 +49,18 @@ impl From<MatrixTypeArg> for MatrixType {
 }
 
 impl Convert {
-    /// Streams the weights, a few rows at a time, to a temporary file beside the target, which it then becomes.
+    /// Streams the weights, a few rows at a time, to a temporary file, which is then renamed to the target.
     pub fn run(self) -> Result<(), Error> {
         let source = Source::new(Some(&self.source));
         let files = source.files()?;
         let wrong = Error::checkpoint(&self.source);
-        let checkpoint = files.parse().map_err(&wrong)?;
+        let checkpoint = Checkpoint::parse(&files).map_err(&wrong)?;
         let weights = source.weights()?;
         let mut inventory = Inventory::new(&checkpoint.config);
         if let Some(index) = &weights.index {
             inventory.expect_files(index).map_err(&wrong)?;
         }
-        let plan = GgufPlan::new(&files, &self.name(), self.to.into()).map_err(&wrong)?;
+        let plan = GgufWriter::new(&files, &self.name(), self.to.into()).map_err(&wrong)?;
 
         let mut temporary = self.temporary()?;
         let file = temporary.as_file_mut();
@@ -77,13 +80,13 @@ impl Convert {
         Ok(())
     }
 
-    /// What the file says it is called: the source's last part without its extension.
+    /// The name stored in the file: the source's file name without its extension.
     fn name(&self) -> String {
         let path = self.source.canonicalize().unwrap_or_else(|_| self.source.clone());
         path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
     }
 
-    /// A file in the target's folder: only there can it take the target's place in one step.
+    /// A temporary file in the target's folder, since a rename is atomic only within one file system.
     fn temporary(&self) -> Result<NamedTempFile, Error> {
         let folder = match self.target.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -91,7 +94,7 @@ impl Convert {
         };
         let mut builder = tempfile::Builder::new();
         builder.prefix(".siglip-").suffix(".gguf.part");
-        // The library's default is for secrets; this file becomes one like any other.
+        // The library's default is readable by its owner only; this becomes an ordinary file.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         builder.tempfile_in(folder).map_err(Error::file(&self.target))
@@ -100,7 +103,7 @@ impl Convert {
 
 fn progress_bar(bytes: u64) -> ProgressBar {
     let template = "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
-    // It draws to standard error, and nothing where that is no terminal.
+    // It draws to standard error, if that is a terminal.
     let progress = ProgressBar::new(bytes);
     match ProgressStyle::with_template(template) {
         Ok(style) => progress.with_style(style),
@@ -110,11 +113,11 @@ fn progress_bar(bytes: u64) -> ProgressBar {
 
 /// Writes rows to their places in a GGUF as they arrive.
 struct Conversion<'f> {
-    plan: GgufPlan,
+    plan: GgufWriter,
     inventory: Inventory,
     file: &'f mut File,
     encoded: Vec<u8>,
-    /// Why the file could not be written.
+    /// Why the target could not be written.
     failed: Option<io::Error>,
 }
 

@@ -1,3 +1,5 @@
+//! `siglip embed`: embeddings of images and texts.
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,12 +10,12 @@ use crate::answers::{Answers, Given};
 use crate::error::Error;
 use crate::{ModelArgs, checkpoint};
 
-/// Embeddings of pictures and texts, of L2 norm 1, in the order given.
+/// Embeddings of images and texts, of L2 norm 1, in the order given.
 #[derive(clap::Args)]
 pub struct Embed {
     #[command(flatten)]
     inputs: Inputs,
-    /// A JSON line an input.
+    /// One JSON line per input.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -77,7 +79,7 @@ impl clap::Args for Inputs {
             .value_name("FILE")
             .action(clap::ArgAction::Append)
             .value_parser(clap::value_parser!(PathBuf))
-            .help("A picture; repeat for more");
+            .help("An image; repeat for more");
         let text = clap::Arg::new("text")
             .long("text")
             .value_name("TEXT")

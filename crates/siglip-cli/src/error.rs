@@ -1,25 +1,27 @@
+//! Why a command failed.
+
 use std::io;
 use std::path::PathBuf;
 
 /// Why a command failed, or one of its inputs.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The model, a picture or a text is not as it should be.
+    /// The model, an image or a text is not usable.
     #[error(transparent)]
     Siglip(#[from] siglip::Error),
     /// A file cannot be read or written.
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
-    /// A picture's file cannot be read; whoever reports it names the picture.
+    /// An image file cannot be read. The caller names the file.
     #[error(transparent)]
     Picture(io::Error),
     /// A file of a checkpoint is wrong.
     #[error("{}: {source}", path.display())]
     Checkpoint { path: PathBuf, source: siglip::Error },
-    /// Arguments that do not fit together.
+    /// Arguments that contradict each other, or name nothing usable.
     #[error("{0}")]
     Usage(String),
-    /// The answer cannot be written out.
+    /// The answer cannot be written.
     #[error("standard output: {0}")]
     Output(io::Error),
 }
@@ -38,13 +40,13 @@ impl Error {
         }
     }
 
-    /// Names the file an operation failed on.
+    /// Adds the path of the file to an I/O error.
     pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
         let path = path.into();
         move |source| Error::File { path, source }
     }
 
-    /// Names the checkpoint that is wrong.
+    /// Adds the path of the checkpoint to an error.
     pub fn checkpoint(path: impl Into<PathBuf>) -> impl Fn(siglip::Error) -> Error {
         let path = path.into();
         move |source| Error::Checkpoint { path: path.clone(), source }

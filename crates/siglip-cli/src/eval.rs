@@ -1,3 +1,5 @@
+//! `siglip eval`: accuracy on a folder of labelled images.
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,12 +13,12 @@ use crate::error::Error;
 use crate::search::{collect_files, is_no_picture};
 use crate::{ModelArgs, checkpoint};
 
-/// Accuracy on a folder whose folders hold the pictures of a class each and bear its name.
+/// Accuracy on a folder with one subfolder per class, which has the class's name and images.
 #[derive(clap::Args)]
 pub struct Eval {
-    /// Folder of class folders; "_" and "-" in their names count as spaces.
+    /// Folder of class folders; "_" and "-" in their names are read as spaces.
     dir: PathBuf,
-    /// The sentence the model reads, with the class in the place of {}.
+    /// The sentence that the model reads; {} stands for the class.
     #[arg(long, default_value = siglip::text::DEFAULT_TEMPLATE)]
     template: String,
     /// The report as JSON.
@@ -33,7 +35,7 @@ struct Answer {
     report: Report,
 }
 
-/// How one class came out.
+/// The result of one class.
 #[derive(Serialize)]
 struct Class {
     label: String,
@@ -44,12 +46,13 @@ struct Class {
 }
 
 impl Eval {
-    /// Asks about every picture. Pictures that cannot be read are named and left out; other files just are.
+    /// Classifies every image. Images that cannot be decoded are reported and skipped; files that are not images are
+    /// skipped silently.
     pub fn run(self) -> Result<ExitCode, Error> {
         let folders = class_folders(&self.dir)?;
         let labels: Vec<String> = folders.keys().cloned().collect();
         if labels.len() < 2 {
-            let reason = "holds fewer than two folders with files; make a folder for each class and put its pictures there";
+            let reason = "holds fewer than two folders with files; make a folder for each class and put its images there";
             return Err(Error::Usage(format!("{} {reason}", self.dir.display())));
         }
         let template = Template::new(&self.template)?;
@@ -65,7 +68,7 @@ impl Eval {
             for path in paths {
                 match checkpoint::picture(&path).and_then(|image| Ok(siglip.image_embeds(&image)?)) {
                     Ok(image_embeds) => {
-                        let logits = siglip.model().logits_per_image(&image_embeds, &text_embeds);
+                        let logits = siglip.logits_per_image(&image_embeds, &text_embeds);
                         evaluation.add(&logits, truth);
                         class.images += 1;
                         let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));

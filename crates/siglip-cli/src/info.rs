@@ -1,10 +1,11 @@
+//! `siglip info`: what a checkpoint is.
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
-use siglip::Config;
-use siglip::model::{self, Precision, Shard};
 use siglip::weights::{Inventory, StoredTensor};
+use siglip::{Checkpoint, Config, LoadOptions, Precision, model};
 
 use crate::ModelArgs;
 use crate::answers::{print, print_json};
@@ -14,7 +15,7 @@ use crate::error::Error;
 /// What a checkpoint is: towers, dtypes, bytes, and the memory it needs.
 #[derive(clap::Args)]
 pub struct Info {
-    /// As one JSON object.
+    /// The description as one JSON object.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -34,11 +35,11 @@ struct Description {
     vocabulary_size: usize,
     logit_scale: f32,
     logit_bias: f32,
-    /// Of the weights in memory, at the precision asked for.
+    /// Bytes of the weights in memory, in the chosen precision.
     bytes: u64,
     towers: BTreeMap<&'static str, Stored>,
     dtypes: BTreeMap<&'static str, Stored>,
-    /// Bytes that loading takes, by precision.
+    /// Peak bytes that loading takes, by precision.
     memory_needed: BTreeMap<&'static str, u64>,
 }
 
@@ -63,7 +64,7 @@ impl Info {
     pub fn run(self) -> Result<(), Error> {
         let source = self.model.source();
         let wrong = Error::checkpoint(source.name());
-        let config = source.files()?.parse().map_err(&wrong)?.config;
+        let config = Checkpoint::parse(&source.files()?).map_err(&wrong)?.config;
         let weights = source.weights()?;
         let headers = weights.headers()?;
 
@@ -97,8 +98,8 @@ fn describe(model: String, precision: Precision, config: &Config, headers: &[Hea
         towers.entry(tower).or_default().add(tensor);
         dtypes.entry(tensor.dtype()).or_default().add(tensor);
     }
-    let memory =
-        |precision: Precision| (precision.name(), model::memory_needed(config, precision, Shard::WHOLE));
+    let options = |precision| LoadOptions { precision, ..LoadOptions::default() };
+    let memory = |precision: Precision| (precision.name(), model::memory_needed(config, options(precision)));
     let logit = |of: fn(&Header) -> Option<f32>| headers.iter().find_map(of).unwrap_or(f32::NAN);
     Description {
         model,
@@ -111,14 +112,14 @@ fn describe(model: String, precision: Precision, config: &Config, headers: &[Hea
         vocabulary_size: config.text_config.vocab_size,
         logit_scale: logit(|header| header.logit_scale).exp(),
         logit_bias: logit(|header| header.logit_bias),
-        bytes: model::packed_bytes(config, precision, Shard::WHOLE),
+        bytes: model::packed_bytes(config, options(precision)),
         towers,
         dtypes,
         memory_needed: [memory(Precision::Q8), memory(Precision::F32)].into(),
     }
 }
 
-/// A line a value, nested ones indented.
+/// One line per value; nested values are indented.
 fn lines(value: &Value, depth: usize) -> Vec<String> {
     let (indent, width) = ("  ".repeat(depth), 16 - 2 * depth);
     let line = |(name, value): (&String, &Value)| match value {

@@ -17,13 +17,12 @@ use std::process::ExitCode;
 use checkpoint::Source;
 use clap::{Parser, Subcommand, ValueEnum};
 use error::Error;
-use siglip::Siglip;
-use siglip::model::Precision;
+use siglip::{Precision, Siglip};
 
 const EXAMPLE: &str = "Example:
   siglip classify cat.jpg --label \"a cat\" --label \"a dog\" --model siglip-base-patch16-256";
 
-/// Google's SigLIP: probabilities of labels for pictures, embeddings, search.
+/// Google's SigLIP: probabilities of labels for images, embeddings, search.
 #[derive(Parser)]
 #[command(name = "siglip", version, after_help = EXAMPLE)]
 struct Cli {
@@ -45,11 +44,11 @@ enum Command {
 /// Which model to load.
 #[derive(clap::Args)]
 struct ModelArgs {
-    /// Folder with config.json, preprocessor_config.json, tokenizer.json and model.safetensors, whole or sharded, or
-    /// a file that `siglip convert` wrote; the small demonstration model unless given.
+    /// Folder with config.json, preprocessor_config.json, tokenizer.json and model.safetensors (or several files with
+    /// an index), or a file that `siglip convert` wrote. Default: the small demonstration model.
     #[arg(long, value_name = "DIR|FILE.gguf")]
     model: Option<std::path::PathBuf>,
-    /// How the matrices are kept: 8 bits, or single precision.
+    /// How matrices are stored and multiplied: in 8 bits, or in single precision.
     #[arg(long, value_enum, default_value_t = PrecisionArg::Q8)]
     precision: PrecisionArg,
 }
@@ -91,7 +90,7 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(code) => code,
-        // Whoever reads the answers has seen enough.
+        // The reader of the output has closed it.
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             answers::complain(&error.to_string());

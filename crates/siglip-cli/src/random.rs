@@ -1,3 +1,5 @@
+//! `siglip random`: a checkpoint with random weights.
+
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -13,10 +15,10 @@ pub struct Random {
     /// A published shape by name, such as base-patch16-256, or a config.json.
     #[arg(long, value_name = "NAME|FILE")]
     config: String,
-    /// What the weights are drawn from.
+    /// Seed of the random numbers.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Folder to write to; made where it is missing.
+    /// Folder to write to; created if it is missing.
     dir: PathBuf,
 }
 
@@ -37,7 +39,7 @@ impl Random {
             .map_err(Error::file(&path))
     }
 
-    /// As published: SigLIP 2 resizes bilinearly, and with NaFlex to patches.
+    /// As published: SigLIP 2 resizes bilinearly, and NaFlex resizes to whole patches.
     fn preprocessor(&self, config: &siglip::Config) -> serde_json::Value {
         let vision = &config.vision_config;
         let mut preprocessor = json!({

@@ -1,3 +1,5 @@
+//! `siglip search`: the images of a folder that fit a text.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,17 +11,17 @@ use crate::answers::{Answers, Given};
 use crate::error::Error;
 use crate::{ModelArgs, checkpoint};
 
-/// The pictures of a folder, those that fit a text best first.
+/// The images of a folder, ranked by how well they fit a text.
 #[derive(clap::Args)]
 pub struct Search {
-    /// Folder of pictures; folders inside it are searched as well.
+    /// Folder of images; its subfolders are searched too.
     dir: PathBuf,
-    /// What to look for, taken as it is, without a template.
+    /// What to look for. The text is used as it is, without a template.
     text: String,
-    /// At most so many pictures, the best ones.
+    /// At most N images, the best ones.
     #[arg(long, value_name = "N", default_value_t = 10)]
     top_k: usize,
-    /// A JSON line a picture.
+    /// One JSON line per image.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -27,7 +29,8 @@ pub struct Search {
 }
 
 impl Search {
-    /// Embeds every picture, then answers. Pictures that cannot be read are named and left out; other files just are.
+    /// Embeds every image, then ranks them. Images that cannot be decoded are reported and skipped; files that are not
+    /// images are skipped silently.
     pub fn run(self) -> Result<ExitCode, Error> {
         let mut paths = Vec::new();
         collect_files(&self.dir, &mut paths)?;
@@ -41,7 +44,7 @@ impl Search {
             let embedded = checkpoint::picture(&path).and_then(|image| Ok(siglip.image_embeds(&image)?));
             match embedded {
                 Ok(image_embeds) => {
-                    for logit in siglip.model().logits_per_image(&image_embeds, &text_embeds) {
+                    for logit in siglip.logits_per_image(&image_embeds, &text_embeds) {
                         found.push((name.clone(), Hit { score: siglip::sigmoid(logit), logit }));
                     }
                 }
@@ -64,13 +67,13 @@ struct Hit {
     logit: f32,
 }
 
-/// Whether a file is of another kind altogether.
+/// Whether a file is not an image at all.
 pub fn is_no_picture(error: &Error) -> bool {
     let no_picture = ImageError::UnsupportedFormat { format: None };
     matches!(error, Error::Siglip(siglip::Error::BadImage(error)) if *error == no_picture)
 }
 
-/// The files of a folder and of those inside it.
+/// The files of a folder and its subfolders.
 pub fn collect_files(dir: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Error> {
     for entry in fs::read_dir(dir).map_err(Error::file(dir))? {
         let entry = entry.map_err(Error::file(dir))?;

@@ -121,9 +121,9 @@ fn tokenizer_config() -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
-    use siglip::Config;
-    use siglip::model::{Model, ModelLoader, Pass, Precision, Shard, Step};
+    use siglip::model::{Model, ModelLoader};
     use siglip::weights::WeightReader;
+    use siglip::{Config, Engine as _, EngineLoader as _, LoadOptions, PixelValues, Precision};
 
     use super::*;
     use crate::data::push_patch;
@@ -154,11 +154,6 @@ mod tests {
         Parameters::random(shape, 50, 8, seed).unwrap()
     }
 
-    fn run(engine: &mut Model, mut pass: Pass) -> Vec<f32> {
-        while engine.step(&mut pass) != Step::Done {}
-        pass.into_embeddings()
-    }
-
     fn close(expected: &Tensor, found: &[f32]) {
         let expected: Vec<f32> = expected.flatten_all().unwrap().to_vec1().unwrap();
         assert_eq!(expected.len(), found.len());
@@ -177,11 +172,12 @@ mod tests {
         let tensors: HashMap<_, _> = hub_tensors(&parameters, &vectors).unwrap().into_iter().collect();
         safetensors::save(&tensors, &file).unwrap();
         let config = Config::from_json(&shape.config(WORDS).to_string()).unwrap();
-        let mut loader = ModelLoader::new(config, Precision::F32, Shard::WHOLE).unwrap();
+        let options = LoadOptions { precision: Precision::F32, ..LoadOptions::default() };
+        let mut loader = ModelLoader::new(config, options).unwrap();
         let mut reader = WeightReader::new();
         reader.push(&std::fs::read(&file).unwrap(), &mut loader).unwrap();
         reader.finish().unwrap();
-        let mut engine = loader.finish().unwrap();
+        let mut engine: Model = loader.finish().unwrap();
         let weights = parameters.frozen();
 
         let pixels: Vec<u8> = (0..IMAGE_SIZE * IMAGE_SIZE * 3).map(|i| (i * 131 % 251) as u8).collect();
@@ -194,14 +190,13 @@ mod tests {
         let value = |channel: usize, i: usize| f32::from(pixels[3 * i + channel]) / 127.5 - 1.0;
         let area = IMAGE_SIZE * IMAGE_SIZE;
         let pixel_values = (0..3).flat_map(|channel| (0..area).map(move |i| value(channel, i))).collect();
-        let pass = engine.begin_image_of_height(pixel_values, IMAGE_SIZE).unwrap();
-        close(&trained, &run(&mut engine, pass));
+        let image = PixelValues::new(pixel_values, IMAGE_SIZE);
+        close(&trained, &engine.image_embeds(vec![image]).unwrap());
 
         let input_ids: Vec<u32> = (0..2 * CONTEXT).map(|i| (i * 7 % WORDS) as u32).collect();
         let ids = Tensor::from_slice(&input_ids, input_ids.len(), &Device::Cpu).unwrap();
         let trained = normalize(&weights.text_features(&ids, &vectors).unwrap()).unwrap();
-        let pass = engine.begin_texts(input_ids).unwrap();
-        close(&trained, &run(&mut engine, pass));
+        close(&trained, &engine.text_embeds(input_ids).unwrap());
     }
 
     #[test]

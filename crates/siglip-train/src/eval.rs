@@ -1,16 +1,15 @@
 //! The written model, read and run by the engine that visitors run, on pictures it has never seen; and its calibration.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor, safetensors};
 use clap::{Args, ValueEnum};
 use siglip::evaluation::{Evaluation, Question, Report};
 use siglip::image::RgbImage;
-use siglip::model::{Precision, Shard};
 use siglip::text::Template;
-use siglip::weights::WeightReader;
-use siglip::{Checkpoint, Siglip};
+use siglip::{LoadOptions, Precision, Siglip};
 
 use crate::Error;
 use crate::data::Validation;
@@ -72,7 +71,7 @@ impl Calibrate {
     pub fn run(&self) -> Result<(), Error> {
         let validation = Validation::read(&self.data)?;
         let mut siglip = load(&self.model, Precision::F32)?;
-        let (scale, bias) = (siglip.model().logit_scale(), siglip.model().logit_bias());
+        let (scale, bias) = (siglip.engine().logit_scale(), siglip.engine().logit_bias());
         let mut questions = Vec::new();
         for source in SOURCES {
             let rows: Vec<usize> = validation.rows(source).into_iter().step_by(2).collect();
@@ -123,25 +122,15 @@ fn evaluate(siglip: &mut Siglip, validation: &Validation, rows: &[usize]) -> Res
         let image =
             RgbImage::from_rgb(side, side, validation.pixels(row).to_vec()).map_err(siglip::Error::from)?;
         let image_embeds = siglip.image_embeds(&image)?;
-        let logits = siglip.model().logits_per_image(&image_embeds, &texts);
+        let logits = siglip.logits_per_image(&image_embeds, &texts);
         evaluation.add(&logits, places[validation.classes[row].as_str()]);
     }
     Ok(evaluation)
 }
 
 fn load(folder: &Path, precision: Precision) -> Result<Siglip, Error> {
-    let read = |name: &str| std::fs::read(folder.join(name)).map_err(Error::file(folder.join(name)));
-    let text = |name: &str| read(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let checkpoint = Checkpoint::parse(
-        &text("config.json")?,
-        &text("preprocessor_config.json")?,
-        &read("tokenizer.json")?,
-    )?;
-    let mut loader = checkpoint.loader(precision, Shard::WHOLE)?;
-    let mut reader = WeightReader::new();
-    reader.push(&read("model.safetensors")?, &mut loader)?;
-    reader.finish()?;
-    Ok(Siglip::new(checkpoint, loader.finish()?))
+    let options = LoadOptions { precision, ..LoadOptions::default() };
+    Ok(Siglip::from_files(|name| File::open(folder.join(name)), options)?)
 }
 
 /// The scale and bias under which what is so is most probable, from `start`: logistic regression by Newton's method

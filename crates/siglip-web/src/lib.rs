@@ -18,7 +18,7 @@ use serde::Serialize;
 use siglip::image::{self, RgbImage};
 use siglip::model::{self, Model, Pass};
 use siglip::text::Template;
-use siglip::{Keep, Siglip};
+use siglip::{PixelValues, ScoreFilter, Siglip};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
@@ -135,7 +135,7 @@ impl Engine {
     /// The input ids of texts that have no embedding yet, at most as many as fit into a pass; empty if none is left.
     pub fn next_input_ids(&mut self, texts: Vec<String>) -> Result<Vec<u32>, JsValue> {
         let siglip = self.siglip()?;
-        let missing = siglip.missing_texts(&texts);
+        let missing = siglip.uncached_texts(&texts);
         let input_ids = siglip.input_ids(&missing).map_err(Error::from)?;
         self.texts = missing;
         Ok(input_ids)
@@ -143,7 +143,8 @@ impl Engine {
 
     /// Starts the pass of an image: pixel values [3, height, width].
     pub fn begin_image(&mut self, pixel_values: Vec<f32>, height: usize) -> Result<(), JsValue> {
-        self.pass = Some(self.model()?.begin_image_of_height(pixel_values, height).map_err(Error::from)?);
+        let image = PixelValues::new(pixel_values, height);
+        self.pass = Some(self.model()?.begin_image(image).map_err(Error::from)?);
         Ok(())
     }
 
@@ -163,12 +164,12 @@ impl Engine {
 
     /// The length of this worker's partial sums.
     pub fn partial_sums_length(&self) -> Result<usize, JsValue> {
-        Ok(self.model()?.part().len())
+        Ok(self.model()?.contribution().len())
     }
 
     /// Copies this worker's partial sums, as bits of numbers, into an array of that length.
     pub fn copy_partial_sums(&self, into: &Uint32Array) -> Result<(), JsValue> {
-        let sums = self.model()?.part();
+        let sums = self.model()?.contribution();
         if into.length() as usize != sums.len() {
             return Err(misused("the array and the partial sums differ in length"));
         }
@@ -178,13 +179,13 @@ impl Engine {
 
     /// Adds this worker's own partial sums. All are added in the order of the workers, so that results do not differ.
     pub fn add_own_partial_sums(&mut self) -> Result<(), JsValue> {
-        self.model_mut()?.add_own_part();
+        self.model_mut()?.add_own_contribution();
         Ok(())
     }
 
     /// Adds another worker's partial sums.
     pub fn add_partial_sums(&mut self, sums: &[u32]) -> Result<(), JsValue> {
-        self.model_mut()?.add_part(sums);
+        self.model_mut()?.add_contribution(sums);
         Ok(())
     }
 
@@ -197,13 +198,13 @@ impl Engine {
     pub fn finish_texts(&mut self) -> Result<(), JsValue> {
         let pass = self.pass.take().ok_or_else(|| misused("no pass was started"))?;
         let texts = std::mem::take(&mut self.texts);
-        self.siglip_mut()?.keep_texts(&texts, &pass.into_embeddings());
+        self.siglip_mut()?.cache_texts(&texts, &pass.into_embeddings());
         Ok(())
     }
 
     /// The memoised embedding of a text.
     pub fn text_embedding(&self, text: &str) -> Result<Vec<f32>, JsValue> {
-        let embedding = self.siglip()?.kept_text(text);
+        let embedding = self.siglip()?.cached_text(text);
         Ok(embedding.ok_or_else(|| misused("the text has no embedding yet"))?.to_vec())
     }
 
@@ -217,7 +218,7 @@ impl Engine {
         threshold: Option<f32>,
     ) -> Result<JsValue, JsValue> {
         let siglip = self.siglip_mut()?;
-        let expected = siglip.model().config().embedding_size();
+        let expected = siglip.engine().config().embedding_size();
         if image_embeds.len() != expected {
             let found = image_embeds.len();
             return Err(Error::BadInput(format!(
@@ -226,8 +227,8 @@ impl Engine {
             .into());
         }
         let template = Template::new(template).map_err(Error::from)?;
-        let keep = Keep { top_k, threshold };
-        let scores = siglip.scores(image_embeds, &labels, &template, keep).map_err(Error::from)?;
+        let filter = ScoreFilter { top_k, threshold };
+        let scores = siglip.scores(image_embeds, &labels, &template, filter).map_err(Error::from)?;
         Ok(serde_wasm_bindgen::to_value(&scores)?)
     }
 }
@@ -239,10 +240,11 @@ impl Engine {
 
     fn preprocess(&self, image: &RgbImage) -> Result<JsValue, JsValue> {
         let siglip = self.siglip()?;
-        let values = Float32Array::from(&siglip.pixel_values(image).map_err(Error::from)?[..]);
+        let PixelValues { values, height } = siglip.pixel_values(image).map_err(Error::from)?;
+        let values = Float32Array::from(&values[..]);
         let pixels = js_sys::Object::new();
         js_sys::Reflect::set(&pixels, &"values".into(), &values)?;
-        js_sys::Reflect::set(&pixels, &"height".into(), &siglip.height(image).into())?;
+        js_sys::Reflect::set(&pixels, &"height".into(), &height.into())?;
         Ok(pixels.into())
     }
 
@@ -262,7 +264,7 @@ impl Engine {
 
     fn model(&self) -> Result<&Model, JsValue> {
         match &self.role {
-            Role::Leader(siglip) => Ok(siglip.model()),
+            Role::Leader(siglip) => Ok(siglip.engine()),
             Role::Follower(model) => Ok(model),
             Role::Loading(_) => Err(misused("the weights have not arrived yet")),
         }
@@ -270,7 +272,7 @@ impl Engine {
 
     fn model_mut(&mut self) -> Result<&mut Model, JsValue> {
         match &mut self.role {
-            Role::Leader(siglip) => Ok(siglip.model_mut()),
+            Role::Leader(siglip) => Ok(siglip.engine_mut()),
             Role::Follower(model) => Ok(model),
             Role::Loading(_) => Err(misused("the weights have not arrived yet")),
         }

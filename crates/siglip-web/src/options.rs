@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
-use siglip::model::{Precision, Shard, Towers};
+use siglip::{Precision, Shard, Towers};
 
 use crate::error::Error;
 use crate::fetch::Timeouts;

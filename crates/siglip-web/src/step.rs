@@ -21,7 +21,7 @@ impl From<model::Step> for Step {
     fn from(step: model::Step) -> Step {
         match step {
             model::Step::Next => Step::Continue,
-            model::Step::Exchange => Step::AllReduce,
+            model::Step::AllReduce => Step::AllReduce,
             model::Step::Done => Step::Done,
         }
     }

@@ -1,10 +1,14 @@
+//! What can go wrong in this crate.
+
+use std::io;
+
 use crate::image::ImageError;
 
-/// What can go wrong in this crate. [`Error::code`] gives the stable word that the JavaScript API and the
-/// command line report; the message names the cause and, where there is one, the way out.
+/// What can go wrong in this crate. [`Error::code`] is the stable word that the JavaScript API and the command line
+/// report. The message names the cause and, if there is one, the way out.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A configuration that is malformed, contradictory or of another kind of model.
+    /// A configuration that is malformed, contradicts itself or describes another kind of model.
     #[error("unsupported model: {field}: {reason}")]
     UnsupportedModel {
         /// The configuration's field, as a path: `vision_config.hidden_size`.
@@ -12,28 +16,45 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// A weight file that is broken or does not fit its configuration.
+    /// A weight file that is damaged or does not fit its configuration.
     #[error("bad weights: {0}")]
     BadWeights(String),
-    /// A model that memory does not hold.
+    /// A model that does not fit into memory.
     #[error(
         "the model takes {} MB of memory, more than there is; choose a smaller one, or precision q8",
         needed.div_ceil(1_000_000)
     )]
     OutOfMemory {
-        /// Bytes it takes.
+        /// Bytes that it takes.
         needed: u64,
     },
-    /// A picture that cannot be read.
+    /// An image that cannot be decoded.
     #[error(transparent)]
     BadImage(#[from] ImageError),
-    /// An argument outside what the call accepts.
+    /// An argument that the call does not accept.
     #[error("{0}")]
     BadInput(String),
+    /// A checkpoint's file that cannot be read.
+    #[error("{name}: {source}")]
+    Unreadable {
+        /// The file's name.
+        name: String,
+        /// Why it cannot be read.
+        source: io::Error,
+    },
+    /// A checkpoint's file with wrong content.
+    #[error("{name}: {source}")]
+    InFile {
+        /// The file's name.
+        name: String,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
 }
 
 impl Error {
-    /// The error's stable code, one of `unsupported-model`, `bad-weights`, `out-of-memory`, `bad-image` and `bad-input`.
+    /// The error's stable code: `unsupported-model`, `bad-weights`, `out-of-memory`, `bad-image`, `bad-input` or
+    /// `not-found`.
     pub fn code(&self) -> &'static str {
         match self {
             Error::UnsupportedModel { .. } => "unsupported-model",
@@ -41,10 +62,28 @@ impl Error {
             Error::OutOfMemory { .. } => "out-of-memory",
             Error::BadImage(_) => "bad-image",
             Error::BadInput(_) => "bad-input",
+            Error::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => "not-found",
+            Error::Unreadable { .. } => "bad-input",
+            Error::InFile { source, .. } => source.code(),
         }
     }
 
     pub(crate) fn unsupported(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Error::UnsupportedModel { field: field.into(), reason: reason.into() }
+    }
+
+    /// For a file that cannot be read.
+    pub(crate) fn unreadable(name: &str) -> impl FnOnce(io::Error) -> Error {
+        let name = name.into();
+        move |source| Error::Unreadable { name, source }
+    }
+
+    /// For what is wrong with a file's content.
+    pub(crate) fn in_file(name: &str) -> impl FnOnce(Error) -> Error {
+        let name = name.into();
+        move |error| match error {
+            Error::Unreadable { .. } => error,
+            error => Error::InFile { name, source: Box::new(error) },
+        }
     }
 }

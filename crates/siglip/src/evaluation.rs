@@ -1,18 +1,17 @@
-//! How well a model does on pictures whose labels are known.
+//! How well a model does on images whose labels are known.
 
 use serde::Serialize;
 
-/// Labels that a picture's true one is held against in a "5-way" question.
+/// Labels that the true one is compared with in a "5-way" question.
 const OTHERS: usize = 4;
 /// Bins of a reliability diagram.
 const BINS: usize = 10;
-/// How many places count in retrieval.
+/// The k of recall at k.
 const PLACES: [usize; 3] = [1, 5, 10];
 
-/// Logits of pictures for labels, and which label is true of each picture.
+/// Logits of images for labels, and the true label of each image.
 ///
-/// Where an answer would depend on which labels are drawn, as with 5-way accuracy, it is the mean over all draws, so it
-/// is the same every time.
+/// 5-way accuracy is the mean over all draws of four other labels, so it does not depend on chance.
 #[derive(Debug, Clone)]
 pub struct Evaluation {
     logits: Vec<f32>,
@@ -20,90 +19,92 @@ pub struct Evaluation {
     truths: Vec<usize>,
 }
 
-/// What an [`Evaluation`] comes to; shares from 0 to 1.
+/// The results of an [`Evaluation`]; fractions from 0 to 1.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// Pictures that were looked at.
+    /// Number of images.
     pub images: usize,
-    /// Labels that each was held against.
+    /// Number of labels.
     pub labels: usize,
-    /// Pictures whose true label scores best.
+    /// Images whose true label scores best.
     pub top1: f64,
-    /// Pictures whose true label is among the best five; none where there are but five labels.
+    /// Images whose true label is among the best five; `None` with five labels or fewer.
     pub top5: Option<f64>,
-    /// Pictures whose true label scores better than four others, over all fours; none where there are fewer labels.
+    /// Images whose true label scores better than four others, averaged over all choices of four; `None` with fewer than
+    /// five labels.
     pub five_way: Option<f64>,
-    /// Labels with a picture of their own among the best pictures.
+    /// Labels that find one of their own images among the best images.
     pub text_to_image: Recall,
-    /// Pictures with their own label among the best labels.
+    /// Images that find their own label among the best labels.
     pub image_to_text: Recall,
-    /// How well probabilities fit what is so, over the yes/no questions of the 5-way sets; none as above.
+    /// How well probabilities match outcomes, over the yes/no questions of the 5-way sets; `None` with fewer than five
+    /// labels.
     pub calibration: Option<Calibration>,
 }
 
-/// The share that is found among the first places.
+/// The fraction that is found among the first k results.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Recall {
-    /// In the first place.
+    /// k = 1.
     pub at1: f64,
-    /// Among the first five.
+    /// k = 5.
     pub at5: f64,
-    /// Among the first ten.
+    /// k = 10.
     pub at10: f64,
 }
 
-/// How well probabilities fit what is so.
+/// How well probabilities match outcomes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Calibration {
-    /// Expected calibration error (Naeini et al., 2015): by how much, on average, the probability of a question and the
-    /// share of yes among questions of about this probability differ.
+    /// Expected calibration error (Naeini et al., 2015): the mean difference between a bin's probability and its fraction
+    /// of yes.
     pub error: f64,
-    /// The reliability diagram, in ten bins of equal width from 0 to 1.
+    /// The reliability diagram: ten bins of equal width from 0 to 1.
     pub bins: Vec<Bin>,
 }
 
-/// Questions of about the same probability.
+/// Questions of similar probability.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Bin {
-    /// Share of all questions.
+    /// Fraction of all questions.
     pub share: f64,
     /// Their mean probability.
     pub predicted: f64,
-    /// The share of yes among them.
+    /// Their fraction of yes.
     pub observed: f64,
 }
 
-/// Whether a label is true of a picture.
+/// The yes/no question whether a label is true of an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Question {
-    /// What the model says.
+    /// The model's logit.
     pub logit: f32,
-    /// What is so.
+    /// The right answer.
     pub truth: bool,
-    /// How often it is asked; all questions' weights add up to one.
+    /// How often it is asked. The weights of all questions add up to one.
     pub weight: f64,
 }
 
 impl Evaluation {
-    /// Of labels, so many of them, and no picture yet.
+    /// No images yet, for this number of labels.
     pub fn new(labels: usize) -> Evaluation {
         Evaluation { logits: Vec::new(), labels, truths: Vec::new() }
     }
 
-    /// Adds a picture: its logits, one a label, and the place of its true label.
+    /// Adds an image: one logit per label, and the index of its true label.
     ///
     /// # Panics
-    /// Where there are more or fewer logits than labels, or the true one is none of them.
+    /// Unless there is one logit per label and `truth` is the index of a label.
     pub fn add(&mut self, logits: &[f32], truth: usize) {
         assert!(
             logits.len() == self.labels && truth < self.labels,
-            "one logit for each label, one of them true"
+            "one logit per label, and the index of the true label"
         );
         self.logits.extend_from_slice(logits);
         self.truths.push(truth);
     }
 
-    /// Everything there is to say; of no picture nothing but zeros.
+    /// Computes all metrics. Without images they are zeros.
     pub fn report(&self) -> Report {
         let enough = self.labels > OTHERS && !self.truths.is_empty();
         Report {
@@ -126,36 +127,34 @@ impl Evaluation {
         self.rows().map(|(logits, truth)| of(logits, truth)).sum::<f64>() / self.truths.len().max(1) as f64
     }
 
-    /// Share of the pictures with fewer than `places` labels that score as well as the true one.
+    /// Fraction of the images for which fewer than `places` other labels score as well as the true one.
     fn top(&self, places: usize) -> f64 {
-        self.mean(|logits, truth| f64::from(u8::from(rivals(logits, truth) < places)))
+        self.mean(|logits, truth| f64::from(u8::from(competitors(logits, truth) < places)))
     }
 
-    /// Of n - 1 other labels, m score worse than the true one: all four drawn are among those in C(m, 4) of
-    /// C(n - 1, 4) draws.
+    /// If m of n - 1 other labels score worse than the true one, then C(m, 4) of C(n - 1, 4) draws are won.
     fn five_way(&self) -> f64 {
         self.mean(|logits, truth| {
             let others = logits.len() - 1;
-            let worse = others - rivals(logits, truth);
+            let worse = others - competitors(logits, truth);
             (0..OTHERS).map(|drawn| worse.saturating_sub(drawn) as f64 / (others - drawn) as f64).product()
         })
     }
 
-    /// Share of the labels, those with pictures, that have one of their own among their `places` best.
+    /// Fraction of the labels with images that have one of their own among their `places` best images.
     fn found_by_text(&self, places: usize) -> f64 {
         let (mut labels, mut found) = (0, 0);
         for label in (0..self.labels).filter(|label| self.truths.contains(label)) {
-            let mut pictures: Vec<(f32, usize)> =
+            let mut images: Vec<(f32, usize)> =
                 self.rows().map(|(logits, truth)| (logits[label], truth)).collect();
-            pictures.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+            images.sort_by(|(a, _), (b, _)| b.total_cmp(a));
             labels += 1;
-            found += usize::from(pictures.iter().take(places).any(|&(_, truth)| truth == label));
+            found += usize::from(images.iter().take(places).any(|&(_, truth)| truth == label));
         }
         f64::from(found as u32) / f64::from(labels.max(1))
     }
 
-    /// The yes/no questions of all 5-way sets: whether a label is true of a picture. The true label is in every set,
-    /// each other one in four of n - 1.
+    /// The yes/no questions of all 5-way sets. The true label is in every set, each other label in four of n - 1 sets.
     pub fn questions(&self) -> impl Iterator<Item = Question> {
         let other_weight = OTHERS as f64 / self.labels.saturating_sub(1).max(1) as f64;
         let whole = (self.truths.len() * (OTHERS + 1)) as f64;
@@ -192,8 +191,8 @@ impl Recall {
     }
 }
 
-/// Other labels that score as well as the true one, or better: what can't be told apart is not right.
-fn rivals(logits: &[f32], truth: usize) -> usize {
+/// Number of other labels that score as well as the true one, or better. A tie counts as a wrong answer.
+fn competitors(logits: &[f32], truth: usize) -> usize {
     logits.iter().filter(|&&logit| logit >= logits[truth]).count() - 1
 }
 
@@ -201,7 +200,7 @@ fn rivals(logits: &[f32], truth: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// Six labels; the second picture's true label is beaten by one other, the third's by all.
+    /// Six labels. The second image's true label is beaten by one other label, the third's by all.
     fn evaluation() -> Evaluation {
         let mut evaluation = Evaluation::new(6);
         evaluation.add(&[5.0, 1.0, 0.0, 0.0, 0.0, 0.0], 0);
@@ -211,13 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn accuracies_count_the_true_labels_place() {
+    fn accuracies_count_the_rank_of_the_true_label() {
         let report = evaluation().report();
         assert_eq!((report.images, report.labels), (3, 6));
         assert_eq!(report.top1, 1.0 / 3.0);
         assert_eq!(report.top5, Some(2.0 / 3.0));
         assert_eq!(report.image_to_text, Recall { at1: 1.0 / 3.0, at5: 2.0 / 3.0, at10: 1.0 });
-        // Of the second's five others one is better: it is not drawn in C(4, 4) of C(5, 4) draws.
+        // One of the second image's five other labels is better. It is not drawn in C(4, 4) of C(5, 4) draws.
         assert!((report.five_way.unwrap() - (1.0 + 0.2 + 0.0) / 3.0).abs() < 1e-12);
     }
 
@@ -237,14 +236,14 @@ mod tests {
     }
 
     #[test]
-    fn retrieval_asks_each_label_with_pictures_for_its_own() {
+    fn a_label_with_images_finds_its_own() {
         // Label 0 finds its own first, label 1 second, label 5 last.
         let Recall { at1, at5, .. } = evaluation().report().text_to_image;
         assert_eq!((at1, at5), (2.0 / 3.0, 1.0));
     }
 
     #[test]
-    fn probabilities_that_are_right_have_no_error() {
+    fn right_and_certain_probabilities_have_no_calibration_error() {
         let mut evaluation = Evaluation::new(5);
         evaluation.add(&[40.0, -40.0, -40.0, -40.0, -40.0], 0);
         let calibration = evaluation.report().calibration.unwrap();
@@ -253,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn probabilities_of_a_half_everywhere_are_off_by_three_tenths() {
+    fn probabilities_of_one_half_have_a_calibration_error_of_three_tenths() {
         let mut evaluation = Evaluation::new(9);
         evaluation.add(&[0.0; 9], 4);
         let calibration = evaluation.report().calibration.unwrap();
@@ -262,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn few_labels_or_no_pictures_leave_out_what_needs_them() {
+    fn metrics_that_need_more_labels_or_images_are_left_out() {
         let report = Evaluation::new(3).report();
         assert_eq!((report.top1, report.five_way, report.top5), (0.0, None, None));
     }

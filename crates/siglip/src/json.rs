@@ -1,12 +1,14 @@
+//! JSON with errors that name the field.
+
 use serde::de::DeserializeOwned;
 
 use crate::Error;
 
-/// Reads the whole of a checkpoint's `file`; an error names the field, or the file where none is to blame.
+/// Parses the content of a checkpoint's `file`. An error names the field, or the file if no field is at fault.
 pub(crate) fn parse<T: DeserializeOwned>(file: &str, json: &str) -> Result<T, Error> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        // The root is ".", and "?" a name that was not read to its end.
+        // The root is "."; "?" stands for an incomplete name.
         let path = error.path().to_string();
         let field = match path.trim_end_matches(['.', '?']) {
             "" => file,

@@ -16,7 +16,7 @@ impl SplitMix64 {
         bits ^ (bits >> 31)
     }
 
-    /// Evenly spread with mean 0 and this standard deviation.
+    /// Uniform, with mean 0 and this standard deviation.
     fn spread(&mut self, deviation: f32) -> f32 {
         let unit = (self.next() >> 40) as f32 / (1 << 24) as f32;
         (2.0 * unit - 1.0) * 3.0f32.sqrt() * deviation
@@ -72,11 +72,11 @@ fn deviation(tensor: &TensorShape) -> f32 {
     }
 }
 
-/// A `tokenizer.json` for such a checkpoint: lower-cased, a token a character, with the special tokens of version 1,
-/// or of Gemma where its vocabulary is as large. Random weights know no words.
+/// A `tokenizer.json` for a checkpoint with random weights: it lower-cases texts and has one token per character. Its
+/// special tokens are those of SigLIP, or of Gemma if the vocabulary has Gemma's size.
 ///
 /// # Errors
-/// [`Error::UnsupportedModel`] where the vocabulary has no room for the printable ASCII characters.
+/// [`Error::UnsupportedModel`] if the vocabulary is smaller than the printable ASCII characters.
 pub fn character_tokenizer(config: &Config) -> Result<Vec<u8>, Error> {
     let special: &[&str] = match config.text_config.vocab_size {
         GEMMA_VOCABULARY => &["<pad>", "<eos>", "<bos>", "<unk>"],

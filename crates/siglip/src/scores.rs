@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// What a picture scores for one label.
+/// How well one label fits an image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Score {
     /// The label as it was given.
@@ -11,30 +11,30 @@ pub struct Score {
     pub score: f32,
     /// cosine x scale + bias.
     pub logit: f32,
-    /// Words of the label that the model cannot read. Where there are any the cosine counts as 0: the score is what the
-    /// model expects of a label before it has read it.
+    /// Words of the label that the model cannot read. If there are any, the cosine is taken as 0, so that the logit is
+    /// the model's bias.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<String>,
 }
 
 impl Score {
-    /// The score of a label that was read.
+    /// The score of a label that the model can read.
     pub fn new(label: &str, logit: f32) -> Score {
         Score { label: label.into(), score: sigmoid(logit), logit, unknown: Vec::new() }
     }
 
-    /// That of a label with these unknown words, by a model of this bias.
+    /// The score of a label with these unknown words; `logit_bias` is the model's.
     pub fn unread(label: &str, unknown: Vec<String>, logit_bias: f32) -> Score {
         Score { unknown, ..Score::new(label, logit_bias) }
     }
 }
 
-/// Which scores to keep.
+/// Which scores are returned. The default is all.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Keep {
-    /// At most so many, the best ones.
+pub struct ScoreFilter {
+    /// At most this many, the best ones.
     pub top_k: Option<usize>,
-    /// Only probabilities of at least this much.
+    /// Only probabilities of at least this value.
     pub threshold: Option<f32>,
 }
 
@@ -45,18 +45,30 @@ pub struct Keep {
 /// assert_eq!(siglip::sigmoid(-200.0), 0.0);
 /// ```
 pub fn sigmoid(logit: f32) -> f32 {
-    // In f64, where e^200 still is a number and what is left of the rounding disappears in the f32.
+    // In f64 e^200 is finite, and the rounding errors vanish in the f32.
     (1.0 / (1.0 + (-f64::from(logit)).exp())) as f32
 }
 
-/// The scores best first, those that are asked for; equals keep their order.
-pub fn rank(mut scores: Vec<Score>, keep: Keep) -> Vec<Score> {
-    // By logit: probabilities near 0 and 1 round to equals.
+/// The logits of one image for every text: cosine x `logit_scale` + `logit_bias`. Embeddings have L2 norm 1;
+/// `text_embeds` is [texts, embedding size].
+pub fn logits_per_image(
+    image_embeds: &[f32],
+    text_embeds: &[f32],
+    logit_scale: f32,
+    logit_bias: f32,
+) -> Vec<f32> {
+    let texts = text_embeds.chunks_exact(image_embeds.len());
+    texts.map(|text| siglip_kernels::dot(image_embeds, text) * logit_scale + logit_bias).collect()
+}
+
+/// Sorts the scores best first and applies the filter. Equal scores keep their order.
+pub fn rank(mut scores: Vec<Score>, filter: ScoreFilter) -> Vec<Score> {
+    // By logit, since different logits far from 0 round to the same probability.
     scores.sort_by(|a, b| b.logit.total_cmp(&a.logit));
-    if let Some(threshold) = keep.threshold {
+    if let Some(threshold) = filter.threshold {
         scores.retain(|score| score.score >= threshold);
     }
-    scores.truncate(keep.top_k.unwrap_or(usize::MAX));
+    scores.truncate(filter.top_k.unwrap_or(usize::MAX));
     scores
 }
 
@@ -64,28 +76,28 @@ pub fn rank(mut scores: Vec<Score>, keep: Keep) -> Vec<Score> {
 mod tests {
     use super::*;
 
-    fn labels(keep: Keep) -> Vec<String> {
+    fn labels(filter: ScoreFilter) -> Vec<String> {
         let scores = [("a", -30.0), ("b", 2.0), ("c", -31.0), ("d", 2.0)];
-        rank(scores.map(|(label, logit)| Score::new(label, logit)).to_vec(), keep)
+        rank(scores.map(|(label, logit)| Score::new(label, logit)).to_vec(), filter)
             .into_iter()
             .map(|score| score.label)
             .collect()
     }
 
     #[test]
-    fn ranks_by_logit_and_keeps_the_order_of_equals() {
-        assert_eq!(labels(Keep::default()), ["b", "d", "a", "c"]);
+    fn ranks_by_logit_and_leaves_equals_in_order() {
+        assert_eq!(labels(ScoreFilter::default()), ["b", "d", "a", "c"]);
     }
 
     #[test]
-    fn keeps_what_is_asked_for() {
-        assert_eq!(labels(Keep { top_k: Some(1), threshold: None }), ["b"]);
-        assert_eq!(labels(Keep { top_k: None, threshold: Some(0.5) }), ["b", "d"]);
-        assert!(labels(Keep { top_k: Some(0), threshold: None }).is_empty());
+    fn the_filter_drops_what_is_not_asked_for() {
+        assert_eq!(labels(ScoreFilter { top_k: Some(1), threshold: None }), ["b"]);
+        assert_eq!(labels(ScoreFilter { top_k: None, threshold: Some(0.5) }), ["b", "d"]);
+        assert!(labels(ScoreFilter { top_k: Some(0), threshold: None }).is_empty());
     }
 
     #[test]
-    fn a_label_that_was_not_read_scores_the_bias_and_says_so() {
+    fn an_unreadable_label_scores_the_bias_and_names_the_words() {
         let score = Score::unread("a blorp", vec!["blorp".into()], -3.0);
         let json = serde_json::to_value(&score).unwrap();
         assert_eq!(json["unknown"], serde_json::json!(["blorp"]));
@@ -94,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn sigmoid_is_the_references() {
+    fn sigmoid_equals_torchs() {
         // torch.sigmoid(torch.tensor([-12.93, -1.742, 0.5, 20.0]))
         let expected = [2.424_215e-6, 0.149_059_09, 0.622_459_35, 1.0];
         for (logit, expected) in [-12.93, -1.742, 0.5, 20.0].into_iter().zip(expected) {

@@ -1,12 +1,13 @@
-//! Every kind of checkpoint that is published, as a small random one, against the Python reference.
+//! Every published kind of checkpoint, as a small random one, against the Python reference.
 
-mod recorded;
+mod support;
 
 use serde::Deserialize;
-use siglip::model::Precision;
 use siglip::text::Tokenizer;
+use siglip::{Engine as _, PixelValues, Precision};
 
-use recorded::{cosine, largest_difference, load, recording};
+use support::checkpoints::{files, repository, siglip};
+use support::reference::{cosine, largest_difference, pixel_values, recording};
 
 #[derive(Deserialize)]
 struct Recording {
@@ -18,15 +19,10 @@ struct Recording {
     logits_per_image: Vec<Vec<f32>>,
 }
 
-/// The recorded pictures: 0.9 sin((0.37 + 0.11 n) i).
-fn pixel_values(image: usize, len: usize) -> Vec<f32> {
-    (0..len).map(|i| (0.9 * ((0.37 + 0.11 * image as f64) * i as f64).sin()) as f32).collect()
-}
-
 fn equals_the_reference(kind: &str) {
     let recording: Recording = recording(&format!("model-random-{kind}"));
-    let mut siglip = load(&format!("random-{kind}"), Precision::F32);
-    let mut rounded = load(&format!("random-{kind}"), Precision::Q8);
+    let load = |precision| siglip(&repository(&format!("tests/fixtures/random-{kind}")), precision);
+    let (mut siglip, mut rounded) = (load(Precision::F32), load(Precision::Q8));
     assert_eq!(siglip.input_ids(&recording.texts).unwrap(), recording.input_ids.concat());
 
     let texts = siglip.text_embeds(&recording.texts).unwrap();
@@ -35,16 +31,16 @@ fn equals_the_reference(kind: &str) {
         assert!(largest_difference(found, expected) < 2e-6, "{kind}");
         assert!(cosine(rounded, expected) > 0.999, "{kind}: {}", cosine(rounded, expected));
     }
-    let side = siglip.model().config().vision_config.image_size;
+    let side = siglip.engine().config().vision_config.image_size;
     assert!(recording.images >= 2);
     for image in 0..recording.images {
         let expected = &recording.image_embeds[image];
-        let pixels = pixel_values(image, 3 * side * side);
-        let found = siglip.model_mut().image_embeds(pixels.clone()).unwrap();
+        let pixels = PixelValues::new(pixel_values(image, 3 * side * side), side);
+        let found = siglip.engine_mut().image_embeds(vec![pixels.clone()]).unwrap();
         assert!(largest_difference(&found, expected) < 2e-6, "{kind}");
-        let rounded = rounded.model_mut().image_embeds(pixels).unwrap();
+        let rounded = rounded.engine_mut().image_embeds(vec![pixels]).unwrap();
         assert!(cosine(&rounded, expected) > 0.999, "{kind}: {}", cosine(&rounded, expected));
-        let logits = siglip.model().logits_per_image(&found, &texts.concat());
+        let logits = siglip.logits_per_image(&found, &texts.concat());
         assert!(largest_difference(&logits, &recording.logits_per_image[image]) < 1e-4, "{kind}");
     }
 }
@@ -69,7 +65,7 @@ fn giant_equals_the_reference() {
 
 #[test]
 fn gemmas_own_file_is_read_as_siglip_2_was_trained() {
-    let published = recorded::files("random-siglip2").tokenizer;
+    let published = files("tests/fixtures/random-siglip2").tokenizer;
     let mut gemma: serde_json::Value = serde_json::from_str(&published).unwrap();
     // Gemma begins a text with <bos> and does not end it.
     gemma["post_processor"]["single"] = serde_json::json!([

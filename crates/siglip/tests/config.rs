@@ -1,11 +1,13 @@
 //! `config.json`: what published files leave out is filled in, and what does not run here is named.
 
-mod common;
+mod support;
 
-use common::{TINY, read, read_text, repository};
 use serde_json::{Value, json};
-use siglip::model::{Precision, Shard, Towers};
-use siglip::{Checkpoint, Config, Error, TextConfig, VisionConfig, preset};
+use siglip::model::Model;
+use siglip::{
+    Checkpoint, CheckpointFiles, Config, Error, LoadOptions, TextConfig, Towers, VisionConfig, preset,
+};
+use support::checkpoints::{TINY, files};
 
 /// What the published files of each checkpoint say beyond their defaults: text tower, vision tower.
 fn published() -> Vec<(&'static str, Value, Value)> {
@@ -148,7 +150,7 @@ fn a_value_that_does_not_run_here_is_named() {
 }
 
 #[test]
-fn towers_that_do_not_meet_are_named() {
+fn embeddings_of_different_widths_are_refused() {
     let config = |text: Value, vision: Value| {
         json!({"model_type": "siglip", "text_config": text, "vision_config": vision}).to_string()
     };
@@ -179,16 +181,16 @@ fn a_broken_file_is_refused() {
 }
 
 #[test]
-fn a_preprocessor_that_is_broken_or_contradicts_is_refused() {
-    let folder = repository(TINY);
-    let (config, tokenizer) = (read_text(&folder.join("config.json")), read(&folder.join("tokenizer.json")));
+fn a_preprocessor_that_is_malformed_or_contradicts_config_json_is_refused() {
+    let parse = |preprocessor: &str| {
+        Checkpoint::parse(&CheckpointFiles { preprocessor: preprocessor.into(), ..files(TINY) })
+    };
     for broken in ["", "{", "7", "{} x"] {
-        let error = Checkpoint::parse(&config, broken, &tokenizer).unwrap_err().to_string();
+        let error = parse(broken).unwrap_err().to_string();
         assert!(error.contains("preprocessor_config.json"), "{error}");
     }
     for size in [json!({"height": 224, "width": 224}), json!({"height": 64, "width": 63}), json!(65)] {
-        let preprocessor = json!({"size": size}).to_string();
-        match Checkpoint::parse(&config, &preprocessor, &tokenizer) {
+        match parse(&json!({"size": size}).to_string()) {
             Err(Error::UnsupportedModel { field, reason }) => {
                 assert!(field.contains("size") && reason.contains("64"), "{field}: {reason}");
             }
@@ -198,13 +200,12 @@ fn a_preprocessor_that_is_broken_or_contradicts_is_refused() {
 }
 
 #[test]
-fn without_a_tokenizer_pictures_are_read_and_texts_are_not() {
-    let folder = repository(TINY);
-    let read = |name: &str| read_text(&folder.join(name));
-    let checkpoint = Checkpoint::parse(&read("config.json"), &read("preprocessor_config.json"), b"").unwrap();
-    assert!(checkpoint.loader_of(Towers::Image, Precision::Q8, Shard::WHOLE).is_ok());
+fn without_a_tokenizer_only_the_image_tower_loads() {
+    let checkpoint = Checkpoint::parse(&CheckpointFiles { tokenizer: String::new(), ..files(TINY) }).unwrap();
+    let loader = |towers| checkpoint.loader::<Model>(LoadOptions { towers, ..LoadOptions::default() });
+    assert!(loader(Towers::Image).is_ok());
     for towers in [Towers::Both, Towers::Text] {
-        match checkpoint.loader_of(towers, Precision::Q8, Shard::WHOLE) {
+        match loader(towers) {
             Err(Error::UnsupportedModel { field, .. }) => assert_eq!(field, "tokenizer.json"),
             other => panic!("{:?}", other.map(|_| "a loader")),
         }

@@ -1,12 +1,14 @@
-//! GGUF: what ggml stores as ggml reads it, files that `GgufPlan` lays out, and files that lie.
+//! GGUF: what ggml stores as ggml reads it, files that `GgufWriter` lays out, and files that lie.
 
-mod weight_files;
+mod support;
 
-use siglip::model::{Precision, Shard};
+use std::collections::VecDeque;
+use std::io::{self, Read};
+
 use siglip::weights::{Dtype, MatrixType, TensorShape};
-use siglip::{Error, GgufLoader};
+use siglip::{Engine as _, Error, LoadOptions, PixelValues, Siglip};
 
-use weight_files::{Keep, cut, gguf, joined, message, read, read_chunks, rows_of};
+use support::weight_files::{self, Collect, cut, gguf, joined, message, read, read_chunks, rows_of};
 
 /// `record_gguf.py` stores random blocks of every type beside what the `gguf` package makes of them.
 #[test]
@@ -60,6 +62,26 @@ fn every_block_type_is_read_as_candle_reads_it() {
     }
 }
 
+/// A file that arrives in these chunks.
+struct Chunks<'f>(VecDeque<&'f [u8]>);
+
+impl Read for Chunks<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // An empty chunk would mean the end of the file.
+        while self.0.front().is_some_and(|chunk| chunk.is_empty()) {
+            self.0.pop_front();
+        }
+        match self.0.front_mut() {
+            Some(chunk) => chunk.read(buffer),
+            None => Ok(0),
+        }
+    }
+}
+
+fn load(chunks: Vec<&[u8]>) -> Result<Siglip, Error> {
+    Siglip::from_gguf(Chunks(chunks.into()), LoadOptions::default())
+}
+
 #[test]
 fn a_written_file_is_read_back() {
     let original = joined(rows_of(&weight_files::safetensors(&weight_files::config(), Dtype::F32)).unwrap());
@@ -68,7 +90,7 @@ fn a_written_file_is_read_back() {
         (MatrixType::F16, 1.0 / 2048.0),
         (MatrixType::Q8_0, 0.5 / 127.0 + 1.0 / 2048.0),
     ] {
-        let mut sink = Keep::default();
+        let mut sink = Collect::default();
         read(&gguf(matrices), &mut sink).unwrap();
         assert_eq!(sink.metadata.unwrap().into_files().unwrap(), weight_files::files());
         let read = joined(sink.rows);
@@ -89,11 +111,10 @@ fn every_chunking_gives_the_same_model() {
     for matrices in [MatrixType::F32, MatrixType::Q8_0] {
         let file = gguf(matrices);
         let embed = |chunks: Vec<&[u8]>| {
-            let mut loader = GgufLoader::new(Precision::Q8, Shard::WHOLE);
-            read_chunks(chunks, &mut loader).unwrap();
-            let mut siglip = loader.finish().unwrap();
+            let mut siglip = load(chunks).unwrap();
             let pixels = (0..3 * 21 * 21).map(|i| (i as f32 * 0.37).sin()).collect();
-            let mut embeddings = siglip.model_mut().image_embeds(pixels).unwrap();
+            let pixels = PixelValues::new(pixels, 21);
+            let mut embeddings = siglip.engine_mut().image_embeds(vec![pixels]).unwrap();
             embeddings.extend(siglip.text_embeds(&["a label".into()]).unwrap().concat());
             embeddings
         };
@@ -110,8 +131,7 @@ fn every_chunking_gives_the_same_model() {
 fn what_is_missing_is_told() {
     let file = gguf(MatrixType::F32);
     for length in [0, 3, 4, 23, 24, 100, 5000, file.len() / 2, file.len() - 100] {
-        let mut loader = GgufLoader::new(Precision::Q8, Shard::WHOLE);
-        let reason = message(read(&file[..length], &mut loader));
+        let reason = message(load(vec![&file[..length]]));
         assert!(reason.contains(&format!("ends after {length} ")), "{reason}");
     }
     let reason = message(rows_of(&[&file[..], &[0]].concat()));
@@ -127,7 +147,7 @@ fn what_is_missing_is_told() {
 #[test]
 fn a_value_beyond_the_dtype_is_not_stored() {
     let tensor = TensorShape { name: "text_model.head.weight".into(), shape: vec![64, 64] };
-    let plan = |to| siglip::weights::GgufPlan::new(&weight_files::files(), "", to).unwrap();
+    let plan = |to| siglip::weights::GgufWriter::new(&weight_files::files(), "", to).unwrap();
     let mut values = vec![1.0; 64];
     values[5] = -1e30;
     for to in [MatrixType::F16, MatrixType::Q8_0] {
@@ -217,7 +237,7 @@ fn metadata_of_others_is_passed_over() {
         .pair("other.text", STRING, &text(b"\xff not UTF-8, not looked at"))
         .with(&[0; 32]);
     for chunks in [vec![&file[..]], file.chunks(1).collect(), file.chunks(7).collect()] {
-        let mut sink = Keep::default();
+        let mut sink = Collect::default();
         read_chunks(chunks, &mut sink).unwrap();
         let metadata = sink.metadata.unwrap();
         assert_eq!(metadata.get("general.name"), Some("Ünïcode"));
@@ -279,7 +299,7 @@ fn lies_are_found_out() {
         (one().pair("", 4, &[0; 4]), "a key of 0 bytes"),
         (one().pair(&"k".repeat(2000), 4, &[0; 4]), "a key of 2000 bytes"),
         (one().pair("key", 13, &[0; 4]), "\"key\" is of unknown type 13"),
-        (one().pair("key", 4, &[0; 4]).pair("key", 4, &[0; 4]), "\"key\" stands twice"),
+        (one().pair("key", 4, &[0; 4]).pair("key", 4, &[0; 4]), "\"key\" occurs twice"),
         (one().pair("key", STRING, &long), "does not end within"),
         (one().pair("siglip.config_json", STRING, &long), "does not end within"),
         (one().pair("general.name", STRING, &text(b"\xff")), "\"general.name\" is not UTF-8"),
@@ -308,13 +328,13 @@ fn lies_are_found_out() {
         (with(|file| file.tensors[0].2 = I64), "\"weight\" is of ggml type 27"),
         (
             with(|file| (file.tensors[0].1, file.tensors[0].2) = (vec![16, 2], Q8_0)),
-            "\"weight\": Q8_0 comes in blocks",
+            "\"weight\": Q8_0 has blocks",
         ),
         (with(|file| file.tensors[0].3 = 32), "\"weight\" starts at byte 32, not at 0"),
         (File::of(&[("a", &[16], F32, 0), ("b", &[16], F32, 0)]), "\"b\" starts at byte 0, not at 64"),
         (File::of(&[("a", &[9], F32, 0), ("b", &[16], F32, 36)]), "\"b\" starts at byte 36, not at 64"),
         (File::of(&[("a", &[16], F32, 0), ("b", &[16], F32, u64::MAX - 5)]), "\"b\" starts at"),
-        (File::of(&[("a", &[16], F32, 0), ("a", &[16], F32, 64)]), "\"a\" stands twice"),
+        (File::of(&[("a", &[16], F32, 0), ("a", &[16], F32, 64)]), "\"a\" occurs twice"),
         (File::of(&[("text_model.embeddings.position_ids", &[16], F32, 0)]), "holds no integers"),
     ];
     for (file, expected) in lies {
@@ -337,8 +357,7 @@ fn damage_does_no_harm() {
             let at = random.usize(4..header);
             damaged[at] = if random.bool() { random.u8(..) } else { damaged[at] ^ 1 << random.u8(0..8) };
         }
-        let mut loader = GgufLoader::new(Precision::Q8, Shard::WHOLE);
-        match read_chunks(cut(&damaged, random.u64(..)), &mut loader).and_then(|()| loader.finish()) {
+        match load(cut(&damaged, random.u64(..))) {
             Ok(_) => {}
             Err(Error::BadWeights(_) | Error::UnsupportedModel { .. }) => refused += 1,
             Err(error) => panic!("{error}"),

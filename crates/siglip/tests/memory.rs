@@ -1,10 +1,10 @@
-//! What a model takes is known before it is built.
+//! The memory that a model takes is known before it is built.
 
-use siglip::model::{ModelLoader, Precision, Shard, memory_needed, packed_bytes};
+use siglip::model::{ModelLoader, memory_needed, packed_bytes};
 use siglip::weights::{Dtype, WeightReader};
-use siglip::{Config, Error, PRESETS, preset};
+use siglip::{Config, EngineLoader as _, Error, LoadOptions, PRESETS, Precision, Shard, preset};
 
-/// Sizes that are no multiples of a panel, with a wider vision tower.
+/// Sizes that are not multiples of a panel, with a wider image tower.
 const ODD: &str = r#"{
   "model_type": "siglip",
   "text_config": {"hidden_size": 30, "intermediate_size": 41, "num_hidden_layers": 1, "num_attention_heads": 5,
@@ -26,14 +26,15 @@ fn packed_bytes_are_what_the_model_takes() {
         for count in 1..=3 {
             for index in 0..count {
                 let shard = Shard::new(index, count).unwrap();
-                let mut loader = ModelLoader::new(config.clone(), precision, shard).unwrap();
+                let options = LoadOptions { precision, shard, ..LoadOptions::default() };
+                let mut loader = ModelLoader::new(config.clone(), options).unwrap();
                 let mut reader = WeightReader::new();
                 reader.push(&weights, &mut loader).unwrap();
                 reader.finish().unwrap();
                 let model = loader.finish().unwrap();
-                let bytes = packed_bytes(&config, precision, shard);
+                let bytes = packed_bytes(&config, options);
                 assert_eq!(bytes, model.bytes() as u64, "{precision:?}, worker {index} of {count}");
-                assert!(memory_needed(&config, precision, shard) >= bytes);
+                assert!(memory_needed(&config, options) >= bytes);
             }
         }
     }
@@ -44,7 +45,10 @@ fn published_models_need_what_their_parameters_weigh() {
     for name in PRESETS {
         let config = preset(name).unwrap();
         let parameters: usize = siglip::weights::tensors(&config).iter().map(|tensor| tensor.len()).sum();
-        let needed = |precision| memory_needed(&config, precision, Shard::WHOLE) as f64 / parameters as f64;
+        let needed = |precision| {
+            let options = LoadOptions { precision, ..LoadOptions::default() };
+            memory_needed(&config, options) as f64 / parameters as f64
+        };
         let (q8, f32) = (needed(Precision::Q8), needed(Precision::F32));
         assert!(
             (1.0..1.2).contains(&q8) && (4.0..4.1).contains(&f32),

@@ -1,14 +1,14 @@
-//! SigLIP 2 NaFlex: pictures in their aspect, against the Python reference.
+//! SigLIP 2 NaFlex, whose images keep their aspect ratio, against the Python reference.
 
-mod recorded;
+mod support;
 
 use serde::Deserialize;
-use siglip::Error;
 use siglip::image::{Processor, RgbImage};
-use siglip::model::{Model, Precision, Shard, Step};
-use siglip::weights::WeightReader;
+use siglip::{Checkpoint, Error, PixelValues, Precision, Siglip};
 
-use recorded::{checkpoint, cosine, files, largest_difference, load, recording, weights};
+use support::checkpoints::{RANDOM_NAFLEX, files, model, repository};
+use support::reference::{cosine, largest_difference, recording};
+use support::workers::Workers;
 
 #[derive(Deserialize)]
 struct Recording {
@@ -27,8 +27,11 @@ struct Recording {
     logits_per_image: Vec<Vec<f32>>,
 }
 
-const FIXTURE: &str = "random-naflex";
 const PATCH_SIZE: usize = 4;
+
+fn load(precision: Precision) -> Siglip {
+    support::checkpoints::siglip(&repository(RANDOM_NAFLEX), precision)
+}
 
 /// The recorded pictures: (7 i² + 13 i + 31 n) mod 256.
 fn pictures(recording: &Recording) -> Vec<RgbImage> {
@@ -60,12 +63,12 @@ fn sides_equal_the_references() {
 #[test]
 fn pixel_values_equal_the_references() {
     let recording: Recording = recording("naflex");
-    let siglip = load(FIXTURE, Precision::F32);
+    let siglip = load(Precision::F32);
     for (at, picture) in pictures(&recording).iter().enumerate() {
         let (rows, columns) = recording.spatial_shapes[at];
         let (height, width) = (rows * PATCH_SIZE, columns * PATCH_SIZE);
-        assert_eq!(siglip.height(picture), height);
-        let found = siglip.pixel_values(picture).unwrap();
+        let PixelValues { values: found, height: found_height } = siglip.pixel_values(picture).unwrap();
+        assert_eq!(found_height, height);
         let levels = recording.levels[at].iter().map(|&level| (f32::from(level) / 255.0 - 0.5) / 0.5);
         for (i, expected) in levels.enumerate() {
             let (patch, within) = (i / (3 * PATCH_SIZE.pow(2)), i % (3 * PATCH_SIZE.pow(2)));
@@ -80,7 +83,7 @@ fn pixel_values_equal_the_references() {
 #[test]
 fn embeddings_equal_the_references() {
     let recording: Recording = recording("naflex");
-    let (mut siglip, mut rounded) = (load(FIXTURE, Precision::F32), load(FIXTURE, Precision::Q8));
+    let (mut siglip, mut rounded) = (load(Precision::F32), load(Precision::Q8));
     assert_eq!(siglip.input_ids(&recording.texts).unwrap(), recording.input_ids.concat());
     let texts = siglip.text_embeds(&recording.texts).unwrap().concat();
     assert!(largest_difference(&texts, &recording.text_embeds.concat()) < 2e-6);
@@ -89,60 +92,35 @@ fn embeddings_equal_the_references() {
         let found = siglip.image_embeds(picture).unwrap();
         let difference = largest_difference(&found, expected);
         assert!(difference < 3e-6, "picture {at}: {difference}");
-        let logits = siglip.model().logits_per_image(&found, &texts);
+        let logits = siglip.logits_per_image(&found, &texts);
         assert!(largest_difference(&logits, &recording.logits_per_image[at]) < 1e-4);
         let rounded = cosine(&rounded.image_embeds(picture).unwrap(), expected);
         assert!(rounded > 0.99, "picture {at}: {rounded}");
     }
 }
 
-/// Two workers, each with a part of every patch's pixels.
+/// Two workers, each of which holds some columns of the patch embedding.
 #[test]
-fn workers_share_a_picture_out() {
+fn two_workers_equal_the_reference() {
     let recording: Recording = recording("naflex");
-    let whole = load(FIXTURE, Precision::F32);
-    let mut workers: Vec<Model> = (0..2).map(|index| worker(Shard::new(index, 2).unwrap())).collect();
+    let whole = load(Precision::F32);
+    let mut workers = Workers::load(RANDOM_NAFLEX, Precision::F32, 2);
     for (at, picture) in pictures(&recording).iter().enumerate() {
-        let mut passes: Vec<_> = workers
-            .iter()
-            .map(|worker| {
-                let pixel_values = whole.pixel_values(picture).unwrap();
-                worker.begin_image_of_height(pixel_values, whole.height(picture)).unwrap()
-            })
-            .collect();
-        loop {
-            let steps: Vec<Step> =
-                workers.iter_mut().zip(&mut passes).map(|(worker, pass)| worker.step(pass)).collect();
-            if steps.contains(&Step::Done) {
-                break;
-            }
-            let parts: Vec<Vec<u32>> = workers.iter().map(|worker| worker.part().to_vec()).collect();
-            for worker in &mut workers {
-                parts.iter().for_each(|part| worker.add_part(part));
-            }
-        }
-        let found = passes.swap_remove(0).into_embeddings();
+        let found = workers.run(|worker| worker.begin_image(whole.pixel_values(picture).unwrap()));
         let difference = largest_difference(&found, &recording.image_embeds[at]);
         assert!(difference < 3e-6, "picture {at}: {difference}");
     }
 }
 
-fn worker(shard: Shard) -> Model {
-    let mut loader = checkpoint(FIXTURE).loader(Precision::F32, shard).unwrap();
-    let mut reader = WeightReader::new();
-    reader.push(&weights(FIXTURE), &mut loader).unwrap();
-    loader.finish().unwrap()
-}
-
 #[test]
-fn pictures_of_broken_patches_are_refused() {
-    let model = worker(Shard::WHOLE);
+fn images_that_are_not_whole_patches_are_refused() {
+    let model = model(RANDOM_NAFLEX, Precision::F32);
     for (len, height) in [(0, 0), (48, 0), (3 * 4 * 6, 4), (3 * 6 * 4, 6), (48, 5), (47, 4), (48, usize::MAX)]
     {
-        let error = model.begin_image_of_height(vec![0.0; len], height).unwrap_err();
-        assert_eq!(error.code(), "bad-input", "{len} values in {height} lines");
+        let error = model.begin_image(PixelValues::new(vec![0.0; len], height)).unwrap_err();
+        assert_eq!(error.code(), "bad-input", "{len} values of height {height}");
     }
-    assert!(model.begin_image_of_height(vec![0.0; 48], 4).is_ok());
+    assert!(model.begin_image(PixelValues::new(vec![0.0; 48], 4)).is_ok());
 }
 
 #[test]
@@ -154,13 +132,13 @@ fn files_that_contradict_each_other_are_refused() {
         ("\"model_type\": \"siglip2\"", "\"model_type\": \"siglip\"", "image_processor_type"),
         ("\"max_num_patches\": 16", "\"max_num_patches\": 5000", "max_num_patches"),
     ] {
-        let mut files = files(FIXTURE);
+        let mut files = files(RANDOM_NAFLEX);
         let file = match files.config.contains(found) {
             true => &mut files.config,
             false => &mut files.preprocessor,
         };
         *file = file.replace(found, replacement);
-        match files.parse().unwrap_err() {
+        match Checkpoint::parse(&files).unwrap_err() {
             Error::UnsupportedModel { field: found, .. } => assert_eq!(found, field),
             error => panic!("{error}"),
         }

@@ -1,12 +1,12 @@
-//! Weight files that are broken or lie: each an error that says where, none a panic.
+//! Damaged weight files, and headers that lie: each gives an error that says where, none a panic.
 
-mod common;
+mod support;
 
-use common::{RANDOM_SMALL, config, load, read, repository};
 use half::{bf16, f16};
 use serde_json::{Map, Value, json};
-use siglip::Error;
-use siglip::model::{Model, ModelLoader, Precision, Shard};
+use siglip::model::{Model, ModelLoader};
+use siglip::{Engine as _, EngineLoader as _, Error, LoadOptions};
+use support::checkpoints::{RANDOM_SMALL, config, load, read, repository};
 
 /// The header's last tensor, by its place in the file.
 const LAST: &str = "vision_model.post_layernorm.weight";
@@ -71,7 +71,7 @@ fn whole() -> File {
 }
 
 fn read_weights(bytes: &[u8]) -> Result<Model, Error> {
-    load(ModelLoader::new(config(RANDOM_SMALL), Precision::Q8, Shard::WHOLE)?, [bytes])
+    load(ModelLoader::new(config(RANDOM_SMALL), LoadOptions::default())?, [bytes])
 }
 
 /// The message of the error that `bytes` give.
@@ -208,7 +208,7 @@ fn a_tensor_that_stands_twice_is_refused() {
     let header = serde_json::to_string(&file.header).unwrap();
     let again = format!("{{{:?}:{},{}", LAST, file.header[LAST], &header[1..]);
     let message = refused(&with_header(again.as_bytes(), &file.data));
-    assert!(message.contains(&format!("{LAST:?} stands twice")), "{message}");
+    assert!(message.contains(&format!("{LAST:?} occurs twice")), "{message}");
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn values_that_are_not_finite_are_refused() {
 #[test]
 fn an_empty_file_is_refused() {
     assert!(refused(&[]).contains("inside its header"));
-    let loader = ModelLoader::new(config(RANDOM_SMALL), Precision::Q8, Shard::WHOLE).unwrap();
+    let loader = ModelLoader::new(config(RANDOM_SMALL), LoadOptions::default()).unwrap();
     assert_eq!(loader.finish().unwrap_err().code(), "bad-weights");
 }
 

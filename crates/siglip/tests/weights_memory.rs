@@ -1,19 +1,20 @@
-//! What a weight file announces takes no memory before it arrives. Alone in its binary: the peak is the process's.
+//! A weight file's header claims no memory before its bytes arrive. This test is alone in its binary, since it measures
+//! the process's peak.
 
-mod common;
+mod support;
 
-use common::{RANDOM_SMALL, config, load, read, repository};
 use peak_alloc::PeakAlloc;
-use siglip::Error;
-use siglip::model::{ModelLoader, Precision, Shard};
+use siglip::model::ModelLoader;
 use siglip::weights::{Dtype, TensorShape, header_bytes};
+use siglip::{Error, LoadOptions};
+use support::checkpoints::{RANDOM_SMALL, config, load, read, repository};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
 /// The most memory that reading takes, beside the model that is built beforehand.
 fn peak(file: &[u8]) -> usize {
-    let loader = ModelLoader::new(config(RANDOM_SMALL), Precision::Q8, Shard::WHOLE).unwrap();
+    let loader = ModelLoader::new(config(RANDOM_SMALL), LoadOptions::default()).unwrap();
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();
     let result = load(loader, [file]);

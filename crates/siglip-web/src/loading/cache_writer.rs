@@ -4,7 +4,6 @@ use siglip::CheckpointFiles;
 use web_sys::WorkerGlobalScope;
 
 use super::callbacks::Callbacks;
-use super::model_builder;
 use super::weight_file::WeightFile;
 use crate::store::{Manifest, Notice, PartialLog, Record, Source, Store, Writer, check_room};
 
@@ -47,7 +46,7 @@ impl<'l> CacheWriter<'l> {
 
     /// Caches the small files.
     pub async fn small_files(&mut self, files: &CheckpointFiles) {
-        for (name, content) in model_builder::named(files) {
+        for (name, content) in files.named() {
             self.file(name, content.as_bytes()).await;
         }
     }

@@ -1,13 +1,12 @@
 //! Downloads a checkpoint from a server: from its first byte, or from where an earlier visit stopped.
 
-use siglip::model::Towers;
 use siglip::weights::WeightIndex;
-use siglip::{CheckpointFiles, Siglip};
+use siglip::{CheckpointFiles, Siglip, Towers};
 
 use super::cache_writer::CacheWriter;
 use super::context::{Context, FLUSH_BYTES, INDEX, WEIGHTS};
 use super::from_cache::{CachedModel, CachedWeightFile};
-use super::model_builder::{self, ModelBuilder, SMALL_FILES};
+use super::model_builder::ModelBuilder;
 use super::weight_file::WeightFile;
 use crate::body::{self, Body};
 use crate::error::Error;
@@ -223,7 +222,7 @@ impl<'a> CheckpointDownload<'a> {
     }
 
     fn small_bytes(&self) -> u64 {
-        let files = self.files.iter().flat_map(model_builder::named);
+        let files = self.files.iter().flat_map(CheckpointFiles::named);
         files.map(|(_, content)| content.len() as u64).sum()
     }
 
@@ -247,7 +246,7 @@ impl<'a> CheckpointDownload<'a> {
         if self.context.gguf().is_some() {
             return Ok(());
         }
-        let [config, preprocessor, tokenizer] = SMALL_FILES;
+        let [config, preprocessor, tokenizer] = CheckpointFiles::NAMES;
         let files = CheckpointFiles {
             config: self.fetch_small_file(config).await?,
             preprocessor: self.fetch_small_file(preprocessor).await?,

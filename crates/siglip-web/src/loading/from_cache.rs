@@ -5,7 +5,7 @@ use siglip::{CheckpointFiles, Siglip};
 
 use super::callbacks::Callbacks;
 use super::context::INDEX;
-use super::model_builder::{self, ModelBuilder, SMALL_FILES};
+use super::model_builder::ModelBuilder;
 use super::weight_file::WeightFile;
 use crate::error::Error;
 use crate::integrity::{self, Digest};
@@ -87,7 +87,7 @@ impl<'l> CachedModel<'l> {
             let found = small.iter().find(|(cached, _)| cached == name);
             found.map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned())
         };
-        if let [Some(config), Some(preprocessor), Some(tokenizer)] = SMALL_FILES.map(content) {
+        if let [Some(config), Some(preprocessor), Some(tokenizer)] = CheckpointFiles::NAMES.map(content) {
             let files = CheckpointFiles { config, preprocessor, tokenizer };
             self.builder.start(&files)?;
             self.files = Some(files);
@@ -111,11 +111,11 @@ impl<'l> CachedModel<'l> {
 
     fn has_demanded_hashes(&self) -> bool {
         let demanded = |name: &str| self.options.sha256.get(name);
-        let differs = |name: &str, content: &String| {
+        let differs = |name: &str, content: &str| {
             demanded(name).is_some_and(|hash| *hash != integrity::sha256(content.as_bytes()))
         };
         let small_file_differs =
-            |files| model_builder::named(files).iter().any(|(name, content)| differs(name, content));
+            |files: &CheckpointFiles| files.named().iter().any(|(name, content)| differs(name, content));
         if self.files.as_ref().is_some_and(small_file_differs) {
             return false;
         }

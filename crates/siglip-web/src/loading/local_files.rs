@@ -7,7 +7,7 @@ use web_sys::Blob;
 
 use super::callbacks::Callbacks;
 use super::context::{FLUSH_BYTES, INDEX, WEIGHTS};
-use super::model_builder::{ModelBuilder, SMALL_FILES};
+use super::model_builder::ModelBuilder;
 use super::weight_file::WeightFile;
 use crate::body::{self, Body};
 use crate::error::Error;
@@ -25,7 +25,7 @@ impl LocalFiles {
         let names = match self.gguf() {
             Some(name) => vec![name],
             None => {
-                let [config, preprocessor, tokenizer] = SMALL_FILES;
+                let [config, preprocessor, tokenizer] = CheckpointFiles::NAMES;
                 let files = CheckpointFiles {
                     config: self.text(config).await?,
                     preprocessor: self.text(preprocessor).await?,

@@ -2,21 +2,11 @@
 
 use siglip::model::{Model, ModelLoader, Packer};
 use siglip::weights::{Metadata, TensorShape, TensorSink, WeightIndex};
-use siglip::{Checkpoint, CheckpointFiles, Config, Siglip};
+use siglip::{Checkpoint, CheckpointFiles, Config, EngineLoader as _, LoadOptions, Shard, Siglip};
 
 use super::callbacks::Callbacks;
 use crate::error::Error;
 use crate::options::Options;
-
-/// The small files of a checkpoint.
-pub const SMALL_FILES: [&str; 3] = ["config.json", "preprocessor_config.json", "tokenizer.json"];
-
-/// The contents of the small files, each with its name.
-pub fn named(files: &CheckpointFiles) -> [(&'static str, &String); 3] {
-    let CheckpointFiles { config, preprocessor, tokenizer } = files;
-    let [first, second, third] = SMALL_FILES;
-    [(first, config), (second, preprocessor), (third, tokenizer)]
-}
 
 /// Builds this worker's shard and passes weights to the workers with the others.
 ///
@@ -43,9 +33,9 @@ impl<'l> ModelBuilder<'l> {
     /// Starts a model without weights. The other workers start their shards of it.
     pub fn start(&mut self, files: &CheckpointFiles) -> Result<(), siglip::Error> {
         let Options { towers, precision, workers, .. } = *self.options;
-        let checkpoint = files.parse()?;
-        let shard = siglip::model::Shard::new(0, workers)?;
-        let mut loader = checkpoint.loader_of(towers, precision, shard)?;
+        let checkpoint = Checkpoint::parse(files)?;
+        let shard = Shard::new(0, workers)?;
+        let mut loader = checkpoint.loader::<Model>(LoadOptions { precision, towers, shard })?;
         self.callbacks.config(&files.config);
         self.started = Some(Started { packer: loader.packer(), checkpoint, loader });
         Ok(())
@@ -118,7 +108,8 @@ impl ShardBuilder {
     /// Starts shard `index` of the model that `config.json` describes.
     pub fn new(config: &str, options: &Options, index: usize) -> Result<ShardBuilder, Error> {
         let (config, shard) = (Config::from_json(config)?, options.shard(index)?);
-        Ok(ShardBuilder(ModelLoader::of_towers(config, options.towers, options.precision, shard)?))
+        let Options { precision, towers, .. } = *options;
+        Ok(ShardBuilder(ModelLoader::new(config, LoadOptions { precision, towers, shard })?))
     }
 
     /// Adds batches.

@@ -1,7 +1,7 @@
 //! `config.json`, with the reference's defaults filled in.
 //!
-//! The published files omit every value that equals the default of transformers'
-//! `configuration_siglip.py`; so does this reader.
+//! The published files omit every value that equals the default of transformers' `configuration_siglip.py`, and this
+//! reader fills it in.
 
 mod presets;
 
@@ -13,15 +13,15 @@ use crate::{Error, json};
 
 pub use presets::{PRESETS, preset};
 
-/// The only activation published checkpoints use: GELU in its tanh form.
+/// The activation of every published checkpoint: GELU in its tanh approximation.
 const GELU_TANH: &str = "gelu_pytorch_tanh";
-/// Models of fixed resolution: every SigLIP, and SigLIP 2 but for NaFlex.
+/// `model_type` of models with a fixed resolution: SigLIP, and SigLIP 2 other than NaFlex.
 const FIXED: &str = "siglip";
-/// SigLIP 2 NaFlex: pictures keep their aspect.
+/// `model_type` of SigLIP 2 NaFlex, whose images keep their aspect ratio.
 const NAFLEX: &str = "siglip2";
-/// What transformers' `Siglip2VisionConfig` leaves out.
+/// Default `num_patches` of transformers' `Siglip2VisionConfig`.
 const NAFLEX_PATCHES: usize = 256;
-/// Tokens of Gemma's vocabulary, which every SigLIP 2 has.
+/// Size of Gemma's vocabulary, which every SigLIP 2 uses.
 pub(crate) const GEMMA_VOCABULARY: usize = 256_000;
 
 /// A whole model's configuration: `config.json`.
@@ -42,23 +42,23 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TextConfig {
-    /// Rows of the token table.
+    /// Tokens of the vocabulary.
     pub vocab_size: usize,
     /// Width of the residual stream.
     pub hidden_size: usize,
-    /// Width of the MLP's middle.
+    /// Width of the MLP's hidden layer.
     pub intermediate_size: usize,
     /// Transformer blocks.
     pub num_hidden_layers: usize,
-    /// Attention heads of a block.
+    /// Attention heads per block.
     pub num_attention_heads: usize,
-    /// Tokens a text is cut and padded to.
+    /// Context length: texts are cut and padded to this number of tokens.
     pub max_position_embeddings: usize,
     /// Added to the variance in every layer norm.
     pub layer_norm_eps: f32,
     /// The MLP's activation.
     pub hidden_act: String,
-    /// The id that fills a text up to its length.
+    /// The id that short texts are padded with.
     pub pad_token_id: u32,
     /// Width of the embedding; the hidden size unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,17 +71,17 @@ pub struct TextConfig {
 pub struct VisionConfig {
     /// Width of the residual stream and of the embedding.
     pub hidden_size: usize,
-    /// Width of the MLP's middle.
+    /// Width of the MLP's hidden layer.
     pub intermediate_size: usize,
     /// Transformer blocks.
     pub num_hidden_layers: usize,
-    /// Attention heads of a block.
+    /// Attention heads per block.
     pub num_attention_heads: usize,
     /// Colour channels; 3.
     pub num_channels: usize,
-    /// Side of the square picture, in pixels; with NaFlex, of the square that has a position a patch.
+    /// Side of the square image in pixels; with NaFlex, of the square with one position embedding per patch.
     pub image_size: usize,
-    /// NaFlex: rows of the table of positions, a square number. `None` for models of fixed resolution.
+    /// NaFlex: number of position embeddings, a square number. `None` for models with a fixed resolution.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_patches: Option<usize>,
     /// Side of a patch, in pixels.
@@ -90,7 +90,7 @@ pub struct VisionConfig {
     pub layer_norm_eps: f32,
     /// The MLP's activation.
     pub hidden_act: String,
-    /// Whether the attention pooling head is there.
+    /// Whether the tower has an attention pooling head.
     pub vision_use_head: bool,
 }
 
@@ -129,7 +129,7 @@ impl Default for VisionConfig {
     }
 }
 
-/// What both towers' blocks are built from.
+/// The configuration of a tower's blocks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct BlockConfig {
     pub hidden_size: usize,
@@ -163,22 +163,22 @@ impl TextConfig {
 }
 
 impl VisionConfig {
-    /// Whether pictures keep their aspect (NaFlex), or are squashed to a square.
+    /// Whether images keep their aspect ratio (NaFlex) or are resized to a square.
     pub fn keeps_aspect(&self) -> bool {
         self.num_patches.is_some()
     }
 
-    /// Patches along one side; a rest narrower than a patch is left out, as the reference's convolution does.
+    /// Patches along one side. Pixels that do not fill a patch are left out, as by the reference's convolution.
     pub fn patches_per_side(&self) -> usize {
         self.image_size / self.patch_size
     }
 
-    /// Patches of a square picture, and rows of the table of positions.
+    /// Patches of a square image, and number of position embeddings.
     pub fn num_patches(&self) -> usize {
         self.patches_per_side().pow(2)
     }
 
-    /// Values of one patch: channels x side x side.
+    /// Values per patch: channels x side x side.
     pub fn patch_values(&self) -> usize {
         self.num_channels * self.patch_size.pow(2)
     }
@@ -198,10 +198,10 @@ impl Config {
     /// Reads and checks a `config.json`.
     ///
     /// # Errors
-    /// [`Error::UnsupportedModel`] names the field that is malformed, of another model, or contradicts another.
+    /// [`Error::UnsupportedModel`] names a field that is malformed, belongs to another model, or contradicts another field.
     ///
     /// ```
-    /// // All that siglip-base-patch16-256 publishes beyond its defaults.
+    /// // Everything that siglip-base-patch16-256 publishes except defaults.
     /// let json = r#"{"model_type": "siglip", "vision_config": {"image_size": 256}}"#;
     /// let config = siglip::Config::from_json(json)?;
     /// assert_eq!(config.vision_config.num_patches(), 256);
@@ -215,8 +215,8 @@ impl Config {
         Ok(config)
     }
 
-    /// NaFlex gives the number of positions in place of a picture's side; the others' configurations may hold it
-    /// without a meaning.
+    /// NaFlex gives the number of position embeddings in place of the image's side. Other configurations may hold that
+    /// number too, where it means nothing.
     fn settle_positions(&mut self) {
         let vision = &mut self.vision_config;
         vision.num_patches =
@@ -226,7 +226,7 @@ impl Config {
         }
     }
 
-    /// Checks that the values describe a model this crate runs.
+    /// Checks that the values describe a model that this crate runs.
     ///
     /// # Errors
     /// As [`Config::from_json`].
@@ -235,8 +235,7 @@ impl Config {
         let expected = if vision.keeps_aspect() { NAFLEX } else { FIXED };
         if self.model_type != expected {
             let seen = &self.model_type;
-            let reason =
-                format!("{seen:?} is no SigLIP; \"{FIXED}\" and \"{NAFLEX}\" (NaFlex) are what runs here");
+            let reason = format!("{seen:?} is not a SigLIP; \"{FIXED}\" and \"{NAFLEX}\" (NaFlex) run here");
             return Err(Error::unsupported("model_type", reason));
         }
         check_blocks("text_config", &text.blocks(), &text.hidden_act)?;
@@ -250,7 +249,7 @@ impl Config {
         if let Some(num_patches) = vision.num_patches
             && num_patches != vision.num_patches()
         {
-            let reason = format!("{num_patches} positions are no square");
+            let reason = format!("{num_patches} positions are not a square number");
             return Err(Error::unsupported("vision_config.num_patches", reason));
         }
         if text.pad_token_id as usize >= text.vocab_size {
@@ -263,13 +262,15 @@ impl Config {
         }
         if text.embedding_size() != vision.hidden_size {
             let (text, vision) = (text.embedding_size(), vision.hidden_size);
-            let reason = format!("text embeddings of {text} do not meet image embeddings of {vision}");
+            let reason = format!(
+                "text embeddings of width {text} cannot be compared with image embeddings of width {vision}"
+            );
             return Err(Error::unsupported("text_config.projection_size", reason));
         }
         Ok(())
     }
 
-    /// Width of the embedding both towers share.
+    /// Width of the embeddings of both towers.
     pub fn embedding_size(&self) -> usize {
         self.vision_config.hidden_size
     }
@@ -290,7 +291,7 @@ fn check_blocks(tower: &str, blocks: &BlockConfig, hidden_act: &str) -> Result<(
         return Err(Error::unsupported(format!("{tower}.layer_norm_eps"), reason));
     }
     if hidden_act != GELU_TANH {
-        let reason = format!("{hidden_act:?} is not built in; every published SigLIP uses {GELU_TANH:?}");
+        let reason = format!("{hidden_act:?} is not supported; every published SigLIP uses {GELU_TANH:?}");
         return Err(Error::unsupported(format!("{tower}.hidden_act"), reason));
     }
     Ok(())

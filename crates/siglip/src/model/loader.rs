@@ -1,12 +1,17 @@
-use super::layers::{Destination, whole_values};
-use super::{Model, Precision, Shard, Towers, memory};
-use crate::weights::{Inventory, TensorShape, TensorSink, WeightIndex};
-use crate::{Config, Error};
+//! The model as an [`Engine`]: built from a weight file's rows as they arrive.
 
-/// Builds a [`Model`] from a weight file's rows as they arrive: each is packed at once, nothing is held twice.
+use super::destination::{Destination, whole_values};
+use super::{Model, memory};
+use crate::weights::{Inventory, TensorShape, TensorSink, WeightIndex};
+use crate::{Config, Engine, EngineLoader, Error, LoadOptions, PixelValues};
+
+/// Texts of one pass: enough rows to pay for reading the weights through the caches.
+const TEXTS_PER_PASS: usize = 4;
+
+/// Builds a [`Model`] from a weight file's rows as they arrive. Each row is packed at once, so nothing is held twice.
 ///
-/// It is given either a checkpoint's rows, as a [`TensorSink`], or batches that a [`Packer`](super::Packer) has made
-/// of them.
+/// It takes either a checkpoint's rows, as a [`TensorSink`], or batches that a [`Packer`](super::Packer) has made of
+/// them.
 #[derive(Debug)]
 pub struct ModelLoader {
     pub(super) model: Model,
@@ -14,51 +19,33 @@ pub struct ModelLoader {
 }
 
 impl ModelLoader {
-    /// A model without weights, or one worker's part of it.
+    /// A model without weights.
     ///
     /// # Errors
-    /// [`Error::BadInput`] where there are more workers than attention heads to share out,
-    /// [`Error::OutOfMemory`] where there is less memory than [`memory_needed`](super::memory_needed).
-    pub fn new(config: Config, precision: Precision, shard: Shard) -> Result<ModelLoader, Error> {
-        ModelLoader::of_towers(config, Towers::Both, precision, shard)
-    }
-
-    /// The same with one tower, or both.
-    ///
-    /// # Errors
-    /// As [`ModelLoader::new`].
-    pub fn of_towers(
-        config: Config,
-        towers: Towers,
-        precision: Precision,
-        shard: Shard,
-    ) -> Result<ModelLoader, Error> {
+    /// [`Error::BadInput`] for more workers than attention heads, [`Error::OutOfMemory`] if there is less memory than
+    /// [`memory_needed`](super::memory_needed).
+    pub fn new(config: Config, options: LoadOptions) -> Result<ModelLoader, Error> {
         let heads = config.vision_config.num_attention_heads.min(config.text_config.num_attention_heads);
-        if shard.count() > heads {
-            let count = shard.count();
+        let workers = options.shard.count();
+        if workers > heads {
             return Err(Error::BadInput(format!(
-                "{count} workers for {heads} attention heads; {heads} at most"
+                "{workers} workers for {heads} attention heads; {heads} at most"
             )));
         }
-        memory::reserve(memory::memory_needed_of(&config, towers, precision, shard))?;
+        memory::reserve(memory::memory_needed(&config, options))?;
         let inventory = Inventory::new(&config);
-        Ok(ModelLoader { model: Model::new(config, towers, precision, shard), inventory })
+        Ok(ModelLoader { model: Model::new(config, options), inventory })
     }
+}
 
-    /// Says that the weights are in several files, which will come in the order of [`WeightIndex::files`], each
-    /// through a reader of its own.
-    ///
-    /// # Errors
-    /// [`Error::BadWeights`] names a tensor that the index lacks, or that belongs to another model.
-    pub fn expect_files(&mut self, index: &WeightIndex) -> Result<(), Error> {
+impl EngineLoader for ModelLoader {
+    type Engine = Model;
+
+    fn expect_files(&mut self, index: &WeightIndex) -> Result<(), Error> {
         self.inventory.expect_files(index)
     }
 
-    /// The model, once the weights have been read to their end.
-    ///
-    /// # Errors
-    /// [`Error::BadWeights`] names a tensor that has not arrived.
-    pub fn finish(mut self) -> Result<Model, Error> {
+    fn finish(mut self) -> Result<Model, Error> {
         let towers = self.model.towers();
         self.inventory.finish(|tensor| towers.need(&tensor.name))?;
         if let Some(vision) = &mut self.model.vision {
@@ -83,7 +70,7 @@ impl TensorSink for ModelLoader {
 }
 
 impl Model {
-    /// The place of a tensor; none where its tower is not there.
+    /// The place of a tensor; `None` if its tower is not loaded.
     pub(super) fn destination(&mut self, name: &str) -> Option<Destination<'_>> {
         match name.split_once('.') {
             None if name == "logit_scale" => Some(whole_values(&mut self.logit_scale)),
@@ -92,5 +79,47 @@ impl Model {
             Some(("vision_model", rest)) => self.vision.as_mut()?.destination(rest),
             _ => None,
         }
+    }
+}
+
+impl Engine for Model {
+    type Loader = ModelLoader;
+
+    fn memory_needed(config: &Config, options: LoadOptions) -> u64 {
+        memory::memory_needed(config, options)
+    }
+
+    fn loader(config: Config, options: LoadOptions) -> Result<ModelLoader, Error> {
+        ModelLoader::new(config, options)
+    }
+
+    fn config(&self) -> &Config {
+        Model::config(self)
+    }
+
+    fn logit_scale(&self) -> f32 {
+        Model::logit_scale(self)
+    }
+
+    fn logit_bias(&self) -> f32 {
+        Model::logit_bias(self)
+    }
+
+    fn image_embeds(&mut self, images: Vec<PixelValues>) -> Result<Vec<f32>, Error> {
+        let mut embeddings = Vec::with_capacity(images.len() * self.config.embedding_size());
+        for image in images {
+            let pass = self.begin_image(image)?;
+            embeddings.extend(self.run(pass));
+        }
+        Ok(embeddings)
+    }
+
+    fn text_embeds(&mut self, input_ids: Vec<u32>) -> Result<Vec<f32>, Error> {
+        let pass = self.begin_texts(input_ids)?;
+        Ok(self.run(pass))
+    }
+
+    fn texts_per_pass(&self) -> usize {
+        TEXTS_PER_PASS
     }
 }

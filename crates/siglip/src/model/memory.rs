@@ -1,46 +1,37 @@
-//! What a model takes in memory, known before it is built.
+//! The memory that a model takes, known before it is built.
 
 use siglip_kernels::PackedMatrix;
 
-use super::{Precision, Shard, Towers};
 use crate::config::{BlockConfig, TextConfig, VisionConfig};
-use crate::{Config, Error};
+use crate::{Config, Error, LoadOptions, Precision, Shard};
 
-/// Memory is asked for in pieces of this size: a single one may be no larger than half a 32-bit address space.
-const PIECE: usize = 64 << 20;
+/// Memory is reserved in chunks of this size: on 32-bit targets one allocation is at most half the address space.
+const CHUNK: usize = 64 << 20;
 
-/// Bytes that the weights take once they are packed; [`Model::bytes`](super::Model::bytes) of the loaded model.
-pub fn packed_bytes(config: &Config, precision: Precision, shard: Shard) -> u64 {
-    packed_bytes_of(config, Towers::Both, precision, shard)
-}
-
-fn packed_bytes_of(config: &Config, towers: Towers, precision: Precision, shard: Shard) -> u64 {
+/// Bytes that the packed weights take: [`Model::bytes`](super::Model::bytes) of the loaded model.
+pub fn packed_bytes(config: &Config, options: LoadOptions) -> u64 {
+    let LoadOptions { precision, towers, shard } = options;
     let sizes = Sizes { precision, shard };
     let vision = if towers.has_image() { sizes.vision(&config.vision_config) } else { 0 };
     vision + if towers.has_text() { sizes.text(&config.text_config) } else { 0 }
 }
 
-/// Bytes that loading takes at its peak: the packed weights, and what the pooling head is folded from.
-pub fn memory_needed(config: &Config, precision: Precision, shard: Shard) -> u64 {
-    memory_needed_of(config, Towers::Both, precision, shard)
-}
-
-/// The same for one tower, or both.
-pub(super) fn memory_needed_of(config: &Config, towers: Towers, precision: Precision, shard: Shard) -> u64 {
+/// Bytes that loading takes at its peak: the packed weights, and the tensors that the pooling head is computed from.
+pub fn memory_needed(config: &Config, options: LoadOptions) -> u64 {
     let hidden = config.vision_config.hidden_size;
-    let folds = towers.has_image() && shard.is_first();
-    let unfolded = if folds { values(3 * hidden * (hidden + 1) + hidden) } else { 0 };
-    packed_bytes_of(config, towers, precision, shard) + unfolded
+    let has_pooling_head = options.towers.has_image() && options.shard.is_first();
+    let unfolded = if has_pooling_head { values(3 * hidden * (hidden + 1) + hidden) } else { 0 };
+    packed_bytes(config, options) + unfolded
 }
 
-/// Whether so much memory is to be had; what this process has asked for and been given stays with it where the
-/// platform never takes memory back, as in WebAssembly, and is what the model is built in.
+/// Checks that this much memory is available, by allocating and freeing it. WebAssembly memory never shrinks, so there
+/// the model then uses the same memory.
 pub(super) fn reserve(bytes: u64) -> Result<(), Error> {
-    let mut pieces = Vec::new();
-    for _ in 0..bytes.div_ceil(PIECE as u64) {
-        let mut piece = Vec::<u8>::new();
-        piece.try_reserve_exact(PIECE).map_err(|_| Error::OutOfMemory { needed: bytes })?;
-        pieces.push(piece);
+    let mut chunks = Vec::new();
+    for _ in 0..bytes.div_ceil(CHUNK as u64) {
+        let mut chunk = Vec::<u8>::new();
+        chunk.try_reserve_exact(CHUNK).map_err(|_| Error::OutOfMemory { needed: bytes })?;
+        chunks.push(chunk);
     }
     Ok(())
 }
@@ -53,7 +44,7 @@ struct Sizes {
 impl Sizes {
     fn vision(&self, config: &VisionConfig) -> u64 {
         let (hidden, blocks) = (config.hidden_size, config.blocks());
-        let patch_outputs = self.shard.part(hidden).len();
+        let patch_outputs = self.shard.range(hidden).len();
         let patch_embedding = linear(Precision::F32, config.patch_values(), patch_outputs);
         let positions = values(config.num_patches() * hidden);
         let head = if self.shard.is_first() { self.pooling_head(&blocks) } else { 0 };
@@ -62,7 +53,7 @@ impl Sizes {
 
     fn text(&self, config: &TextConfig) -> u64 {
         let hidden = config.hidden_size;
-        let tokens = self.shard.part(config.vocab_size).len();
+        let tokens = self.shard.range(config.vocab_size).len();
         let table = match self.precision {
             Precision::F32 => values(tokens * hidden),
             Precision::Q8 => (tokens * hidden) as u64 + values(tokens),
@@ -77,14 +68,14 @@ impl Sizes {
 
     fn blocks(&self, config: &BlockConfig) -> u64 {
         let hidden = config.hidden_size;
-        let width = self.shard.part(config.num_attention_heads).len() * config.head_dim();
+        let width = self.shard.range(config.num_attention_heads).len() * config.head_dim();
         let attention = linear(self.precision, hidden, 3 * width) + linear(self.precision, width, hidden);
         let block = 2 * norm(hidden) + attention + self.mlp(config, self.shard);
         config.num_hidden_layers as u64 * block
     }
 
     fn mlp(&self, config: &BlockConfig, shard: Shard) -> u64 {
-        let (hidden, middle) = (config.hidden_size, shard.part(config.intermediate_size).len());
+        let (hidden, middle) = (config.hidden_size, shard.range(config.intermediate_size).len());
         linear(self.precision, hidden, middle) + linear(self.precision, middle, hidden)
     }
 

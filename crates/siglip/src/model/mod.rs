@@ -1,59 +1,68 @@
-//! The model: two towers, built as their weights arrive, run a step at a time.
+//! The engine of this crate: two towers, built as their weights arrive, run one step at a time.
+//!
+//! The forward pass reads from the top down: [`Model::step`] (pass.rs) runs a tower's embeddings (vision.rs, text.rs),
+//! then every block's two sub-layers (block.rs), then the pooling head (pooling_head.rs, text.rs). Several workers that
+//! share one model add up their sub-layers' outputs in all_reduce.rs.
 
+mod all_reduce;
+mod attention;
 mod block;
+mod destination;
 mod layers;
 mod loader;
 mod memory;
+mod mlp;
 mod packed;
 mod pass;
 mod patches;
-mod shard;
+mod pooling_head;
+mod residual;
 mod text;
 mod token_table;
-mod towers;
 mod vision;
 mod workspace;
 
-use crate::Config;
+use crate::options::missing_tower;
+use crate::{Config, Error, LoadOptions, Shard, Towers};
+use text::TextTower;
+use vision::VisionTower;
+use workspace::Workspace;
 
 pub use loader::ModelLoader;
 pub use memory::{memory_needed, packed_bytes};
 pub use packed::Packer;
 pub use pass::{Pass, Step};
-pub use shard::Shard;
-pub use siglip_kernels::Precision;
-pub use towers::Towers;
-pub(crate) use towers::missing_tower;
 
-/// The instruction set the kernels were built for.
+/// The instruction set that the kernels use.
 pub fn backend() -> &'static str {
     siglip_kernels::backend().name()
 }
 
-/// A SigLIP model, or one worker's part of it.
+/// A SigLIP model, or one worker's shard of it.
 #[derive(Debug)]
 pub struct Model {
     config: Config,
-    vision: Option<vision::VisionTower>,
-    text: Option<text::TextTower>,
+    shard: Shard,
+    vision: Option<VisionTower>,
+    text: Option<TextTower>,
     /// As stored: the natural logarithm of the scale.
     logit_scale: [f32; 1],
     logit_bias: [f32; 1],
-    precision: Precision,
-    workspace: workspace::Workspace,
+    workspace: Workspace,
 }
 
 impl Model {
-    fn new(config: Config, towers: Towers, precision: Precision, shard: Shard) -> Model {
-        let vision = || vision::VisionTower::new(&config.vision_config, precision, shard);
-        let text = || text::TextTower::new(&config.text_config, precision, shard);
+    fn new(config: Config, options: LoadOptions) -> Model {
+        let LoadOptions { precision, towers, shard } = options;
+        let vision = || VisionTower::new(&config.vision_config, precision, shard);
+        let text = || TextTower::new(&config.text_config, precision, shard);
         Model {
+            shard,
             vision: towers.has_image().then(vision),
             text: towers.has_text().then(text),
             logit_scale: [0.0],
             logit_bias: [0.0],
-            precision,
-            workspace: workspace::Workspace::new(shard),
+            workspace: Workspace::new(shard),
             config,
         }
     }
@@ -63,32 +72,40 @@ impl Model {
         &self.config
     }
 
-    /// How its matrices are kept.
-    pub fn precision(&self) -> Precision {
-        self.precision
+    /// The share of the model that this worker holds.
+    pub fn shard(&self) -> Shard {
+        self.shard
     }
 
-    /// What a cosine is multiplied with: e to the stored logit_scale.
+    /// The factor of every cosine: exp of the stored `logit_scale`.
     pub fn logit_scale(&self) -> f32 {
         self.logit_scale[0].exp()
     }
 
-    /// What is then added.
+    /// Added to every scaled cosine.
     pub fn logit_bias(&self) -> f32 {
         self.logit_bias[0]
     }
 
-    /// Bytes its weights take in memory.
+    /// Bytes that its weights take in memory.
     pub fn bytes(&self) -> usize {
-        let vision = self.vision.as_ref().map_or(0, |tower| tower.bytes());
-        vision + self.text.as_ref().map_or(0, |tower| tower.bytes())
+        let vision = self.vision.as_ref().map_or(0, VisionTower::bytes);
+        vision + self.text.as_ref().map_or(0, TextTower::bytes)
     }
 
-    /// cosine x exp(logit_scale) + logit_bias of an image's embedding and each of the texts'.
-    pub fn logits_per_image(&self, image_embeds: &[f32], text_embeds: &[f32]) -> Vec<f32> {
-        let texts = text_embeds.chunks_exact(image_embeds.len());
-        texts
-            .map(|text| siglip_kernels::dot(image_embeds, text) * self.logit_scale() + self.logit_bias())
-            .collect()
+    fn towers(&self) -> Towers {
+        match (&self.vision, &self.text) {
+            (Some(_), None) => Towers::Image,
+            (None, Some(_)) => Towers::Text,
+            _ => Towers::Both,
+        }
+    }
+
+    fn vision(&self) -> Result<&VisionTower, Error> {
+        self.vision.as_ref().ok_or_else(|| missing_tower("image"))
+    }
+
+    fn text(&self) -> Result<&TextTower, Error> {
+        self.text.as_ref().ok_or_else(|| missing_tower("text"))
     }
 }

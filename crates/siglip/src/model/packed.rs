@@ -1,71 +1,70 @@
-//! Packed weights: a checkpoint's rows as a model keeps them, some 8 bits with a scale a row, as a stream of batches.
+//! Packed weights: a checkpoint's rows in the model's precision, as a stream of batches.
 //!
-//! It is what a worker is given and what a cache keeps: a quarter of the file's bytes, nothing left to compute, and
-//! every worker takes its own part of it. A batch says which rows of which tensor it holds, so any sequence of whole
-//! batches can be taken, in any order. A weight is quantised once, on its way into this form: a model is the same
-//! to the last bit whether its rows come from the network or from a cache.
+//! Other workers and the cache are given this form: it has a quarter of the file's bytes, nothing is left to compute, and
+//! every worker takes its own shard of it. A batch says which rows of which tensor it holds, so batches can be taken in
+//! any order. Every weight is quantized once, on its way into this form. So a model is the same to the last bit whether
+//! its rows come from the network or from the cache.
 //!
 //! | bytes | |
 //! |---|---|
-//! | 4 x 4 | place in [`tensors`](crate::weights::tensors), first row, rows, 0 for f32 or 1 for 8 bits; little-endian |
+//! | 4 x 4 | index in [`tensors`](crate::weights::tensors), first row, rows, 0 for f32 or 1 for 8 bits; little-endian |
 //! | rows x 4 | with 8 bits: the scales |
-//! | rest | the values, or the levels, row by row |
+//! | rest | the values, row by row, in f32 or quantized |
 
 use std::collections::HashMap;
 
 use super::ModelLoader;
-use super::Precision;
-use super::layers::QuantisedRows;
-use crate::Error;
+use super::destination::QuantizedRows;
 use crate::weights::{Dtype, Inventory, TensorShape, TensorSink, WeightIndex};
+use crate::{Error, Precision};
 
 const HEADER: usize = 16;
 const FLOATS: u32 = 0;
-const LEVELS: u32 = 1;
+const QUANTIZED: u32 = 1;
 
-/// Takes a weight file's rows and gives batches for [`ModelLoader::push_packed`].
+/// Turns a weight file's rows into batches for [`ModelLoader::push_packed`].
 #[derive(Debug)]
 pub struct Packer {
     inventory: Inventory,
-    /// Those of the chosen towers, by name.
+    /// The tensors of the loaded towers, by name.
     places: HashMap<String, Place>,
     batches: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    /// In [`tensors`](crate::weights::tensors).
+    /// Index in [`tensors`](crate::weights::tensors).
     index: usize,
     precision: Precision,
-    /// Of its batches, but for their headers.
+    /// Bytes of its batches without their headers.
     bytes: u64,
 }
 
 impl Packer {
-    /// Whether the rows of a tensor are asked for.
+    /// Whether the model needs a tensor.
     pub fn wants(&self, tensor: &TensorShape) -> bool {
         self.places.contains_key(&tensor.name)
     }
 
-    /// Says that the weights are in several files; see [`ModelLoader::expect_files`].
+    /// Says that the weights are in several files; see [`EngineLoader::expect_files`](crate::EngineLoader::expect_files).
     ///
     /// # Errors
-    /// As [`ModelLoader::expect_files`].
+    /// As [`EngineLoader::expect_files`].
     pub fn expect_files(&mut self, index: &WeightIndex) -> Result<(), Error> {
         self.inventory.expect_files(index)
     }
 
-    /// Bytes of all batches, but for their headers, which are a few a megabyte.
+    /// Bytes of all batches without their headers, which are a few bytes per megabyte.
     pub fn total_bytes(&self) -> u64 {
         self.places.values().map(|place| place.bytes).sum()
     }
 
-    /// Bytes of the batches that [`Packer::take`] would give.
+    /// Bytes of the batches that [`Packer::take`] would return.
     pub fn pending(&self) -> usize {
         self.batches.len()
     }
 
-    /// The batches since it was last asked.
+    /// Removes and returns the batches made since the last call.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.batches)
     }
@@ -82,17 +81,17 @@ impl TensorSink for Packer {
         let row_len = tensor.row_len();
         let kind = match precision {
             Precision::F32 => FLOATS,
-            Precision::Q8 => LEVELS,
+            Precision::Q8 => QUANTIZED,
         };
-        // Configurations bound every dimension far below 32 bits.
+        // `Config::check` bounds every dimension far below 32 bits.
         let header = [index as u32, first_row as u32, (values.len() / row_len) as u32, kind];
         self.batches.extend(header.into_iter().flat_map(u32::to_le_bytes));
         match precision {
             Precision::F32 => Dtype::F32.narrow(values, &mut self.batches),
             Precision::Q8 => {
-                let QuantisedRows { scales, levels } = QuantisedRows::new(values, row_len);
+                let QuantizedRows { scales, quantized } = QuantizedRows::new(values, row_len);
                 Dtype::F32.narrow(&scales, &mut self.batches);
-                self.batches.extend_from_slice(bytemuck::cast_slice(&levels));
+                self.batches.extend_from_slice(bytemuck::cast_slice(&quantized));
             }
         }
         Ok(())
@@ -100,7 +99,7 @@ impl TensorSink for Packer {
 }
 
 impl ModelLoader {
-    /// What makes batches for this loader, and for those of the same model's other shards, of a checkpoint's rows.
+    /// A packer whose batches fit this loader, and the loaders of the same model's other shards.
     pub fn packer(&mut self) -> Packer {
         let mut places = HashMap::new();
         for (index, tensor) in self.inventory.tensors().enumerate() {
@@ -116,20 +115,20 @@ impl ModelLoader {
         Packer { inventory: Inventory::new(self.model.config()), places, batches: Vec::new() }
     }
 
-    /// Takes whole batches that a [`Packer`] has made.
+    /// Takes whole batches of a [`Packer`].
     ///
     /// # Errors
-    /// [`Error::BadWeights`] where they are not those of this model.
+    /// [`Error::BadWeights`] if they are of another model.
     pub fn push_packed(&mut self, mut batches: &[u8]) -> Result<(), Error> {
         while let Some((header, rest)) = batches.split_first_chunk::<HEADER>() {
             batches = self.take_batch(header, rest).ok_or_else(|| {
-                Error::BadWeights("the kept weights are not those of this model; load it anew".into())
+                Error::BadWeights("the cached weights belong to another model; load it again".into())
             })?;
         }
         Ok(())
     }
 
-    /// Takes one batch, whose header comes before `bytes`; what follows it, `None` where it does not fit.
+    /// Takes the batch of this header from the start of `bytes`. Returns the rest; `None` if the batch does not fit.
     fn take_batch<'b>(&mut self, header: &[u8; HEADER], bytes: &'b [u8]) -> Option<&'b [u8]> {
         let [index, first_row, rows, kind] = [0, 1, 2, 3].map(|at| u32_at(header, at));
         let (first_row, rows) = (first_row as usize, rows as usize);
@@ -146,10 +145,15 @@ impl ModelLoader {
                 destination.write(first_row, row_len, &floats(values));
                 Some(rest)
             }
-            LEVELS if destination.takes_levels() => {
+            QUANTIZED if destination.takes_quantized() => {
                 let (scales, rest) = bytes.split_at_checked(4 * rows)?;
-                let (levels, rest) = rest.split_at_checked(rows * row_len)?;
-                destination.write_levels(first_row, row_len, &floats(scales), bytemuck::cast_slice(levels));
+                let (quantized, rest) = rest.split_at_checked(rows * row_len)?;
+                destination.write_quantized(
+                    first_row,
+                    row_len,
+                    &floats(scales),
+                    bytemuck::cast_slice(quantized),
+                );
                 Some(rest)
             }
             _ => None,

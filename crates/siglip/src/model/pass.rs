@@ -1,23 +1,23 @@
-//! A forward pass in steps of half a block, so that whoever drives it can stop between two, or exchange what the
-//! workers of a sharded model have to add up.
+//! A forward pass, one step at a time: whoever drives it can stop between two steps, or exchange what the workers of a
+//! sharded model have to add up.
 
-use super::block;
-use super::layers::Linear;
+use super::Model;
+use super::all_reduce::PartialOutput;
+use super::block::{Block, SubLayer};
 use super::patches::Grid;
+use super::residual::Residual;
 use super::text::TextTower;
 use super::vision::VisionTower;
 use super::workspace::Workspace;
-use super::{Model, Shard};
-use crate::Error;
+use crate::{Error, PixelValues};
 
-/// A pass through one tower that [`Model::step`] drives.
+/// A pass through one tower, which [`Model::step`] advances.
 #[derive(Debug)]
 pub struct Pass {
     input: Input,
-    /// Steps taken: the input, then two halves a block, then the pooling.
-    taken: usize,
-    /// Whether the last step waits for the others' parts.
-    exchanging: bool,
+    next: Stage,
+    /// Whether the output of `next` is complete but for an all-reduce. Never with one worker.
+    awaits_all_reduce: bool,
     embeddings: Vec<f32>,
 }
 
@@ -27,19 +27,35 @@ enum Input {
     Texts { input_ids: Vec<u32>, texts: usize },
 }
 
-/// What a step leaves to do.
+/// What a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// x = the input's embeddings + position embeddings.
+    Embed,
+    /// One of the two residual updates of a block.
+    SubLayer(SubLayer),
+    /// The tower's head makes embeddings of x.
+    Pool,
+}
+
+/// What the caller of [`Model::step`] has to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Take the next.
+    /// Call it again.
     Next,
-    /// Give every shard all shards' [`Model::part`] with [`Model::add_part`], then take the next.
-    Exchange,
-    /// The embeddings are there.
+    /// Only if several workers share the model. Pass every worker's [`Model::contribution`] to all workers, each of
+    /// which adds all of them with [`Model::add_contribution`]; then call it again.
+    AllReduce,
+    /// The embeddings are complete.
     Done,
 }
 
 impl Pass {
-    /// The embeddings, one after another, each of L2 norm 1; empty with any but the first shard.
+    fn new(input: Input) -> Pass {
+        Pass { input, next: Stage::Embed, awaits_all_reduce: false, embeddings: Vec::new() }
+    }
+
+    /// The embeddings, [images or texts, embedding size], each of L2 norm 1; empty on every worker but the first.
     pub fn into_embeddings(self) -> Vec<f32> {
         self.embeddings
     }
@@ -49,35 +65,27 @@ impl Model {
     /// Begins an image's pass.
     ///
     /// # Errors
-    /// As [`Model::begin_image_of_height`].
-    pub fn begin_image(&self, pixel_values: Vec<f32>) -> Result<Pass, Error> {
-        self.begin_image_of_height(pixel_values, self.config.vision_config.image_size)
-    }
-
-    /// Begins the pass of an image of `height` lines, for a model that keeps the aspect of pictures (NaFlex).
-    ///
-    /// # Errors
-    /// [`Error::BadInput`] unless `pixel_values` is [3, height, width] with sides that this model takes: whole
-    /// patches, or image_size where that is fixed; and without the image tower.
-    pub fn begin_image_of_height(&self, pixel_values: Vec<f32>, height: usize) -> Result<Pass, Error> {
-        let Some(grid) = self.vision()?.grid(pixel_values.len(), height) else {
+    /// [`Error::BadInput`] for an image of a size that this model does not take: it takes image_size squared, or with
+    /// NaFlex any whole number of patches. Also without the image tower.
+    pub fn begin_image(&self, PixelValues { values, height }: PixelValues) -> Result<Pass, Error> {
+        let Some(grid) = self.vision()?.grid(values.len(), height) else {
             let vision = &self.config.vision_config;
-            let (found, patch_size, image_size) = (pixel_values.len(), vision.patch_size, vision.image_size);
-            let belong = match vision.keeps_aspect() {
+            let (found, patch_size, image_size) = (values.len(), vision.patch_size, vision.image_size);
+            let expected = match vision.keeps_aspect() {
                 true => format!("whole patches of {patch_size} x {patch_size}"),
                 false => format!("{}", vision.num_channels * image_size.pow(2)),
             };
             return Err(Error::BadInput(format!(
-                "{found} pixel values in lines of {height} where {belong} belong"
+                "{found} pixel values of height {height}, where this model takes {expected}"
             )));
         };
-        Ok(Pass::new(Input::Image { pixel_values, grid }))
+        Ok(Pass::new(Input::Image { pixel_values: values, grid }))
     }
 
-    /// Begins a pass of one or more texts: `input_ids` is [texts, context length].
+    /// Begins a pass over one or more texts: `input_ids` is [texts, context length].
     ///
     /// # Errors
-    /// [`Error::BadInput`] for a rest that is no whole text, an id outside the vocabulary, and without the text tower.
+    /// [`Error::BadInput`] for ids that are not whole texts or lie outside the vocabulary, and without the text tower.
     pub fn begin_texts(&self, input_ids: Vec<u32>) -> Result<Pass, Error> {
         let text = self.text()?;
         let (length, vocab_size) = (text.length(), text.vocab_size());
@@ -91,157 +99,122 @@ impl Model {
         Ok(Pass::new(Input::Texts { input_ids, texts }))
     }
 
-    /// Takes a pass one step on. One pass at a time: the model's buffers hold its state.
+    /// Advances a pass by one step. Drive one pass at a time: the model's buffers hold its state.
     pub fn step(&mut self, pass: &mut Pass) -> Step {
-        if pass.exchanging && self.proceed(pass) {
-            return Step::Exchange;
+        if pass.awaits_all_reduce && self.finish_output(pass) {
+            return Step::AllReduce;
         }
-        if let Some(embeddings) = self.half(pass) {
-            pass.embeddings = embeddings;
-            pass.embeddings
-                .chunks_exact_mut(self.config.embedding_size())
-                .for_each(siglip_kernels::l2_normalize);
-            return Step::Done;
+        match self.forward(pass) {
+            Some(embeddings) => {
+                pass.embeddings = embeddings;
+                let embeddings = pass.embeddings.chunks_exact_mut(self.config.embedding_size());
+                embeddings.for_each(siglip_kernels::l2_normalize);
+                Step::Done
+            }
+            None if self.workspace.residual.partial.is_some() => {
+                pass.awaits_all_reduce = true;
+                Step::AllReduce
+            }
+            None => {
+                self.advance(pass);
+                Step::Next
+            }
         }
-        let Workspace { residual, inner, scratch, .. } = &mut self.workspace;
-        let layer = last_layer(&self.vision, &self.text, pass);
-        pass.exchanging = residual.offer(layer, inner, scratch);
-        if pass.exchanging {
-            return Step::Exchange;
-        }
-        pass.taken += 1;
-        Step::Next
     }
 
-    /// The step's own work: a tower's input, or half a block but for its last layer. The embeddings with the last.
-    fn half(&mut self, pass: &Pass) -> Option<Vec<f32>> {
-        let (taken, workspace) = (pass.taken, &mut self.workspace);
+    /// The work of one step. Returns the embeddings, not yet normalized, with the last.
+    fn forward(&mut self, pass: &Pass) -> Option<Vec<f32>> {
+        let workspace = &mut self.workspace;
         match (&pass.input, &self.vision, &self.text) {
-            (Input::Image { pixel_values, grid }, Some(vision), _) => {
-                vision.step(taken, pixel_values, *grid, workspace)
-            }
-            (Input::Texts { input_ids, texts }, _, Some(text)) => {
-                text.step(taken, input_ids, *texts, workspace)
-            }
-            // No pass begins without its tower: this one was begun with another model.
-            _ => Some(Vec::new()),
+            (Input::Image { pixel_values, grid }, Some(vision), _) => match pass.next {
+                Stage::Embed => vision.embed(pixel_values, *grid, workspace),
+                Stage::SubLayer(sub_layer) => vision.forward(sub_layer, *grid, workspace),
+                Stage::Pool => return Some(vision.pool(workspace)),
+            },
+            (Input::Texts { input_ids, texts }, _, Some(text)) => match pass.next {
+                Stage::Embed => text.embed(input_ids, workspace),
+                Stage::SubLayer(sub_layer) => text.forward(sub_layer, *texts, workspace),
+                Stage::Pool => return Some(text.pool(*texts, workspace)),
+            },
+            // A pass begins only with its tower, so another model began this one.
+            _ => return Some(Vec::new()),
         }
+        None
     }
 
-    /// Ends a step after an exchange; whether another exchange is needed first.
-    fn proceed(&mut self, pass: &mut Pass) -> bool {
-        let Workspace { residual, inner, scratch, .. } = &mut self.workspace;
-        pass.exchanging = residual.proceed(last_layer(&self.vision, &self.text, pass), inner, scratch);
-        pass.taken += usize::from(!pass.exchanging);
-        pass.exchanging
+    fn advance(&self, pass: &mut Pass) {
+        let next = match pass.next {
+            Stage::Embed => Some(SubLayer::Attention(0)),
+            Stage::SubLayer(sub_layer) => sub_layer.next(blocks(&self.vision, &self.text, &pass.input).len()),
+            Stage::Pool => None,
+        };
+        pass.next = next.map_or(Stage::Pool, Stage::SubLayer);
     }
 
-    /// This shard's part of what is exchanged, after [`Step::Exchange`]: bits of numbers that only
-    /// [`Model::add_part`] understands.
-    pub fn part(&self) -> &[u32] {
-        self.workspace.residual.part()
-    }
-
-    /// Adds one shard's part. Every shard adds all parts, its own among them, in the order of their indices:
-    /// so the sums are equal to the last bit everywhere.
-    pub fn add_part(&mut self, part: &[u32]) {
-        self.workspace.residual.add_part(part);
-    }
-
-    /// Adds this shard's own part, in its place among the others'.
-    pub fn add_own_part(&mut self) {
-        self.workspace.residual.add_own_part();
-    }
-
-    /// Which part of the model this is.
-    pub fn shard(&self) -> Shard {
-        self.workspace.residual.shard
-    }
-
-    /// The embedding of one image, of L2 norm 1, from pixel values [3, image_size, image_size].
-    ///
-    /// # Errors
-    /// As [`Model::begin_image`].
-    pub fn image_embeds(&mut self, pixel_values: Vec<f32>) -> Result<Vec<f32>, Error> {
-        let pass = self.begin_image(pixel_values)?;
-        Ok(self.run(pass))
-    }
-
-    /// The embeddings of texts, one after another, each of L2 norm 1, from `input_ids` [texts, context length].
-    ///
-    /// # Errors
-    /// As [`Model::begin_texts`].
-    pub fn text_embeds(&mut self, input_ids: Vec<u32>) -> Result<Vec<f32>, Error> {
-        let pass = self.begin_texts(input_ids)?;
-        Ok(self.run(pass))
-    }
-
+    /// Runs a pass to its end.
     pub(crate) fn run(&mut self, mut pass: Pass) -> Vec<f32> {
         loop {
             match self.step(&mut pass) {
                 Step::Next => {}
-                Step::Exchange => self.add_own_part(),
+                Step::AllReduce => self.add_own_contribution(),
                 Step::Done => return pass.into_embeddings(),
             }
         }
     }
 }
 
-/// The layer that ends the step a pass has come to; none ends a tower's input.
-fn last_layer<'m>(
-    vision: &'m Option<VisionTower>,
-    text: &'m Option<TextTower>,
-    pass: &Pass,
-) -> Option<&'m Linear> {
-    let half = pass.taken.checked_sub(1)?;
-    let blocks = match pass.input {
-        Input::Image { .. } => vision.as_ref()?.blocks(),
-        Input::Texts { .. } => text.as_ref()?.blocks(),
-    };
-    Some(block::last_layer(blocks, half))
-}
-
-impl VisionTower {
-    /// Takes the step that follows `taken` others; the embedding with the last.
-    fn step(
-        &self,
-        taken: usize,
-        pixel_values: &[f32],
-        grid: Grid,
-        workspace: &mut Workspace,
-    ) -> Option<Vec<f32>> {
-        let patches = grid.patches();
-        match taken {
-            0 => self.embed(pixel_values, grid, workspace),
-            last if last == 2 * self.blocks().len() + 1 => return Some(self.pool(patches, workspace)),
-            odd if odd % 2 == 1 => self.attend(odd / 2, patches, workspace),
-            even => self.transform(even / 2 - 1, patches, workspace),
-        }
-        None
+/// The blocks of the tower that an input goes through; none if that tower is not loaded.
+fn blocks<'m>(vision: &'m Option<VisionTower>, text: &'m Option<TextTower>, input: &Input) -> &'m [Block] {
+    match input {
+        Input::Image { .. } => vision.as_ref().map_or(&[], VisionTower::blocks),
+        Input::Texts { .. } => text.as_ref().map_or(&[], TextTower::blocks),
     }
 }
 
-impl TextTower {
-    /// Takes the step that follows `taken` others; the embeddings with the last.
-    fn step(
-        &self,
-        taken: usize,
-        input_ids: &[u32],
-        texts: usize,
-        workspace: &mut Workspace,
-    ) -> Option<Vec<f32>> {
-        match taken {
-            0 => self.embed(input_ids, workspace),
-            last if last == 2 * self.blocks().len() + 1 => return Some(self.pool(texts, workspace)),
-            odd if odd % 2 == 1 => self.attend(odd / 2, texts, workspace),
-            even => self.transform(even / 2 - 1, texts, workspace),
+/// Several workers that share the model.
+impl Model {
+    /// Continues a step after an all-reduce. Returns true if another must follow.
+    fn finish_output(&mut self, pass: &mut Pass) -> bool {
+        let blocks = blocks(&self.vision, &self.text, &pass.input);
+        let Workspace { residual: Residual { x, partial }, sublayer_input, scratch, .. } =
+            &mut self.workspace;
+        let projection = match pass.next {
+            Stage::SubLayer(sub_layer) => {
+                blocks.get(sub_layer.block()).map(|block| block.output_projection(sub_layer))
+            }
+            // The embeddings are summands in f32, which are complete.
+            Stage::Embed | Stage::Pool => None,
+        };
+        if let (Some(projection), Some(partial)) = (projection, partial)
+            && partial.finish_output(projection, sublayer_input, x, scratch)
+        {
+            return true;
         }
-        None
+        pass.awaits_all_reduce = false;
+        self.advance(pass);
+        false
     }
-}
 
-impl Pass {
-    fn new(input: Input) -> Pass {
-        Pass { input, taken: 0, exchanging: false, embeddings: Vec::new() }
+    /// This worker's contribution to the all-reduce, after [`Step::AllReduce`]: bits of numbers that only
+    /// [`Model::add_contribution`] understands. Empty if this worker holds the whole model.
+    pub fn contribution(&self) -> &[u32] {
+        self.workspace.residual.partial.as_ref().map_or(&[], PartialOutput::contribution)
+    }
+
+    /// Adds another worker's contribution. Every worker adds all contributions in the order of the workers, with
+    /// [`Model::add_own_contribution`] in its own turn: then the sums are equal to the last bit everywhere.
+    pub fn add_contribution(&mut self, contribution: &[u32]) {
+        let Residual { x, partial } = &mut self.workspace.residual;
+        if let Some(partial) = partial {
+            partial.reduce(contribution, x);
+        }
+    }
+
+    /// Adds this worker's own contribution.
+    pub fn add_own_contribution(&mut self) {
+        let Residual { x, partial } = &mut self.workspace.residual;
+        if let Some(partial) = partial {
+            partial.reduce_own(x);
+        }
     }
 }

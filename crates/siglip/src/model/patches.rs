@@ -1,11 +1,11 @@
-//! A picture as the vision tower sees it: a grid of patches, each at its position.
+//! An image as the image tower sees it: a grid of patches, each with a position.
 
 use crate::config::VisionConfig;
 
-/// Patches of a picture at most, whatever its sides.
+/// Greatest number of patches of an image.
 const MAX_PATCHES: usize = 4096;
 
-/// How a picture of [channels, height, width] is cut.
+/// How an image of [channels, height, width] is cut into patches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Grid {
     pub rows: usize,
@@ -15,7 +15,7 @@ pub(crate) struct Grid {
 }
 
 impl Grid {
-    /// Of `values` pixel values in lines of which there are `height`; `None` where the tower does not take such.
+    /// The grid of an image of this number of values and this height; `None` if the tower does not take such an image.
     pub fn new(config: &VisionConfig, values: usize, height: usize) -> Option<Grid> {
         let patch_size = config.patch_size;
         let width = values.checked_div(config.num_channels.checked_mul(height)?)?;
@@ -37,12 +37,13 @@ impl Grid {
         self.rows * self.columns
     }
 
-    /// Fills `out` with a row a patch: those of its values that are the `columns` of the patch embedding's weight.
+    /// Fills `out` with one row per patch: its values in the order of the columns of the patch embedding's weight.
     pub fn gather(self, config: &VisionConfig, pixel_values: &[f32], out: &mut [f32]) {
         let VisionConfig { patch_size, num_channels, .. } = *config;
         let offsets: Vec<usize> = (0..config.patch_values())
             .map(|column| {
-                // A convolution's weight is in the order channel, line, column; NaFlex' linear one has the channel last.
+                // A convolution's weight has the order [channel, line, column], NaFlex's linear layer [line, column,
+                // channel].
                 let (channel, pixel) = match config.keeps_aspect() {
                     true => (column % num_channels, column / num_channels),
                     false => (column / patch_size.pow(2), column % patch_size.pow(2)),
@@ -58,12 +59,11 @@ impl Grid {
     }
 }
 
-/// Appends the position embeddings of a grid: `table`, the embeddings of a square of `side` x `side`, stretched to it.
+/// Appends the position embeddings of a grid: `table`, the embeddings of `side` x `side` patches, resampled to it.
 ///
-/// As torch's `interpolate(mode="bilinear", antialias=True)`: along the rows first, then along the columns. With a grid
-/// of one column torch's CPU kernel gives every row what the first one gets, unlike any other grid; that is not
-/// followed.
-pub(crate) fn stretch(table: &[f32], side: usize, grid: Grid, out: &mut Vec<f32>) {
+/// As torch's `interpolate(mode="bilinear", antialias=True)`: along the rows first, then along the columns. For a grid of
+/// one column torch's CPU kernel gives every row the first row's value; this function does not copy that fault.
+pub(crate) fn resample_positions(table: &[f32], side: usize, grid: Grid, out: &mut Vec<f32>) {
     if (grid.rows, grid.columns) == (side, side) {
         out.extend_from_slice(table);
         return;
@@ -84,7 +84,7 @@ pub(crate) fn stretch(table: &[f32], side: usize, grid: Grid, out: &mut Vec<f32>
     }
 }
 
-/// The sources of one target, and their weights.
+/// The sources that one target is averaged from, and their weights.
 struct Window {
     first: usize,
     weights: Vec<f32>,
@@ -99,7 +99,7 @@ impl Window {
     }
 }
 
-/// Triangles, as wide as a target's share of the source and no narrower than a source.
+/// Triangle filters, as wide as one target's share of the source, but at least as wide as one source.
 fn windows(source: usize, target: usize) -> Vec<Window> {
     let ratio = source as f32 / target as f32;
     let support = ratio.max(1.0);

@@ -1,30 +1,29 @@
-//! The text tower: token and position embeddings, blocks, the last position through a linear head.
+//! The text tower: token and position embeddings, blocks, and a linear head on the last position.
 
 use std::ops::Range;
 
-use siglip_kernels::Precision;
-
-use super::Shard;
-use super::block::{Block, Rows, Wanted};
-use super::layers::{Destination, LayerNorm, Linear, whole_values};
+use super::block::{Block, OutputRows, Sequences, SubLayer};
+use super::destination::{Destination, whole_values};
+use super::layers::{LayerNorm, Linear};
 use super::token_table::TokenTable;
-use super::workspace::{Workspace, sized};
+use super::workspace::Workspace;
 use crate::config::TextConfig;
+use crate::{Precision, Shard};
 
 #[derive(Debug)]
 pub(crate) struct TextTower {
     config: TextConfig,
     token_embedding: TokenTable,
-    /// The ids whose rows this worker adds.
+    /// The ids whose rows this worker holds.
     tokens: Range<usize>,
     position_embedding: Vec<f32>,
     blocks: Vec<Block>,
-    /// Only with the first worker.
-    head: Option<Head>,
+    /// Only the first worker has it.
+    head: Option<TextHead>,
 }
 
 #[derive(Debug)]
-struct Head {
+struct TextHead {
     final_layer_norm: LayerNorm,
     projection: Linear,
 }
@@ -32,13 +31,13 @@ struct Head {
 impl TextTower {
     pub fn new(config: &TextConfig, precision: Precision, shard: Shard) -> Self {
         let (blocks, hidden) = (config.blocks(), config.hidden_size);
-        let tokens = shard.part(config.vocab_size);
+        let tokens = shard.range(config.vocab_size);
         TextTower {
             token_embedding: TokenTable::new(precision, tokens.len(), hidden),
             tokens,
             position_embedding: vec![0.0; config.max_position_embeddings * hidden],
             blocks: (0..blocks.num_hidden_layers).map(|_| Block::new(&blocks, precision, shard)).collect(),
-            head: shard.is_first().then(|| Head {
+            head: shard.is_first().then(|| TextHead {
                 final_layer_norm: LayerNorm::new(hidden, config.layer_norm_eps),
                 projection: Linear::new(precision, hidden, config.embedding_size()),
             }),
@@ -46,7 +45,7 @@ impl TextTower {
         }
     }
 
-    /// The place of one of its tensors, by the name that follows `text_model.`.
+    /// The place of one of its tensors, by the name after `text_model.`.
     pub fn destination(&mut self, name: &str) -> Option<Destination<'_>> {
         if let Some((layer, name)) =
             name.strip_prefix("encoder.layers.").and_then(|rest| rest.split_once('.'))
@@ -84,10 +83,6 @@ impl TextTower {
         self.config.vocab_size
     }
 
-    fn rows(&self, texts: usize) -> Rows {
-        Rows { sequences: texts, length: self.length() }
-    }
-
     /// x = token embedding of `input_ids` [texts, length] + position embedding.
     pub fn embed(&self, input_ids: &[u32], workspace: &mut Workspace) {
         let residual = &mut workspace.residual;
@@ -95,7 +90,7 @@ impl TextTower {
         for _ in 0..input_ids.len() / self.length() {
             residual.x.extend_from_slice(&self.position_embedding);
         }
-        let rows = residual.contribution().chunks_exact_mut(self.config.hidden_size);
+        let rows = residual.embedding_target().chunks_exact_mut(self.config.hidden_size);
         for (&id, row) in input_ids.iter().zip(rows) {
             if self.tokens.contains(&(id as usize)) {
                 self.token_embedding.add_row(id as usize - self.tokens.start, row);
@@ -103,22 +98,19 @@ impl TextTower {
         }
     }
 
-    pub fn attend(&self, layer: usize, texts: usize, workspace: &mut Workspace) {
-        let wanted = if layer + 1 == self.blocks.len() { Wanted::Last } else { Wanted::All };
-        self.blocks[layer].attend(self.rows(texts), wanted, workspace);
+    /// Runs one sub-layer over all texts. The last block computes only the rows that are pooled.
+    pub fn forward(&self, sub_layer: SubLayer, texts: usize, workspace: &mut Workspace) {
+        let block = sub_layer.block();
+        let output_rows = if block + 1 == self.blocks.len() { OutputRows::Last } else { OutputRows::All };
+        let sequences = Sequences { count: texts, length: self.length() };
+        self.blocks[block].forward(sub_layer, sequences, output_rows, workspace);
     }
 
-    pub fn transform(&self, layer: usize, texts: usize, workspace: &mut Workspace) {
-        let rows = if layer + 1 == self.blocks.len() { texts } else { self.rows(texts).count() };
-        self.blocks[layer].transform(rows, workspace);
-    }
-
-    /// The texts' embeddings, one after another, not yet normalised; empty with any but the first worker.
+    /// The texts' embeddings, [texts, embedding size], not yet normalized; empty on every worker but the first.
     pub fn pool(&self, texts: usize, workspace: &mut Workspace) -> Vec<f32> {
         let Some(head) = &self.head else { return Vec::new() };
         let Workspace { residual, normed, scratch, .. } = workspace;
-        let normed = sized(normed, texts * self.config.hidden_size);
-        head.final_layer_norm.forward(&residual.x[..normed.len()], normed);
+        let normed = head.final_layer_norm.forward(&residual.x, normed);
         let mut embeddings = vec![0.0; texts * self.config.embedding_size()];
         head.projection.forward(normed, texts, &mut embeddings, scratch);
         embeddings

@@ -1,17 +1,21 @@
-use siglip_kernels::Precision;
+//! The table of token embeddings.
 
-/// The token embeddings, from which rows are gathered: 8 bits and a scale a row, or f32.
+use crate::Precision;
+
+/// The token embeddings, from which rows are gathered. Stored in f32, or in 8 bits with one scale per row.
 #[derive(Debug)]
 pub(crate) enum TokenTable {
     F32 { width: usize, values: Vec<f32> },
-    Q8 { width: usize, levels: Vec<i8>, scales: Vec<f32> },
+    Q8 { width: usize, quantized: Vec<i8>, scales: Vec<f32> },
 }
 
 impl TokenTable {
     pub fn new(precision: Precision, rows: usize, width: usize) -> Self {
         match precision {
             Precision::F32 => TokenTable::F32 { width, values: vec![0.0; rows * width] },
-            Precision::Q8 => TokenTable::Q8 { width, levels: vec![0; rows * width], scales: vec![0.0; rows] },
+            Precision::Q8 => {
+                TokenTable::Q8 { width, quantized: vec![0; rows * width], scales: vec![0.0; rows] }
+            }
         }
     }
 
@@ -22,18 +26,18 @@ impl TokenTable {
         }
     }
 
-    /// Stores `source`, whole rows, from row `first_row` on; a table of 8 bits takes [`TokenTable::set_levels`] alone.
+    /// Stores whole rows from `first_row` on. Only for f32; see [`TokenTable::set_quantized`].
     pub fn set(&mut self, first_row: usize, source: &[f32]) {
         if let TokenTable::F32 { width, values } = self {
             values[first_row * *width..][..source.len()].copy_from_slice(source);
         }
     }
 
-    /// Stores quantised rows from row `first_row` on; a table of f32 takes [`TokenTable::set`] alone.
-    pub fn set_levels(&mut self, first_row: usize, new_scales: &[f32], new_levels: &[i8]) {
-        if let TokenTable::Q8 { width, levels, scales } = self {
+    /// Stores whole quantized rows from `first_row` on. Only for 8 bits; see [`TokenTable::set`].
+    pub fn set_quantized(&mut self, first_row: usize, new_scales: &[f32], new_quantized: &[i8]) {
+        if let TokenTable::Q8 { width, quantized, scales } = self {
             scales[first_row..][..new_scales.len()].copy_from_slice(new_scales);
-            levels[first_row * *width..][..new_levels.len()].copy_from_slice(new_levels);
+            quantized[first_row * *width..][..new_quantized.len()].copy_from_slice(new_quantized);
         }
     }
 
@@ -43,9 +47,11 @@ impl TokenTable {
             TokenTable::F32 { width, values } => {
                 out.iter_mut().zip(&values[row * width..][..*width]).for_each(|(out, value)| *out += value);
             }
-            TokenTable::Q8 { width, levels, scales } => {
-                let levels = &levels[row * width..][..*width];
-                out.iter_mut().zip(levels).for_each(|(out, &level)| *out += f32::from(level) * scales[row]);
+            TokenTable::Q8 { width, quantized, scales } => {
+                let quantized = &quantized[row * width..][..*width];
+                out.iter_mut()
+                    .zip(quantized)
+                    .for_each(|(out, &quantized)| *out += f32::from(quantized) * scales[row]);
             }
         }
     }
@@ -53,7 +59,7 @@ impl TokenTable {
     pub fn bytes(&self) -> usize {
         match self {
             TokenTable::F32 { values, .. } => size_of_val(&values[..]),
-            TokenTable::Q8 { levels, scales, .. } => levels.len() + size_of_val(&scales[..]),
+            TokenTable::Q8 { quantized, scales, .. } => quantized.len() + size_of_val(&scales[..]),
         }
     }
 }

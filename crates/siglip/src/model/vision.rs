@@ -1,45 +1,45 @@
-//! The vision tower: patch embedding, blocks, attention pooling head.
+//! The image tower: patch and position embeddings, blocks, attention pooling head.
 
 use std::ops::Range;
 
-use siglip_kernels::{AttentionShape, Precision};
-
-use super::Shard;
-use super::block::{Block, Mlp, Rows, Wanted};
-use super::layers::{Destination, LayerNorm, Linear, whole_values};
-use super::patches::{Grid, stretch};
+use super::block::{Block, OutputRows, Sequences, SubLayer};
+use super::destination::{Destination, whole_values};
+use super::layers::Linear;
+use super::patches::{Grid, resample_positions};
+use super::pooling_head::PoolingHead;
 use super::workspace::{Workspace, sized};
-use crate::config::{BlockConfig, VisionConfig};
+use crate::config::VisionConfig;
+use crate::{Precision, Shard};
 
 #[derive(Debug)]
 pub(crate) struct VisionTower {
     config: VisionConfig,
     patch_embedding: Linear,
-    /// The columns of its output that this worker adds.
+    /// The columns of the patch embedding that this worker holds.
     patch_outputs: Range<usize>,
     position_embedding: Vec<f32>,
     blocks: Vec<Block>,
-    /// Only with the first worker.
-    head: Option<Head>,
+    /// Only the first worker has it.
+    head: Option<PoolingHead>,
 }
 
 impl VisionTower {
     pub fn new(config: &VisionConfig, precision: Precision, shard: Shard) -> Self {
         let blocks = config.blocks();
-        let patch_outputs = shard.part(config.hidden_size);
-        // Quantising the very first product would cost every later one its exactness, and it is 1 % of the work.
+        let patch_outputs = shard.range(config.hidden_size);
+        // In f32 always: an error here would reach every later layer, and this product is 1 % of the work.
         let patch_embedding = Linear::new(Precision::F32, config.patch_values(), patch_outputs.len());
         VisionTower {
             patch_embedding,
             patch_outputs,
             position_embedding: vec![0.0; config.num_patches() * config.hidden_size],
             blocks: (0..blocks.num_hidden_layers).map(|_| Block::new(&blocks, precision, shard)).collect(),
-            head: shard.is_first().then(|| Head::new(&blocks, precision)),
+            head: shard.is_first().then(|| PoolingHead::new(&blocks, precision)),
             config: config.clone(),
         }
     }
 
-    /// The place of one of its tensors, by the name that follows `vision_model.`.
+    /// The place of one of its tensors, by the name after `vision_model.`.
     pub fn destination(&mut self, name: &str) -> Option<Destination<'_>> {
         if let Some((layer, name)) =
             name.strip_prefix("encoder.layers.").and_then(|rest| rest.split_once('.'))
@@ -59,7 +59,7 @@ impl VisionTower {
         }
     }
 
-    /// Called when every tensor has arrived.
+    /// Call once every tensor has arrived.
     pub fn finish(&mut self) {
         if let Some(head) = &mut self.head {
             head.finish();
@@ -70,7 +70,7 @@ impl VisionTower {
         &self.blocks
     }
 
-    /// How a picture of so many values in so many lines is cut; `None` where it is not one for this tower.
+    /// How an image of this number of values and this height is cut into patches; `None` if this tower does not take it.
     pub fn grid(&self, values: usize, height: usize) -> Option<Grid> {
         Grid::new(&self.config, values, height)
     }
@@ -84,150 +84,28 @@ impl VisionTower {
         let embedded = sized(wide, grid.patches() * own);
         self.patch_embedding.forward(patches, grid.patches(), embedded, scratch);
         residual.x.clear();
-        stretch(&self.position_embedding, self.config.patches_per_side(), grid, &mut residual.x);
-        let rows = residual.contribution().chunks_exact_mut(self.config.hidden_size);
+        resample_positions(&self.position_embedding, self.config.patches_per_side(), grid, &mut residual.x);
+        let rows = residual.embedding_target().chunks_exact_mut(self.config.hidden_size);
         for (row, embedded) in rows.zip(embedded.chunks_exact(own.max(1))) {
             siglip_kernels::add_assign(&mut row[self.patch_outputs.clone()], embedded);
         }
     }
 
-    pub fn attend(&self, layer: usize, patches: usize, workspace: &mut Workspace) {
-        self.blocks[layer].attend(Rows { sequences: 1, length: patches }, Wanted::All, workspace);
+    /// Runs one sub-layer over all patches.
+    pub fn forward(&self, sub_layer: SubLayer, grid: Grid, workspace: &mut Workspace) {
+        let sequences = Sequences { count: 1, length: grid.patches() };
+        self.blocks[sub_layer.block()].forward(sub_layer, sequences, OutputRows::All, workspace);
     }
 
-    pub fn transform(&self, layer: usize, patches: usize, workspace: &mut Workspace) {
-        self.blocks[layer].transform(patches, workspace);
-    }
-
-    /// The picture's embedding, not yet normalised; empty with any but the first worker.
-    pub fn pool(&self, patches: usize, workspace: &mut Workspace) -> Vec<f32> {
-        match &self.head {
-            Some(head) => head.forward(patches, workspace),
-            None => Vec::new(),
-        }
+    /// The image's embedding, not yet normalized; empty on every worker but the first.
+    pub fn pool(&self, workspace: &mut Workspace) -> Vec<f32> {
+        self.head.as_ref().map_or_else(Vec::new, |head| head.forward(workspace))
     }
 
     pub fn bytes(&self) -> usize {
         self.patch_embedding.bytes()
             + size_of_val(&self.position_embedding[..])
             + self.blocks.iter().map(Block::bytes).sum::<usize>()
-            + self.head.as_ref().map_or(0, Head::bytes)
-    }
-}
-
-/// The attention pooling head: one learned query, the probe, attends to all patches.
-///
-/// The query is the same for every picture, so two of its four products need not be made row by row:
-/// q · (Wk x + bk) = (Wkᵀ q) · x + constant, where softmax drops the constant and Wkᵀ q is computed once at load;
-/// and Σ p (Wv x + bv) = Wv (Σ p x) + bv, since the p of a head sum to one.
-#[derive(Debug)]
-struct Head {
-    config: BlockConfig,
-    /// As they arrive; emptied by `finish`.
-    probe: Vec<f32>,
-    in_proj_weight: Vec<f32>,
-    in_proj_bias: Vec<f32>,
-    post_layernorm: LayerNorm,
-    /// Wkᵀ q / sqrt(head_dim) of every head: [heads, hidden_size].
-    queries: Vec<f32>,
-    /// Wv, a head's outputs each.
-    values: Vec<Linear>,
-    out_proj: Linear,
-    layernorm: LayerNorm,
-    mlp: Mlp,
-}
-
-impl Head {
-    fn new(config: &BlockConfig, precision: Precision) -> Self {
-        let (hidden, eps) = (config.hidden_size, config.layer_norm_eps);
-        Head {
-            probe: vec![0.0; hidden],
-            in_proj_weight: vec![0.0; 3 * hidden * hidden],
-            in_proj_bias: vec![0.0; 3 * hidden],
-            post_layernorm: LayerNorm::new(hidden, eps),
-            queries: Vec::new(),
-            values: (0..config.num_attention_heads)
-                .map(|_| Linear::new(precision, hidden, config.head_dim()))
-                .collect(),
-            out_proj: Linear::new(precision, hidden, hidden),
-            layernorm: LayerNorm::new(hidden, eps),
-            mlp: Mlp::new(config, precision, Shard::WHOLE),
-            config: *config,
-        }
-    }
-
-    fn destination(&mut self, name: &str) -> Option<Destination<'_>> {
-        match name {
-            "head.probe" => return Some(whole_values(&mut self.probe)),
-            "head.attention.in_proj_weight" => return Some(whole_values(&mut self.in_proj_weight)),
-            "head.attention.in_proj_bias" => return Some(whole_values(&mut self.in_proj_bias)),
-            _ => {}
-        }
-        let (layer, kind) = name.rsplit_once('.')?;
-        match layer {
-            "post_layernorm" => self.post_layernorm.destination(kind),
-            "head.attention.out_proj" => self.out_proj.whole(kind),
-            "head.layernorm" => self.layernorm.destination(kind),
-            _ => self.mlp.destination(layer.strip_prefix("head.mlp.")?, kind),
-        }
-    }
-
-    fn finish(&mut self) {
-        let (hidden, head_dim) = (self.config.hidden_size, self.config.head_dim());
-        let (weight, bias) = (&self.in_proj_weight, &self.in_proj_bias);
-        let scale = 1.0 / (head_dim as f32).sqrt();
-        self.queries = vec![0.0; self.config.num_attention_heads * hidden];
-        let heads = self.queries.chunks_exact_mut(hidden).zip(&mut self.values);
-        for (head, (folded, value)) in heads.enumerate() {
-            let units = head * head_dim..(head + 1) * head_dim;
-            for unit in units.clone() {
-                let query = bias[unit] + siglip_kernels::dot(&weight[unit * hidden..][..hidden], &self.probe);
-                let key = &weight[(hidden + unit) * hidden..][..hidden];
-                folded.iter_mut().zip(key).for_each(|(folded, key)| *folded += query * scale * key);
-            }
-            value.weight.pack(0, &weight[(2 * hidden + units.start) * hidden..][..head_dim * hidden]);
-            value.bias.copy_from_slice(&bias[2 * hidden..][units]);
-        }
-        (self.probe, self.in_proj_weight, self.in_proj_bias) = (Vec::new(), Vec::new(), Vec::new());
-    }
-
-    fn forward(&self, rows: usize, workspace: &mut Workspace) -> Vec<f32> {
-        let Workspace { residual, normed, wide, inner, scratch } = workspace;
-        let BlockConfig { hidden_size, num_attention_heads: heads, .. } = self.config;
-        let x = sized(normed, rows * hidden_size);
-        self.post_layernorm.forward(&residual.x[..x.len()], x);
-
-        let shape = AttentionShape {
-            q_rows: heads,
-            kv_rows: rows,
-            heads: 1,
-            head_dim: hidden_size,
-            q_stride: hidden_size,
-            kv_stride: hidden_size,
-            scale: 1.0,
-        };
-        let pooled = inner.resize(heads, hidden_size);
-        siglip_kernels::attention(&shape, &self.queries, x, x, pooled);
-        let attended = sized(wide, hidden_size);
-        let outputs = attended.chunks_exact_mut(self.config.head_dim());
-        for ((value, pooled), out) in self.values.iter().zip(pooled.chunks_exact(hidden_size)).zip(outputs) {
-            value.forward(pooled, 1, out, scratch);
-        }
-
-        let mut embedding = vec![0.0; hidden_size];
-        self.out_proj.forward(attended, 1, &mut embedding, scratch);
-        let normed = &mut x[..hidden_size];
-        self.layernorm.forward(&embedding, normed);
-        self.mlp.add_row(normed, wide, &mut embedding, scratch);
-        embedding
-    }
-
-    fn bytes(&self) -> usize {
-        size_of_val(&self.queries[..])
-            + self.values.iter().map(Linear::bytes).sum::<usize>()
-            + self.out_proj.bytes()
-            + self.post_layernorm.bytes()
-            + self.layernorm.bytes()
-            + self.mlp.bytes()
+            + self.head.as_ref().map_or(0, PoolingHead::bytes)
     }
 }

@@ -1,6 +1,8 @@
+//! The number types of safetensors.
+
 use half::{bf16, f16};
 
-/// How a file stores its numbers.
+/// The type of a file's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dtype {
     /// IEEE 754 single precision.
@@ -20,7 +22,7 @@ impl Dtype {
         }
     }
 
-    /// The name safetensors gives it.
+    /// Its name in safetensors.
     pub fn name(self) -> &'static str {
         match self {
             Dtype::F32 => "F32",
@@ -29,12 +31,12 @@ impl Dtype {
         }
     }
 
-    /// The dtype safetensors calls `name`, if it is one that weights come in.
+    /// The type of this name in safetensors, if weights may have it.
     pub fn from_name(name: &str) -> Option<Dtype> {
         [Dtype::F32, Dtype::F16, Dtype::Bf16].into_iter().find(|dtype| dtype.name() == name)
     }
 
-    /// Appends little-endian `bytes`, a whole number of values, to `values` as f32.
+    /// Decodes little-endian `bytes`, which hold whole values, and appends them to `values`.
     pub(crate) fn widen(self, bytes: &[u8], values: &mut Vec<f32>) {
         match self {
             Dtype::F32 => values.extend(bytes.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four))),
@@ -47,7 +49,7 @@ impl Dtype {
         }
     }
 
-    /// Appends `values` to `bytes`, rounded to nearest.
+    /// Rounds `values` to nearest and appends them to `bytes`.
     pub(crate) fn narrow(self, values: &[f32], bytes: &mut Vec<u8>) {
         match self {
             Dtype::F32 => bytes.extend(values.iter().flat_map(|value| value.to_le_bytes())),

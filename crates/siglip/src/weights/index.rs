@@ -1,9 +1,11 @@
+//! The index of weights that are in several files.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
 use super::bad;
-use super::layout::is_buffer;
+use super::tensor_list::is_buffer;
 use crate::Error;
 
 /// Published checkpoints have a handful of files.
@@ -31,7 +33,7 @@ impl WeightIndex {
     /// Reads an index.
     ///
     /// # Errors
-    /// [`Error::BadWeights`] where it is malformed, or names what is not a safetensors file beside it.
+    /// [`Error::BadWeights`] if it is malformed, or names anything but safetensors files in its own folder.
     ///
     /// ```
     /// let json = br#"{"weight_map": {"logit_scale": "model-00002-of-00002.safetensors",
@@ -46,7 +48,9 @@ impl WeightIndex {
         let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (name, file) in weight_map {
             if !is_beside(&file) {
-                let reason = format!("index: tensor {name:?} is in {file:?}, no safetensors file beside it");
+                let reason = format!(
+                    "index: tensor {name:?} is in {file:?}, which is not a safetensors file beside it"
+                );
                 return Err(bad(reason));
             }
             let names = files.entry(file).or_default();
@@ -60,23 +64,23 @@ impl WeightIndex {
         Ok(WeightIndex { files, total_size: metadata.and_then(|metadata| metadata.total_size) })
     }
 
-    /// The files, in the order in which a [`TensorSink`](super::TensorSink) is to be given them.
+    /// The files, in the order in which a [`TensorSink`](super::TensorSink) must be given them.
     pub fn files(&self) -> impl ExactSizeIterator<Item = &str> {
         self.files.keys().map(String::as_str)
     }
 
-    /// Bytes of all tensors, as the index says: unproven, for progress alone.
+    /// Bytes of all tensors according to the index. It is not checked, so use it only to show progress.
     pub fn total_size(&self) -> Option<u64> {
         self.total_size
     }
 
-    /// The files with the tensors each has to hold, in the same order.
+    /// The files with the tensors that each must hold, in the same order.
     pub(super) fn assignments(&self) -> impl Iterator<Item = (&String, &BTreeSet<String>)> {
         self.files.iter()
     }
 }
 
-/// Whether it is a plain name: an index may not lead elsewhere.
+/// Whether it is a plain file name. An index must not name files elsewhere.
 fn is_beside(file: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     file.len() <= 255 && file.ends_with(".safetensors") && !file.starts_with('.') && file.bytes().all(plain)

@@ -1,15 +1,17 @@
+//! Which tensors a model needs, and which have arrived.
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::{TensorShape, WeightIndex, bad, tensors};
 use crate::{Config, Error};
 
-/// The tensors a model asks for, and what has arrived of them: the checks every [`TensorSink`](super::TensorSink)
-/// owes to a weight file.
+/// The tensors that a model needs, and the rows of them that have arrived. Every [`TensorSink`](super::TensorSink) checks
+/// a weight file with it.
 #[derive(Debug)]
 pub struct Inventory {
     wanted: Vec<Wanted>,
     places: HashMap<String, usize>,
-    /// With several files: those still to begin, and what each has to hold.
+    /// With several files: the names of those that have not begun, and the tensors that each must hold.
     files: Option<VecDeque<(String, BTreeSet<String>)>>,
 }
 
@@ -20,7 +22,7 @@ struct Wanted {
 }
 
 impl Inventory {
-    /// What a model of this configuration asks for.
+    /// The tensors of a model of this configuration.
     pub fn new(config: &Config) -> Inventory {
         let wanted: Vec<Wanted> =
             tensors(config).into_iter().map(|tensor| Wanted { rows_left: tensor.rows(), tensor }).collect();
@@ -28,7 +30,7 @@ impl Inventory {
         Inventory { wanted, places, files: None }
     }
 
-    /// Says that the weights are in several files, which will come in the order of [`WeightIndex::files`].
+    /// Says that the weights are in several files, which will arrive in the order of [`WeightIndex::files`].
     ///
     /// # Errors
     /// [`Error::BadWeights`] names a tensor that the index lacks, or that belongs to another model.
@@ -49,10 +51,10 @@ impl Inventory {
         Ok(())
     }
 
-    /// Whether the tensors a file has are those it has to hold, no more and no fewer, in their shapes.
+    /// Checks that a file has exactly the tensors that it must hold, in the right shapes.
     ///
     /// # Errors
-    /// [`Error::BadWeights`] names the first that is not.
+    /// [`Error::BadWeights`] names the first tensor that is missing, unexpected or of another shape.
     pub fn begin(&mut self, found: &[TensorShape]) -> Result<(), Error> {
         let (file, assigned) = match &mut self.files {
             None => ("the file".to_string(), None),
@@ -86,10 +88,10 @@ impl Inventory {
         }
     }
 
-    /// Takes note of some rows of a tensor.
+    /// Checks and counts rows of a tensor that have arrived.
     ///
     /// # Errors
-    /// [`Error::BadWeights`] names a tensor with a value that is not finite, or that comes twice.
+    /// [`Error::BadWeights`] names a tensor that holds a value that is not finite, or that arrives twice.
     pub fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), Error> {
         let name = &tensor.name;
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
@@ -99,10 +101,10 @@ impl Inventory {
         self.arrived(name, values.len() / tensor.row_len())
     }
 
-    /// Takes note of rows that were checked before.
+    /// Counts rows that were checked before.
     ///
     /// # Errors
-    /// [`Error::BadWeights`] names a tensor that comes twice.
+    /// [`Error::BadWeights`] names a tensor that arrives twice.
     pub fn arrived(&mut self, name: &str, rows: usize) -> Result<(), Error> {
         let wanted = self.places.get(name).map(|&place| &mut self.wanted[place]);
         let wanted = wanted.ok_or_else(|| bad(format!("tensor {name:?} belongs to another model")))?;
@@ -111,12 +113,12 @@ impl Inventory {
         Ok(())
     }
 
-    /// The tensors that the model asks for, in the order of [`tensors`].
+    /// The tensors that the model needs, in the order of [`tensors`].
     pub fn tensors(&self) -> impl ExactSizeIterator<Item = &TensorShape> {
         self.wanted.iter().map(|wanted| &wanted.tensor)
     }
 
-    /// Whether everything has arrived that is needed.
+    /// Checks that every tensor has arrived for which `needed` is true.
     ///
     /// # Errors
     /// [`Error::BadWeights`] names a tensor that has not.

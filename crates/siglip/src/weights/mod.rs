@@ -1,53 +1,57 @@
-//! Weight files: a push parser without I/O for safetensors and GGUF, a writer of GGUF, and the list of tensors a
-//! configuration asks for.
+//! Weight files: a push parser without I/O for safetensors and GGUF, a writer of GGUF, and the list of tensors
+//! of a configuration.
 //!
-//! A [`WeightReader`] is given a file's bytes in chunks of any size and hands rows of f32 to a [`TensorSink`]. What
-//! a header says is hostile until proven: every figure is checked before a byte of weights is taken, and memory
-//! grows with what has arrived, never with what is announced.
+//! A [`WeightReader`] is given a file's bytes in chunks of any size and passes rows of f32 to a [`TensorSink`]. What
+//! a header says is not trusted: every number is checked before a byte of weights is taken, and memory grows with what has
+//! arrived, not with what the header announces.
 
-mod blocks;
 mod dtype;
+mod encoding;
+mod ggml_quants;
 mod gguf;
 mod index;
 mod inventory;
-mod layout;
 mod reader;
-mod rows;
+mod row_parser;
 mod safetensors;
-mod storage;
+mod tensor_list;
 
 pub use dtype::Dtype;
-pub use gguf::{GgufPlan, MatrixType, Metadata};
+pub use gguf::{GgufWriter, MatrixType, Metadata};
 pub use index::WeightIndex;
 pub use inventory::Inventory;
-pub use layout::{TensorShape, tensors};
 pub use reader::WeightReader;
-pub use rows::StoredTensor;
+pub use row_parser::StoredTensor;
 pub use safetensors::header_bytes;
+pub use tensor_list::{TensorShape, tensors};
 
 use crate::Error;
 
+/// Longest header in bytes: the bound of the safetensors reference implementation, which leaves room for the largest
+/// tokenizer in a GGUF.
+const MAX_HEADER: u64 = 100_000_000;
+
 /// Takes a file's tensors as they arrive, some rows at a time.
 pub trait TensorSink {
-    /// Told first what the file says about itself, if it is a GGUF.
+    /// Called first, if the file is a GGUF, with what it says about itself.
     ///
     /// # Errors
-    /// Where the sink depends on it and it is not as it should be.
+    /// If the sink depends on the metadata and they are wrong.
     fn metadata(&mut self, _metadata: Metadata) -> Result<(), Error> {
         Ok(())
     }
 
-    /// Told once a file, before its first row, all that the file holds; an error here costs no byte of weights.
+    /// Called once per file, before its first row, with every tensor of the file.
     ///
     /// # Errors
-    /// Where the tensors are not those of the model.
+    /// If the tensors are not those of the model.
     fn begin(&mut self, tensors: &[TensorShape]) -> Result<(), Error>;
 
-    /// Takes whole rows of `tensor`, in order: `values` holds rows `first_row..`, each as wide as the product of
-    /// the shape's other dimensions.
+    /// Called with whole rows of `tensor`, in order. `values` holds rows `first_row..`; a row's length is the product of
+    /// all dimensions but the first.
     ///
     /// # Errors
-    /// Where a value cannot be a weight (not finite).
+    /// If a value cannot be a weight, since it is not finite.
     fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), Error>;
 }
 

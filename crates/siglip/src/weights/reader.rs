@@ -1,12 +1,10 @@
-use super::rows::{Header, Rows, StoredTensor};
+//! A weight file of either format as a push parser.
+
+use super::row_parser::{Header, RowParser, StoredTensor};
 use super::{Metadata, TensorShape, TensorSink, bad, gguf, safetensors};
 use crate::Error;
 
-/// The longest header that is read: the bound of safetensors' reference implementation, and room for the largest
-/// tokenizer in a GGUF.
-pub(super) const MAX_HEADER: u64 = 100_000_000;
-
-/// Reads a weight file, safetensors or GGUF, from chunks of any size and hands its rows to a [`TensorSink`].
+/// Reads a weight file, safetensors or GGUF, from chunks of any size and passes its rows to a [`TensorSink`].
 #[derive(Debug, Default)]
 pub struct WeightReader {
     state: State,
@@ -15,11 +13,11 @@ pub struct WeightReader {
 
 #[derive(Debug)]
 enum State {
-    /// The first bytes, which tell the format.
+    /// Collects the first bytes, which tell the format.
     Start(Vec<u8>),
     Safetensors(safetensors::HeaderReader),
     Gguf(Box<gguf::HeaderReader>),
-    Rows(Rows),
+    Rows(RowParser),
 }
 
 impl Default for State {
@@ -34,37 +32,37 @@ impl WeightReader {
         Self::default()
     }
 
-    /// The file's whole length, known once its header has arrived.
+    /// The file's length; known once its header has arrived.
     pub fn total_bytes(&self) -> Option<u64> {
-        self.rows().map(Rows::total)
+        self.rows().map(RowParser::total)
     }
 
-    /// The file's tensors in the order of their bytes, known once its header has arrived; none before.
+    /// The file's tensors in the order of their bytes; empty until its header has arrived.
     pub fn tensors(&self) -> &[StoredTensor] {
-        self.rows().map_or(&[], Rows::tensors)
+        self.rows().map_or(&[], RowParser::tensors)
     }
 
-    /// The header's length, known once it has arrived.
+    /// The header's length; known once it has arrived.
     pub fn header_len(&self) -> Option<u64> {
-        self.rows().map(Rows::begin)
+        self.rows().map(RowParser::begin)
     }
 
-    /// Up to which byte the file's rows have been handed on: another reader, given the header and then
-    /// [`WeightReader::seek`], goes on from there. Known once the header has arrived.
+    /// Offset up to which rows have been passed to the sink; known once the header has arrived. Another reader continues
+    /// there if it is given the header, then [`WeightReader::seek`].
     pub fn settled(&self) -> Option<u64> {
-        self.rows().map(Rows::settled)
+        self.rows().map(RowParser::settled)
     }
 
-    /// Where the next tensor begins that `wants` says yes to, or the file ends; `None` where the next byte belongs to
-    /// such a tensor, or the header has not arrived.
+    /// Offset of the next tensor for which `wants` is true, or of the file's end. `None` if the next byte belongs to such a
+    /// tensor, or the header has not arrived.
     pub fn next_wanted(&self, wants: impl Fn(&TensorShape) -> bool) -> Option<u64> {
         self.rows()?.next_wanted(wants)
     }
 
-    /// Goes on at another byte: one where rows begin, or the file ends. Bytes that were not handed on are dropped.
+    /// Continues at another offset, where a row begins or the file ends. Bytes of an incomplete batch are dropped.
     ///
     /// # Errors
-    /// [`Error::BadWeights`] where no row begins at `position`, or the header has not arrived.
+    /// [`Error::BadWeights`] if no row begins at `position`, or the header has not arrived.
     pub fn seek(&mut self, position: u64) -> Result<(), Error> {
         match &mut self.state {
             State::Rows(rows) => rows.seek(position),
@@ -72,7 +70,7 @@ impl WeightReader {
         }
     }
 
-    fn rows(&self) -> Option<&Rows> {
+    fn rows(&self) -> Option<&RowParser> {
         match &self.state {
             State::Rows(rows) => Some(rows),
             _ => None,
@@ -82,8 +80,8 @@ impl WeightReader {
     /// Takes the file's next bytes.
     ///
     /// # Errors
-    /// [`Error::BadWeights`] for a header that is broken or lies, for bytes past the end, and whatever `sink` says.
-    /// The reader is of no use after an error.
+    /// [`Error::BadWeights`] for a header that is malformed or contradicts itself and for bytes after the end, and any
+    /// error of `sink`. Do not use the reader after an error.
     pub fn push(&mut self, mut bytes: &[u8], sink: &mut dyn TensorSink) -> Result<(), Error> {
         while !bytes.is_empty() {
             let (taken, next) = match &mut self.state {
@@ -114,7 +112,7 @@ impl WeightReader {
     /// Says that the file has ended.
     ///
     /// # Errors
-    /// [`Error::BadWeights`] where bytes are missing.
+    /// [`Error::BadWeights`] if bytes are missing.
     pub fn finish(self) -> Result<(), Error> {
         match self.state {
             State::Rows(rows) => rows.finish(),
@@ -122,7 +120,7 @@ impl WeightReader {
         }
     }
 
-    /// From a header, whose last bytes were `taken` just now, to the rows.
+    /// Goes from the header, which took `taken` bytes of the current chunk, to the rows.
     fn begin(
         &self,
         header: Header,
@@ -135,12 +133,12 @@ impl WeightReader {
         }
         let shapes: Vec<_> = header.tensors.iter().map(|tensor| tensor.shape().clone()).collect();
         sink.begin(&shapes)?;
-        Ok(State::Rows(Rows::new(header, self.received + taken as u64)))
+        Ok(State::Rows(RowParser::new(header, self.received + taken as u64)))
     }
 }
 
-/// The format by a file's first four bytes. Taken for the length of a safetensors header, GGUF's are beyond what
-/// that may be.
+/// Tells the format by a file's first four bytes. GGUF's magic number would be the length of a safetensors header above
+/// [`MAX_HEADER`](super::MAX_HEADER).
 fn start(magic: &mut Vec<u8>, bytes: &[u8]) -> Result<(usize, Option<State>), Error> {
     let taken = (gguf::MAGIC.len() - magic.len()).min(bytes.len());
     magic.extend_from_slice(&bytes[..taken]);

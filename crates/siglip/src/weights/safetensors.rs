@@ -1,7 +1,7 @@
 //! safetensors as a push parser: <https://github.com/huggingface/safetensors#format>.
 //!
-//! Eight bytes give the header's length, the header is JSON, then come the tensors' bytes without gaps. The
-//! header is hostile until proven: every figure in it is checked before a byte of weights is taken.
+//! Eight bytes give the header's length, the header is JSON, then come the tensors' bytes without gaps. The header is not
+//! trusted: every number in it is checked before a byte of weights is taken.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -9,28 +9,28 @@ use std::fmt;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::layout::is_buffer;
-use super::reader::MAX_HEADER;
-use super::rows::{Header, StoredTensor};
-use super::storage::Storage;
+use super::MAX_HEADER;
+use super::encoding::Encoding;
+use super::row_parser::{Header, StoredTensor};
+use super::tensor_list::is_buffer;
 use super::{Dtype, TensorShape, bad};
 use crate::Error;
 
-/// Longer names are nobody's; it also keeps messages readable.
+/// Longest name and longest quote in a message. No real tensor name is longer.
 const MAX_QUOTE: usize = 255;
-/// A SigLIP's tensors have four at most.
+/// A SigLIP's tensors have at most four.
 const MAX_DIMENSIONS: usize = 8;
 
-/// Gathers a header from chunks.
+/// Collects a header from chunks.
 #[derive(Debug, Default)]
 pub(super) struct HeaderReader {
-    /// Bytes of the JSON, once its length has arrived.
+    /// Length of the JSON, once it has arrived.
     length: Option<usize>,
     pending: Vec<u8>,
 }
 
 impl HeaderReader {
-    /// Takes the header's next bytes; how many of them were its own, and the header once it is complete.
+    /// Takes the header's next bytes. Returns how many belonged to the header, and the header once it is complete.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(usize, Option<Header>), Error> {
         let wanted = self.length.unwrap_or(8) - self.pending.len();
         let taken = wanted.min(bytes.len());
@@ -57,7 +57,7 @@ struct Entry {
     data_offsets: [u64; 2],
 }
 
-/// The header's entries in the file's order; a map type would hide a name that stands twice.
+/// The header's entries in the file's order. A map would hide a name that occurs twice.
 struct Entries(Vec<(String, Entry)>);
 
 impl<'de> Deserialize<'de> for Entries {
@@ -92,7 +92,7 @@ impl<'de> Deserialize<'de> for Entries {
 /// The tensors in the order of their bytes, with offsets from the start of the file.
 fn parse(header: &[u8]) -> Result<Header, Error> {
     let Entries(mut entries) = serde_json::from_slice(header).map_err(|error| {
-        // The message may quote the file.
+        // The message may quote the file, at any length.
         let reason: String = error.to_string().chars().take(MAX_QUOTE).collect();
         bad(format!("header: {reason}"))
     })?;
@@ -108,7 +108,7 @@ fn parse(header: &[u8]) -> Result<Header, Error> {
             return Err(bad(format!("tensor {start:?}: a name of {bytes} bytes, {dimensions} dimensions")));
         }
         if !names.insert(name.clone()) {
-            return Err(bad(format!("tensor {name:?} stands twice in the header")));
+            return Err(bad(format!("tensor {name:?} occurs twice in the header")));
         }
         if start != position || end < start || base.checked_add(end).is_none() {
             let reason = format!("tensor {name:?} has bytes {start}..{end}, after byte {position}");
@@ -123,19 +123,19 @@ fn parse(header: &[u8]) -> Result<Header, Error> {
             return Err(bad(format!("tensor {name:?} is stored as {dtype}; F32, F16 and BF16 can be read")));
         };
         let shape = TensorShape { name, shape };
-        let storage = Storage::Numbers(dtype);
-        if shape.checked_len().and_then(|len| storage.bytes(len)) != Some(end - start) || end == start {
+        let encoding = Encoding::Numbers(dtype);
+        if shape.checked_len().and_then(|len| encoding.bytes(len)) != Some(end - start) || end == start {
             let TensorShape { name, shape } = shape;
             let reason = format!("tensor {name:?}: shape {shape:?} does not fill bytes {start}..{end}");
             return Err(bad(reason));
         }
-        tensors.push(StoredTensor { shape, storage, start: base + start, bytes: end - start });
+        tensors.push(StoredTensor { shape, encoding, start: base + start, bytes: end - start });
     }
     let end = base + position;
     Ok(Header { tensors, end, total: end })
 }
 
-/// A safetensors header for these tensors, stored one after another: what comes before their bytes.
+/// The header of a safetensors file that stores these tensors one after another.
 pub fn header_bytes(tensors: &[TensorShape], dtype: Dtype) -> Vec<u8> {
     let mut position = 0;
     let entries: serde_json::Map<String, serde_json::Value> = tensors

@@ -1,14 +1,13 @@
-//! Pictures and labels through the whole pipeline, against what `tests/parity/record_answers.py` recorded.
+//! Images and labels through the whole pipeline, against what `tests/parity/record_answers.py` recorded.
 
 use serde::Deserialize;
 use siglip::image::{RgbImage, decode};
-use siglip::model::Precision;
 use siglip::text::Template;
-use siglip::{Keep, Score, Siglip};
+use siglip::{Precision, Score, ScoreFilter, Siglip};
 
-use crate::common::{TINY, read, repository, siglip};
-use crate::outputs::cosine;
-use crate::quantised::LEAST_COSINE;
+use crate::quantized::LEAST_COSINE;
+use crate::support::checkpoints::{TINY, read, repository, siglip};
+use crate::support::reference::{cosine, recording};
 
 /// `tests/parity/answers-tiny.json`.
 #[derive(Deserialize)]
@@ -20,20 +19,22 @@ struct Recording {
 
 #[derive(Deserialize)]
 struct Answer {
-    image: String,
+    #[serde(rename = "image")]
+    file: String,
     logits: Vec<f32>,
     scores: Vec<f32>,
 }
 
 impl Recording {
     fn read() -> Recording {
-        serde_json::from_slice(&read(&repository("tests/parity/answers-tiny.json"))).unwrap()
+        recording("answers-tiny")
     }
 
     /// What `siglip` answers, in the order of the labels.
     fn ask(&self, siglip: &mut Siglip, answer: &Answer) -> Vec<Score> {
         let template = Template::new(&self.template).unwrap();
-        let scores = siglip.classify(&answer.picture(), &self.labels, &template, Keep::default()).unwrap();
+        let scores =
+            siglip.classify(&answer.image(), &self.labels, &template, ScoreFilter::default()).unwrap();
         assert_eq!(scores.len(), self.labels.len());
         assert!(scores.is_sorted_by(|a, b| a.logit >= b.logit), "{scores:?}");
         let of = |label: &String| scores.iter().find(|score| score.label == *label).unwrap().clone();
@@ -42,8 +43,8 @@ impl Recording {
 }
 
 impl Answer {
-    fn picture(&self) -> RgbImage {
-        decode(&read(&repository("www/samples").join(&self.image))).unwrap()
+    fn image(&self) -> RgbImage {
+        decode(&read(&repository("www/samples").join(&self.file))).unwrap()
     }
 }
 
@@ -59,7 +60,7 @@ fn samples_are_answered_as_by_the_reference() {
     for answer in &recording.answers {
         let scores = recording.ask(&mut siglip, answer);
         for (found, (logit, score)) in scores.iter().zip(answer.logits.iter().zip(&answer.scores)) {
-            let what = format!("{}, {}", answer.image, found.label);
+            let what = format!("{}, {}", answer.file, found.label);
             assert!((found.logit - logit).abs() <= 1e-4, "{what}: logit {} for {logit}", found.logit);
             assert!((found.score - score).abs() <= 1e-5, "{what}: score {} for {score}", found.score);
         }
@@ -69,15 +70,14 @@ fn samples_are_answered_as_by_the_reference() {
 #[test]
 fn samples_are_answered_alike_in_q8() {
     let recording = Recording::read();
-    let (mut exact, mut quantised) = (tiny(Precision::F32), tiny(Precision::Q8));
+    let (mut exact, mut quantized) = (tiny(Precision::F32), tiny(Precision::Q8));
     for answer in &recording.answers {
-        let picture = answer.picture();
-        let cosine =
-            cosine(&quantised.image_embeds(&picture).unwrap(), &exact.image_embeds(&picture).unwrap());
-        assert!(cosine >= LEAST_COSINE, "{}: cosine {cosine:.6}", answer.image);
-        let scores = recording.ask(&mut exact, answer).into_iter().zip(recording.ask(&mut quantised, answer));
+        let image = answer.image();
+        let cosine = cosine(&quantized.image_embeds(&image).unwrap(), &exact.image_embeds(&image).unwrap());
+        assert!(cosine >= LEAST_COSINE, "{}: cosine {cosine:.6}", answer.file);
+        let scores = recording.ask(&mut exact, answer).into_iter().zip(recording.ask(&mut quantized, answer));
         for (exact, found) in scores {
-            let what = format!("{}, {}", answer.image, found.label);
+            let what = format!("{}, {}", answer.file, found.label);
             let change = (found.score - exact.score).abs();
             assert!(change < 0.01, "{what}: score {} for {}", found.score, exact.score);
         }

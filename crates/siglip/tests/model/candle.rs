@@ -1,13 +1,12 @@
-//! candle-transformers' SigLIP on the same weights: an implementation of other people's.
+//! candle-transformers' SigLIP, an independent implementation, on the same weights.
 
 use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::siglip::{Config, Model};
-use siglip::model::Precision;
+use siglip::Precision;
 
-use crate::common::{RANDOM_SMALL, model, read, repository};
-use crate::outputs::{Outputs, Towers};
-use crate::recording::Recording;
+use crate::support::checkpoints::{RANDOM_SMALL, model, read, repository};
+use crate::support::reference::{Outputs, Recording, Towers};
 
 struct Candle {
     config: Config,
@@ -30,17 +29,17 @@ impl Candle {
     fn image(&self, pixel_values: Vec<f32>) -> Result<Vec<f32>> {
         let side = self.image_size();
         let pixel_values = Tensor::from_vec(pixel_values, (1, 3, side, side), &Device::Cpu)?;
-        normalised(&self.model.get_image_features(&pixel_values)?)
+        normalized(&self.model.get_image_features(&pixel_values)?)
     }
 
     fn texts(&self, input_ids: Vec<u32>) -> Result<Vec<f32>> {
         let length = self.config.text_config.max_position_embeddings;
         let shape = (input_ids.len() / length, length);
-        normalised(&self.model.get_text_features(&Tensor::from_vec(input_ids, shape, &Device::Cpu)?)?)
+        normalized(&self.model.get_text_features(&Tensor::from_vec(input_ids, shape, &Device::Cpu)?)?)
     }
 }
 
-fn normalised(features: &Tensor) -> Result<Vec<f32>> {
+fn normalized(features: &Tensor) -> Result<Vec<f32>> {
     let norm = features.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?;
     features.broadcast_div(&norm)?.flatten_all()?.to_vec1()
 }
@@ -66,7 +65,7 @@ impl Towers for Candle {
 }
 
 #[test]
-fn candle_agrees() {
+fn outputs_equal_candles() {
     let recording = Recording::read("random-small");
     let theirs = Outputs::of(&mut Candle::load(RANDOM_SMALL).unwrap(), &recording);
     let ours = Outputs::of(&mut model(RANDOM_SMALL, Precision::F32), &recording);

@@ -1,41 +1,41 @@
-//! A weight file's bytes may arrive in any pieces.
+//! A weight file's bytes may arrive in chunks of any length.
 
-use siglip::model::{ModelLoader, Precision, Shard};
+use siglip::Precision;
+use siglip::model::ModelLoader;
 
-use crate::common::{RANDOM_SMALL, config, load, read, repository};
-use crate::outputs::Outputs;
-use crate::recording::Recording;
+use crate::support::checkpoints::{RANDOM_SMALL, config, load, read, repository, whole};
+use crate::support::reference::{Outputs, Recording};
 
-/// Pieces of 0 to `longest` bytes.
-fn random_pieces(bytes: &[u8], longest: usize, seed: u64) -> Vec<&[u8]> {
+/// Chunks of 0 to `longest` bytes.
+fn random_chunks(bytes: &[u8], longest: usize, seed: u64) -> Vec<&[u8]> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut rest = bytes;
-    let mut pieces = Vec::new();
+    let mut chunks = Vec::new();
     while !rest.is_empty() {
-        let (piece, later) = rest.split_at(rng.usize(..=longest).min(rest.len()));
-        pieces.push(piece);
+        let (chunk, later) = rest.split_at(rng.usize(..=longest).min(rest.len()));
+        chunks.push(chunk);
         rest = later;
     }
-    pieces
+    chunks
 }
 
 #[test]
-fn any_pieces_give_the_same_model() {
+fn any_chunks_give_the_same_model() {
     let recording = Recording::read("random-small");
     let bytes = read(&repository(RANDOM_SMALL).join("model.safetensors"));
     for precision in [Precision::F32, Precision::Q8] {
-        let outputs = |pieces: &[&[u8]]| {
-            let loader = ModelLoader::new(config(RANDOM_SMALL), precision, Shard::WHOLE).unwrap();
-            Outputs::of(&mut load(loader, pieces.iter().copied()).unwrap(), &recording)
+        let outputs = |chunks: &[&[u8]]| {
+            let loader = ModelLoader::new(config(RANDOM_SMALL), whole(precision)).unwrap();
+            Outputs::of(&mut load(loader, chunks.iter().copied()).unwrap(), &recording)
         };
-        let whole = outputs(&[&bytes]);
+        let expected = outputs(&[&bytes]);
         for length in [1, 7, 4096, 1 << 18] {
-            let pieces: Vec<&[u8]> = bytes.chunks(length).collect();
-            assert_eq!(outputs(&pieces), whole, "{precision:?}, pieces of {length} bytes");
+            let chunks: Vec<&[u8]> = bytes.chunks(length).collect();
+            assert_eq!(outputs(&chunks), expected, "{precision:?}, chunks of {length} bytes");
         }
         for (seed, longest) in [(1, 3), (2, 100), (3, 10_000), (4, 300_000), (5, 300_000)] {
-            let pieces = random_pieces(&bytes, longest, seed);
-            assert_eq!(outputs(&pieces), whole, "{precision:?}, random pieces, seed {seed}");
+            let chunks = random_chunks(&bytes, longest, seed);
+            assert_eq!(outputs(&chunks), expected, "{precision:?}, random chunks, seed {seed}");
         }
     }
 }

@@ -1,15 +1,13 @@
-//! The model against the Python reference, against candle-transformers, and against itself cut in other ways.
+//! The model against the Python reference, against candle-transformers, and against itself run in other ways.
 
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod answers;
 mod base;
 mod candle;
 mod chunks;
-mod outputs;
 mod published;
-mod quantised;
+mod quantized;
 mod recorded;
-mod recording;
-mod shards;
+mod workers;

@@ -1,7 +1,7 @@
-//! google/siglip-base-patch16-224 itself, against outputs that others published: `tests/parity/recorded_logits.json`.
+//! google/siglip-base-patch16-224 itself, against published outputs: `tests/parity/recorded_logits.json`.
 //!
-//! `SIGLIP_BASE_PATCH16_224` names a folder with its files; without it there is nothing to test. `SIGLIP_PICTURES`
-//! names a folder with the pictures: `yolov5_bus.jpg` (ultralytics' `bus.jpg`, 810 x 1080) and `000000039769.png`
+//! `SIGLIP_BASE_PATCH16_224` names a folder with its files; without it the test is skipped. `SIGLIP_PICTURES` names a
+//! folder with the images: `yolov5_bus.jpg` (ultralytics' `bus.jpg`, 810 x 1080) and `000000039769.png`
 //! (from transformers' `tests/fixtures/tests_samples/COCO`).
 
 use std::io::Write;
@@ -9,11 +9,11 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use siglip::Siglip;
 use siglip::image::decode;
-use siglip::model::Precision;
+use siglip::{Precision, Siglip};
 
-use crate::common::{hex, read, repository, siglip};
+use crate::support::checkpoints::{hex, read, siglip};
+use crate::support::reference::recording;
 
 const CHECKPOINT: &str = "SIGLIP_BASE_PATCH16_224";
 const PICTURES: &str = "SIGLIP_PICTURES";
@@ -40,7 +40,7 @@ struct Single {
     logit_bias: f32,
 }
 
-#[expect(clippy::explicit_write, reason = "the test harness keeps what eprintln! writes to itself")]
+#[expect(clippy::explicit_write, reason = "the test harness captures what eprintln! writes")]
 fn say_skipped(what: &str, variable: &str) {
     writeln!(std::io::stderr(), "SKIPPED: {what}; {variable} does not name a folder that has it").unwrap();
 }
@@ -61,7 +61,7 @@ fn picture(name: &str) -> Option<Vec<u8>> {
 fn assert_logits(siglip: &mut Siglip, picture: &[u8], texts: &[String], expected: &[f32]) {
     let image_embeds = siglip.image_embeds(&decode(picture).unwrap()).unwrap();
     let text_embeds = siglip.text_embeds(texts).unwrap().concat();
-    let logits = siglip.model().logits_per_image(&image_embeds, &text_embeds);
+    let logits = siglip.logits_per_image(&image_embeds, &text_embeds);
     assert_eq!(logits.len(), expected.len());
     for (logit, expected) in logits.iter().zip(expected) {
         assert!((logit - expected).abs() <= 1e-3 * (1.0 + expected.abs()), "{logits:?} for {expected}");
@@ -73,12 +73,10 @@ fn the_published_checkpoint_has_the_published_outputs() {
     let Some(checkpoint) = folder(CHECKPOINT) else {
         return say_skipped("google/siglip-base-patch16-224 against published outputs", CHECKPOINT);
     };
-    let published = read(&repository("tests/parity/recorded_logits.json"));
-    let Published { hf_test_modeling_siglip: cats, deploysharp: bus } =
-        serde_json::from_slice(&published).unwrap();
+    let Published { hf_test_modeling_siglip: cats, deploysharp: bus } = recording("recorded_logits");
 
     let mut siglip = siglip(&checkpoint, Precision::F32);
-    let (scale, bias) = (siglip.model().logit_scale(), siglip.model().logit_bias());
+    let (scale, bias) = (siglip.engine().logit_scale(), siglip.engine().logit_bias());
     assert!((scale - bus.logit_scale_exp).abs() <= 1e-4, "scale {scale} for {}", bus.logit_scale_exp);
     assert_eq!(bias, bus.logit_bias);
 

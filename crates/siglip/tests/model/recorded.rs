@@ -1,11 +1,10 @@
-//! Outputs in f32 against those of transformers.
+//! Outputs in f32 against those of transformers in Python.
 
 use sha2::{Digest, Sha256};
-use siglip::model::{Precision, Shard};
+use siglip::Precision;
 
-use crate::common::{RANDOM_SMALL, TINY, hex, read, repository, shard};
-use crate::outputs::Outputs;
-use crate::recording::Recording;
+use crate::support::checkpoints::{RANDOM_SMALL, TINY, hex, model_of, read, repository, whole};
+use crate::support::reference::{Outputs, Recording};
 
 fn equals_recording(folder: &str, name: &str) {
     let recording = Recording::read(name);
@@ -13,9 +12,9 @@ fn equals_recording(folder: &str, name: &str) {
     assert_eq!(
         hex(&Sha256::digest(weights)),
         recording.weights_sha256,
-        "{name} was recorded of other weights"
+        "{name} was recorded with other weights"
     );
-    let mut model = shard(folder, &recording.weights, Precision::F32, Shard::WHOLE);
+    let mut model = model_of(folder, &recording.weights, whole(Precision::F32));
     Outputs::of(&mut model, &recording).assert_close(&recording.outputs, 1e-5, 1e-3, name);
 }
 

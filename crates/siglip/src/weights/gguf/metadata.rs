@@ -1,22 +1,24 @@
+//! What a GGUF says about itself.
+
 use std::collections::BTreeMap;
 
 use crate::{CheckpointFiles, Error};
 
-/// What `general.architecture` says in a file that `siglip convert` wrote.
+/// `general.architecture` of a file that `siglip convert` wrote.
 pub(super) const ARCHITECTURE: &str = "siglip";
 
 pub(super) const CONFIG: &str = "siglip.config_json";
 pub(super) const PREPROCESSOR: &str = "siglip.preprocessor_config_json";
 pub(super) const TOKENIZER: &str = "siglip.tokenizer_json";
 
-/// What a GGUF says about itself, as far as it is of use here: the strings under `general.` and `siglip.`.
+/// What a GGUF says about itself: the strings under `general.` and `siglip.`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
     pub(super) strings: BTreeMap<String, String>,
 }
 
 impl Metadata {
-    /// The string under this key.
+    /// The string of this key.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.strings.get(key).map(String::as_str)
     }
@@ -24,7 +26,7 @@ impl Metadata {
     /// The checkpoint's small files.
     ///
     /// # Errors
-    /// [`Error::UnsupportedModel`] where the file is of another kind of model or carries none.
+    /// [`Error::UnsupportedModel`] if the file is of another kind of model, or carries no small files.
     pub fn into_files(mut self) -> Result<CheckpointFiles, Error> {
         let architecture = self.get("general.architecture").unwrap_or("unknown").to_string();
         let mut take = |key: &str| {

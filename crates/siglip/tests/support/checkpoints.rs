@@ -1,14 +1,15 @@
 //! The repository's checkpoints, loaded from bytes as they would arrive.
-#![allow(dead_code, reason = "every test binary takes the part it needs")]
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use siglip::model::{Model, ModelLoader, Precision, Shard};
+use siglip::model::{Model, ModelLoader};
 use siglip::weights::WeightReader;
-use siglip::{Checkpoint, Config, Error, Siglip};
+use siglip::{CheckpointFiles, Config, EngineLoader as _, Error, LoadOptions, Precision, Shard, Siglip};
 
-/// 48 wide, with sides that are no multiples of anything.
+/// Of width 48, with sizes that are not multiples of a vector's length.
 pub const RANDOM_SMALL: &str = "tests/fixtures/random-small";
+pub const RANDOM_NAFLEX: &str = "tests/fixtures/random-naflex";
 /// The embedded demonstration model, in f16.
 pub const TINY: &str = "www/models/tiny";
 
@@ -25,11 +26,22 @@ pub fn read_text(path: &Path) -> String {
     String::from_utf8(read(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-pub fn config(folder: &str) -> Config {
-    Config::from_json(&read_text(&repository(folder).join("config.json"))).unwrap()
+/// The small files of a checkpoint of the repository.
+pub fn files(folder: &str) -> CheckpointFiles {
+    let read = |name| Ok::<_, Error>(read_text(&repository(folder).join(name)));
+    CheckpointFiles::read(read).unwrap()
 }
 
-/// Gives a weight file to a loader, in these pieces.
+pub fn config(folder: &str) -> Config {
+    Config::from_json(&files(folder).config).unwrap()
+}
+
+/// The whole model in this precision.
+pub fn whole(precision: Precision) -> LoadOptions {
+    LoadOptions { precision, ..LoadOptions::default() }
+}
+
+/// Gives a weight file to a loader, in these chunks.
 pub fn load<'c>(mut loader: ModelLoader, chunks: impl IntoIterator<Item = &'c [u8]>) -> Result<Model, Error> {
     let mut reader = WeightReader::new();
     for chunk in chunks {
@@ -39,26 +51,25 @@ pub fn load<'c>(mut loader: ModelLoader, chunks: impl IntoIterator<Item = &'c [u
     loader.finish()
 }
 
-/// A worker's part of a checkpoint of the repository; `weights` names the file.
-pub fn shard(folder: &str, weights: &str, precision: Precision, shard: Shard) -> Model {
-    let loader = ModelLoader::new(config(folder), precision, shard).unwrap();
+/// The model of a checkpoint of the repository; `weights` names the file.
+pub fn model_of(folder: &str, weights: &str, options: LoadOptions) -> Model {
+    let loader = ModelLoader::new(config(folder), options).unwrap();
     load(loader, [&read(&repository(folder).join(weights))[..]]).unwrap()
 }
 
 /// The whole model of a checkpoint of the repository.
 pub fn model(folder: &str, precision: Precision) -> Model {
-    shard(folder, "model.safetensors", precision, Shard::WHOLE)
+    model_of(folder, "model.safetensors", whole(precision))
 }
 
-/// A checkpoint anywhere, ready to answer.
+/// One worker's shard of it.
+pub fn shard(folder: &str, precision: Precision, shard: Shard) -> Model {
+    model_of(folder, "model.safetensors", LoadOptions { shard, ..whole(precision) })
+}
+
+/// A checkpoint anywhere.
 pub fn siglip(folder: &Path, precision: Precision) -> Siglip {
-    let text = |name: &str| read_text(&folder.join(name));
-    let tokenizer = read(&folder.join("tokenizer.json"));
-    let checkpoint =
-        Checkpoint::parse(&text("config.json"), &text("preprocessor_config.json"), &tokenizer).unwrap();
-    let loader = checkpoint.loader(precision, Shard::WHOLE).unwrap();
-    let model = load(loader, [&read(&folder.join("model.safetensors"))[..]]).unwrap();
-    Siglip::new(checkpoint, model)
+    Siglip::from_files(|name| File::open(folder.join(name)), whole(precision)).unwrap()
 }
 
 pub fn hex(bytes: &[u8]) -> String {

@@ -2,9 +2,11 @@ use std::ops::Range;
 
 use crate::Error;
 
-/// One of several workers that share a model out, as Megatron-LM does (Shoeybi et al., 1909.08053): each holds
-/// some heads of every attention, some columns of every MLP, some rows of the token table, and adds what it makes
-/// of them to the others' part.
+/// One worker's share of a model that several workers run together, by tensor parallelism as in Megatron-LM (Shoeybi
+/// et al., 1909.08053).
+///
+/// Each worker holds some heads of every attention, some columns of every MLP's hidden layer and some rows of the token
+/// table. Their outputs are summed by an all-reduce after every sub-layer. The default is the only worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
     index: usize,
@@ -12,7 +14,7 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// The only worker, which holds everything.
+    /// The only worker. It holds the whole model.
     pub const WHOLE: Shard = Shard { index: 0, count: 1 };
 
     /// Worker `index` of `count`.
@@ -26,23 +28,29 @@ impl Shard {
         Ok(Shard { index, count })
     }
 
-    /// Whether it holds everything.
+    /// Whether this worker holds the whole model.
     pub fn is_whole(self) -> bool {
         self.count == 1
     }
 
-    /// Whether it is the worker that has the pooling heads, and adds the biases to sums in f32.
+    /// Whether this is the first worker. Only the first has the pooling heads, and only it adds biases to sums in f32.
     pub fn is_first(self) -> bool {
         self.index == 0
     }
 
-    /// Workers in all.
+    /// Number of workers.
     pub fn count(self) -> usize {
         self.count
     }
 
-    /// Its part of `total` things.
-    pub(crate) fn part(self, total: usize) -> Range<usize> {
+    /// The range of `total` heads, columns or rows that this worker holds.
+    pub(crate) fn range(self, total: usize) -> Range<usize> {
         total * self.index / self.count..total * (self.index + 1) / self.count
+    }
+}
+
+impl Default for Shard {
+    fn default() -> Shard {
+        Shard::WHOLE
     }
 }

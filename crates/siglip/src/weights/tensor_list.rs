@@ -13,39 +13,39 @@ pub struct TensorShape {
 }
 
 impl TensorShape {
-    /// Numbers in it; `None` where 64 bits do not hold the figure.
+    /// Number of elements; `None` if it exceeds 64 bits.
     pub(super) fn checked_len(&self) -> Option<u64> {
         self.shape.iter().try_fold(1u64, |len, &side| len.checked_mul(side as u64))
     }
 
-    /// Numbers in it.
+    /// Number of elements.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Whether it holds no number.
+    /// Whether it has no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Rows it arrives in: the outermost dimension.
+    /// Number of rows: the outermost dimension.
     pub fn rows(&self) -> usize {
         self.shape.first().copied().unwrap_or(1)
     }
 
-    /// Numbers of one row.
+    /// Elements of one row.
     pub fn row_len(&self) -> usize {
         self.shape.iter().skip(1).product()
     }
 }
 
-/// Whether `name` is that of a buffer that older exports store beside the weights: the numbers of the positions, an
-/// `arange` that no computation needs.
+/// Whether `name` is a buffer that older exports store beside the weights: the position ids, which are 0, 1, 2, ... and
+/// not needed.
 pub(super) fn is_buffer(name: &str) -> bool {
     name.ends_with(".embeddings.position_ids")
 }
 
-/// Every tensor a model of this configuration has, in the order of its data flow.
+/// Every tensor of a model of this configuration, in the order in which a forward pass uses them.
 pub fn tensors(config: &Config) -> Vec<TensorShape> {
     let (text, vision) = (&config.text_config, &config.vision_config);
     let mut list = List(Vec::new());
@@ -83,7 +83,7 @@ impl List {
         self.0.push(TensorShape { name: name.into(), shape: shape.to_vec() });
     }
 
-    /// A layer's weight and its bias, as long as the weight's outermost dimension.
+    /// A layer's weight and its bias, which has the length of the weight's outermost dimension.
     fn add_pair(&mut self, layer: impl std::fmt::Display, weight: &[usize]) {
         self.add(format!("{layer}.weight"), weight);
         self.add(format!("{layer}.bias"), &weight[..1]);

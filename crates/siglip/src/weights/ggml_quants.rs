@@ -1,14 +1,14 @@
-//! ggml's blocks of quantised numbers, to f32 exactly as `ggml-quants.c` computes them: every product and
-//! difference rounded to f32, in its order.
+//! ggml's blocks of quantized numbers. They are decoded to f32 exactly as in `ggml-quants.c`: every product and
+//! difference is rounded to f32, in the same order.
 
 use half::f16;
 
-/// Numbers of a plain block.
+/// Numbers of a plain ggml block.
 pub(super) const BLOCK: usize = 32;
 /// Numbers of a k-quant's block.
 pub(super) const SUPER_BLOCK: usize = 256;
 
-/// The bytes of one block; scales come first, except in q2_K (second last), q3_K and q6_K (last).
+/// The bytes of one ggml block. Scales come first, except in q2_K (second last), q3_K and q6_K (last).
 pub(super) type Q4_0 = [u8; 2 + 16];
 pub(super) type Q4_1 = [u8; 2 + 2 + 16];
 pub(super) type Q5_0 = [u8; 2 + 4 + 16];
@@ -33,12 +33,12 @@ fn half_at(block: &[u8], at: usize) -> f32 {
     f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
 }
 
-/// Bit `bit` of a byte or word, moved to where it is worth `worth`.
+/// `worth` if bit `bit` of a byte or word is set, otherwise 0.
 fn high(bits: impl Into<u32>, bit: usize, worth: u8) -> u8 {
     ((bits.into() >> bit) & 1) as u8 * worth
 }
 
-/// The low halves of the bytes make the first sixteen numbers, the high halves the others.
+/// Sixteen bytes as 32 numbers of four bits: all low halves, then all high halves.
 fn nibbles(quants: &[u8]) -> [u8; BLOCK] {
     std::array::from_fn(|i| if i < 16 { quants[i] & 15 } else { quants[i - 16] >> 4 })
 }
@@ -73,12 +73,12 @@ pub(super) fn q8_0(block: &Q8_0) -> [f32; BLOCK] {
     std::array::from_fn(|i| f32::from(block[2 + i] as i8) * scale)
 }
 
-/// The two bits of number `i` in a k-quant: 128 numbers share 32 bytes, 32 numbers a pair of bits.
+/// The two bits of number `i` in a k-quant: 128 numbers share 32 bytes, and 32 numbers use the same pair of bits.
 fn two_bits(quants: &[u8], i: usize) -> u8 {
     (quants[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2)) & 3
 }
 
-/// The four bits of number `i` in a k-quant: 64 numbers share 32 bytes, 32 numbers a half of them.
+/// The four bits of number `i` in a k-quant: 64 numbers share 32 bytes, and 32 numbers use the same half of each.
 fn four_bits(quants: &[u8], i: usize) -> u8 {
     (quants[i / 64 * 32 + i % 32] >> (i % 64 / 32 * 4)) & 15
 }
@@ -96,7 +96,7 @@ pub(super) fn q2_k(block: &Q2K) -> [f32; SUPER_BLOCK] {
 pub(super) fn q3_k(block: &Q3K) -> [f32; SUPER_BLOCK] {
     let (high_bits, quants, scales) = (&block[..32], &block[32..96], &block[96..108]);
     let scale = half_at(block, 108);
-    // Of sixteen 6-bit scales the low four bits fill bytes 0 to 7, the high two bytes 8 to 11.
+    // There are sixteen 6-bit scales. Their low four bits fill bytes 0 to 7, their high two bits bytes 8 to 11.
     let sixteenth = |n: usize| {
         let low = (scales[n % 8] >> (n / 8 * 4)) & 15;
         let high = (scales[8 + n % 4] >> (n / 4 * 2)) & 3;
@@ -108,7 +108,7 @@ pub(super) fn q3_k(block: &Q3K) -> [f32; SUPER_BLOCK] {
     })
 }
 
-/// The 6-bit scale and minimum of the 32 numbers that are `n`th in a q4_K or q5_K block.
+/// The 6-bit scale and minimum of the `n`th 32 numbers of a q4_K or q5_K block.
 fn scale_and_minimum(packed: &[u8], n: usize) -> (f32, f32) {
     let (scale, minimum) = if n < 4 {
         (packed[n] & 63, packed[n + 4] & 63)
@@ -142,14 +142,14 @@ pub(super) fn q6_k(block: &Q6K) -> [f32; SUPER_BLOCK] {
     let (low, high, scales) = (&block[..128], &block[128..192], &block[192..208]);
     let scale = half_at(block, 208);
     std::array::from_fn(|i| {
-        // 128 numbers share 64 bytes: the first 64 numbers the low halves.
+        // 128 numbers share 64 bytes; the first 64 numbers are the low halves.
         let four = (low[i / 128 * 64 + i % 64] >> (i % 128 / 64 * 4)) & 15;
         let quant = f32::from(four | two_bits(high, i) << 4) - 32.0;
         scale * f32::from(scales[i / 16] as i8) * quant
     })
 }
 
-/// Appends `values`, whole blocks, as ggml's `quantize_row_q8_0_ref` does.
+/// Encodes `values`, which are whole ggml blocks, as ggml's `quantize_row_q8_0_ref` does.
 pub(super) fn encode_q8_0(values: &[f32], bytes: &mut Vec<u8>) {
     for block in values.as_chunks::<BLOCK>().0 {
         let largest = block.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));

@@ -1,16 +1,18 @@
-use super::storage::Storage;
+//! The part of a weight file after its header: cut into tensors and batches of rows.
+
+use super::encoding::Encoding;
 use super::{TensorShape, TensorSink, bad};
 use crate::Error;
 
-/// Bytes of rows gathered before they are handed on: large enough to amortise the call, small beside a tensor.
+/// Bytes of one batch of rows: large enough to amortise the call of the sink, small beside a tensor.
 const BATCH: usize = 1 << 18;
 
-/// A tensor and its place in a file.
+/// A tensor and its place in a weight file.
 #[derive(Debug, Clone)]
 pub struct StoredTensor {
     pub(super) shape: TensorShape,
-    pub(super) storage: Storage,
-    /// Its first byte, from the start of the file.
+    pub(super) encoding: Encoding,
+    /// Offset of its first byte in the file.
     pub(super) start: u64,
     pub(super) bytes: u64,
 }
@@ -21,12 +23,12 @@ impl StoredTensor {
         &self.shape
     }
 
-    /// How its numbers are stored: `F32`, `BF16`, `Q8_0`.
+    /// How its numbers are encoded, such as `F32`, `BF16` or `Q8_0`.
     pub fn dtype(&self) -> &'static str {
-        self.storage.name()
+        self.encoding.name()
     }
 
-    /// Bytes it takes in the file.
+    /// Bytes that it takes in the file.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -35,44 +37,44 @@ impl StoredTensor {
         self.start + self.bytes
     }
 
-    /// The fewest rows that are a whole number of blocks, and their bytes: those of a one-dimensional tensor are
-    /// several to a block.
+    /// The smallest number of rows that is a whole number of ggml blocks, and its bytes. A block of a one-dimensional
+    /// tensor spans many rows, of one number each.
     fn step(&self) -> (usize, u64) {
-        let block_len = self.storage.block_len();
+        let block_len = self.encoding.block_len();
         let rows = if self.shape.row_len().is_multiple_of(block_len) { 1 } else { block_len };
         (rows, self.bytes / (self.shape.rows() / rows) as u64)
     }
 }
 
-/// What a header says, once it is proven.
+/// A header whose numbers have been checked.
 #[derive(Debug)]
 pub(super) struct Header {
-    /// In the order of their bytes, none overlapping another, ends below 2^64.
+    /// In the order of their bytes. They do not overlap, and end below 2^64.
     pub tensors: Vec<StoredTensor>,
-    /// Where the last byte that matters ends, from the start of the file.
+    /// Offset of the end of the last tensor.
     pub end: u64,
-    /// The file's whole length: the same, or padded.
+    /// The file's length: `end`, or more with padding.
     pub total: u64,
 }
 
-/// The part of a file that follows the header: cut into tensors and batches of rows.
+/// Cuts what follows the header into tensors and batches of rows.
 #[derive(Debug)]
-pub(super) struct Rows {
+pub(super) struct RowParser {
     header: Header,
-    /// Where the header ends.
+    /// Offset of the header's end.
     begin: u64,
-    /// Where the next byte that arrives stands in the file.
+    /// Offset of the next byte that arrives.
     position: u64,
     current: usize,
     row: usize,
-    /// What has arrived of a batch.
+    /// The bytes of an incomplete batch.
     pending: Vec<u8>,
     values: Vec<f32>,
 }
 
-impl Rows {
-    pub fn new(header: Header, position: u64) -> Rows {
-        Rows {
+impl RowParser {
+    pub fn new(header: Header, position: u64) -> RowParser {
+        RowParser {
             header,
             begin: position,
             position,
@@ -91,12 +93,12 @@ impl Rows {
         self.header.total
     }
 
-    /// Where the header ends.
+    /// Offset of the header's end.
     pub fn begin(&self) -> u64 {
         self.begin
     }
 
-    /// Up to where rows have been handed on.
+    /// Offset up to which rows have been passed to the sink.
     pub fn settled(&self) -> u64 {
         self.position - self.pending.len() as u64
     }
@@ -161,10 +163,10 @@ impl Rows {
         }
     }
 
-    /// Takes bytes of the current tensor; gives back what belongs to the next batch.
+    /// Takes bytes of the current tensor. Returns those that belong to the next batch.
     fn take_batch<'b>(&mut self, bytes: &'b [u8], sink: &mut dyn TensorSink) -> Result<&'b [u8], Error> {
         let tensor = &self.header.tensors[self.current];
-        let (StoredTensor { shape, storage, .. }, (step, step_bytes)) = (tensor, tensor.step());
+        let (StoredTensor { shape, encoding, .. }, (step, step_bytes)) = (tensor, tensor.step());
         let step_bytes = step_bytes as usize;
         let rows = ((BATCH / step_bytes).max(1) * step).min(shape.rows() - self.row);
         let missing = rows / step * step_bytes - self.pending.len();
@@ -176,10 +178,10 @@ impl Rows {
         }
         self.values.clear();
         if self.pending.is_empty() {
-            storage.decode(now, &mut self.values);
+            encoding.decode(now, &mut self.values);
         } else {
             self.pending.extend_from_slice(now);
-            storage.decode(&self.pending, &mut self.values);
+            encoding.decode(&self.pending, &mut self.values);
             self.pending.clear();
         }
         sink.rows(shape, self.row, &self.values)?;

@@ -1,12 +1,11 @@
-//! Small checkpoints and weight files for tests, and sinks that look at what arrives.
-#![allow(dead_code, reason = "each test uses a part of it")]
+//! A small checkpoint, its weight files, and sinks that look at what arrives.
 
 use siglip::weights::{
-    Dtype, GgufPlan, MatrixType, Metadata, TensorShape, TensorSink, WeightReader, header_bytes, tensors,
+    Dtype, GgufWriter, MatrixType, Metadata, TensorShape, TensorSink, WeightReader, header_bytes, tensors,
 };
 use siglip::{CheckpointFiles, Config, Error};
 
-/// Rows are whole blocks of 32 everywhere; nothing else is a round number.
+/// Every row is whole ggml blocks of 32; nothing else is a round number.
 pub const CONFIG: &str = r#"{
   "model_type": "siglip",
   "text_config": {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -42,7 +41,7 @@ pub fn safetensors(config: &Config, dtype: Dtype) -> Vec<u8> {
 
 /// The same weights as a GGUF.
 pub fn gguf(matrices: MatrixType) -> Vec<u8> {
-    let plan = GgufPlan::new(&files(), "small", matrices).unwrap();
+    let plan = GgufWriter::new(&files(), "small", matrices).unwrap();
     let mut file = plan.header().to_vec();
     file.resize(plan.total_bytes() as usize, 0);
     for Rows { tensor, first_row, values } in rows_of(&safetensors(&config(), Dtype::F32)).unwrap() {
@@ -62,7 +61,7 @@ pub fn counting(tensors: &[TensorShape]) -> Vec<u8> {
     file
 }
 
-/// The tensors of the small model but for those that `change` leaves out, after what it makes of them.
+/// The tensors of the small model, each as `change` returns it; `None` leaves a tensor out.
 pub fn changed(change: impl Fn(TensorShape) -> Option<TensorShape>) -> Vec<TensorShape> {
     tensors(&config()).into_iter().filter_map(change).collect()
 }
@@ -74,14 +73,14 @@ pub struct Rows {
     pub values: Vec<f32>,
 }
 
-/// Keeps all that arrives.
+/// Collects all that arrives.
 #[derive(Debug, Default)]
-pub struct Keep {
+pub struct Collect {
     pub metadata: Option<Metadata>,
     pub rows: Vec<Rows>,
 }
 
-impl TensorSink for Keep {
+impl TensorSink for Collect {
     fn metadata(&mut self, metadata: Metadata) -> Result<(), Error> {
         self.metadata = Some(metadata);
         Ok(())
@@ -115,12 +114,13 @@ pub fn read_chunks<'c>(
     reader.finish()
 }
 
+/// Everything that a weight file holds.
 pub fn rows_of(file: &[u8]) -> Result<Vec<Rows>, Error> {
-    let mut sink = Keep::default();
+    let mut sink = Collect::default();
     read(file, &mut sink).map(|()| sink.rows)
 }
 
-/// Whole tensors in place of batches.
+/// Joins the batches of every tensor.
 pub fn joined(rows: Vec<Rows>) -> Vec<(String, Vec<f32>)> {
     let mut tensors: Vec<(String, Vec<f32>)> = Vec::new();
     for Rows { tensor, values, .. } in rows {
@@ -132,7 +132,7 @@ pub fn joined(rows: Vec<Rows>) -> Vec<(String, Vec<f32>)> {
     tensors
 }
 
-/// `file` cut at random places, into pieces of very different lengths.
+/// `file` cut at random places, into chunks of very different lengths.
 pub fn cut(file: &[u8], seed: u64) -> Vec<&[u8]> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut chunks = Vec::new();
@@ -146,6 +146,8 @@ pub fn cut(file: &[u8], seed: u64) -> Vec<&[u8]> {
     chunks
 }
 
+/// The message of the error that a bad weight file gives.
+#[track_caller]
 pub fn message(result: Result<impl std::fmt::Debug, Error>) -> String {
     let error = result.unwrap_err();
     assert_eq!(error.code(), "bad-weights", "{error}");

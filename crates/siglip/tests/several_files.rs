@@ -1,15 +1,18 @@
-//! Weights in several files with an index, in any shape a hub or a visitor may give them.
+//! Weights in several files with an index, as a hub or a visitor may supply them.
 
-mod weight_files;
+mod support;
 
 use serde_json::json;
-use siglip::Error;
-use siglip::model::{Model, ModelLoader, Precision, Shard};
+use siglip::model::{Model, ModelLoader};
 use siglip::weights::{Dtype, TensorShape, WeightIndex, header_bytes, tensors};
 
-use weight_files::{Keep, changed, config, counting, cut, joined, message, read, read_chunks, rows_of};
+use siglip::{Engine as _, EngineLoader as _, Error, PixelValues, Precision};
+use support::checkpoints::whole;
+use support::weight_files::{
+    self, Collect, changed, config, counting, cut, joined, message, read, read_chunks, rows_of,
+};
 
-/// The small model's weights dealt out to `count` files, and the index.
+/// The small model's weights distributed over `count` files, and the index.
 fn deal(count: usize) -> (WeightIndex, Vec<Vec<u8>>) {
     let whole = joined(rows_of(&weight_files::safetensors(&config(), Dtype::F32)).unwrap());
     let shapes = tensors(&config());
@@ -26,7 +29,7 @@ fn deal(count: usize) -> (WeightIndex, Vec<Vec<u8>>) {
 }
 
 fn loader() -> ModelLoader {
-    ModelLoader::new(config(), Precision::F32, Shard::WHOLE).unwrap()
+    ModelLoader::new(config(), whole(Precision::F32)).unwrap()
 }
 
 fn load(index: &WeightIndex, files: &[Vec<u8>], seed: u64) -> Result<Model, Error> {
@@ -40,13 +43,13 @@ fn load(index: &WeightIndex, files: &[Vec<u8>], seed: u64) -> Result<Model, Erro
 
 fn embeddings(mut model: Model) -> Vec<f32> {
     let pixels = (0..3 * 21 * 21).map(|i| (i as f32 * 0.37).sin()).collect();
-    let mut embeddings = model.image_embeds(pixels).unwrap();
+    let mut embeddings = model.image_embeds(vec![PixelValues::new(pixels, 21)]).unwrap();
     embeddings.extend(model.text_embeds((0..9).collect()).unwrap());
     embeddings
 }
 
 #[test]
-fn shards_make_the_model_that_one_file_makes() {
+fn several_files_make_the_model_that_one_file_makes() {
     let mut whole = loader();
     read(&weight_files::safetensors(&config(), Dtype::F32), &mut whole).unwrap();
     let whole = embeddings(whole.finish().unwrap());
@@ -130,7 +133,7 @@ fn position_ids_are_passed_over() {
     let json = serde_json::Value::Object(header).to_string();
     let file = [&(json.len() as u64).to_le_bytes(), json.as_bytes(), &1f32.to_le_bytes(), &[7; 81]].concat();
     for seed in 0..10 {
-        let mut sink = Keep::default();
+        let mut sink = Collect::default();
         read_chunks(cut(&file, seed), &mut sink).unwrap();
         assert_eq!(joined(sink.rows), [("logit_scale".into(), vec![1.0])]);
     }

@@ -1,19 +1,65 @@
-//! What a model makes of a recording's pictures and texts, and how far two such outputs are apart.
+//! What the Python reference recorded, and how far outputs are from it.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use siglip::PixelValues;
 use siglip::model::Model;
 
-use crate::recording::Recording;
+use super::checkpoints::{read, repository};
+
+/// A recording in `tests/parity/`.
+pub fn recording<T: DeserializeOwned>(name: &str) -> T {
+    serde_json::from_slice(&read(&repository(&format!("tests/parity/{name}.json")))).unwrap()
+}
+
+/// The pixel values of the recorded images: 0.9 sin((0.37 + 0.11 image) i).
+pub fn pixel_values(image: usize, len: usize) -> Vec<f32> {
+    let frequency = 0.37 + 0.11 * image as f64;
+    (0..len).map(|i| (0.9 * (frequency * i as f64).sin()) as f32).collect()
+}
+
+/// `tests/parity/model-*.json`, which `tests/parity/record_model.py` recorded.
+#[derive(Deserialize)]
+pub struct Recording {
+    /// Name of the weight file.
+    pub weights: String,
+    pub weights_sha256: String,
+    images: usize,
+    input_ids: Vec<Vec<u32>>,
+    #[serde(flatten)]
+    pub outputs: Outputs,
+}
+
+impl Recording {
+    pub fn read(name: &str) -> Recording {
+        let recording: Recording = recording(&format!("model-{name}"));
+        let Outputs { image_embeds, text_embeds, logits_per_image } = &recording.outputs;
+        assert!(recording.images > 0 && !recording.input_ids.is_empty());
+        assert_eq!((image_embeds.len(), logits_per_image.len()), (recording.images, recording.images));
+        assert_eq!(text_embeds.len(), recording.input_ids.len());
+        recording
+    }
+
+    /// Its images, as pixel values [3, side, side].
+    fn images(&self, side: usize) -> impl Iterator<Item = Vec<f32>> {
+        (0..self.images).map(move |image| pixel_values(image, 3 * side * side))
+    }
+
+    /// The ids of its texts: [texts, context length].
+    fn input_ids(&self) -> Vec<u32> {
+        self.input_ids.concat()
+    }
+}
 
 /// Anything with two towers.
 pub trait Towers {
-    /// Side of the pictures.
+    /// Side of the images.
     fn image_size(&self) -> usize;
-    /// The embedding of one picture.
+    /// The embedding of one image.
     fn image_embeds(&mut self, pixel_values: Vec<f32>) -> Vec<f32>;
     /// The embeddings of texts, one after another.
     fn text_embeds(&mut self, input_ids: Vec<u32>) -> Vec<f32>;
-    /// The logits of one picture.
+    /// The logits of one image.
     fn logits_per_image(&self, image_embeds: &[f32], text_embeds: &[f32]) -> Vec<f32>;
 }
 
@@ -23,19 +69,20 @@ impl Towers for Model {
     }
 
     fn image_embeds(&mut self, pixel_values: Vec<f32>) -> Vec<f32> {
-        Model::image_embeds(self, pixel_values).unwrap()
+        let image = PixelValues::new(pixel_values, Towers::image_size(self));
+        siglip::Engine::image_embeds(self, vec![image]).unwrap()
     }
 
     fn text_embeds(&mut self, input_ids: Vec<u32>) -> Vec<f32> {
-        Model::text_embeds(self, input_ids).unwrap()
+        siglip::Engine::text_embeds(self, input_ids).unwrap()
     }
 
     fn logits_per_image(&self, image_embeds: &[f32], text_embeds: &[f32]) -> Vec<f32> {
-        Model::logits_per_image(self, image_embeds, text_embeds)
+        siglip::Engine::logits_per_image(self, image_embeds, text_embeds)
     }
 }
 
-/// A row a picture or text.
+/// One row per image or text.
 #[derive(Debug, PartialEq, Deserialize)]
 pub struct Outputs {
     pub image_embeds: Vec<Vec<f32>>,
@@ -46,8 +93,8 @@ pub struct Outputs {
 impl Outputs {
     /// Runs both towers over the inputs of `recording`.
     pub fn of(towers: &mut impl Towers, recording: &Recording) -> Outputs {
-        let pictures = recording.pictures(towers.image_size());
-        let image_embeds: Vec<Vec<f32>> = pictures.map(|picture| towers.image_embeds(picture)).collect();
+        let images = recording.images(towers.image_size());
+        let image_embeds: Vec<Vec<f32>> = images.map(|image| towers.image_embeds(image)).collect();
         let texts = towers.text_embeds(recording.input_ids());
         let logits_per_image =
             image_embeds.iter().map(|image| towers.logits_per_image(image, &texts)).collect();
@@ -55,11 +102,13 @@ impl Outputs {
         Outputs { image_embeds, text_embeds, logits_per_image }
     }
 
-    /// Fails where an embedding or a logit is further than its bound from what is expected.
+    /// Fails if an embedding or a logit is further than its bound from the expected one.
     #[track_caller]
     pub fn assert_close(&self, expected: &Outputs, embeds: f32, logits: f32, what: &str) {
         let rows = |name: &str, actual: &[Vec<f32>], expected: &[Vec<f32>], bound: f32| {
-            let difference = largest_difference(actual, expected);
+            let lengths = |rows: &[Vec<f32>]| rows.iter().map(Vec::len).collect::<Vec<_>>();
+            assert_eq!(lengths(actual), lengths(expected));
+            let difference = largest_difference(&actual.concat(), &expected.concat());
             assert!(difference <= bound, "{what}: {name} differ by {difference:e}, more than {bound:e}");
         };
         rows("image_embeds", &self.image_embeds, &expected.image_embeds, embeds);
@@ -67,7 +116,7 @@ impl Outputs {
         rows("logits_per_image", &self.logits_per_image, &expected.logits_per_image, logits);
     }
 
-    /// Fails where the cosine of an embedding with the exact one is below `bound`.
+    /// Fails if the cosine of an embedding with the exact one is below `bound`.
     #[track_caller]
     pub fn assert_cosines(&self, exact: &Outputs, bound: f64, what: &str) {
         let rows = |name: &str, actual: &[Vec<f32>], exact: &[Vec<f32>]| {
@@ -85,13 +134,12 @@ impl Outputs {
     }
 }
 
-/// Infinite where there is a NaN.
+/// The largest difference of two lists of equal length; infinite for a NaN.
 #[track_caller]
-fn largest_difference(actual: &[Vec<f32>], expected: &[Vec<f32>]) -> f32 {
-    let lengths = |rows: &[Vec<f32>]| rows.iter().map(Vec::len).collect::<Vec<_>>();
-    assert_eq!(lengths(actual), lengths(expected));
+pub fn largest_difference(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
     let difference = |(a, b): (&f32, &f32)| if a.is_nan() { f32::INFINITY } else { (a - b).abs() };
-    actual.iter().flatten().zip(expected.iter().flatten()).map(difference).fold(0.0, f32::max)
+    found.iter().zip(expected).map(difference).fold(0.0, f32::max)
 }
 
 pub fn cosine(a: &[f32], b: &[f32]) -> f64 {

@@ -1,9 +1,11 @@
+//! Writes a checkpoint as a GGUF.
+
 use std::collections::HashMap;
 
 use half::f16;
 
-use super::super::blocks::encode_q8_0;
-use super::super::storage::Storage;
+use super::super::encoding::Encoding;
+use super::super::ggml_quants::encode_q8_0;
 use super::super::{Dtype, TensorShape, bad, tensors};
 use super::metadata::{ARCHITECTURE, CONFIG, PREPROCESSOR, TOKENIZER};
 use super::{ALIGNMENT_KEY, DEFAULT_ALIGNMENT, MAGIC, STRING, U32};
@@ -11,15 +13,15 @@ use crate::{CheckpointFiles, Config, Error};
 
 const VERSION: u32 = 3;
 
-/// How a written GGUF stores matrices. The rest is small and stays in f32: biases, norms, positions, the probe and
-/// the patch embedding.
+/// How a written GGUF stores matrices. The other tensors are small and stay in f32: biases, norms, positions, the probe
+/// and the patch embedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MatrixType {
     /// Single precision.
     F32,
     /// Half precision.
     F16,
-    /// ggml's blocks of 32 numbers of 8 bits; half precision where rows are no whole blocks.
+    /// ggml blocks of 32 numbers of 8 bits; half precision for rows that are not whole blocks.
     Q8_0,
 }
 
@@ -33,34 +35,34 @@ impl MatrixType {
         }
     }
 
-    fn storage(self, tensor: &TensorShape) -> Storage {
+    fn encoding(self, tensor: &TensorShape) -> Encoding {
         let is_matrix = tensor.shape.len() == 2
             && !tensor.name.ends_with("position_embedding.weight")
             && !tensor.name.ends_with("patch_embedding.weight");
         match self {
-            _ if !is_matrix => Storage::F32,
-            MatrixType::F32 => Storage::F32,
-            MatrixType::Q8_0 if tensor.row_len().is_multiple_of(Storage::Q8_0.block_len()) => Storage::Q8_0,
-            MatrixType::F16 | MatrixType::Q8_0 => Storage::F16,
+            _ if !is_matrix => Encoding::F32,
+            MatrixType::F32 => Encoding::F32,
+            MatrixType::Q8_0 if tensor.row_len().is_multiple_of(Encoding::Q8_0.block_len()) => Encoding::Q8_0,
+            MatrixType::F16 | MatrixType::Q8_0 => Encoding::F16,
         }
     }
 }
 
-/// A GGUF of a checkpoint that is about to be written: its header, and where each tensor's rows go. They may come in
-/// any order; between two tensors are bytes of zero.
+/// The layout of a GGUF that is to be written: its header, and where each tensor's rows go. The rows may arrive in any
+/// order. The bytes between two tensors are zeros.
 #[derive(Debug)]
-pub struct GgufPlan {
+pub struct GgufWriter {
     header: Vec<u8>,
-    places: HashMap<String, (Storage, u64)>,
+    places: HashMap<String, (Encoding, u64)>,
     total_bytes: u64,
 }
 
-impl GgufPlan {
+impl GgufWriter {
     /// Lays out the file of a checkpoint called `name`.
     ///
     /// # Errors
-    /// [`Error::UnsupportedModel`] where config.json does not describe a model that runs.
-    pub fn new(files: &CheckpointFiles, name: &str, matrices: MatrixType) -> Result<GgufPlan, Error> {
+    /// [`Error::UnsupportedModel`] if config.json describes a model that does not run here.
+    pub fn new(files: &CheckpointFiles, name: &str, matrices: MatrixType) -> Result<GgufWriter, Error> {
         let tensors = tensors(&Config::from_json(&files.config)?);
         let pairs = [
             Pair::text("general.architecture", ARCHITECTURE),
@@ -81,20 +83,20 @@ impl GgufPlan {
         let mut offset = 0;
         let mut placed = Vec::new();
         for tensor in tensors {
-            let storage = matrices.storage(&tensor);
-            write_place(&mut header, &tensor, storage, offset);
-            placed.push((tensor.name.clone(), (storage, offset)));
-            let bytes = storage.bytes(tensor.len() as u64).unwrap_or(u64::MAX);
+            let encoding = matrices.encoding(&tensor);
+            write_place(&mut header, &tensor, encoding, offset);
+            placed.push((tensor.name.clone(), (encoding, offset)));
+            let bytes = encoding.bytes(tensor.len() as u64).unwrap_or(u64::MAX);
             offset = offset.saturating_add(bytes).next_multiple_of(u64::from(DEFAULT_ALIGNMENT));
         }
         header.resize(header.len().next_multiple_of(DEFAULT_ALIGNMENT as usize), 0);
         let base = header.len() as u64;
         let places =
-            placed.into_iter().map(|(name, (storage, offset))| (name, (storage, base + offset))).collect();
-        Ok(GgufPlan { header, places, total_bytes: base + offset })
+            placed.into_iter().map(|(name, (encoding, offset))| (name, (encoding, base + offset))).collect();
+        Ok(GgufWriter { header, places, total_bytes: base + offset })
     }
 
-    /// What the file begins with.
+    /// The file's first bytes.
     pub fn header(&self) -> &[u8] {
         &self.header
     }
@@ -104,10 +106,10 @@ impl GgufPlan {
         self.total_bytes
     }
 
-    /// Stores rows of a tensor in `bytes`, which is emptied first; gives the place in the file where they belong.
+    /// Encodes rows of a tensor into `bytes`, which is cleared first. Returns their offset in the file.
     ///
     /// # Errors
-    /// [`Error::BadWeights`] for a tensor that has no place, or a number beyond what is stored.
+    /// [`Error::BadWeights`] for a tensor of another model, or a number beyond the encoding's range.
     pub fn encode(
         &self,
         tensor: &TensorShape,
@@ -116,17 +118,17 @@ impl GgufPlan {
         bytes: &mut Vec<u8>,
     ) -> Result<u64, Error> {
         let name = &tensor.name;
-        let Some(&(storage, start)) = self.places.get(name) else {
+        let Some(&(encoding, start)) = self.places.get(name) else {
             return Err(bad(format!("tensor {name:?} belongs to another model")));
         };
         let largest = values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
         bytes.clear();
-        let limit = match storage {
-            Storage::Q8_0 => {
+        let limit = match encoding {
+            Encoding::Q8_0 => {
                 encode_q8_0(values, bytes);
                 127.0 * f16::MAX.to_f32()
             }
-            Storage::F16 => {
+            Encoding::F16 => {
                 Dtype::F16.narrow(values, bytes);
                 f16::MAX.to_f32()
             }
@@ -136,10 +138,12 @@ impl GgufPlan {
             }
         };
         if largest > limit {
-            let dtype = storage.name();
-            return Err(bad(format!("tensor {name:?} holds {largest}, beyond {dtype}; store it as f32")));
+            let dtype = encoding.name();
+            return Err(bad(format!(
+                "tensor {name:?} holds {largest}, beyond the range of {dtype}; store it as f32"
+            )));
         }
-        let before = storage.bytes((first_row * tensor.row_len()) as u64).unwrap_or(u64::MAX);
+        let before = encoding.bytes((first_row * tensor.row_len()) as u64).unwrap_or(u64::MAX);
         Ok(start.saturating_add(before))
     }
 }
@@ -173,11 +177,11 @@ fn write_text(header: &mut Vec<u8>, text: &str) {
     header.extend(text.as_bytes());
 }
 
-/// A tensor's line in the header: dimensions innermost first.
-fn write_place(header: &mut Vec<u8>, tensor: &TensorShape, storage: Storage, offset: u64) {
+/// A tensor's entry in the header, with the innermost dimension first.
+fn write_place(header: &mut Vec<u8>, tensor: &TensorShape, encoding: Encoding, offset: u64) {
     write_text(header, &tensor.name);
     header.extend((tensor.shape.len() as u32).to_le_bytes());
     header.extend(tensor.shape.iter().rev().flat_map(|&side| (side as u64).to_le_bytes()));
-    header.extend(storage.ggml_type().to_le_bytes());
+    header.extend(encoding.ggml_type().to_le_bytes());
     header.extend(offset.to_le_bytes());
 }

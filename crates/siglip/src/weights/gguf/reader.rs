@@ -1,34 +1,36 @@
+//! A GGUF's header as a push parser.
+
 use std::collections::HashSet;
 
-use super::super::layout::is_buffer;
-use super::super::reader::MAX_HEADER;
-use super::super::rows::{Header, StoredTensor};
-use super::super::storage::Storage;
+use super::super::MAX_HEADER;
+use super::super::encoding::Encoding;
+use super::super::row_parser::{Header, StoredTensor};
+use super::super::tensor_list::is_buffer;
 use super::super::{TensorShape, bad};
 use super::{ALIGNMENT_KEY, ARRAY, DEFAULT_ALIGNMENT, MAGIC, Metadata, STRING, U32};
 use crate::Error;
 
-/// Bounds that no honest file comes near.
+/// Bounds far above those of real files.
 const MAX_COUNT: u64 = 1 << 16;
 const MAX_KEY: u64 = 1 << 10;
 const MAX_NESTING: usize = 4;
-/// ggml's own: names of 64 bytes, four dimensions.
+/// ggml's own limits: names of 64 bytes, four dimensions.
 const MAX_NAME: u64 = 64;
 const MAX_DIMENSIONS: u32 = 4;
 
-/// Gathers a header from chunks, field by field; what [`Metadata`] does not keep is not kept here either.
+/// Reads a header from chunks, field by field. Only values that [`Metadata`] holds are stored.
 #[derive(Debug, Default)]
 pub(in super::super) struct HeaderReader {
     field: Field,
-    /// What has arrived of the field.
+    /// The bytes of the field that have arrived.
     pending: Vec<u8>,
     /// Bytes of the header so far.
     position: u64,
     pairs_left: u64,
     tensors_left: u64,
-    /// The pair's key, or the tensor's name.
+    /// The current pair's key, or the current tensor's name.
     name: String,
-    /// Keys or tensors' names so far.
+    /// The keys, or the tensors' names, read so far.
     names: HashSet<String>,
     /// The arrays whose elements are being read, innermost last.
     arrays: Vec<Array>,
@@ -37,7 +39,7 @@ pub(in super::super) struct HeaderReader {
     tensors: Vec<Listed>,
 }
 
-/// What comes next in the file; each is as long as [`Field::len`] says.
+/// The field that comes next in the file.
 #[derive(Debug, Default, Clone, Copy)]
 enum Field {
     #[default]
@@ -47,9 +49,9 @@ enum Field {
     Kind,
     /// A number, a string's length, or the element's kind and the length of an array.
     Value(u32),
-    /// A string that is kept.
+    /// A string that is stored.
     Text(u64),
-    /// What is not looked at.
+    /// Bytes that are skipped.
     Skipped(u64),
     NameLength,
     Name(u64),
@@ -60,6 +62,7 @@ enum Field {
 }
 
 impl Field {
+    /// Its length in bytes.
     fn len(self) -> u64 {
         match self {
             Field::Start => 24,
@@ -92,7 +95,7 @@ struct Array {
     left: u64,
 }
 
-/// A tensor as the header has it; the offset is from the start of the tensors' bytes.
+/// A tensor's entry in the header. The offset counts from the start of the tensors' bytes.
 #[derive(Debug)]
 struct Listed {
     shape: TensorShape,
@@ -101,7 +104,7 @@ struct Listed {
 }
 
 impl HeaderReader {
-    /// Takes the header's next bytes; how many of them were its own, and the header once it is complete.
+    /// Takes the header's next bytes. Returns how many belonged to the header, and the header once it is complete.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(usize, Option<(Header, Metadata)>), Error> {
         let mut taken = 0;
         loop {
@@ -129,7 +132,7 @@ impl HeaderReader {
         }
     }
 
-    /// Takes in a whole field; what comes next.
+    /// Reads a whole field. Returns the one that comes next.
     fn read(&mut self, field: Vec<u8>) -> Result<Field, Error> {
         match self.field {
             Field::Start => self.read_start(&field),
@@ -204,13 +207,13 @@ impl HeaderReader {
     fn read_name(&mut self, field: Vec<u8>, what: &str) -> Result<(), Error> {
         let name = String::from_utf8(field).map_err(|_| bad(format!("header: a {what} is not UTF-8")))?;
         if !self.names.insert(name.clone()) {
-            return Err(bad(format!("{what} {name:?} stands twice in the header")));
+            return Err(bad(format!("{what} {name:?} occurs twice in the header")));
         }
         self.name = name;
         Ok(())
     }
 
-    /// A value of this kind, if there is such a kind.
+    /// The field of a value of this kind, if that kind exists.
     fn value(&self, kind: u32) -> Result<Field, Error> {
         if kind == STRING || kind == ARRAY || number_size(kind).is_some() {
             return Ok(Field::Value(kind));
@@ -222,8 +225,8 @@ impl HeaderReader {
         match kind {
             STRING => {
                 let len = u64_at(field, 0);
-                let kept = self.name.starts_with("general.") || self.name.starts_with("siglip.");
-                Ok(if kept && self.arrays.is_empty() { Field::Text(len) } else { Field::Skipped(len) })
+                let is_stored = self.name.starts_with("general.") || self.name.starts_with("siglip.");
+                Ok(if is_stored && self.arrays.is_empty() { Field::Text(len) } else { Field::Skipped(len) })
             }
             ARRAY => {
                 let array = Array { kind: u32_at(field, 0), left: u64_at(field, 4) };
@@ -232,7 +235,7 @@ impl HeaderReader {
                     return Err(bad(format!("header: the arrays in {:?} are nested too deeply", self.name)));
                 }
                 if let Some(size) = number_size(array.kind) {
-                    // Too many for 64 bits are too many for the header's bound too.
+                    // A length that overflows 64 bits also exceeds the header's bound.
                     return Ok(Field::Skipped(array.left.saturating_mul(size)));
                 }
                 self.arrays.push(array);
@@ -261,7 +264,7 @@ impl HeaderReader {
 
     fn read_place(&mut self, dimensions: usize, field: &[u8]) -> Result<Field, Error> {
         let name = std::mem::take(&mut self.name);
-        // Innermost first in the file.
+        // The file has the innermost dimension first.
         let shape: Option<Vec<usize>> =
             (0..dimensions).rev().map(|at| usize::try_from(u64_at(field, at * 8)).ok()).collect();
         let Some(shape) = shape else { return Err(bad(format!("tensor {name:?} is too large"))) };
@@ -270,7 +273,7 @@ impl HeaderReader {
         Ok(self.next_tensor())
     }
 
-    /// The tensors in the order of their bytes, if these follow one another without gaps but for the alignment's.
+    /// The tensors in the order of their bytes. Between two tensors there may be padding for alignment, but no gap.
     fn header(&mut self) -> Result<Header, Error> {
         let alignment = u64::from(self.alignment.unwrap_or(DEFAULT_ALIGNMENT));
         let base = self.position.next_multiple_of(alignment);
@@ -283,15 +286,15 @@ impl HeaderReader {
             if offset != position {
                 return Err(bad(format!("tensor {name:?} starts at byte {offset}, not at {position}")));
             }
-            let (storage, bytes) = stored(&shape, ggml_type)?;
+            let (encoding, bytes) = stored(&shape, ggml_type)?;
             let next = position
                 .checked_add(bytes)
                 .and_then(|end| end.checked_next_multiple_of(alignment))
                 .filter(|next| base.checked_add(*next).is_some())
                 .ok_or_else(|| bad(format!("tensor {name:?} is too large")))?;
             end = position + bytes;
-            if let Some(storage) = storage {
-                tensors.push(StoredTensor { shape, storage, start: base + position, bytes });
+            if let Some(encoding) = encoding {
+                tensors.push(StoredTensor { shape, encoding, start: base + position, bytes });
             }
             position = next;
         }
@@ -299,8 +302,8 @@ impl HeaderReader {
     }
 }
 
-/// How a tensor is stored and in how many bytes; only the latter for a buffer that is passed over.
-fn stored(shape: &TensorShape, ggml_type: u32) -> Result<(Option<Storage>, u64), Error> {
+/// A tensor's encoding and its size in bytes. The encoding is `None` for a buffer, which is skipped.
+fn stored(shape: &TensorShape, ggml_type: u32) -> Result<(Option<Encoding>, u64), Error> {
     let TensorShape { name, shape: sides } = shape;
     let too_large = || bad(format!("tensor {name:?}: shape {sides:?} is empty or too large"));
     let len = shape.checked_len().filter(|&len| len > 0).ok_or_else(too_large)?;
@@ -309,18 +312,18 @@ fn stored(shape: &TensorShape, ggml_type: u32) -> Result<(Option<Storage>, u64),
             integer_size(ggml_type).ok_or_else(|| bad(format!("buffer {name:?} holds no integers")))?;
         return Ok((None, len.checked_mul(size).ok_or_else(too_large)?));
     }
-    let storage = Storage::from_ggml_type(ggml_type).ok_or_else(|| {
+    let encoding = Encoding::from_ggml_type(ggml_type).ok_or_else(|| {
         let reason = "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 and Q2_K to Q6_K can be read";
         bad(format!("tensor {name:?} is of ggml type {ggml_type}; {reason}"))
     })?;
-    let (dtype, block_len) = (storage.name(), storage.block_len());
+    let (dtype, block_len) = (encoding.name(), encoding.block_len());
     let innermost = sides.last().copied().unwrap_or(1);
     if !innermost.is_multiple_of(block_len) {
         return Err(bad(format!(
-            "tensor {name:?}: {dtype} comes in blocks of {block_len}, its rows are of {innermost}"
+            "tensor {name:?}: {dtype} has blocks of {block_len} numbers, but its rows have {innermost}"
         )));
     }
-    Ok((Some(storage), storage.bytes(len).ok_or_else(too_large)?))
+    Ok((Some(encoding), encoding.bytes(len).ok_or_else(too_large)?))
 }
 
 /// Bytes of an integer of this `ggml_type`: I8, I16, I32, I64.
@@ -333,7 +336,7 @@ fn alignment(kind: u32, field: &[u8]) -> Result<u32, Error> {
     if alignment.is_power_of_two() && alignment <= 1 << 16 {
         return Ok(alignment);
     }
-    Err(bad(format!("header: {ALIGNMENT_KEY} is no power of two up to 65536 in 32 bits")))
+    Err(bad(format!("header: {ALIGNMENT_KEY} is not a power of two up to 65536 in 32 bits")))
 }
 
 fn u32_at(field: &[u8], at: usize) -> u32 {

@@ -1,0 +1,36 @@
+//! The small files that describe a checkpoint: everything but its weights.
+
+/// A checkpoint's small files as they are published, and as a GGUF carries them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointFiles {
+    /// `config.json`.
+    pub config: String,
+    /// `preprocessor_config.json`.
+    pub preprocessor: String,
+    /// `tokenizer.json`. It may be empty if no text is to be read.
+    pub tokenizer: String,
+}
+
+impl CheckpointFiles {
+    /// Their file names, in the order of the fields.
+    pub const NAMES: [&str; 3] = ["config.json", "preprocessor_config.json", "tokenizer.json"];
+
+    /// The contents of [`CheckpointFiles::NAMES`], each read by `read`.
+    ///
+    /// # Errors
+    /// The first error of `read`.
+    pub fn read<E>(mut read: impl FnMut(&'static str) -> Result<String, E>) -> Result<CheckpointFiles, E> {
+        let [config, preprocessor, tokenizer] = CheckpointFiles::NAMES;
+        Ok(CheckpointFiles {
+            config: read(config)?,
+            preprocessor: read(preprocessor)?,
+            tokenizer: read(tokenizer)?,
+        })
+    }
+
+    /// Each file's name and content.
+    pub fn named(&self) -> [(&'static str, &str); 3] {
+        let [config, preprocessor, tokenizer] = CheckpointFiles::NAMES;
+        [(config, &self.config), (preprocessor, &self.preprocessor), (tokenizer, &self.tokenizer)]
+    }
+}

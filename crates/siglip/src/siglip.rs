@@ -1,0 +1,217 @@
+//! The facade: images and labels in, probabilities out.
+
+use std::io::{self, Read};
+
+use crate::image::{Processor, RgbImage};
+use crate::model::Model;
+use crate::options::missing_tower;
+use crate::scores::{Score, ScoreFilter, rank};
+use crate::text::{Template, Tokenizer};
+use crate::text_cache::TextCache;
+use crate::{Checkpoint, Engine, Error, LoadOptions, PixelValues, loading, prompts};
+
+/// A loaded model: images and labels in, probabilities out.
+///
+/// `E` runs the towers. Text embeddings are cached, so labels seen before cost nothing.
+#[derive(Debug)]
+pub struct Siglip<E = Model> {
+    engine: E,
+    processor: Processor,
+    tokenizer: Option<Tokenizer>,
+    texts: TextCache,
+}
+
+impl Siglip {
+    /// Loads a checkpoint in the hub's layout. `open` opens a file by its name: `config.json`,
+    /// `preprocessor_config.json`, `tokenizer.json`, then `model.safetensors`, or
+    /// `model.safetensors.index.json` and the files it names.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] for a file that cannot be read, [`Error::InFile`] for one that is wrong, and
+    /// [`Error::OutOfMemory`].
+    pub fn from_files<R: Read>(
+        open: impl FnMut(&str) -> io::Result<R>,
+        options: LoadOptions,
+    ) -> Result<Siglip, Error> {
+        Siglip::from_files_with_engine(open, options)
+    }
+
+    /// Loads a GGUF that carries the checkpoint's small files, as `siglip convert` writes it.
+    ///
+    /// # Errors
+    /// [`Error::BadWeights`], [`Error::UnsupportedModel`], [`Error::OutOfMemory`], and [`Error::Unreadable`] if `file`
+    /// cannot be read.
+    pub fn from_gguf(file: impl Read, options: LoadOptions) -> Result<Siglip, Error> {
+        Siglip::from_gguf_with_engine(file, options)
+    }
+}
+
+impl<E: Engine> Siglip<E> {
+    /// [`Siglip::from_files`] for any engine.
+    ///
+    /// # Errors
+    /// As [`Siglip::from_files`].
+    pub fn from_files_with_engine<R: Read>(
+        open: impl FnMut(&str) -> io::Result<R>,
+        options: LoadOptions,
+    ) -> Result<Siglip<E>, Error> {
+        let (checkpoint, engine) = loading::from_files(open, options)?;
+        Ok(Siglip::new(checkpoint, engine))
+    }
+
+    /// [`Siglip::from_gguf`] for any engine.
+    ///
+    /// # Errors
+    /// As [`Siglip::from_gguf`].
+    pub fn from_gguf_with_engine(file: impl Read, options: LoadOptions) -> Result<Siglip<E>, Error> {
+        let (checkpoint, engine) = loading::from_gguf(file, options)?;
+        Ok(Siglip::new(checkpoint, engine))
+    }
+
+    /// Joins a checkpoint's small files and the engine that was loaded with its weights.
+    pub fn new(checkpoint: Checkpoint, engine: E) -> Siglip<E> {
+        let Checkpoint { processor, tokenizer, .. } = checkpoint;
+        Siglip { engine, processor, tokenizer, texts: TextCache::default() }
+    }
+
+    /// The engine, for what this type does not offer.
+    pub fn engine(&self) -> &E {
+        &self.engine
+    }
+
+    /// The engine, to drive it directly.
+    pub fn engine_mut(&mut self) -> &mut E {
+        &mut self.engine
+    }
+
+    /// The image as the model sees it.
+    ///
+    /// # Errors
+    /// [`Error::BadImage`] if the image cannot be resized.
+    pub fn pixel_values(&self, image: &RgbImage) -> Result<PixelValues, Error> {
+        let (_, height) = self.processor.sides(image);
+        Ok(PixelValues::new(self.processor.pixel_values(image)?, height as usize))
+    }
+
+    /// The texts as the model reads them: [texts, context length].
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`]; [`Error::BadInput`] without the text tower.
+    pub fn input_ids(&self, texts: &[String]) -> Result<Vec<u32>, Error> {
+        let mut input_ids = Vec::new();
+        for text in texts {
+            input_ids.extend(self.tokenizer()?.encode(text)?);
+        }
+        Ok(input_ids)
+    }
+
+    /// The words of a label that the model cannot read.
+    ///
+    /// # Errors
+    /// As [`Siglip::input_ids`].
+    pub fn unknown_words(&self, label: &str) -> Result<Vec<String>, Error> {
+        self.tokenizer()?.unknown_words(label)
+    }
+
+    fn tokenizer(&self) -> Result<&Tokenizer, Error> {
+        self.tokenizer.as_ref().ok_or_else(|| missing_tower("text"))
+    }
+
+    /// Those of `texts` that have no cached embedding, at most as many as one pass takes.
+    pub fn uncached_texts(&self, texts: &[String]) -> Vec<String> {
+        let mut uncached: Vec<String> = Vec::new();
+        for text in texts {
+            if uncached.len() < self.engine.texts_per_pass()
+                && self.cached_text(text).is_none()
+                && !uncached.contains(text)
+            {
+                uncached.push(text.clone());
+            }
+        }
+        uncached
+    }
+
+    /// Caches the embeddings that a pass over `texts` returned.
+    pub fn cache_texts(&mut self, texts: &[String], embeddings: &[f32]) {
+        let embeddings = embeddings.chunks_exact(self.engine.config().embedding_size());
+        for (text, embedding) in texts.iter().zip(embeddings) {
+            self.texts.insert(text.clone(), embedding.to_vec());
+        }
+    }
+
+    /// The cached embedding of a text.
+    pub fn cached_text(&self, text: &str) -> Option<&[f32]> {
+        self.texts.get(text)
+    }
+
+    /// The image's embedding, of L2 norm 1.
+    ///
+    /// # Errors
+    /// As [`Siglip::pixel_values`].
+    pub fn image_embeds(&mut self, image: &RgbImage) -> Result<Vec<f32>, Error> {
+        let pixel_values = self.pixel_values(image)?;
+        self.engine.image_embeds(vec![pixel_values])
+    }
+
+    /// The texts' embeddings, each of L2 norm 1.
+    ///
+    /// # Errors
+    /// As [`Siglip::input_ids`].
+    pub fn text_embeds(&mut self, texts: &[String]) -> Result<Vec<Vec<f32>>, Error> {
+        let mut embeddings = Vec::with_capacity(texts.len());
+        // One pass at a time: the cache need not hold all texts at once.
+        for portion in texts.chunks(self.engine.texts_per_pass()) {
+            let uncached = self.uncached_texts(portion);
+            if !uncached.is_empty() {
+                let input_ids = self.input_ids(&uncached)?;
+                let embeddings = self.engine.text_embeds(input_ids)?;
+                self.cache_texts(&uncached, &embeddings);
+            }
+            embeddings.extend(portion.iter().filter_map(|text| self.cached_text(text)).map(<[f32]>::to_vec));
+        }
+        Ok(embeddings)
+    }
+
+    /// The logits of one image for every text, from their embeddings.
+    pub fn logits_per_image(&self, image_embeds: &[f32], text_embeds: &[f32]) -> Vec<f32> {
+        self.engine.logits_per_image(image_embeds, text_embeds)
+    }
+
+    /// The labels' scores for an image's embedding, best first.
+    ///
+    /// # Errors
+    /// As [`prompts`].
+    pub fn scores(
+        &mut self,
+        image_embeds: &[f32],
+        labels: &[String],
+        template: &Template,
+        filter: ScoreFilter,
+    ) -> Result<Vec<Score>, Error> {
+        let text_embeds = self.text_embeds(&prompts(labels, template)?)?.concat();
+        let logits = self.logits_per_image(image_embeds, &text_embeds);
+        let score = |(label, &logit): (&String, &f32)| {
+            let unknown = self.unknown_words(label)?;
+            Ok(match unknown.is_empty() {
+                true => Score::new(label, logit),
+                false => Score::unread(label, unknown, self.engine.logit_bias()),
+            })
+        };
+        Ok(rank(labels.iter().zip(&logits).map(score).collect::<Result<_, Error>>()?, filter))
+    }
+
+    /// The labels' scores for an image, best first.
+    ///
+    /// # Errors
+    /// As [`Siglip::pixel_values`] and [`prompts`].
+    pub fn classify(
+        &mut self,
+        image: &RgbImage,
+        labels: &[String],
+        template: &Template,
+        filter: ScoreFilter,
+    ) -> Result<Vec<Score>, Error> {
+        let image_embeds = self.image_embeds(image)?;
+        self.scores(&image_embeds, labels, template, filter)
+    }
+}
