@@ -135,6 +135,6 @@ test('where there is no storage at all, on a site without TLS, the page works', 
   const visit = await openIn(page.context(), harness.server.origin.replace('127.0.0.1', 'insecure.test'));
   assert.equal(await visit.evaluate(() => isSecureContext), false);
   assert.equal(await visit.locator('.scores li span').first().textContent(), 'an insect');
-  assert.match((await visit.locator('#notices').textContent()) ?? '', /fetched again next time/);
+  assert.match((await visit.locator('#notices').textContent()) ?? '', /the next visit downloads it again/);
   assert.deepEqual(problemsOf(visit), []);
 });

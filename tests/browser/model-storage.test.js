@@ -94,7 +94,7 @@ test('the chooser says what room there is, and warns before a download that does
   await page.getByText('Models on this device').click();
   await warning.waitFor();
   assert.match((await cost.textContent()) ?? '', /^Downloads 815 MB .* room for 99.0 MB\.$/);
-  assert.match((await warning.textContent()) ?? '', /does not fit .* about 220 MB/);
+  assert.match((await warning.textContent()) ?? '', /no room .* about 220 MB/);
   assert.equal(await page.locator('#announcer').textContent(), await warning.textContent());
   await page.getByLabel('32-bit').check();
   assert.match((await warning.textContent()) ?? '', /about 815 MB/);

@@ -13,7 +13,7 @@ test('a model that is not there is told, and the one from before still answers',
   await loadModel(page, `${harness.server.origin}/nowhere`);
   const alert = page.locator('#model-error');
   await alert.waitFor();
-  assert.match((await alert.textContent()) ?? '', /404.*The model from before still answers/);
+  assert.match((await alert.textContent()) ?? '', /404.*The previous model still answers/);
   await drop(page, ['www/samples/cat.jpg']);
   assert.equal((await labelsOf(page, 'cat.jpg'))[0], 'a cat');
 

@@ -112,10 +112,7 @@ test('files that are neither pictures nor a model are told, and so is what lacks
     await complaint(names),
     /neither a picture nor a model .*: README\.md, package\.json, Cargo\.lock and 1 more\./,
   );
-  assert.match(
-    await complaint([`${TINY}/model.safetensors`]),
-    /model\.safetensors is read with config\.json/,
-  );
+  assert.match(await complaint([`${TINY}/model.safetensors`]), /model\.safetensors needs config\.json/);
   assert.match(
     await complaint([`${SMALL}/model.f16.gguf`, `${SMALL}/model.f16.gguf`]),
     /several models .* take one/,
@@ -129,6 +126,6 @@ test('files that are neither pictures nor a model are told, and so is what lacks
   await page.locator('#model-error').waitFor();
   assert.match(
     (await page.locator('#model-error').textContent()) ?? '',
-    /preprocessor_config\.json is missing .* The model from before still answers/,
+    /preprocessor_config\.json is missing .* The previous model still answers/,
   );
 });

@@ -158,18 +158,18 @@ export function costOf({ model, precision }, { models, room, hasStorage }) {
   const toCache = bytes * CACHED_SHARE[precision];
   const size = `about ${formatBytes(toCache)}`;
   if (room !== undefined && toCache - (cached?.bytes ?? 0) > room) {
-    const warning = `This model does not fit in there: it takes ${size}. It will answer, but it will be downloaded again on the next visit. Deleting models below makes room.`;
+    const warning = `There is no room to keep this model, which takes ${size}. It will work, but it will be downloaded again on the next visit. Delete models below to make room.`;
     return { cost: `${download}.${roomText}`, warning };
   }
   const cost = cached
-    ? `Goes on with the download that was broken off: ${formatBytes(cached.bytes)} of ${size} are here.`
+    ? `Continues the interrupted download: ${formatBytes(cached.bytes)} of ${size} are here.`
     : `${download}, once: ${size} are kept for the next visit.`;
   return { cost: `${cost}${roomText}`, warning: '' };
 }
 
 /** @param {CachedModel} model */
 function nameOf({ model }) {
-  if (!model) return 'A download that had hardly begun';
+  if (!model) return 'A download that has just begun';
   if (model === folderOf('tiny')) return 'Tiny, the demonstration model';
   return checkpoints.find(({ id }) => folderOf(id) === model)?.label ?? model;
 }

@@ -34,7 +34,7 @@ export function modelIn(found) {
     if (!weights.length) return;
     throw new SiglipError(
       'bad-input',
-      `${weights[0].file.name} is read with config.json, preprocessor_config.json and tokenizer.json: take them all together, or the folder they are in.`,
+      `${weights[0].file.name} needs config.json, preprocessor_config.json and tokenizer.json. Take all of them together, or their folder.`,
     );
   }
   const depth = (/** @type {Found} */ { path }) => path.split('/').length;
@@ -53,7 +53,10 @@ export function modelIn(found) {
 /** @param {Found[]} models */
 function theOne(models) {
   if (models.length > 1)
-    throw new SiglipError('bad-input', `There are several models in there (${namesOf(models)}): take one.`);
+    throw new SiglipError(
+      'bad-input',
+      `There are several models among these files (${namesOf(models)}): take one.`,
+    );
   return models[0];
 }
 

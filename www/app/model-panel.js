@@ -167,7 +167,7 @@ export class ModelPanel {
    */
   #fail(error, { canRetry } = { canRetry: true }) {
     const { headline, message } = describe(error);
-    const stillLoaded = this.siglip ? ' The model from before still answers.' : '';
+    const stillLoaded = this.siglip ? ' The previous model still answers.' : '';
     byId('model-error-text').replaceChildren(h('strong', {}, headline), `${message}${stillLoaded}`);
     byId('retry').hidden = !canRetry;
     this.#error.hidden = false;

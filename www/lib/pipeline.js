@@ -19,10 +19,7 @@ import { Siglip } from './siglip.js';
  */
 export async function pipeline(task, model, { dtype = 'q8', progress_callback, ...options } = {}) {
   if (task !== 'zero-shot-image-classification') {
-    throw new SiglipError(
-      'bad-input',
-      `The one task here is "zero-shot-image-classification", not "${task}".`,
-    );
+    throw new SiglipError('bad-input', `The only task is "zero-shot-image-classification", not "${task}".`);
   }
   const precision = { q8: 'q8', int8: 'q8', uint8: 'q8', fp32: 'f32', f32: 'f32' }[dtype];
   if (!precision) throw new SiglipError('bad-input', `dtype is "q8" or "fp32", not "${dtype}".`);

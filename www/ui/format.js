@@ -53,7 +53,7 @@ const headlines = {
   'unsupported-model': 'This model does not run here',
   'bad-weights': 'The weights cannot be used',
   'bad-image': 'This picture cannot be read',
-  'bad-input': 'That does not work',
+  'bad-input': 'This input cannot be used',
   quota: 'The browser’s storage is full',
   'out-of-memory': 'There is not enough memory',
   wasm: 'The engine has stopped',
