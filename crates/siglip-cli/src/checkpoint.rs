@@ -164,6 +164,7 @@ impl Weights {
                 Some(0) => ControlFlow::Break(()),
                 _ => ControlFlow::Continue(()),
             })?;
+            reader.check_len(file.bytes()?).map_err(Error::checkpoint(file.path()))?;
             header.tensors = reader.tensors().to_vec();
             Ok(header)
         };

@@ -118,6 +118,33 @@ fn what_fails_leaves_what_was_there() {
 }
 
 #[test]
+fn info_fails_on_a_file_that_was_cut_short() {
+    let folder = tempfile::tempdir().unwrap();
+    let gguf = folder.path().join("model.gguf");
+    convert(&repository("www/models/tiny"), &gguf, "q8_0");
+    let source = folder.path().join("source");
+    std::fs::create_dir(&source).unwrap();
+    for file in ["config.json", "preprocessor_config.json", "tokenizer.json", "model.safetensors"] {
+        std::fs::copy(repository("www/models/tiny").join(file), source.join(file)).unwrap();
+    }
+    let safetensors = source.join("model.safetensors");
+    for (model, file) in [(&gguf, &gguf), (&source, &safetensors)] {
+        let whole = std::fs::read(file).unwrap();
+        json(&["info", "--json", "--model", model.to_str().unwrap()]);
+        for length in [0, 7, 100, 5000, whole.len() / 2, whole.len() - 1000] {
+            std::fs::write(file, &whole[..length]).unwrap();
+            let output = siglip(&["info", "--model", model.to_str().unwrap()]);
+            assert!(!output.status.success() && output.stdout.is_empty(), "{length}");
+            let message = String::from_utf8(output.stderr).unwrap();
+            assert!(message.contains("cut short") && message.contains(&format!("{length} ")), "{message}");
+        }
+        std::fs::write(file, [&whole[..], b"more"].concat()).unwrap();
+        let output = siglip(&["info", "--model", model.to_str().unwrap()]);
+        assert!(String::from_utf8(output.stderr).unwrap().contains("4 bytes follow the last tensor"));
+    }
+}
+
+#[test]
 fn a_sharded_folder_is_a_model() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();

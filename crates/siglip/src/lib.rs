@@ -33,6 +33,7 @@ mod engine;
 mod error;
 pub mod evaluation;
 pub mod image;
+mod impostor;
 mod json;
 mod loading;
 pub mod model;

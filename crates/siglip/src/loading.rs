@@ -96,5 +96,6 @@ impl<E: Engine> TensorSink for GgufSink<E> {
 }
 
 fn not_begun() -> Error {
-    Error::BadWeights("this file is not a GGUF that carries its configuration".into())
+    Error::BadWeights("this file has no configuration in it. A GGUF that `siglip convert` made has; other weights are loaded with \
+         their config.json, preprocessor_config.json and tokenizer.json".into())
 }

@@ -89,6 +89,40 @@ fn the_defaults_are_the_references() {
     assert!(vision.vision_use_head);
 }
 
+/// transformers 5.23 takes `null` for a tower's configuration, the padding and the projection, and for nothing else.
+#[test]
+fn null_is_taken_where_transformers_takes_it() {
+    let parse = |config: Value| Config::from_json(&config.to_string()).unwrap();
+    let towers = [json!(null), json!({}), json!({"pad_token_id": null}), json!({"projection_size": null})];
+    for model_type in ["siglip", "siglip2"] {
+        let expected = parse(json!({"model_type": model_type}));
+        assert_eq!(expected.text_config.pad_token_id, 1);
+        for text in &towers {
+            for vision in [json!(null), json!({})] {
+                let config = json!({"model_type": model_type, "text_config": text, "vision_config": vision});
+                assert_eq!(parse(config), expected, "{text} {vision}");
+            }
+            assert_eq!(parse(json!({"model_type": model_type, "text_config": text})), expected, "{text}");
+        }
+    }
+    for field in ["hidden_size", "vocab_size", "layer_norm_eps", "hidden_act"] {
+        let config = json!({"model_type": "siglip", "text_config": {field: null}});
+        assert_eq!(refused(&config.to_string()), format!("text_config.{field}"));
+    }
+}
+
+#[test]
+fn a_page_or_a_pointer_in_place_of_the_file_is_named() {
+    for (file, expected) in [
+        ("<!doctype html><title>Sign in</title>", "HTML page"),
+        ("\n <html>", "HTML page"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 3\n", "git lfs pull"),
+    ] {
+        let message = Config::from_json(file).unwrap_err().to_string();
+        assert!(message.contains("config.json") && message.contains(expected), "{message}");
+    }
+}
+
 #[test]
 fn what_is_written_is_read_again() {
     for (name, ..) in published() {

@@ -99,6 +99,38 @@ fn an_index_of_another_model_is_refused_before_any_file() {
 }
 
 #[test]
+fn a_total_size_is_read_however_it_is_written() {
+    let sizes = [
+        ("12345", Some(12345)),
+        ("12345.0", Some(12345)),
+        ("3.5e9", Some(3_500_000_000)),
+        ("0", Some(0)),
+        ("null", None),
+        ("\"12345\"", None),
+        ("-1", None),
+        ("1e300", None),
+        ("18446744073709551615", None),
+        ("[1]", None),
+    ];
+    for (written, expected) in sizes {
+        let index = format!(r#"{{"metadata": {{"total_size": {written}}}, "weight_map": {{}}}}"#);
+        assert_eq!(WeightIndex::parse(index.as_bytes()).unwrap().total_size(), expected, "{written}");
+    }
+    for metadata in [r#""metadata": null, "#, r#""metadata": {}, "#, ""] {
+        let index = format!(r#"{{{metadata}"weight_map": {{}}}}"#);
+        assert_eq!(WeightIndex::parse(index.as_bytes()).unwrap().total_size(), None, "{metadata}");
+    }
+}
+
+#[test]
+fn a_page_or_a_pointer_in_place_of_the_index_is_named() {
+    assert!(message(WeightIndex::parse(b"<!doctype html>")).contains("HTML page"));
+    assert!(
+        message(WeightIndex::parse(b"version https://git-lfs.github.com/spec/v1\n")).contains("git lfs pull")
+    );
+}
+
+#[test]
 fn an_index_leads_nowhere_else() {
     for file in [
         "../model.safetensors",

@@ -5,6 +5,7 @@ mod support;
 use half::{bf16, f16};
 use serde_json::{Map, Value, json};
 use siglip::model::{Model, ModelLoader};
+use siglip::weights::WeightReader;
 use siglip::{Engine as _, EngineLoader as _, Error, LoadOptions};
 use support::checkpoints::{RANDOM_SMALL, config, load, read, repository};
 
@@ -140,6 +141,84 @@ fn other_files_are_refused() {
     refused(&with_header(&[b'['; 100_000], &[]));
     refused(b"<!doctype html><title>404</title>");
     refused(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 812672320\n");
+}
+
+/// Feeds a file to a reader, in chunks.
+fn reason_for(bytes: &[u8], chunk: usize) -> String {
+    let mut loader = ModelLoader::new(config(RANDOM_SMALL), LoadOptions::default()).unwrap();
+    let mut reader = WeightReader::new();
+    let read = bytes.chunks(chunk).try_for_each(|chunk| reader.push(chunk, &mut loader));
+    read.and_then(|()| reader.finish()).unwrap_err().to_string()
+}
+
+#[test]
+fn what_stands_in_place_of_weights_is_named_with_the_way_out() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 812672320\n";
+    let files: [(&str, &str); 12] = [
+        (pointer, "Git LFS pointer"),
+        (&pointer.replace('\n', "\r\n"), "git lfs pull"),
+        ("<!doctype html><title>404</title>", "HTML page"),
+        ("<html><body>Sign in</body></html>", "HTML page"),
+        ("\n\n  <!DOCTYPE HTML PUBLIC>", "HTML page"),
+        ("\u{feff}<!doctype html>", "HTML page"),
+        ("<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", "check the address"),
+        (r#"{"error": "Repository not found"}"#, "JSON"),
+        (r#"{"weight_map": {"logit_scale": "model-1.safetensors"}}"#, "choose model.safetensors"),
+        ("  \n[1, 2, 3, 4, 5, 6]", "JSON"),
+        ("PK\u{3}\u{4}\u{14}\0\0\0\u{8}\u{8}\0\0archive/data.pkl", "zip archive"),
+        ("Entry not found", "neither a safetensors file nor a GGUF"),
+    ];
+    for (file, expected) in files {
+        for chunk in [1, 7, 8, 9, 1000] {
+            let reason = reason_for(file.as_bytes(), chunk);
+            assert!(reason.contains(expected), "{file:?} in chunks of {chunk}: {reason}");
+        }
+    }
+    assert!(reason_for(br#"{"error": "Repository not found"}"#, 1000).contains("Repository not found"));
+}
+
+/// Tensors without a number, at every place of the file.
+#[test]
+fn an_extra_empty_tensor_is_passed_over() {
+    let file = whole();
+    let embeds = |mut model: Model| {
+        model.text_embeds(vec![3; config(RANDOM_SMALL).text_config.max_position_embeddings]).unwrap()
+    };
+    let expected = embeds(read_weights(&file.bytes()).unwrap());
+    let end = file.data.len() as u64;
+    let mut places: Vec<u64> = file.names().iter().map(|name| file.offsets(name)[0]).collect();
+    places.push(end);
+    for (i, place) in places.into_iter().step_by(5).chain([end]).enumerate() {
+        let shape = [json!([0]), json!([0, 5]), json!([5, 0]), json!([0, 0, 3])][i % 4].clone();
+        let dtype = ["F32", "I64", "F16", "BOOL"][i % 4];
+        let mut changed = file.clone();
+        let entry = json!({"dtype": dtype, "shape": shape, "data_offsets": [place, place]});
+        changed.header.insert("extra".into(), entry);
+        assert_eq!(embeds(read_weights(&changed.bytes()).unwrap()), expected, "{shape} at {place}");
+    }
+}
+
+#[test]
+fn an_empty_tensor_in_place_of_one_of_the_models_is_refused() {
+    let mut file = whole().without(LAST);
+    let end = file.data.len();
+    let entry = json!({"dtype": "F32", "shape": [0], "data_offsets": [end, end]});
+    file.header.insert(LAST.into(), entry);
+    refused_for(&file, LAST, "has shape [0]; config.json asks for");
+}
+
+#[test]
+fn a_files_length_is_compared_with_its_header() {
+    let file = whole().bytes();
+    let mut loader = ModelLoader::new(config(RANDOM_SMALL), LoadOptions::default()).unwrap();
+    let mut reader = WeightReader::new();
+    reader.push(&file[..100], &mut loader).unwrap();
+    assert!(reader.check_len(100).unwrap_err().to_string().contains("inside its header"));
+    reader.push(&file[100..file.len() / 2], &mut loader).unwrap();
+    let len = file.len() as u64;
+    assert!(reader.check_len(len).is_ok());
+    assert!(reader.check_len(len - 1).unwrap_err().to_string().contains("cut short"));
+    assert!(reader.check_len(len + 1).unwrap_err().to_string().contains("1 bytes follow"));
 }
 
 #[test]

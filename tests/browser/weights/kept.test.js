@@ -217,7 +217,7 @@ test('a file is held against the sha256 that the page gives', async () => {
   for (const hash of [wrong, { 'tokenizer.json': wrong }]) {
     const { code, message } = await load(page, '/model/', { sha256: hash });
     assert.equal(code, 'integrity');
-    assert.match(message ?? '', /it is not kept/);
+    assert.match(message ?? '', /it is not cached/);
     assert.deepEqual(await listed(page), [], 'not even what was kept before it was asked for');
   }
   assert.equal((await load(page, '/model/', { sha256: 'none' })).code, 'bad-input');

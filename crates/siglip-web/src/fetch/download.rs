@@ -201,7 +201,7 @@ impl<'c> Download<'c> {
             200 => {
                 self.take_body(response)?;
                 self.identity = identity;
-                self.restart("the file changes on the server")
+                self.restart("the file keeps changing on the server; try again later")
             }
             206 if self.position > 0 && same && self.is_next(&response) => {
                 self.surplus = 0;
@@ -210,7 +210,7 @@ impl<'c> Download<'c> {
             206 | 416 => {
                 response.controller.abort();
                 self.identity = Identity::default();
-                self.restart("the server sends another range of the file than it was asked for")
+                self.restart("the server sends another range of the file than it was asked for; use another server, with `baseUrl`")
             }
             status => {
                 response.controller.abort();
@@ -221,7 +221,8 @@ impl<'c> Download<'c> {
 
     fn take_body(&mut self, Response { head, controller }: Response) -> Result<Option<Event>, FetchError> {
         let body = Body::of_response(&head, Some(controller));
-        self.body = Some(body.ok_or_else(|| FetchError::transient("the answer is empty"))?);
+        self.body =
+            Some(body.ok_or_else(|| FetchError::transient("the response has no body; try again later"))?);
         Ok(None)
     }
 
@@ -267,7 +268,7 @@ impl<'c> Download<'c> {
             }
             429 => transient("the server has had too many requests (HTTP 429); try again later".into()),
             408 | 425 | 500.. => transient(format!("the server answers HTTP {status}; try again later")),
-            _ => self.network(format!("the server answers HTTP {status}")).into(),
+            _ => self.network(format!("the server answers HTTP {status}; check the address")).into(),
         }
     }
 

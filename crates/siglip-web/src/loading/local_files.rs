@@ -77,7 +77,11 @@ impl LocalFiles {
     }
 
     fn get(&self, name: &str) -> Result<Blob, Error> {
-        let missing = |_| Error::BadInput(format!("{name} is missing among the chosen files"));
+        let missing = |_| {
+            Error::BadInput(format!(
+                "{name} is missing among the chosen files; choose all files of the model's folder"
+            ))
+        };
         self.0.get(&name.into()).dyn_into().map_err(missing)
     }
 
@@ -91,5 +95,7 @@ impl LocalFiles {
 }
 
 fn unreadable(name: &str, reason: &str) -> Error {
-    Error::BadInput(format!("{name} cannot be read: {reason}"))
+    Error::BadInput(format!(
+        "{name} cannot be read: {reason}; choose the files again, as they may have changed"
+    ))
 }

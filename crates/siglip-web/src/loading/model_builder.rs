@@ -68,6 +68,9 @@ impl<'l> ModelBuilder<'l> {
 
     /// Adds batches to this worker's shard and passes them to the other workers.
     pub async fn add(&mut self, batches: &[u8]) -> Result<(), Error> {
+        if batches.is_empty() {
+            return Ok(());
+        }
         self.started()?.loader.push_packed(batches)?;
         self.callbacks.weights(batches).await
     }
@@ -84,7 +87,8 @@ impl<'l> ModelBuilder<'l> {
 }
 
 fn no_configuration() -> siglip::Error {
-    siglip::Error::BadWeights("this file is no GGUF that carries its configuration".into())
+    siglip::Error::BadWeights("this file has no configuration in it. A GGUF that `siglip convert` made has; other weights are loaded with \
+         their config.json, preprocessor_config.json and tokenizer.json".into())
 }
 
 impl TensorSink for ModelBuilder<'_> {

@@ -7,7 +7,7 @@ mod presets;
 
 use std::ops::RangeInclusive;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Error, json};
 
@@ -21,6 +21,8 @@ const FIXED: &str = "siglip";
 const NAFLEX: &str = "siglip2";
 /// Default `num_patches` of transformers' `Siglip2VisionConfig`.
 const NAFLEX_PATCHES: usize = 256;
+/// Version 1 pads with `</s>`.
+const PAD_TOKEN_ID: u32 = 1;
 /// Size of Gemma's vocabulary, which every SigLIP 2 uses.
 pub(crate) const GEMMA_VOCABULARY: usize = 256_000;
 
@@ -30,11 +32,11 @@ pub struct Config {
     /// The kind of model: `siglip`, or `siglip2` for NaFlex.
     #[serde(default)]
     pub model_type: String,
-    /// The text tower.
-    #[serde(default)]
+    /// The text tower; `null` means the defaults, as in transformers.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub text_config: TextConfig,
-    /// The vision tower.
-    #[serde(default)]
+    /// The vision tower; `null` means the defaults, as in transformers.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub vision_config: VisionConfig,
 }
 
@@ -58,7 +60,9 @@ pub struct TextConfig {
     pub layer_norm_eps: f32,
     /// The MLP's activation.
     pub hidden_act: String,
-    /// The id that short texts are padded with.
+    /// The id that short texts are padded with. transformers takes the tokenizer's and allows `null` here: then it is the
+    /// default.
+    #[serde(deserialize_with = "pad_token_id")]
     pub pad_token_id: u32,
     /// Width of the embedding; the hidden size unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,7 +109,7 @@ impl Default for TextConfig {
             max_position_embeddings: 64,
             layer_norm_eps: 1e-6,
             hidden_act: GELU_TANH.into(),
-            pad_token_id: 1,
+            pad_token_id: PAD_TOKEN_ID,
             projection_size: None,
         }
     }
@@ -274,6 +278,18 @@ impl Config {
     pub fn embedding_size(&self) -> usize {
         self.vision_config.hidden_size
     }
+}
+
+fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+fn pad_token_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(PAD_TOKEN_ID))
 }
 
 fn check_blocks(tower: &str, blocks: &BlockConfig, hidden_act: &str) -> Result<(), Error> {

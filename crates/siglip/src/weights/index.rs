@@ -6,8 +6,10 @@ use serde::Deserialize;
 
 use super::bad;
 use super::tensor_list::is_buffer;
-use crate::Error;
+use crate::{Error, impostor};
 
+/// A larger `total_size` is ignored: no progress could be told from it.
+const MAX_TOTAL_SIZE: f64 = (1u64 << 53) as f64;
 /// Published checkpoints have a handful of files.
 const MAX_FILES: usize = 1000;
 
@@ -26,7 +28,8 @@ struct IndexFile {
 
 #[derive(Deserialize)]
 struct IndexMetadata {
-    total_size: Option<u64>,
+    /// A number of bytes; some tools write it as 1e9 or 12.0, or something else altogether.
+    total_size: Option<serde_json::Value>,
 }
 
 impl WeightIndex {
@@ -43,6 +46,9 @@ impl WeightIndex {
     /// # Ok::<(), siglip::Error>(())
     /// ```
     pub fn parse(json: &[u8]) -> Result<WeightIndex, Error> {
+        if let Some(reason) = impostor::in_place_of_json(json) {
+            return Err(bad(format!("index: {reason}")));
+        }
         let IndexFile { metadata, weight_map } =
             serde_json::from_slice(json).map_err(|error| bad(format!("index: {error}")))?;
         let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -61,7 +67,9 @@ impl WeightIndex {
         if files.len() > MAX_FILES {
             return Err(bad(format!("index: {} files; {MAX_FILES} at most", files.len())));
         }
-        Ok(WeightIndex { files, total_size: metadata.and_then(|metadata| metadata.total_size) })
+        let total_size = metadata.and_then(|metadata| metadata.total_size?.as_f64());
+        let plausible = |size: &f64| (0.0..MAX_TOTAL_SIZE).contains(size);
+        Ok(WeightIndex { files, total_size: total_size.filter(plausible).map(|size| size as u64) })
     }
 
     /// The files, in the order in which a [`TensorSink`](super::TensorSink) must be given them.

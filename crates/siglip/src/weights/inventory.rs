@@ -82,7 +82,9 @@ impl Inventory {
                 _ => {}
             }
         }
-        match found.iter().find(|tensor| !self.places.contains_key(&tensor.name)) {
+        // A tensor without a number, which some tools leave behind, is of no model.
+        let is_extra = |tensor: &&TensorShape| !tensor.is_empty() && !self.places.contains_key(&tensor.name);
+        match found.iter().find(is_extra) {
             None => Ok(()),
             Some(extra) => Err(bad(format!("tensor {:?} belongs to another model", extra.name))),
         }

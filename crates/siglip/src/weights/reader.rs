@@ -1,6 +1,6 @@
 //! A weight file of either format as a push parser.
 
-use super::row_parser::{Header, RowParser, StoredTensor};
+use super::row_parser::{CUT_SHORT, Header, RowParser, StoredTensor};
 use super::{Metadata, TensorShape, TensorSink, bad, gguf, safetensors};
 use crate::Error;
 
@@ -109,15 +109,31 @@ impl WeightReader {
         Ok(())
     }
 
+    /// Checks the length of a file of which only the start is read.
+    ///
+    /// # Errors
+    /// [`Error::BadWeights`] if the file is shorter or longer than its header says, or the header has not arrived.
+    pub fn check_len(&self, len: u64) -> Result<(), Error> {
+        match &self.state {
+            State::Rows(rows) => rows.check_len(len),
+            _ => Err(self.inside_header()),
+        }
+    }
+
     /// Says that the file has ended.
     ///
     /// # Errors
     /// [`Error::BadWeights`] if bytes are missing.
     pub fn finish(self) -> Result<(), Error> {
-        match self.state {
+        match &self.state {
             State::Rows(rows) => rows.finish(),
-            _ => Err(bad(format!("the file ends after {} bytes, inside its header", self.received))),
+            _ => Err(self.inside_header()),
         }
+    }
+
+    fn inside_header(&self) -> Error {
+        let file = if matches!(self.state, State::Gguf(_)) { "GGUF" } else { "file" };
+        bad(format!("the {file} ends after {} bytes, inside its header: {CUT_SHORT}", self.received))
     }
 
     /// Goes from the header, which took `taken` bytes of the current chunk, to the rows.
@@ -131,7 +147,8 @@ impl WeightReader {
         if let Some(metadata) = metadata {
             sink.metadata(metadata)?;
         }
-        let shapes: Vec<_> = header.tensors.iter().map(|tensor| tensor.shape().clone()).collect();
+        let stored = header.tensors.iter().map(|tensor| tensor.shape().clone());
+        let shapes: Vec<_> = stored.chain(header.empty.iter().cloned()).collect();
         sink.begin(&shapes)?;
         Ok(State::Rows(RowParser::new(header, self.received + taken as u64)))
     }

@@ -7,6 +7,9 @@ use crate::Error;
 /// Bytes of one batch of rows: large enough to amortise the call of the sink, small beside a tensor.
 const BATCH: usize = 1 << 18;
 
+/// What an incomplete file's error says.
+pub(super) const CUT_SHORT: &str = "it was cut short; download or copy it again";
+
 /// A tensor and its place in a weight file.
 #[derive(Debug, Clone)]
 pub struct StoredTensor {
@@ -51,6 +54,8 @@ impl StoredTensor {
 pub(super) struct Header {
     /// In the order of their bytes. They do not overlap, and end below 2^64.
     pub tensors: Vec<StoredTensor>,
+    /// Tensors without a number, such as those of shape [0]. Some tools leave them behind.
+    pub empty: Vec<TensorShape>,
     /// Offset of the end of the last tensor.
     pub end: u64,
     /// The file's length: `end`, or more with padding.
@@ -149,16 +154,29 @@ impl RowParser {
         Ok(())
     }
 
+    pub fn check_len(&self, len: u64) -> Result<(), Error> {
+        let Header { end, total, .. } = self.header;
+        if len < end {
+            return Err(bad(format!("the file ends after {len} of {end} bytes: {CUT_SHORT}")));
+        }
+        if len > total {
+            return Err(bad(format!("{} bytes follow the last tensor", len - total)));
+        }
+        Ok(())
+    }
+
     pub fn finish(&self) -> Result<(), Error> {
         let (position, end) = (self.position, self.header.end);
         match self.header.tensors.get(self.current) {
             Some(tensor) => {
                 let name = &tensor.shape.name;
                 Err(bad(format!(
-                    "the file ends after {position} of {end} bytes, before the end of tensor {name:?}"
+                    "the file ends after {position} of {end} bytes, before the end of tensor {name:?}: {CUT_SHORT}"
                 )))
             }
-            None if position < end => Err(bad(format!("the file ends after {position} of {end} bytes"))),
+            None if position < end => {
+                Err(bad(format!("the file ends after {position} of {end} bytes: {CUT_SHORT}")))
+            }
             None => Ok(()),
         }
     }

@@ -14,7 +14,7 @@ use super::encoding::Encoding;
 use super::row_parser::{Header, StoredTensor};
 use super::tensor_list::is_buffer;
 use super::{Dtype, TensorShape, bad};
-use crate::Error;
+use crate::{Error, impostor};
 
 /// Longest name and longest quote in a message. No real tensor name is longer.
 const MAX_QUOTE: usize = 255;
@@ -41,10 +41,15 @@ impl HeaderReader {
         if self.length.is_some() {
             return Ok((taken, Some(parse(&self.pending)?)));
         }
-        let length = self.pending.drain(..).rev().fold(0, |length, byte| length << 8 | u64::from(byte));
+        let length = self.pending.iter().rev().fold(0, |length, &byte| length << 8 | u64::from(byte));
         if !(2..=MAX_HEADER).contains(&length) {
-            return Err(bad(format!("a header of {length} bytes; this is not a safetensors file")));
+            let start = [&self.pending, &bytes[taken..]].concat();
+            let reason = impostor::in_place_of_weights(&start).unwrap_or_else(|| {
+                format!("a header of {length} bytes; this is neither a safetensors file nor a GGUF")
+            });
+            return Err(bad(reason));
         }
+        self.pending.clear();
         self.length = Some(length as usize);
         Ok((taken, None))
     }
@@ -100,7 +105,7 @@ fn parse(header: &[u8]) -> Result<Header, Error> {
     let base = header.len() as u64 + 8;
     let mut names = HashSet::new();
     let mut position = 0;
-    let mut tensors = Vec::new();
+    let (mut tensors, mut empty) = (Vec::new(), Vec::new());
     for (name, Entry { dtype, shape, data_offsets: [start, end] }) in entries {
         if name.len() > MAX_QUOTE || shape.len() > MAX_DIMENSIONS {
             let start: String = name.chars().take(40).collect();
@@ -118,11 +123,16 @@ fn parse(header: &[u8]) -> Result<Header, Error> {
         if is_buffer(&name) {
             continue;
         }
+        let shape = TensorShape { name, shape };
+        if start == end && shape.checked_len() == Some(0) {
+            empty.push(shape);
+            continue;
+        }
+        let name = &shape.name;
         let Some(dtype) = Dtype::from_name(&dtype) else {
             let dtype: String = dtype.chars().take(40).collect();
             return Err(bad(format!("tensor {name:?} is stored as {dtype}; F32, F16 and BF16 can be read")));
         };
-        let shape = TensorShape { name, shape };
         let encoding = Encoding::Numbers(dtype);
         if shape.checked_len().and_then(|len| encoding.bytes(len)) != Some(end - start) || end == start {
             let TensorShape { name, shape } = shape;
@@ -132,7 +142,7 @@ fn parse(header: &[u8]) -> Result<Header, Error> {
         tensors.push(StoredTensor { shape, encoding, start: base + start, bytes: end - start });
     }
     let end = base + position;
-    Ok(Header { tensors, end, total: end })
+    Ok(Header { tensors, empty, end, total: end })
 }
 
 /// The header of a safetensors file that stores these tensors one after another.

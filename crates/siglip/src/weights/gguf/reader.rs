@@ -298,7 +298,7 @@ impl HeaderReader {
             }
             position = next;
         }
-        Ok(Header { tensors, end: base + end, total: base + position })
+        Ok(Header { tensors, empty: Vec::new(), end: base + end, total: base + position })
     }
 }
 

@@ -1,0 +1,50 @@
+//! Recognises what is often found in place of a checkpoint's file, to say what it is and what to do.
+
+/// The start of every Git LFS pointer. It ends before the first byte that could differ.
+const LFS_POINTER: &[u8] = b"version ";
+/// The start of a zip archive, which is how PyTorch stores weights.
+const ZIP: &[u8] = b"PK\x03\x04";
+/// Bytes that an error quotes of the file.
+const MAX_QUOTE: usize = 60;
+
+const IS_LFS_POINTER: &str = "this is a Git LFS pointer, which only stands for the file; run `git lfs pull` in its folder, \
+                              or download the file itself";
+const IS_HTML: &str = "this is an HTML page, perhaps an error page or a login page of the server; check the address, and \
+                       that the file can be read without a login";
+const IS_ZIP: &str =
+    "this is a zip archive, as PyTorch writes it (.bin, .pt); use the model's .safetensors file";
+
+/// What a file that should hold weights is instead, by its first bytes: eight are enough.
+pub(crate) fn in_place_of_weights(start: &[u8]) -> Option<String> {
+    if let Some(reason) = in_place_of_json(start) {
+        return Some(reason.into());
+    }
+    if start.starts_with(ZIP) {
+        return Some(IS_ZIP.into());
+    }
+    if !matches!(first_character(start), Some(b'{' | b'[')) {
+        return None;
+    }
+    let quote: String = String::from_utf8_lossy(&start[..start.len().min(MAX_QUOTE)]).into();
+    Some(format!(
+        "this is JSON, perhaps a message of the server or another file of the model: it begins with {quote:?}; choose \
+         model.safetensors or a .gguf"
+    ))
+}
+
+/// What a file that should hold JSON is instead.
+pub(crate) fn in_place_of_json(start: &[u8]) -> Option<&'static str> {
+    if start.starts_with(LFS_POINTER) {
+        Some(IS_LFS_POINTER)
+    } else if first_character(start) == Some(b'<') {
+        Some(IS_HTML)
+    } else {
+        None
+    }
+}
+
+/// The first byte that is neither a space nor part of a byte order mark.
+fn first_character(start: &[u8]) -> Option<u8> {
+    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    start.trim_ascii_start().first().copied()
+}
