@@ -39,6 +39,14 @@ test('a tally keeps the mistakes with the predicted label and the score of the t
   );
 });
 
+test('an image of a class that the model cannot read is never right', () => {
+  const tally = /** @type {Tally<string>} */ (new Tally(['猫', '犬']));
+  const unread = ['猫', '犬'].map((label) => ({ label, score: 0.3, logit: -0.9, unknown: [label] }));
+  tally.add('first', '猫', unread);
+  assert.equal(tally.top1, 0);
+  assert.equal(tally.mistakes.length, 1);
+});
+
 test('without images there is no accuracy, and without six labels there is no top-5 accuracy', () => {
   assert.ok(Number.isNaN(new Tally([...'abcdef']).top1));
   assert.equal(new Tally(['a', 'b']).top5, undefined);

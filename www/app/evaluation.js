@@ -42,8 +42,10 @@ export class Tally {
     const place = scores.findIndex(({ label }) => label === truth);
     const [predicted] = scores;
     this.images++;
-    if (place < TOP) this.#rightInTop++;
-    if (place === 0) this.#rightFirst++;
+    // A class whose name the model cannot read is not scored: none of its images is right.
+    const isRead = !scores[place]?.unknown;
+    if (isRead && place < TOP) this.#rightInTop++;
+    if (isRead && place === 0) this.#rightFirst++;
     else this.mistakes.push({ item, truth, predicted, own: scores[place] });
     this.matrix[this.#at(truth)][this.#at(predicted.label)]++;
   }

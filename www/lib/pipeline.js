@@ -46,7 +46,8 @@ export async function pipeline(task, model, { dtype = 'q8', progress_callback, .
    * @param {{hypothesis_template?: string}} [options]
    */
   const classify = async (images, labels, { hypothesis_template: template } = {}) => {
-    const bare = (/** @type {Score[]} */ scores) => scores.map(({ label, score }) => ({ label, score }));
+    const bare = (/** @type {Score[]} */ scores) =>
+      scores.map(({ label, score, unknown }) => (unknown ? { label, score, unknown } : { label, score }));
     return each(images, async (image) => bare(await siglip.classify(image, labels, { template })));
   };
   return Object.assign(classify, { dispose: () => siglip.dispose() });

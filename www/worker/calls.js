@@ -63,7 +63,8 @@ export const calls = {
       await embedTexts(engine.prompts(batch, template), signal);
       scores.push(...engine.scores(embedding, batch, template, undefined, threshold));
     }
-    return scores.sort((a, b) => b.logit - a.logit).slice(0, topK);
+    // As in the engine: labels with unknown words are last.
+    return scores.sort((a, b) => +!!a.unknown - +!!b.unknown || b.logit - a.logit).slice(0, topK);
   },
 };
 

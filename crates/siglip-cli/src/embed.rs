@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, FromArgMatches};
 use serde::Serialize;
 
-use crate::answers::{Answers, Given};
+use crate::answers::{Answers, Given, complain, unread};
 use crate::error::Error;
 use crate::{ModelArgs, checkpoint};
 
@@ -34,7 +34,13 @@ impl Embed {
                     answers.answer(Given::Image(&name), image(&mut siglip, path), Embedding::line)?;
                 }
                 Input::Text(text) => {
-                    answers.answer(Given::Text(text), self::text(&mut siglip, text), Embedding::line)?;
+                    let embedded = self::text(&mut siglip, text);
+                    if let (false, Ok(Embedding { unknown, .. })) = (self.json, &embedded)
+                        && !unknown.is_empty()
+                    {
+                        complain(&format!("{text}: {}", unread(unknown)));
+                    }
+                    answers.answer(Given::Text(text), embedded, Embedding::line)?;
                 }
             }
         }
@@ -45,6 +51,9 @@ impl Embed {
 #[derive(Serialize)]
 struct Embedding {
     embedding: Vec<f32>,
+    /// Words of the text that the model cannot read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown: Vec<String>,
 }
 
 impl Embedding {
@@ -56,12 +65,13 @@ impl Embedding {
 
 fn image(siglip: &mut siglip::Siglip, path: &Path) -> Result<Embedding, Error> {
     let embedding = siglip.image_embeds(&checkpoint::picture(path)?)?;
-    Ok(Embedding { embedding })
+    Ok(Embedding { embedding, unknown: Vec::new() })
 }
 
 fn text(siglip: &mut siglip::Siglip, text: &str) -> Result<Embedding, Error> {
     let embedding = siglip.text_embeds(&[text.to_string()])?.concat();
-    Ok(Embedding { embedding })
+    let unknown = siglip.unknown_words(text)?;
+    Ok(Embedding { embedding, unknown })
 }
 
 enum Input {

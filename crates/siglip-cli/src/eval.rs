@@ -61,18 +61,20 @@ impl Eval {
         let text_embeds = siglip.text_embeds(&prompts)?.concat();
         let mut answers = Answers::new(self.json);
         let mut evaluation = Evaluation::new(labels.len());
+        let unknown =
+            labels.iter().map(|label| siglip.unknown_words(label)).collect::<Result<Vec<_>, _>>()?;
+        for (label, _) in unknown.iter().enumerate().filter(|(_, words)| !words.is_empty()) {
+            evaluation.mark_unreadable(label);
+        }
         let mut classes = Vec::new();
-        for (truth, (label, paths)) in folders.into_iter().enumerate() {
-            let unknown = siglip.unknown_words(&label)?;
+        for ((truth, (label, paths)), unknown) in folders.into_iter().enumerate().zip(unknown) {
             let mut class = Class { label, images: 0, right: 0, unknown };
             for path in paths {
                 match checkpoint::picture(&path).and_then(|image| Ok(siglip.image_embeds(&image)?)) {
                     Ok(image_embeds) => {
                         let logits = siglip.logits_per_image(&image_embeds, &text_embeds);
-                        evaluation.add(&logits, truth);
                         class.images += 1;
-                        let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
-                        class.right += usize::from(best == Some(truth));
+                        class.right += usize::from(evaluation.add(&logits, truth));
                     }
                     Err(error) if is_no_picture(&error) => {}
                     Err(error) => answers.refuse(Given::Image(&path.display().to_string()), error)?,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use siglip::image::ImageError;
 
-use crate::answers::{Answers, Given};
+use crate::answers::{Answers, Given, unread};
 use crate::error::Error;
 use crate::{ModelArgs, checkpoint};
 
@@ -30,12 +30,17 @@ pub struct Search {
 
 impl Search {
     /// Embeds every image, then ranks them. Images that cannot be decoded are reported and skipped; files that are not
-    /// images are skipped silently.
+    /// images are skipped silently. A text with unknown words is refused: it would rank the images by chance.
     pub fn run(self) -> Result<ExitCode, Error> {
         let mut paths = Vec::new();
         collect_files(&self.dir, &mut paths)?;
         paths.sort();
         let mut siglip = self.model.load()?;
+        let unknown = siglip.unknown_words(&self.text)?;
+        if !unknown.is_empty() {
+            let reason = format!("{}; use other words, or another model with --model", unread(&unknown));
+            return Err(siglip::Error::BadInput(reason).into());
+        }
         let text_embeds = siglip.text_embeds(std::slice::from_ref(&self.text))?.concat();
         let mut answers = Answers::new(self.json);
         let mut found = Vec::new();

@@ -249,6 +249,31 @@ fn a_label_with_an_unknown_word_says_so_and_scores_as_any_label() {
     assert!(table.contains("zxqj         unknown to this model: zxqj\n"), "{table}");
 }
 
+#[test]
+fn a_text_that_the_model_cannot_read_is_marked_everywhere() {
+    for word in ["кошка", "猫", "😀", "½", "naïve", "ñandú", "???"] {
+        let labels = ["--label", "a cat", "--label", word];
+        let line = json_lines(&answer(&[&["classify", CAT, "--json"], &labels[..]].concat())).remove(0);
+        assert_eq!(line["scores"][0]["label"], "a cat", "{word}");
+        assert_eq!(line["scores"][1]["unknown"], json!([word]));
+        let line = json_lines(&answer(&["embed", "--json", "--text", word])).remove(0);
+        assert_eq!(line["unknown"], json!([word]));
+    }
+    let message = refusal(&["search", "www/samples", "a кошка"]);
+    assert!(message.contains("unknown to this model: кошка; use other words"), "{message}");
+}
+
+#[test]
+fn eval_does_not_score_a_class_whose_name_is_unknown() {
+    let pictures = [("a cat", CAT), ("a dog", "www/samples/dog.jpg"), ("кошка", CAT)];
+    let dir = class_folders("eval-unknown", &pictures);
+    let report = json_lines(&answer(&["eval", dir.to_str().unwrap(), "--json"])).remove(0);
+    assert_eq!(report["classes"][2]["unknown"], json!(["кошка"]));
+    assert_eq!(report["classes"][2]["right"], 0);
+    assert_eq!((&report["classes"][0]["right"], &report["classes"][1]["right"]), (&json!(1), &json!(1)));
+    assert!((report["top1"].as_f64().unwrap() - 2.0 / 3.0).abs() < 1e-9);
+}
+
 /// Class folders of the sample pictures, each picture under the name that is given.
 fn class_folders(name: &str, pictures: &[(&str, &str)]) -> PathBuf {
     let dir = folder(name);

@@ -117,6 +117,11 @@ fn evaluate(siglip: &mut Siglip, validation: &Validation, rows: &[usize]) -> Res
     let places: BTreeMap<&str, usize> = classes.into_keys().zip(0..).collect();
     let texts = siglip.text_embeds(&siglip::prompts(&labels, &Template::default())?)?.concat();
     let mut evaluation = Evaluation::new(labels.len());
+    for (place, label) in labels.iter().enumerate() {
+        if !siglip.unknown_words(label)?.is_empty() {
+            evaluation.mark_unreadable(place);
+        }
+    }
     for &row in rows {
         let side = IMAGE_SIZE as u32;
         let image =

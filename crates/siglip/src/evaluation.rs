@@ -17,6 +17,8 @@ pub struct Evaluation {
     logits: Vec<f32>,
     labels: usize,
     truths: Vec<usize>,
+    /// Labels with words that the model cannot read.
+    unreadable: Vec<usize>,
 }
 
 /// The results of an [`Evaluation`]; fractions from 0 to 1.
@@ -88,20 +90,32 @@ pub struct Question {
 impl Evaluation {
     /// No images yet, for this number of labels.
     pub fn new(labels: usize) -> Evaluation {
-        Evaluation { logits: Vec::new(), labels, truths: Vec::new() }
+        Evaluation { logits: Vec::new(), labels, truths: Vec::new(), unreadable: Vec::new() }
     }
 
-    /// Adds an image: one logit per label, and the index of its true label.
+    /// Marks a label with words that the model cannot read. Call it before the first image is added. The label is not
+    /// scored: it never ranks above another label, and its own images count as wrong.
+    pub fn mark_unreadable(&mut self, label: usize) {
+        self.unreadable.push(label);
+    }
+
+    /// Adds an image: one logit per label, and the index of its true label. Returns whether the true label scores best.
     ///
     /// # Panics
     /// Unless there is one logit per label and `truth` is the index of a label.
-    pub fn add(&mut self, logits: &[f32], truth: usize) {
+    pub fn add(&mut self, logits: &[f32], truth: usize) -> bool {
         assert!(
             logits.len() == self.labels && truth < self.labels,
             "one logit per label, and the index of the true label"
         );
+        let start = self.logits.len();
         self.logits.extend_from_slice(logits);
         self.truths.push(truth);
+        let logits = &mut self.logits[start..];
+        for &label in &self.unreadable {
+            logits[label] = f32::NEG_INFINITY;
+        }
+        competitors(logits, truth) == 0
     }
 
     /// Computes all metrics. Without images they are zeros.
@@ -149,19 +163,27 @@ impl Evaluation {
                 self.rows().map(|(logits, truth)| (logits[label], truth)).collect();
             images.sort_by(|(a, _), (b, _)| b.total_cmp(a));
             labels += 1;
-            found += usize::from(images.iter().take(places).any(|&(_, truth)| truth == label));
+            let is_own = |&(logit, truth): &(f32, usize)| truth == label && logit.is_finite();
+            found += usize::from(images.iter().take(places).any(is_own));
         }
         f64::from(found as u32) / f64::from(labels.max(1))
     }
 
     /// The yes/no questions of all 5-way sets. The true label is in every set, each other label in four of n - 1 sets.
+    /// Labels that the model cannot read are not asked about.
     pub fn questions(&self) -> impl Iterator<Item = Question> {
         let other_weight = OTHERS as f64 / self.labels.saturating_sub(1).max(1) as f64;
-        let whole = (self.truths.len() * (OTHERS + 1)) as f64;
+        let weight = move |is_true: bool| if is_true { 1.0 } else { other_weight };
+        let asked = |(logits, truth): (&[f32], usize)| {
+            let labels = logits.iter().enumerate().filter(|(_, logit)| logit.is_finite());
+            labels.map(|(label, _)| weight(label == truth)).sum::<f64>()
+        };
+        let whole: f64 = self.rows().map(asked).sum();
         self.rows().flat_map(move |(logits, truth)| {
-            logits.iter().enumerate().map(move |(label, &logit)| {
+            let labels = logits.iter().enumerate().filter(|(_, logit)| logit.is_finite());
+            labels.map(move |(label, &logit)| {
                 let truth = label == truth;
-                Question { logit, truth, weight: if truth { 1.0 } else { other_weight } / whole }
+                Question { logit, truth, weight: weight(truth) / whole }
             })
         })
     }
@@ -218,6 +240,20 @@ mod tests {
         assert_eq!(report.image_to_text, Recall { at1: 1.0 / 3.0, at5: 2.0 / 3.0, at10: 1.0 });
         // One of the second image's five other labels is better. It is not drawn in C(4, 4) of C(5, 4) draws.
         assert!((report.five_way.unwrap() - (1.0 + 0.2 + 0.0) / 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_unreadable_label_is_not_scored() {
+        let mut evaluation = Evaluation::new(6);
+        evaluation.mark_unreadable(2);
+        let logits = [1.0, 0.0, 9.0, 0.5, 0.2, 0.1];
+        assert!(evaluation.add(&logits, 0), "the label does not compete");
+        assert!(!evaluation.add(&logits, 2), "its own image counts as wrong");
+        let report = evaluation.report();
+        assert_eq!((report.images, report.top1, report.five_way), (2, 0.5, Some(0.5)));
+        assert_eq!(report.text_to_image.at10, 0.5);
+        assert_eq!(evaluation.questions().count(), 2 * 5);
+        assert!((evaluation.questions().map(|question| question.weight).sum::<f64>() - 1.0).abs() < 1e-12);
     }
 
     #[test]

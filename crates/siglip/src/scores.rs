@@ -61,10 +61,12 @@ pub fn logits_per_image(
     texts.map(|text| siglip_kernels::dot(image_embeds, text) * logit_scale + logit_bias).collect()
 }
 
-/// Sorts the scores best first and applies the filter. Equal scores keep their order.
+/// Sorts the scores best first and applies the filter. Labels with unknown words come last. Equal scores keep their
+/// order.
 pub fn rank(mut scores: Vec<Score>, filter: ScoreFilter) -> Vec<Score> {
     // By logit, since different logits far from 0 round to the same probability.
-    scores.sort_by(|a, b| b.logit.total_cmp(&a.logit));
+    let is_read = |score: &Score| score.unknown.is_empty();
+    scores.sort_by(|a, b| is_read(b).cmp(&is_read(a)).then(b.logit.total_cmp(&a.logit)));
     if let Some(threshold) = filter.threshold {
         scores.retain(|score| score.score >= threshold);
     }
@@ -94,6 +96,15 @@ mod tests {
         assert_eq!(labels(ScoreFilter { top_k: Some(1), threshold: None }), ["b"]);
         assert_eq!(labels(ScoreFilter { top_k: None, threshold: Some(0.5) }), ["b", "d"]);
         assert!(labels(ScoreFilter { top_k: Some(0), threshold: None }).is_empty());
+    }
+
+    #[test]
+    fn a_label_with_unknown_words_never_ranks_above_one_that_was_read() {
+        let unread = |label: &str| Score::unread(label, vec![label.into()], 9.0);
+        let scores = vec![unread("x"), Score::new("a", -30.0), unread("y"), Score::new("b", 2.0)];
+        let ranked = rank(scores, ScoreFilter::default());
+        let labels: Vec<&str> = ranked.iter().map(|score| score.label.as_str()).collect();
+        assert_eq!(labels, ["b", "a", "x", "y"]);
     }
 
     #[test]

@@ -38,7 +38,7 @@ fn equals_recording(name: &str, at_least: usize) {
 
 #[test]
 fn words_outside_a_vocabulary_of_words_are_named_as_they_are_written() {
-    let tokenizer = Tokenizer::from_bytes(&read("www/models/tiny/tokenizer.json"), 12, 0).unwrap();
+    let tokenizer = tiny();
     let unknown = tokenizer.unknown_words("A Blorptang, a cat and zxqj: a Blorptang!").unwrap();
     assert_eq!(unknown, ["Blorptang", "zxqj"]);
     assert!(tokenizer.unknown_words("This is a photo of a cat.").unwrap().is_empty());
@@ -47,6 +47,171 @@ fn words_outside_a_vocabulary_of_words_are_named_as_they_are_written() {
 #[test]
 fn a_vocabulary_of_pieces_knows_every_word() {
     assert!(siglip_v1().unknown_words("a blorptang, 猫").unwrap().is_empty());
+}
+
+fn tiny() -> Tokenizer {
+    Tokenizer::from_bytes(&read("www/models/tiny/tokenizer.json"), 12, 0).unwrap()
+}
+
+/// Asserts that a word is unknown: alone, in capitals, inside a sentence, and beside punctuation.
+fn is_unknown(tokenizer: &Tokenizer, word: &str) {
+    let unknown = |text: &str| tokenizer.unknown_words(text).unwrap();
+    assert_eq!(unknown(word), [word], "{word:?}");
+    assert_eq!(unknown(&format!("a cat, a {word}: the {word}!")), [word], "{word:?}");
+    assert_eq!(unknown(&format!("({word})")), [word], "{word:?}");
+    let capitals = word.to_uppercase();
+    assert_eq!(unknown(&capitals), [&*capitals], "{capitals:?}");
+}
+
+#[test]
+fn words_in_scripts_that_the_normalizer_drops_are_unknown() {
+    let words = [
+        "кошка",
+        "猫",
+        "ネコ",
+        "ねこ",
+        "고양이",
+        "قطة",
+        "חתול",
+        "γάτα",
+        "კატა",
+        "կատու",
+        "बिल्ली",
+        "แมว",
+        "ድመት",
+        "æ",
+        "ø",
+        "ł",
+        "đ",
+        "catкат",
+        "кcat",
+    ];
+    for word in words {
+        is_unknown(&tiny(), word);
+    }
+    // In capitals it is written with known letters.
+    assert_eq!(tiny().unknown_words("straße").unwrap(), ["straße"]);
+}
+
+#[test]
+fn words_with_accents_are_unknown_in_both_spellings() {
+    let words = [
+        ("naïve", "nai\u{308}ve"),
+        ("ñandú", "n\u{303}andu\u{301}"),
+        ("café", "cafe\u{301}"),
+        ("ångström", "a\u{30a}ngstro\u{308}m"),
+        ("façade", "fac\u{327}ade"),
+        ("señor", "sen\u{303}or"),
+    ];
+    for (composed, decomposed) in words {
+        is_unknown(&tiny(), composed);
+        is_unknown(&tiny(), decomposed);
+    }
+    // A letter that has no composed form.
+    is_unknown(&tiny(), "x\u{301}");
+    // Generated: an accent on any letter of a known word.
+    for place in 1..="elephant".len() {
+        let word = format!("{}\u{301}{}", &"elephant"[..place], &"elephant"[place..]);
+        assert_eq!(tiny().unknown_words(&word).unwrap(), [&*word]);
+    }
+}
+
+#[test]
+fn emoji_are_unknown() {
+    let emoji =
+        ["😀", "👍🏽", "👨\u{200d}👩\u{200d}👧", "🇩🇪", "❤\u{fe0f}", "☀", "1\u{fe0f}\u{20e3}", "cat😀", "😀cat"];
+    for word in emoji {
+        is_unknown(&tiny(), word);
+    }
+}
+
+#[test]
+fn numbers_that_the_normalizer_drops_are_unknown() {
+    for word in ["½", "3½", "²", "m²", "①", "Ⅷ", "٣", "１２", "ｃａｔ"] {
+        is_unknown(&tiny(), word);
+    }
+}
+
+#[test]
+fn a_word_that_an_invisible_character_splits_is_unknown() {
+    for invisible in ['\u{ad}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}', '\u{fe0f}'] {
+        is_unknown(&tiny(), &format!("ca{invisible}t"));
+        assert!(tiny().unknown_words(&format!("cat{invisible}")).unwrap().is_empty(), "{invisible:?}");
+    }
+    // A zero-width space separates words.
+    assert!(tiny().unknown_words("cat\u{200b}dog").unwrap().is_empty());
+}
+
+#[test]
+fn a_text_that_becomes_empty_is_unknown() {
+    for text in ["", "?", "???", "…", "—", "$", "'", "\u{200b}", "♪", "+-*/"] {
+        assert_eq!(tiny().unknown_words(text).unwrap(), [text], "{text:?}");
+    }
+    assert_eq!(tiny().unknown_words("  ?! ").unwrap(), ["?!"]);
+    assert_eq!(siglip_v1().unknown_words("?!").unwrap(), ["?!"]);
+}
+
+#[test]
+fn punctuation_and_case_make_no_word_unknown() {
+    let texts = [
+        "cat",
+        "CAT",
+        "a cat's paw",
+        "the dog & the cat",
+        "$5",
+        "5 %",
+        "cat—dog",
+        "cat…",
+        "“cat”",
+        "cat/dog",
+        "(cat)",
+        "cat_dog",
+        "cat®",
+        "the cat™",
+        "cat\tdog\u{a0}bird",
+        "20°",
+    ];
+    for text in texts {
+        assert!(tiny().unknown_words(text).unwrap().is_empty(), "{text:?}");
+    }
+}
+
+/// A vocabulary of pieces was trained with its normalizer: what that replaces is how the model reads it.
+#[test]
+fn the_normalizers_of_vocabularies_of_pieces_drop_no_letter() {
+    let siglip2 =
+        Tokenizer::from_bytes(&read("tests/fixtures/random-siglip2/tokenizer.json"), 64, 0).unwrap();
+    let small = Tokenizer::from_bytes(&read("tests/fixtures/random-small/tokenizer.json"), 64, 1).unwrap();
+    let words = [
+        "кошка",
+        "猫",
+        "ｶﾞ",
+        "قطة",
+        "می\u{200c}خواهم",
+        "बिल्ली",
+        "naïve",
+        "nai\u{308}ve",
+        "x\u{301}",
+        "½",
+        "１２",
+        "ﬁ",
+        "ǅ",
+        "İstanbul",
+        "👨\u{200d}👩\u{200d}👧",
+        "1\u{fe0f}\u{20e3}",
+        "ca\u{ad}t",
+        "ﷺ",
+        "\u{958}",
+    ];
+    for tokenizer in [siglip_v1(), siglip2, small] {
+        for word in words {
+            assert!(tokenizer.unknown_words(word).unwrap().is_empty(), "{word:?}");
+        }
+        let letters = ('\u{a0}'..='\u{2ffff}').filter(|character| character.is_alphanumeric());
+        for letter in letters.step_by(7) {
+            assert!(tokenizer.unknown_words(&letter.to_string()).unwrap().is_empty(), "{letter:?}");
+        }
+    }
 }
 
 #[test]
@@ -138,6 +303,15 @@ fn a_broken_file_is_refused() {
     for bytes in [&b""[..], b"{}", b"[]", b"null", b"\xff\xfe", html, &whole[..whole.len() / 2]] {
         assert!(!refused(Tokenizer::from_bytes(bytes, 64, 1)).is_empty());
     }
+}
+
+#[test]
+fn a_page_or_a_pointer_in_place_of_the_file_is_named() {
+    let refused = |bytes: &[u8]| refused(Tokenizer::from_bytes(bytes, 64, 1));
+    assert!(refused(b"<!doctype html><title>404</title>").contains("HTML page"));
+    assert!(
+        refused(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n").contains("git lfs pull")
+    );
 }
 
 #[test]

@@ -1,22 +1,22 @@
-//! SentencePiece's `precompiled_charsmap`: a trie's length in bytes, the trie (a darts double array of u32, by the
-//! bytes of what is replaced), and the replacements, each ended by a zero byte.
+//! Checks SentencePiece's `precompiled_charsmap`: the length of a trie in bytes, the trie (a darts double array of u32,
+//! indexed by the bytes of the text to replace), and the replacements, each with a zero byte at its end.
 //!
-//! The reader follows the trie without looking where it goes; so that is looked at here.
+//! `tokenizers` does not check the bounds of the trie, so it is validated here.
 
 use serde_json::{Map, Value};
 use tokenizers::normalizers::Precompiled;
 
-/// Whether the normalizer of kind `Precompiled` can be applied to any text.
+/// Fails unless the normalizer of kind `Precompiled` can be applied to any text.
 pub(super) fn check(normalizer: &Map<String, Value>) -> Result<(), String> {
     let broken = || "broken precompiled_charsmap".to_string();
     let charsmap = normalizer.get("precompiled_charsmap").and_then(Value::as_str).ok_or_else(broken)?;
-    // From a string, as tokenizers does: it wants to borrow the text.
+    // From a string, as tokenizers does: its deserializer borrows the text.
     let json = Value::Object(normalizer.clone()).to_string();
     serde_json::from_str::<Precompiled>(&json).map_err(|_| broken())?;
     is_sound(&base64(charsmap).ok_or_else(broken)?).then_some(()).ok_or_else(broken)
 }
 
-/// Whether every walk through the trie stays inside it and ends at a replacement.
+/// Whether every path through the trie stays inside it and ends at a replacement.
 fn is_sound(charsmap: &[u8]) -> bool {
     let Some((length, rest)) = charsmap.split_first_chunk() else { return false };
     let length = u32::from_le_bytes(*length) as usize / 4 * 4;
@@ -28,7 +28,7 @@ fn is_sound(charsmap: &[u8]) -> bool {
     let mut bases = vec![offset(*root)];
     let mut seen = vec![false; trie.len()];
     while let Some(base) = bases.pop() {
-        // Any byte may come next.
+        // The next byte can have any value.
         if base | 0xff >= trie.len() {
             return false;
         }
@@ -58,7 +58,7 @@ fn offset(unit: usize) -> usize {
     (unit >> 10) << ((unit & 1 << 9) >> 6)
 }
 
-/// Decodes what has passed a strict decoder before.
+/// Decodes text that a strict decoder has accepted before.
 fn base64(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut count) = (0u32, 0);

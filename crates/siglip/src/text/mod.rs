@@ -16,7 +16,8 @@
 mod charsmap;
 mod template;
 mod tokenizer;
-mod trust;
+mod unread;
+mod validate;
 
 pub use template::{DEFAULT_TEMPLATE, Template};
 pub use tokenizer::Tokenizer;

@@ -3,13 +3,13 @@ use crate::Error;
 /// The template of transformers' zero-shot image classification.
 pub const DEFAULT_TEMPLATE: &str = "This is a photo of {}.";
 
-/// Where the label goes.
+/// The placeholder of the label.
 const PLACE: &str = "{}";
 
-/// The sentence a label is put into.
+/// The sentence that a label is inserted into.
 ///
-/// One `{}` is the label's place, as in Python's `template.format(label)`; every other character, braces and `$`
-/// among them, stands for itself. The label is put in as it is and never looked at again.
+/// `{}` is replaced by the label, as in Python's `template.format(label)`. Every other character stands for itself,
+/// including braces and `$`. Placeholders inside the label are not replaced.
 ///
 /// ```
 /// use siglip::text::Template;
@@ -25,10 +25,10 @@ pub struct Template {
 }
 
 impl Template {
-    /// Reads a template.
+    /// Parses a template.
     ///
     /// # Errors
-    /// [`Error::BadInput`] unless `{}` is there exactly once (Python refuses a second one too).
+    /// [`Error::BadInput`] unless the template has exactly one `{}`. Python refuses a second one too.
     pub fn new(template: &str) -> Result<Template, Error> {
         match template.split(PLACE).collect::<Vec<_>>()[..] {
             [before, after] => Ok(Template { before: before.into(), after: after.into() }),

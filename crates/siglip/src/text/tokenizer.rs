@@ -2,30 +2,31 @@ use tokenizers::normalizers::{Lowercase, Sequence};
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{ModelWrapper, PostProcessor, TruncationParams};
 
-use super::trust;
-use crate::Error;
+use super::unread::{self, WordFinder};
+use super::validate;
+use crate::{Error, impostor};
 
-/// Bytes of a text that are read; the rest could not reach `input_ids`.
+/// A text is cut after this many bytes. The rest could not reach `input_ids`.
 ///
-/// A tower of 64 tokens holds about 1 KiB of words. The 64 KiB are for texts that shrink first, by punctuation or
-/// spaces that the normalizer takes away, and they keep the time short: tokenizing goes through the whole text.
-const READ_AT_MOST: usize = 64 << 10;
+/// A tower of 64 tokens holds about 1 KiB of words. The 64 KiB leave room for punctuation and spaces that the normalizer
+/// removes. The limit keeps the time short, since tokenizing goes through the whole text.
+const MAX_TEXT_BYTES: usize = 64 << 10;
 
-/// The special tokens of Gemma, whose vocabulary SigLIP 2 has, and their ids.
+/// The special tokens of Gemma, whose vocabulary SigLIP 2 uses, and their ids.
 const GEMMA: [(&str, u32); 3] = [("<pad>", GEMMA_PAD), ("<eos>", GEMMA_EOS), ("<bos>", 2)];
 const GEMMA_PAD: u32 = 0;
 const GEMMA_EOS: u32 = 1;
 
-/// A checkpoint's own `tokenizer.json`, as the reference's fast tokenizer reads it.
+/// A checkpoint's `tokenizer.json`, read as the fast tokenizer of transformers reads it.
 ///
-/// Its normalizer, its vocabulary and its special tokens apply; the file's sections on truncation and padding do
-/// not, since checkpoints leave both to the caller. For SigLIP v1 this means lower-cased, without punctuation,
-/// `</s>` at the end and, as padding, again and again.
+/// The file's normalizer, vocabulary and special tokens apply. Its sections on truncation and padding do not, since
+/// checkpoints leave both to the caller. For SigLIP v1 this means: lower case, no punctuation, and `</s>` at the end,
+/// which is also the padding token.
 ///
 /// SigLIP 2 was trained on lower-cased texts that end in `<eos>`, do not begin with `<bos>` and are padded with
-/// `<pad>`, 0. Its files say this in other places, or not at all: Gemma's `tokenizer.json` knows of no lower case
-/// (transformers' `Siglip2Tokenizer` adds it), and `config.json` leaves out the padding, which would make it 1, v1's.
-/// So where the vocabulary is Gemma's, all of this applies, whatever the files say.
+/// `<pad>`, 0. Its files do not say all of this: Gemma's `tokenizer.json` has no lower-casing (transformers'
+/// `Siglip2Tokenizer` adds it), and `config.json` has no padding id, so its default would be 1, as in v1. So if the
+/// vocabulary is Gemma's, these rules apply whatever the files say.
 ///
 /// transformers has a second v1 tokenizer, the slow `SiglipTokenizer`, that differs from the published
 /// `tokenizer.json` in what it deletes: all of Python's `string.punctuation`, while the file keeps `/`, `<` and `>`.
@@ -36,8 +37,9 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     max_length: usize,
     pad_token_id: u32,
-    /// What stands for any word that a vocabulary of whole words lacks.
+    /// The token for any word that a vocabulary of whole words lacks. `None` for a vocabulary of pieces of words.
     unknown_word: Option<u32>,
+    word_finder: WordFinder,
 }
 
 impl Tokenizer {
@@ -52,7 +54,10 @@ impl Tokenizer {
         max_length: usize,
         pad_token_id: u32,
     ) -> Result<Tokenizer, Error> {
-        trust::check(tokenizer_json).map_err(unsupported)?;
+        if let Some(reason) = impostor::in_place_of_json(tokenizer_json) {
+            return Err(unsupported(reason));
+        }
+        validate::check(tokenizer_json).map_err(unsupported)?;
         let mut inner = tokenizers::Tokenizer::from_bytes(tokenizer_json).map_err(unsupported)?;
         let is_gemma = GEMMA.iter().all(|&(token, id)| inner.token_to_id(token) == Some(id));
         let pad_token_id = if is_gemma { GEMMA_PAD } else { pad_token_id };
@@ -65,7 +70,7 @@ impl Tokenizer {
             return Err(unsupported(reason));
         }
         inner.with_padding(None);
-        // From the right, and before the special tokens are added: `</s>` outlives the cut.
+        // Cut from the right, before the special tokens are added: `</s>` stays.
         inner
             .with_truncation(Some(TruncationParams { max_length, ..Default::default() }))
             .map_err(unsupported)?;
@@ -73,45 +78,73 @@ impl Tokenizer {
             ModelWrapper::WordLevel(words) => inner.token_to_id(&words.unk_token),
             _ => None,
         };
-        Ok(Tokenizer { inner, max_length, pad_token_id, unknown_word })
+        Ok(Tokenizer { inner, max_length, pad_token_id, unknown_word, word_finder: WordFinder::new() })
     }
 
-    /// The text as the tower reads it: exactly `max_length` ids, cut or padded.
-    ///
-    /// Of a text beyond 64 KiB the start is read.
+    /// The ids of a text: exactly `max_length`, cut or padded. Only the first 64 KiB of the text are read.
     ///
     /// # Errors
-    /// [`Error::UnsupportedModel`] where the vocabulary has neither the text's words nor a token for unknown ones.
+    /// [`Error::UnsupportedModel`] if the vocabulary has neither the text's words nor a token for unknown words.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
-        let text = &text[..text.floor_char_boundary(READ_AT_MOST)];
+        let text = &text[..text.floor_char_boundary(MAX_TEXT_BYTES)];
         let mut input_ids = self.inner.encode_fast(text, true).map_err(unsupported)?.get_ids().to_vec();
         input_ids.resize(self.max_length, self.pad_token_id);
         Ok(input_ids)
     }
 
-    /// The words of a text that the model cannot read, as they are written; of a vocabulary of pieces of words there
-    /// are none, as those read everything in some way.
+    /// The words of a text that the model cannot read, as they are written; the whole text if nothing of it is left
+    /// after normalization. Empty if the model reads the text.
+    ///
+    /// A word is unknown if the normalizer drops one of its letters. In a vocabulary of whole words, a word is unknown as
+    /// well if the vocabulary lacks it, or if the normalizer splits it. A vocabulary of pieces has a token for anything.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn unknown_words(&self, text: &str) -> Result<Vec<String>, Error> {
-        let Some(unknown) = self.unknown_word else { return Ok(Vec::new()) };
-        let text = &text[..text.floor_char_boundary(READ_AT_MOST)];
-        let encoding = self.inner.encode(text, false).map_err(unsupported)?;
-        let tokens = encoding.get_ids().iter().zip(encoding.get_offsets());
-        let words =
-            tokens.filter(|&(&id, _)| id == unknown).filter_map(|(_, &(start, end))| text.get(start..end));
-        let mut found: Vec<String> = Vec::new();
-        for word in words {
-            if !found.iter().any(|other| other == word) {
-                found.push(word.to_string());
+        let text = &text[..text.floor_char_boundary(MAX_TEXT_BYTES)];
+        let words = self.word_finder.words(text);
+        let mut unknown = self.unknown_tokens(text)?;
+        for (start, end) in &mut unknown {
+            // The token may be a part of a word that the normalizer has split: name the word.
+            if let Some(word) = words.iter().find(|word| word.0 <= *start && *start < word.1) {
+                (*start, *end) = *word;
             }
         }
-        Ok(found)
+        if let Some(normalizer) = self.inner.get_normalizer() {
+            let whole_words = self.unknown_word.is_some();
+            for (start, end) in words {
+                let word = &text[start..end];
+                if self.word_finder.loses_letters(normalizer, word, whole_words).map_err(unsupported)? {
+                    unknown.push((start, end));
+                }
+            }
+        }
+        if unknown.is_empty()
+            && unread::becomes_empty(self.inner.get_normalizer(), text).map_err(unsupported)?
+        {
+            return Ok(vec![text.trim().to_string()]);
+        }
+        unknown.sort();
+        let mut named: Vec<String> = Vec::new();
+        for (start, end) in unknown {
+            if !named.iter().any(|word| *word == text[start..end]) {
+                named.push(text[start..end].to_string());
+            }
+        }
+        Ok(named)
+    }
+
+    /// The byte ranges of the words that a vocabulary of whole words lacks.
+    fn unknown_tokens(&self, text: &str) -> Result<Vec<(usize, usize)>, Error> {
+        let Some(unknown) = self.unknown_word else { return Ok(Vec::new()) };
+        let encoding = self.inner.encode(text, false).map_err(unsupported)?;
+        let tokens = encoding.get_ids().iter().zip(encoding.get_offsets());
+        let found = tokens.filter(|&(&id, _)| id == unknown).map(|(_, &range)| range);
+        Ok(found.filter(|&(start, end)| text.get(start..end).is_some()).collect())
     }
 }
 
-/// Lower case before all else, `<eos>` behind the text and nothing in front of it.
+/// Lower case first, `<eos>` after the text, and no `<bos>` before it.
 fn tokenize_as_siglip2(tokenizer: &mut tokenizers::Tokenizer) -> tokenizers::Result<()> {
     let published = tokenizer.get_normalizer().cloned();
     let normalizers = [Some(Lowercase.into()), published].into_iter().flatten().collect();

@@ -1,5 +1,5 @@
-//! What the `tokenizers` crate takes on trust in a `tokenizer.json` and would panic at. It is checked beforehand,
-//! since a panic ends a wasm instance.
+//! Checks of a `tokenizer.json` that the `tokenizers` crate does not make. It would panic later, and a panic ends a wasm
+//! instance.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use super::charsmap;
 
 type Object = Map<String, Value>;
 
-/// Whether the `tokenizers` crate can be given the file.
+/// Fails if the `tokenizers` crate would panic with this file.
 pub(super) fn check(tokenizer_json: &[u8]) -> Result<(), String> {
     let file: Object = serde_json::from_slice(tokenizer_json).map_err(|error| error.to_string())?;
     let parts = [
@@ -29,7 +29,7 @@ pub(super) fn check(tokenizer_json: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// All objects in `value`, itself included: components hold components.
+/// All objects in `value`, itself included, since components are nested.
 fn objects(value: &Value) -> Vec<&Object> {
     match value {
         Value::Array(items) => items.iter().flat_map(objects).collect(),
@@ -39,7 +39,7 @@ fn objects(value: &Value) -> Vec<&Object> {
 }
 
 fn check_normalizer(object: &Object) -> Result<(), String> {
-    // To serde, the kind may be written as {"Precompiled": null} as well.
+    // serde also accepts the kind in the form {"Precompiled": null}.
     if object.get("type").is_some_and(|kind| kind.to_string().contains("Precompiled")) {
         charsmap::check(object)?;
     }
@@ -53,12 +53,12 @@ fn check_normalizer(object: &Object) -> Result<(), String> {
         },
         _ => false,
     };
-    if matches_nothing { Err("a pattern that matches where nothing is".into()) } else { Ok(()) }
+    if matches_nothing { Err("a pattern that matches the empty text".into()) } else { Ok(()) }
 }
 
 fn check_pre_tokenizer(object: &Object) -> Result<(), String> {
     let into_nothing = object.get("length").is_some_and(|length| length == 0);
-    if into_nothing { Err("cuts into pieces of length 0".into()) } else { Ok(()) }
+    if into_nothing { Err("a piece length of 0".into()) } else { Ok(()) }
 }
 
 fn check_template(object: &Object) -> Result<(), String> {
@@ -75,21 +75,21 @@ fn check_template(object: &Object) -> Result<(), String> {
     for piece in single {
         match piece {
             Piece::Sequence { id: Sequence::A, .. } => {}
-            Piece::Sequence { .. } => return Err("wants two texts where there is one".into()),
+            Piece::Sequence { .. } => return Err("it needs two texts".into()),
             Piece::SpecialToken { id, .. } => match special_tokens.get(&id) {
                 Some(SpecialToken { ids, tokens }) if ids.len() == tokens.len() => {}
-                _ => return Err(format!("does not say which token {id:?} is")),
+                _ => return Err(format!("it does not define the special token {id:?}")),
             },
         }
     }
     Ok(())
 }
 
-/// Byte-pair encoding: what a merge makes has to fit into the longest token there is.
+/// Byte-pair encoding: the result of a merge must be no longer than the longest token.
 fn check_merges(object: &Object) -> Result<(), String> {
     let Some(merges) = object.get("merges").and_then(Value::as_array) else { return Ok(()) };
     if object.get("continuing_subword_prefix").is_some_and(|prefix| !prefix.is_null() && prefix != "") {
-        return Err("continuing_subword_prefix is not built in".into());
+        return Err("continuing_subword_prefix is not supported".into());
     }
     let vocab = object.get("vocab").and_then(Value::as_object);
     let longest = vocab.into_iter().flat_map(Map::keys).map(String::len).max().unwrap_or(0);
@@ -101,7 +101,7 @@ fn check_merges(object: &Object) -> Result<(), String> {
             _ => 0,
         };
         if length > longest {
-            return Err(format!("the merge {merge} makes a token that is not there"));
+            return Err(format!("the merge {merge} makes a token that is not in the vocabulary"));
         }
     }
     Ok(())
