@@ -52,6 +52,29 @@ test('words that the model cannot read come with their label', async () => {
   assert.deepEqual(unknown, { 'a cat': undefined, 'a Blorptang': ['Blorptang'], zxqj: ['zxqj'] });
 });
 
+test('labels whose letters the model does not know are marked and rank last', async () => {
+  const words = ['кошка', '猫', '😀', '½', 'naïve', 'ñandú', '???'];
+  const page = await open();
+  const [scores, pipelined] = await page.evaluate(async (words) => {
+    const { Siglip, pipeline } = await import('/www/siglip.js');
+    const siglip = await Siglip.load('tiny');
+    const scores = await siglip.classify('/www/samples/cat.jpg', [...words, 'a dog']);
+    siglip.dispose();
+    const classify = await pipeline('zero-shot-image-classification', 'tiny');
+    const pipelined = await classify('/www/samples/cat.jpg', [...words, 'a dog']);
+    classify.dispose();
+    return [scores, pipelined];
+  }, words);
+  for (const list of [scores, pipelined]) {
+    assert.equal(list[0].label, 'a dog');
+    assert.equal(list[0].unknown, undefined);
+    assert.deepEqual(
+      list.slice(1).map((/** @type {{unknown?: string[]}} */ { unknown }) => unknown),
+      words.map((word) => [word]),
+    );
+  }
+});
+
 /** The reference's labels, best first. @param {number[]} scores */
 const ranked = (scores) =>
   reference.labels
