@@ -1,10 +1,11 @@
 /**
  * Drives the benchmark in headless Chromium: node bench/run.js --plain URL --isolated URL --picture FILE --model DIR
- * [--peer] [--runs N] [--only NAME] [--json]. `cargo xtask bench` prepares what it needs.
+ * [--peer] [--runs N] [--only NAME] [--json] [--record]. `cargo xtask bench` prepares what it needs.
  */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { withPage } from './browser.js';
 import { towerOperations } from './kernel.js';
@@ -49,6 +50,7 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
     peer: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    record: { type: 'boolean', default: false },
   },
 });
 
@@ -67,6 +69,23 @@ const report = {
 };
 if (values.json) console.log(JSON.stringify(report, null, 1));
 else printTable(report);
+if (values.record) keep(report);
+
+/**
+ * Writes bench/records/<cpu>/<date>.json. A second record of a day takes the place of the first.
+ * @param {import('./table.js').Report} report
+ */
+function keep(report) {
+  const cpu =
+    report.cpu
+      .toLowerCase()
+      .match(/[a-z0-9]+/g)
+      ?.join('-') ?? 'unknown';
+  const file = new URL(`records/${cpu}/${report.date}.json`, import.meta.url);
+  fs.mkdirSync(new URL('.', file), { recursive: true });
+  fs.writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
+  process.stderr.write(`kept in ${fileURLToPath(file)}\n`);
+}
 
 /** The picture is made once: a JPEG of 12 megapixels. */
 async function makePicture() {

@@ -48,7 +48,7 @@ for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
   });
 
   test(`axe finds nothing to complain about in the element, ${colorScheme}`, async () => {
-    const page = await harness.open({ path: '/docs/examples/embed.html', options: { colorScheme } });
+    const page = await harness.open({ path: '/examples/several-elements.html', options: { colorScheme } });
     await page.locator('#manual').getByRole('button', { name: 'Load the model' }).click();
     await page.locator('#manual [part=item]').first().waitFor();
     assert.deepEqual(await complaintsOfAxe(page), []);

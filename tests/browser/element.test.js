@@ -283,7 +283,7 @@ test('a picture that is dropped or pasted on the element is taken, and the page 
 });
 
 test('the example page works', async () => {
-  const page = await harness.open({ path: '/docs/examples/embed.html' });
+  const page = await harness.open({ path: '/examples/several-elements.html' });
   await page.locator('#manual').getByRole('button', { name: 'Load the model' }).click();
   const best = page.locator('#manual [part=label]').first();
   assert.equal(await best.textContent(), 'an insect');

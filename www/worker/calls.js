@@ -79,7 +79,7 @@ async function load({ source, options: chosen }, count, signal, tell) {
   const threads = count > 1 && hasThreads ? await startThreadPool(count) : undefined;
   const { Engine, backend, module } = threads ?? (await loadWasm());
   const options = { ...chosen, workers: threads ? 1 : count };
-  if (count > 1 && !threads) followers = new Followers(count, { module, options });
+  if (count > 1 && !threads) followers = new Followers(count, { build: { module, backend }, options });
   engine = await Engine.load(source, options, signal, {
     onProgress: (file, loaded, total, cached) => tell({ type: 'progress', file, loaded, total, cached }),
     onNotice: (code, message) => tell({ type: 'notice', notice: { code, message } }),

@@ -180,7 +180,7 @@ export class Follower {
   constructor(shared) {
     this.#shared = shared;
     this.#allReduce = new AllReduce(shared.index, shared.ports);
-    this.#last = this.#wasm = loadWasm(shared.module);
+    this.#last = this.#wasm = loadWasm(shared.build);
   }
 
   /** @type {import('./protocol.js').Handlers<Exclude<ToFollower, import('./protocol.js').StopMessage>>} */

@@ -10,8 +10,8 @@ import { loadThreads } from './wasm.js';
 /** @typedef {import('./protocol.js').FromThread} FromThread */
 
 /**
- * An engine with so many threads, this worker among them, when all have joined. Undefined if the browser cannot reserve
- * the memory: shared memory is reserved in full at the start.
+ * An engine with so many threads, this worker among them, when all have joined. Undefined if the host lacks the build, or
+ * if the browser cannot reserve the memory: shared memory is reserved in full at the start.
  * @param {number} count
  */
 export async function startThreadPool(count) {
@@ -22,6 +22,7 @@ export async function startThreadPool(count) {
     if (error instanceof RangeError) return undefined;
     throw error;
   }
+  if (!engine) return undefined;
   const { module, memory } = engine;
   await Promise.all(Array.from({ length: count - 1 }, (_, i) => startThread(i + 1, { module, memory })));
   return engine;
@@ -45,9 +46,10 @@ const startThread = (index, engine) =>
  */
 export async function joinThreadPool(engine) {
   try {
-    const { join } = await loadThreads(engine);
+    const threads = await loadThreads(engine);
+    if (!threads) throw new Error('the build with threads cannot be loaded a second time');
     postMessage(/** @type {FromThread} */ ({ type: 'joined' }));
-    join();
+    threads.join();
   } catch (error) {
     reportFailure(error);
   }

@@ -18,35 +18,57 @@ const runs = (bytes) => WebAssembly.validate(new Uint8Array(bytes));
 /** Whether workers can be threads of one engine. It needs a cross-origin isolated page, and its build needs relaxed SIMD. */
 export const hasThreads = self.crossOriginIsolated && runs(RELAXED);
 
+/** A compiled build that another worker runs. @typedef {{module: WebAssembly.Module, backend: 'simd' | 'relaxed-simd'}} SharedBuild */
+
 /**
- * Loads the fastest build that this browser runs, and no other.
- * @param {WebAssembly.Module} [shared] the build, if another worker has compiled it
+ * Loads the fastest build that this browser runs and the host has, and no other.
+ * @param {SharedBuild} [shared] the build, if another worker has compiled it
  */
 export async function loadWasm(shared) {
   if (!globalThis.WebAssembly || !runs(SIMD)) {
     const reason = 'This browser lacks WebAssembly SIMD. Chrome 91, Firefox 89 and Safari 16.4 have it.';
     throw wasmError(reason);
   }
-  const relaxed = runs(RELAXED);
   // Both paths are written out, so that bundlers find them.
-  const { default: init, Engine } = relaxed
-    ? await import('../wasm/relaxed-simd/siglip_web.js')
-    : await import('../wasm/simd128/siglip_web.js');
-  const module = shared ?? (await compile(relaxed ? addresses.relaxedSimd() : addresses.simd128()));
+  const relaxed =
+    (shared ? shared.backend === 'relaxed-simd' : runs(RELAXED)) &&
+    (await ifPresent(import('../wasm/relaxed-simd/siglip_web.js')));
+  const { default: init, Engine } = relaxed || (await import('../wasm/simd128/siglip_web.js'));
+  const address = relaxed ? addresses.relaxedSimd() : addresses.simd128();
+  const module = shared?.module ?? (await compile(address));
   await init({ module_or_path: module });
-  return { Engine, module, backend: relaxed ? 'relaxed-simd' : 'simd' };
+  return {
+    Engine,
+    module,
+    backend: /** @type {SharedBuild['backend']} */ (relaxed ? 'relaxed-simd' : 'simd'),
+  };
 }
 
 /**
- * Loads the build for threads, which share its memory; see `hasThreads`.
+ * Loads the build for threads, which share its memory; see `hasThreads`. Undefined if the host lacks it.
  * @param {{module: WebAssembly.Module, memory: WebAssembly.Memory}} [shared] in a thread: those of the worker that started it
  */
 export async function loadThreads(shared) {
-  const { default: init, Engine, join_thread_pool } = await import('../wasm/threads/siglip_web.js');
+  const bindings = await ifPresent(import('../wasm/threads/siglip_web.js'));
+  if (!bindings) return undefined;
+  const { default: init, Engine, join_thread_pool } = bindings;
   const module = shared?.module ?? (await compile(addresses.threads()));
   const { memory } = await init({ module_or_path: module, memory: shared?.memory });
-  return { Engine, join: join_thread_pool, module, memory, backend: 'relaxed-simd' };
+  return {
+    Engine,
+    join: join_thread_pool,
+    module,
+    memory,
+    backend: /** @type {SharedBuild['backend']} */ ('relaxed-simd'),
+  };
 }
+
+/**
+ * A host may have nothing but the build that every browser runs: `cargo xtask serve` while it makes the others.
+ * @template T
+ * @param {Promise<T>} bindings
+ */
+const ifPresent = (bindings) => bindings.catch(() => undefined);
 
 /** @param {URL} url */
 async function compile(url) {

@@ -1,0 +1,48 @@
+/** The choice of a build of the engine, also while `cargo xtask serve` has not made them all yet. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Harness } from './harness.js';
+
+const harness = new Harness();
+const isolated = {
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-embedder-policy': 'require-corp',
+};
+
+/**
+ * Scores an image on a host that lacks some builds.
+ * @param {string[]} missing their folders
+ * @param {number} workers
+ * @param {Record<string, string>} [headers]
+ */
+async function classifyWithout(missing, workers, headers) {
+  const page = await harness.open({ path: '/tests/browser/pages/blank.html', headers });
+  harness.server.intercept = (path, response) => {
+    if (!missing.some((build) => path.startsWith(`/www/wasm/${build}/`))) return false;
+    response.writeHead(404).end();
+  };
+  return page.evaluate(async (workers) => {
+    const { Siglip } = await import('/www/siglip.js');
+    const siglip = await Siglip.load('tiny', { workers });
+    const [best] = await siglip.classify('/www/samples/cat.jpg', ['a boat', 'a cat']);
+    return { label: best.label, backend: siglip.info.backend, workers: siglip.info.workers };
+  }, workers);
+}
+
+test('the fastest build that is there is chosen', async () => {
+  const faster = await classifyWithout([], 1);
+  assert.deepEqual(faster, { label: 'a cat', backend: 'relaxed-simd', workers: 1 });
+  const slower = await classifyWithout(['relaxed-simd', 'threads'], 1);
+  assert.deepEqual(slower, { label: 'a cat', backend: 'simd', workers: 1 });
+});
+
+test('all workers of a sharded model take the same build', async () => {
+  const answer = await classifyWithout(['relaxed-simd', 'threads'], 2);
+  assert.deepEqual(answer, { label: 'a cat', backend: 'simd', workers: 2 });
+});
+
+test('an isolated page without the build with threads shards the model', async () => {
+  const answer = await classifyWithout(['threads'], 2, isolated);
+  assert.deepEqual(answer, { label: 'a cat', backend: 'relaxed-simd', workers: 2 });
+  assert.equal(harness.server.requestsOf('threads/siglip_web_bg.wasm').length, 0);
+});
