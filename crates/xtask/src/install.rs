@@ -12,6 +12,13 @@ const WASM_PACK: &str = "0.15.1";
 const BROWSERS: [(&str, &str, &str); 2] =
     [("/usr/bin/chromium", "chromium", "CHROMIUM"), ("/usr/bin/firefox-esr", "firefox-esr", "FIREFOX")];
 
+/// What every task needs.
+pub fn everything() -> Result {
+    wasm_tools()?;
+    node_packages()?;
+    browsers()
+}
+
 /// What turns Rust into WebAssembly that a page can import.
 pub fn wasm_tools() -> Result {
     let targets = output(&mut command("rustup", &["target", "list", "--installed"])).unwrap_or_default();

@@ -28,6 +28,8 @@ enum Task {
     Build,
     /// Build, then serve the page with the embedded model.
     Serve(serve::Serve),
+    /// Install what the other commands need; on Debian as root also the browsers of the tests.
+    Setup,
     /// Run every check and test.
     Test,
     /// Measure speed and memory in headless Chromium.
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Build => wasm::build(),
         Task::Serve(serve) => serve.run(),
+        Task::Setup => install::everything(),
         Task::Test => test::run_all(),
         Task::Bench(bench) => bench.run(),
         Task::Package => package::run(),

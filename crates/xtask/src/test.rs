@@ -6,9 +6,7 @@ use crate::{Result, install, wasm};
 
 /// Runs them all; stops at the first that fails.
 pub fn run_all() -> Result {
-    install::wasm_tools()?;
-    install::node_packages()?;
-    install::browsers()?;
+    install::everything()?;
     rust()?;
     kernels_on_wasm()?;
     wasm::build()?;
