@@ -11,6 +11,7 @@ import { calls } from './worker/calls.js';
 import { errorMessageOf } from './worker/errors.js';
 import { dispatch } from './worker/protocol.js';
 import { Follower } from './worker/sharded-model.js';
+import { reportFailure } from './worker/spawn.js';
 import { joinThreadPool } from './worker/thread-pool.js';
 
 /** @typedef {import('./worker/protocol.js').FromWorker} FromWorker */
@@ -40,6 +41,25 @@ onmessage = (/** @type {MessageEvent} */ { data }) => {
   if (follower) follower.receive(/** @type {ToFollower} */ (data));
   else dispatch(handlers, /** @type {ToWorker} */ (data));
 };
+
+/**
+ * A trap outside of a call's own promise, such as between two pieces of a download, would leave the calls without an
+ * answer. An exception reaches the one who started this worker by itself, but without the reason.
+ * @param {unknown} reason
+ */
+function failCalls(reason) {
+  const error = errorMessageOf(reason);
+  if (follower) reportFailure(reason);
+  else for (const id of controllers.keys()) send({ type: 'error', id, error });
+}
+addEventListener('error', (event) => {
+  if (!(event.error instanceof WebAssembly.RuntimeError)) return;
+  event.preventDefault();
+  failCalls(event.error);
+});
+addEventListener('unhandledrejection', ({ reason }) => {
+  if (reason instanceof WebAssembly.RuntimeError) failCalls(reason);
+});
 
 /**
  * @template {import('./worker/protocol.js').Method} M

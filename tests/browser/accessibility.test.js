@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { complaintsOfAxe } from './axe.js';
+import { browserOfTests } from './browsers.js';
 import { Harness, fileAt } from './harness.js';
-import { cardOf, drop, labelsOf, scoredLabel } from './visitor.js';
+import { cardOf, drop, labelsOf, scoredLabel } from './page-actions.js';
 
 const harness = new Harness();
 
@@ -32,6 +33,8 @@ test('the page is used with the keyboard alone', async () => {
 });
 
 for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
+  // What dark looks like is the same everywhere; Playwright alone asks for it.
+  if (colorScheme === 'dark' && browserOfTests.name !== 'chromium') continue;
   test(`axe finds nothing to complain about, ${colorScheme}`, async () => {
     const page = await harness.open({ options: { colorScheme } });
     await labelsOf(page, 'insect.jpg');
@@ -41,9 +44,11 @@ for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
     await page.locator('#model').selectOption('custom');
     await page.getByText('Models on this device').click();
     await page.locator('#kept-list > li').first().waitFor();
-    await page.locator('#dataset').setInputFiles(fileAt('tests/fixtures/pictures'));
-    await page.getByRole('button', { name: 'Run again' }).waitFor();
-    for (const list of await page.locator('.evaluation summary').all()) await list.click();
+    if (browserOfTests.name === 'chromium') {
+      await page.locator('#dataset').setInputFiles(fileAt('tests/fixtures/pictures'));
+      await page.getByRole('button', { name: 'Run again' }).waitFor();
+      for (const list of await page.locator('.evaluation summary').all()) await list.click();
+    }
     assert.deepEqual(await complaintsOfAxe(page), []);
   });
 

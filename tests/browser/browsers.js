@@ -5,7 +5,6 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
-import puppeteer from 'puppeteer-core';
 
 /**
  * @param {string} variable
@@ -67,15 +66,62 @@ export async function launchChromiumAt(profile) {
 }
 
 /** Firefox with a fresh profile. @param {Record<string, unknown>} [preferences] */
-export const launchFirefox = (preferences = {}) =>
-  puppeteer.launch({
-    browser: 'firefox',
-    protocol: 'webDriverBiDi',
-    headless: true,
-    executablePath: find(
-      'FIREFOX',
-      '/usr/bin/firefox-esr',
-      'install Firefox (Debian: apt install firefox-esr)',
+export const launchFirefox = async (preferences = {}) =>
+  (await import('./remote/firefox.js')).launch(
+    find('FIREFOX', '/usr/bin/firefox-esr', 'install Firefox (Debian: apt install firefox-esr)'),
+    { 'network.dns.localDomains': 'insecure.test', ...preferences },
+  );
+
+/** WebKitGTK's MiniBrowser, on a screen that nobody sees; each context has a fresh profile. */
+export const launchWebkit = async () =>
+  (await import('./remote/webkit.js')).launch({
+    driver: find(
+      'WEBKIT_DRIVER',
+      '/usr/bin/WebKitWebDriver',
+      'install it (Debian: apt install webkit2gtk-driver xvfb)',
     ),
-    extraPrefsFirefox: preferences,
+    browser: find(
+      'MINIBROWSER',
+      '/usr/lib/x86_64-linux-gnu/webkit2gtk-4.1/MiniBrowser',
+      'install it (Debian: apt install webkit2gtk-driver)',
+    ),
+    screen: find('XVFB', '/usr/bin/Xvfb', 'install it (Debian: apt install xvfb)'),
   });
+
+/** What a browser of the tests has, and what it lacks. */
+const traits = {
+  chromium: {
+    launch: launchChromium,
+    backend: 'relaxed-simd',
+    hasFiles: true,
+    hasSharedMemory: true,
+    insecureHost: 'insecure.test',
+  },
+  firefox: {
+    launch: launchFirefox,
+    backend: 'relaxed-simd',
+    hasFiles: true,
+    hasSharedMemory: true,
+    insecureHost: 'insecure.test',
+  },
+  webkit: {
+    launch: launchWebkit,
+    backend: 'simd',
+    // What is kept goes to the Cache API, whole or not at all.
+    hasFiles: false,
+    // Workers share a model by messages, on isolated pages too.
+    hasSharedMemory: false,
+    insecureHost: '0.0.0.0',
+  },
+};
+
+const name = /** @type {keyof typeof traits} */ (process.env.BROWSER ?? 'chromium');
+if (!traits[name]) throw new Error(`BROWSER is ${Object.keys(traits).join(', ')}; not ${name}`);
+
+/** The browser that BROWSER names: all tests of a run are in the same. */
+export const browserOfTests = { name, ...traits[name] };
+
+/** The options of a test that needs what only Playwright's driver for Chromium can do. @param {string} what */
+export const onlyChromium = (what) => ({
+  skip: name !== 'chromium' && `${what}: Chromium's driver alone can`,
+});

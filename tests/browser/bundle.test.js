@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { bundle, library, page } from '../../scripts/bundle.js';
 import { Harness, fileAt, openIn, problemsOf } from './harness.js';
-import { labelsOf } from './visitor.js';
+import { labelsOf } from './page-actions.js';
 
 const BUDGET = 15_000;
 const harness = new Harness();
@@ -55,5 +55,5 @@ test('the bundled page answers, and the bundled library shares a model among wor
     return (await siglip.classify('/www/samples/cat.jpg', ['a boat', 'a cat']))[0].label;
   });
   assert.equal(best, 'a cat');
-  assert.deepEqual(problemsOf(visit), []);
+  assert.deepEqual(await problemsOf(visit), []);
 });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { Harness, fileAt, problemsOf } from './harness.js';
-import { cardOf, dropFromDisk, labelsOf } from './visitor.js';
+import { cardOf, dropFromDisk, labelsOf } from './page-actions.js';
 
 /** @typedef {import('./harness.js').Page} Page */
 
@@ -124,7 +124,7 @@ test('the figures are what the model says of each picture by itself', async () =
   assert.equal(await page.locator('.mistakes li').count(), wrong);
   const dog = page.locator('.mistakes li', { hasText: 'a-cat/terrier.jpg' });
   assert.match(await dog.innerText(), /said “a dog”, .*; “a cat” has /);
-  assert.deepEqual(problemsOf(page), []);
+  assert.deepEqual(await problemsOf(page), []);
 });
 
 test('a dropped folder of class folders is evaluated, another time with another sentence', async () => {

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before } from 'node:test';
-import { launchChromium } from './browsers.js';
+import { browserOfTests } from './browsers.js';
+import { RemotePage } from './remote/page.js';
 import { Server, root } from './server.js';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -18,7 +19,7 @@ export const fileAt = (path) => join(root, path);
  */
 export const reference = JSON.parse(readFileSync(fileAt('tests/parity/answers-tiny.json'), 'utf8'));
 
-/** A server and a Chromium for the tests of one file; each test has contexts, and with them storage, of its own. */
+/** A server and a browser, the one that BROWSER names, for the tests of one file; each test has contexts, and with them storage, of its own. */
 export class Harness {
   /** @type {import('playwright-core').Browser} */
   browser = /** @type {any} */ (undefined);
@@ -31,7 +32,7 @@ export class Harness {
 
   constructor() {
     before(async () => {
-      this.browser = await launchChromium();
+      this.browser = /** @type {any} */ (await browserOfTests.launch());
     });
     after(() => this.browser?.close());
     afterEach(async () => {
@@ -40,20 +41,26 @@ export class Harness {
     });
   }
 
+  /** One more server, such as another site. @param {Record<string, string>} [headers] */
+  async startServer(headers = {}) {
+    const server = await Server.start(headers);
+    this.#servers.push(server);
+    return server;
+  }
+
   /**
    * A page of a fresh context, on a fresh server.
    * @param {{path?: string, headers?: Record<string, string>, options?: import('playwright-core').BrowserContextOptions}} [options]
    */
   async open({ path = '/', headers = {}, options = {} } = {}) {
-    this.server = await Server.start(headers);
-    this.#servers.push(this.server);
+    this.server = await this.startServer(headers);
     const context = await this.browser.newContext(options);
     this.#contexts.push(context);
     return openIn(context, `${this.server.origin}${path}`);
   }
 }
 
-/** Uncaught exceptions and complaints in the console, by page. @type {WeakMap<Page, string[]>} */
+/** Uncaught exceptions and complaints in the console, by page of Playwright. @type {WeakMap<Page, string[]>} */
 const problems = new WeakMap();
 
 /**
@@ -63,6 +70,10 @@ const problems = new WeakMap();
  */
 export async function openIn(context, url) {
   const page = await context.newPage();
+  if (page instanceof RemotePage) {
+    await page.goto(url);
+    return page;
+  }
   page.setDefaultTimeout(20_000);
   /** @type {string[]} */
   const list = [];
@@ -74,7 +85,8 @@ export async function openIn(context, url) {
 }
 
 /** What has gone wrong in a page: broken promises, scripts stopped by a policy, files not found. @param {Page} page */
-export const problemsOf = (page) => problems.get(page) ?? [];
+export const problemsOf = async (page) =>
+  page instanceof RemotePage ? page.problems() : (problems.get(page) ?? []);
 
 /**
  * @param {number} actual
@@ -85,4 +97,23 @@ export const problemsOf = (page) => problems.get(page) ?? [];
 export function assertClose(actual, expected, tolerance, message) {
   const difference = Math.abs(actual - expected);
   assert.ok(difference <= tolerance, `${message}: ${actual} is ${difference} from ${expected}`);
+}
+
+/**
+ * How many workers live that were started with pages/counted-worker.js, of all pages of the context.
+ * @param {Page} page
+ * @returns {Promise<number>}
+ */
+export const workersAlive = (page) =>
+  page.evaluate(async () => {
+    const { held = [] } = await navigator.locks.query();
+    return held.filter(({ name }) => name === 'siglip-worker').length;
+  });
+
+/** Waits until so many live. @param {Page} page @param {number} count */
+export async function untilWorkers(page, count) {
+  for (let tries = 0; (await workersAlive(page)) !== count; tries++) {
+    assert.ok(tries < 200, `not ${count} workers but ${await workersAlive(page)}`);
+    await page.waitForTimeout(50);
+  }
 }

@@ -1,21 +1,22 @@
 /** The page's list of the models that the browser keeps, and what it says of the room for more. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { browserOfTests } from './browsers.js';
 import { Harness, openIn, problemsOf } from './harness.js';
-import { labelsOf, loadModel } from './visitor.js';
-import { Shop } from './weights/shop.js';
+import { labelsOf, loadModel } from './page-actions.js';
+import { FakeHub } from './weights/fake-hub.js';
 
 /** @typedef {import('./harness.js').Page} Page */
 
 const harness = new Harness();
 
-/** The page, with a shop on its server and the demonstration model loaded. */
+/** The page, with a hub on its server and the demonstration model loaded. */
 async function open() {
-  const shop = new Shop();
+  const hub = new FakeHub();
   const page = await harness.open();
-  harness.server.intercept = shop.at('/shop/');
+  harness.server.intercept = hub.at('/hub/');
   await labelsOf(page, 'insect.jpg');
-  return { page, shop };
+  return { page, hub };
 }
 
 /** Waits for so many rows. @param {Page} page @param {number} count */
@@ -31,7 +32,7 @@ test('kept models are listed and deleted one by one, or all at once', async () =
   assert.match((await rowsOf(page, 1))[0], /^Tiny, the demonstration model 8-bit · .* MB Delete$/);
   assert.ok(await page.getByRole('button', { name: 'Delete all' }).isHidden());
 
-  const address = `${harness.server.origin}/shop/`;
+  const address = `${harness.server.origin}/hub/`;
   await loadModel(page, address);
   const [tiny, other] = await rowsOf(page, 2);
   assert.match(tiny, /^Tiny/);
@@ -48,13 +49,13 @@ test('kept models are listed and deleted one by one, or all at once', async () =
   await page.getByRole('button', { name: 'Delete all' }).click();
   await rowsOf(page, 0);
   await page.getByText('None yet.').waitFor();
-  assert.deepEqual(problemsOf(page), []);
+  assert.deepEqual(await problemsOf(page), []);
 });
 
 test('a download that was broken off is listed as unfinished', async () => {
-  const { page, shop } = await open();
-  shop.faults['model.safetensors'] = [{ stall: 0.9 }];
-  await loadModel(page, `${harness.server.origin}/shop/`);
+  const { page, hub } = await open();
+  hub.faults['model.safetensors'] = [{ stall: 0.9 }];
+  await loadModel(page, `${harness.server.origin}/hub/`);
   await page.waitForFunction(
     () => /** @type {HTMLProgressElement} */ (document.querySelector('#loading-bar')).value > 0.5,
   );
@@ -65,10 +66,10 @@ test('a download that was broken off is listed as unfinished', async () => {
 });
 
 test('a model that another tab is loading is not deleted, and the panel says why', async () => {
-  const { page, shop } = await open();
+  const { page, hub } = await open();
   const other = await openIn(page.context(), page.url());
-  shop.faults['model.safetensors'] = [{ stall: 0.9 }];
-  await loadModel(other, `${harness.server.origin}/shop/`);
+  hub.faults['model.safetensors'] = [{ stall: 0.9 }];
+  await loadModel(other, `${harness.server.origin}/hub/`);
   await other.locator('#loading-text', { hasText: ' of ' }).waitFor();
   await page.getByText('Models on this device').click();
   await rowsOf(page, 2);
@@ -119,7 +120,10 @@ for (const agreed of [true, false]) {
 
 test('where there is no storage the page says so', async () => {
   const page = await harness.open();
-  const visit = await openIn(page.context(), harness.server.origin.replace('127.0.0.1', 'insecure.test'));
+  const visit = await openIn(
+    page.context(),
+    harness.server.origin.replace('127.0.0.1', browserOfTests.insecureHost),
+  );
   await labelsOf(visit, 'insect.jpg');
   await visit.getByText('Models on this device').click();
   await visit.getByText('gives this page no storage').waitFor();

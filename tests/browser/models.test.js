@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createReadStream } from 'node:fs';
 import { Harness, fileAt } from './harness.js';
-import { drop, labelsOf, loadModel } from './visitor.js';
+import { drop, labelsOf, loadModel } from './page-actions.js';
 
 const harness = new Harness();
 

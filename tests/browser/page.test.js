@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Harness, fileAt, problemsOf } from './harness.js';
-import { cardOf, drop, labelsOf, scoredLabel } from './visitor.js';
+import { cardOf, drop, labelsOf, scoredLabel } from './page-actions.js';
 
 const harness = new Harness();
 
 test('the example is answered without a hand laid on', async () => {
   const page = await harness.open();
   assert.equal((await labelsOf(page, 'insect.jpg'))[0], 'an insect');
-  assert.deepEqual(problemsOf(page), []);
+  assert.deepEqual(await problemsOf(page), []);
 });
 
 test('dropped and chosen pictures are answered, the right label on top', async () => {
@@ -20,7 +20,7 @@ test('dropped and chosen pictures are answered, the right label on top', async (
   await page.getByLabel('Choose pictures').setInputFiles([fileAt('www/samples/cat.jpg')]);
   assert.equal((await labelsOf(page, 'cat.jpg'))[0], 'a cat');
   assert.equal(await page.locator('#cards > li').count(), 3, 'the example makes room');
-  assert.deepEqual(problemsOf(page), []);
+  assert.deepEqual(await problemsOf(page), []);
 });
 
 test('labels are typed, with Enter or a comma, and changed', async () => {
@@ -43,7 +43,7 @@ test('labels are typed, with Enter or a comma, and changed', async () => {
   assert.equal(asked.length, 7);
   await page.reload();
   assert.deepEqual((await labelsOf(page, 'insect.jpg')).sort(), asked);
-  assert.deepEqual(problemsOf(page), []);
+  assert.deepEqual(await problemsOf(page), []);
 });
 
 test('a word that the model does not know is named in the place of a probability', async () => {

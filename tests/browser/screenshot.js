@@ -4,7 +4,7 @@
 import { launchChromium } from './browsers.js';
 import { fileAt, openIn } from './harness.js';
 import { Server } from './server.js';
-import { labelsOf } from './visitor.js';
+import { labelsOf } from './page-actions.js';
 
 const server = await Server.start();
 const browser = await launchChromium();

@@ -1,6 +1,6 @@
 /** A static server of the repository, on a port of its own, that can fail on demand. */
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,8 +18,22 @@ const types = {
   '.wasm': 'application/wasm',
 };
 
+/** What pages begin with in the browser whose driver does not tell what goes wrong in them. */
+export const reporter =
+  process.env.BROWSER === 'webkit' ? '<script src="/tests/browser/pages/report-problems.js"></script>' : '';
+
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
+
+/**
+ * Faults of the workers, injected by pages/faults.js.
+ * @typedef {object} WorkerFaults
+ * @property {{at: number, error: string, once?: boolean}} [storage] the operation at which storage begins to fail, and
+ *   how: the name of an exception, or `short` for a file that takes less than it is given
+ * @property {{at: number, follower?: boolean}} [dies] the step of a load or a pass at which the worker ends
+ * @property {{every: number}} [clock] after so many looks, the clock is an hour off
+ * @property {('files' | 'relaxed-simd')[]} [without] what the browser lacks
+ */
 
 /**
  * Answers in the place of a file; `false` leaves it to the file.
@@ -34,6 +48,8 @@ export class Server {
   headers = {};
   /** @type {Intercept} */
   intercept = () => false;
+  /** What is wrong with every worker that is started. @type {WorkerFaults | undefined} */
+  workerFaults;
 
   /** @param {Record<string, string>} [headers] */
   static async start(headers = {}) {
@@ -66,10 +82,18 @@ export class Server {
    */
   async #answer(request, response) {
     const { method = 'GET', url = '/' } = request;
-    const path = decodeURIComponent(new URL(url, 'http://localhost').pathname);
+    const { pathname, search } = new URL(url, 'http://localhost');
+    const path = decodeURIComponent(pathname);
     this.log.push(`${method} ${path}`);
     for (const [name, value] of Object.entries(this.headers)) response.setHeader(name, value);
     if ((await this.intercept(path, response, method, request)) !== false) return;
+    if (this.workerFaults && path === '/www/worker.js' && !search) {
+      const faults = encodeURIComponent(JSON.stringify(this.workerFaults));
+      response.setHeader('content-type', 'text/javascript');
+      response.setHeader('cache-control', 'no-store');
+      response.end(`import '/tests/browser/pages/faults.js?${faults}';\nimport '/www/worker.js?itself';`);
+      return;
+    }
     const file = join(root, normalize(path.endsWith('/') ? `${path}index.html` : path));
     const found = await stat(file).catch(() => undefined);
     if (!found?.isFile()) {
@@ -77,6 +101,14 @@ export class Server {
       return;
     }
     response.setHeader('content-type', types[extname(file)] ?? 'application/octet-stream');
+    // Faults may stand in front of it the next time.
+    if (path === '/www/worker.js' && !response.hasHeader('cache-control')) {
+      response.setHeader('cache-control', 'no-store');
+    }
+    if (reporter && extname(file) === '.html') {
+      response.end((await readFile(file, 'utf8')).replace('<head>', `<head>${reporter}`));
+      return;
+    }
     response.setHeader('content-length', found.size);
     response.setHeader('last-modified', found.mtime.toUTCString());
     if (method === 'HEAD') response.end();

@@ -1,8 +1,8 @@
 /** Several workers that share a model: on pages that are cross-origin isolated, and on all others. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Harness, assertClose } from './harness.js';
-import { Shop, small } from './weights/shop.js';
+import { Harness, assertClose, untilWorkers } from './harness.js';
+import { FakeHub, small } from './weights/fake-hub.js';
 
 const harness = new Harness();
 const open = () => harness.open({ path: '/tests/browser/pages/blank.html' });
@@ -47,8 +47,8 @@ test('of a model with fewer attention heads than there are cores, one worker hol
   const config = JSON.parse(String(small['config.json']));
   config.text_config.num_attention_heads = config.vision_config.num_attention_heads = 1;
   const page = await open();
-  const shop = new Shop({ ...small, 'config.json': Buffer.from(JSON.stringify(config)) });
-  harness.server.intercept = shop.at('/model/');
+  const hub = new FakeHub({ ...small, 'config.json': Buffer.from(JSON.stringify(config)) });
+  harness.server.intercept = hub.at('/model/');
   const { workers, refused } = await page.evaluate(async () => {
     const { Siglip } = await import('/www/siglip.js');
     const { outcome } = await import('/tests/browser/pages/outcome.js');
@@ -119,10 +119,12 @@ test('dispose ends every worker', async () => {
   const page = await open();
   await page.evaluate(async () => {
     const { Siglip } = await import('/www/siglip.js');
-    const siglip = await Siglip.load('tiny', { workers: 3 });
-    siglip.dispose();
+    const workerUrl = '/tests/browser/pages/counted-worker.js';
+    Object.assign(globalThis, { siglip: await Siglip.load('tiny', { workers: 3, workerUrl }) });
   });
-  while (page.workers().length) await page.workers()[0].waitForEvent('close');
+  await untilWorkers(page, 3);
+  await page.evaluate(() => /** @type {any} */ (globalThis).siglip.dispose());
+  await untilWorkers(page, 0);
 });
 
 const isolation = {
@@ -163,7 +165,8 @@ test('on an isolated page a pass can be given up, a kept model comes back, and d
   const { code, before, after, again } = await page.evaluate(async (labels) => {
     const { Siglip } = await import('/www/siglip.js');
     const { outcome } = await import('/tests/browser/pages/outcome.js');
-    const load = () => Siglip.load('tiny', { workers: 2, cache: true });
+    const workerUrl = '/tests/browser/pages/counted-worker.js';
+    const load = () => Siglip.load('tiny', { workers: 2, workerUrl });
     const siglip = await load();
     const before = await siglip.classify('/www/samples/cat.jpg', labels);
     const controller = new AbortController();
@@ -181,7 +184,7 @@ test('on an isolated page a pass can be given up, a kept model comes back, and d
   assert.equal(code, 'aborted');
   assert.deepEqual(after, before);
   assert.deepEqual(again, before);
-  while (page.workers().length) await page.workers()[0].waitForEvent('close');
+  await untilWorkers(page, 0);
 });
 
 for (const [kind, openPage] of /** @type {const} */ ([

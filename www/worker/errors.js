@@ -1,5 +1,7 @@
 /** Errors of a worker. The page makes a SiglipError of each. */
 
+import { memory } from './memory.js';
+
 /** @typedef {import('./protocol.js').ErrorMessage} ErrorMessage */
 
 /**
@@ -21,6 +23,11 @@ export function errorMessageOf(error) {
   if (error?.name === 'AbortError') return { code: 'aborted', message: 'The call was aborted.' };
   if (error instanceof RangeError) {
     return { code: 'out-of-memory', message: `There is not enough memory for this: ${error.message}.` };
+  }
+  if (error instanceof WebAssembly.RuntimeError && memory.wasRefused()) {
+    const message =
+      'There is not enough memory, and the engine has stopped. Load the model again, or a smaller one.';
+    return { code: 'out-of-memory', message };
   }
   return {
     code: 'wasm',

@@ -1,6 +1,7 @@
 /** The builds of the engine, and the choice between them. */
 import * as addresses from '../wasm-addresses.js';
 import { wasmError } from './errors.js';
+import { memory as engineMemory } from './memory.js';
 
 /** A module that needs fixed-width SIMD: (module (func (result v128) i32.const 0 i8x16.splat)). */
 const SIMD = [
@@ -33,10 +34,15 @@ export async function loadWasm(shared) {
   const relaxed =
     (shared ? shared.backend === 'relaxed-simd' : runs(RELAXED)) &&
     (await ifPresent(import('../wasm/relaxed-simd/siglip_web.js')));
-  const { default: init, Engine } = relaxed || (await import('../wasm/simd128/siglip_web.js'));
+  const {
+    default: init,
+    Engine,
+    memory_was_refused,
+  } = relaxed || (await import('../wasm/simd128/siglip_web.js'));
   const address = relaxed ? addresses.relaxedSimd() : addresses.simd128();
   const module = shared?.module ?? (await compile(address));
   await init({ module_or_path: module });
+  engineMemory.wasRefused = memory_was_refused;
   return {
     Engine,
     module,
@@ -51,9 +57,10 @@ export async function loadWasm(shared) {
 export async function loadThreads(shared) {
   const bindings = await ifPresent(import('../wasm/threads/siglip_web.js'));
   if (!bindings) return undefined;
-  const { default: init, Engine, join_thread_pool } = bindings;
+  const { default: init, Engine, join_thread_pool, memory_was_refused } = bindings;
   const module = shared?.module ?? (await compile(addresses.threads()));
   const { memory } = await init({ module_or_path: module, memory: shared?.memory });
+  engineMemory.wasRefused = memory_was_refused;
   return {
     Engine,
     join: join_thread_pool,

@@ -4,6 +4,7 @@
 //! Between two steps the worker can receive an abort, and exchange partial sums with the other workers.
 #![deny(missing_docs)]
 
+mod allocator;
 mod body;
 mod error;
 mod fetch;

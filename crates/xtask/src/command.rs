@@ -39,6 +39,12 @@ pub enum Error {
         /// How to get it.
         remedy: String,
     },
+    /// Dependencies that nobody has looked at.
+    #[error("{differences}: look at the crates, then `cargo xtask audit --record`")]
+    Unreviewed {
+        /// What is not as recorded.
+        differences: String,
+    },
     /// The server cannot listen.
     #[error("port {port}: {source}; choose another with --port")]
     Port {

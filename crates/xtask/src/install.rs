@@ -9,8 +9,13 @@ use crate::command::{Error, command, is_newer, output, run};
 const WASM_PACK: &str = "0.15.1";
 
 /// The browsers the tests run in: program, Debian's package, the variable that names another.
-const BROWSERS: [(&str, &str, &str); 2] =
-    [("/usr/bin/chromium", "chromium", "CHROMIUM"), ("/usr/bin/firefox-esr", "firefox-esr", "FIREFOX")];
+const BROWSERS: [(&str, &str, &str); 4] = [
+    ("/usr/bin/chromium", "chromium", "CHROMIUM"),
+    ("/usr/bin/firefox-esr", "firefox-esr", "FIREFOX"),
+    ("/usr/bin/WebKitWebDriver", "webkit2gtk-driver", "WEBKIT_DRIVER"),
+    // WebKit has no headless mode: its window is on this screen.
+    ("/usr/bin/Xvfb", "xvfb", "XVFB"),
+];
 
 /// What every task needs.
 pub fn everything() -> Result {
@@ -77,7 +82,10 @@ pub fn browsers() -> Result {
     let debian_root = Path::new("/usr/bin/apt-get").exists()
         && output(&mut command("id", &["-u"])).is_some_and(|id| id.trim() == "0");
     if !debian_root {
-        let remedy = format!("install {} or name them in CHROMIUM and FIREFOX", missing.join(" and "));
+        let remedy = format!(
+            "install {} or name them in CHROMIUM, FIREFOX, WEBKIT_DRIVER and XVFB",
+            missing.join(" and ")
+        );
         return Err(Error::Missing { what: "a browser", remedy });
     }
     run(&mut command("apt-get", &["update", "-q"]))?;

@@ -1,10 +1,12 @@
 //! `cargo xtask`: builds the WebAssembly, serves the page, runs every test, measures.
 
+mod audit;
 mod bench;
 mod command;
 mod install;
 mod package;
 mod serve;
+mod soak;
 mod test;
 mod wasm;
 
@@ -32,6 +34,10 @@ enum Task {
     Setup,
     /// Run every check and test.
     Test,
+    /// Compare what dependencies may do with the record.
+    Audit(audit::Audit),
+    /// Build, then let everything go wrong that can, again and again.
+    Soak(soak::Soak),
     /// Measure speed and memory in headless Chromium.
     Bench(bench::Bench),
     /// Build, then copy what a static host needs to target/package/.
@@ -44,6 +50,8 @@ fn main() -> ExitCode {
         Task::Serve(serve) => serve.run(),
         Task::Setup => install::everything(),
         Task::Test => test::run_all(),
+        Task::Audit(audit) => audit.run(),
+        Task::Soak(soak) => soak.run(),
         Task::Bench(bench) => bench.run(),
         Task::Package => package::run(),
     };

@@ -2,7 +2,7 @@
 
 use crate::command::{command, run};
 use crate::wasm::{BUILDS, Build, TARGET};
-use crate::{Result, install, wasm};
+use crate::{Result, audit, install, wasm};
 
 /// Runs them all; stops at the first that fails.
 pub fn run_all() -> Result {
@@ -16,6 +16,7 @@ pub fn run_all() -> Result {
 
 fn rust() -> Result {
     run(&mut command("cargo", &["fmt", "--all", "--check"]))?;
+    audit::check()?;
     let lint = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run(&mut command("cargo", &lint))?;
     // The builds differ in the kernels alone.

@@ -20,7 +20,7 @@ import { gzipSync } from 'node:zlib';
 
 /**
  * How a server is.
- * @typedef {object} Habits
+ * @typedef {object} ServerBehaviour
  * @property {boolean} [etag] it sends ETags
  * @property {boolean} [ranges] it answers for parts
  * @property {boolean} [gzip] it codes
@@ -35,11 +35,11 @@ const PIECE = 1 << 15;
  * @param {IncomingMessage} request
  * @param {ServerResponse} response
  * @param {{bytes: Buffer, version: string}} file
- * @param {Habits} habits
+ * @param {ServerBehaviour} behaviour
  * @param {Fault} fault
  */
-export async function answer(request, response, { bytes, version }, habits, fault) {
-  const { etag = true, ranges = true, gzip = false, length = true, pace = 0 } = habits;
+export async function answer(request, response, { bytes, version }, behaviour, fault) {
+  const { etag = true, ranges = true, gzip = false, length = true, pace = 0 } = behaviour;
   if (fault.status) {
     response.writeHead(fault.status, fault.retryAfter ? { 'retry-after': fault.retryAfter } : {}).end();
     return;

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Harness, fileAt } from '../harness.js';
 import { INDEX, WEIGHTS, sharded } from './checkpoint.js';
-import { Shop, load, patient, small } from './shop.js';
+import { FakeHub, load, patient, small } from './fake-hub.js';
 
 const harness = new Harness();
 
@@ -14,8 +14,8 @@ const json = '{"error": "Repository not found"}';
 
 test('a page, a pointer or JSON in the place of a file is named', async () => {
   const page = await harness.open({ path: '/tests/browser/pages/blank.html' });
-  const shop = new Shop();
-  harness.server.intercept = shop.at('/run/');
+  const hub = new FakeHub();
+  harness.server.intercept = hub.at('/run/');
   /** @type {[file: string, content: string, code: string, message: RegExp][]} */
   const cases = [
     [WEIGHTS, html, 'bad-weights', /model\.safetensors: .*HTML page.*check the address/],
@@ -27,22 +27,22 @@ test('a page, a pointer or JSON in the place of a file is named', async () => {
     ['tokenizer.json', pointer, 'unsupported-model', /tokenizer\.json: .*git lfs pull/],
   ];
   for (const [file, content, code, message] of cases) {
-    shop.files = { ...small, [file]: Buffer.from(content) };
+    hub.files = { ...small, [file]: Buffer.from(content) };
     const outcome = await load(page, '/run/', patient);
     assert.equal(outcome.code, code, `${file}: ${outcome.message}`);
     assert.match(outcome.message ?? '', message);
   }
-  shop.files = small;
+  hub.files = small;
   assert.ok((await load(page, '/run/', patient)).embeddings, 'nothing of it was cached');
 });
 
 test('a GGUF that was cut short says so, wherever the cut is', async () => {
   const page = await harness.open({ path: '/tests/browser/pages/blank.html' });
   const whole = readFileSync(fileAt('tests/fixtures/random-small/model.f16.gguf'));
-  const shop = new Shop();
-  harness.server.intercept = shop.at('/run/');
+  const hub = new FakeHub();
+  harness.server.intercept = hub.at('/run/');
   for (const length of [3, 20, 100, 5000, whole.length >> 1, whole.length - 1000]) {
-    shop.files = { 'model.gguf': whole.subarray(0, length) };
+    hub.files = { 'model.gguf': whole.subarray(0, length) };
     // The server says that this is all of it.
     const fetched = await load(page, '/run/model.gguf', { ...patient, retryDelay: 1 });
     assert.ok(['bad-weights', 'network'].includes(fetched.code ?? ''), fetched.message);
@@ -67,8 +67,8 @@ test('a GGUF that was cut short says so, wherever the cut is', async () => {
 
 test('configurations with null and an index with a float size load', async () => {
   const page = await harness.open({ path: '/tests/browser/pages/blank.html' });
-  const shop = new Shop();
-  harness.server.intercept = shop.at('/run/');
+  const hub = new FakeHub();
+  harness.server.intercept = hub.at('/run/');
   const expected = await load(page, '/run/', patient);
   assert.ok(expected.embeddings, expected.message);
 
@@ -78,7 +78,7 @@ test('configurations with null and an index with a float size load', async () =>
   const index = JSON.parse(files[INDEX].toString());
   index.metadata.total_size += 0.5;
   files[INDEX] = Buffer.from(JSON.stringify(index));
-  shop.files = files;
+  hub.files = files;
   const found = await load(page, '/run/', { ...patient, cache: false });
   assert.equal(found.embeddings, expected.embeddings, found.message);
 });

@@ -1,0 +1,176 @@
+//! What the crates that users run may do: compared with a record, so that no new crate or power comes in unseen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::Result;
+use crate::command::{Error, command, output, run};
+
+/// A crate a line: its name, and what it may do.
+const RECORD: &str = "crates/xtask/dependencies.txt";
+const HEAD: &str = "\
+# What the dependencies of siglip-web and siglip-cli may do, on every platform. Written by `cargo xtask audit --record`
+# and read by a person: a crate that is new here, or has a new power, needs a reason in the commit.
+# unsafe: has unsafe code. build: runs a build script. macro: runs in the compiler. files, network, process,
+# environment: names std's modules of these, perhaps in a part that is not compiled here.
+";
+/// What a crate may do, and what in its source says so.
+const POWERS: [(&str, &[&str]); 5] = [
+    ("unsafe", &["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"]),
+    ("files", &["std::fs"]),
+    ("network", &["std::net", "TcpStream", "UdpSocket"]),
+    ("process", &["std::process::Command", "process::Command"]),
+    ("environment", &["std::env", "env::var"]),
+];
+
+/// Compare what dependencies may do with the record, and ask npm for known faults.
+#[derive(Args)]
+pub struct Audit {
+    /// Write the record anew.
+    #[arg(long)]
+    record: bool,
+}
+
+/// Powers by crate.
+type Record = BTreeMap<String, BTreeSet<String>>;
+
+impl Audit {
+    /// Fails where a crate may do what the record does not say.
+    pub fn run(&self) -> Result {
+        let found = found()?;
+        let path = crate::path(RECORD);
+        if self.record {
+            let line = |(name, powers): (&String, &BTreeSet<String>)| {
+                let words = std::iter::once(name).chain(powers).map(String::as_str);
+                words.collect::<Vec<_>>().join(" ") + "\n"
+            };
+            let lines: String = found.iter().map(line).collect();
+            return fs::write(&path, format!("{HEAD}{lines}")).map_err(Error::file(&path));
+        }
+        check()?;
+        // A registry that does not answer says nothing of the packages.
+        match output(&mut command("npm", &["audit", "--audit-level=high"])) {
+            Some(report) => eprintln!("{}", report.trim()),
+            None => eprintln!("npm audit has found faults, or the registry does not answer: see `npm audit`"),
+        }
+        Ok(())
+    }
+}
+
+/// Compares the crates with the record.
+pub fn check() -> Result {
+    let path = crate::path(RECORD);
+    let text = fs::read_to_string(&path).map_err(Error::file(&path))?;
+    let differences = differences(&parse(&text), &found()?);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Unreviewed { differences: differences.join("; ") })
+}
+
+fn parse(text: &str) -> Record {
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let crates = lines.filter_map(|line| {
+        let mut words = line.split_whitespace().map(String::from);
+        Some((words.next()?, words.collect()))
+    });
+    crates.collect()
+}
+
+/// What is not as recorded, in words.
+fn differences(recorded: &Record, found: &Record) -> Vec<String> {
+    let mut differences = Vec::new();
+    for (name, powers) in found {
+        match recorded.get(name) {
+            None => differences.push(format!("{name} is new")),
+            Some(known) => {
+                let fresh = powers.difference(known);
+                differences.extend(fresh.map(|power| format!("{name} has a new power: {power}")));
+            }
+        }
+    }
+    let gone = recorded.keys().filter(|name| !found.contains_key(*name));
+    differences.extend(gone.map(|name| format!("{name} is gone")));
+    differences
+}
+
+/// The powers of every crate that a user runs.
+fn found() -> Result<Record> {
+    // Also the crates of other platforms.
+    run(&mut command("cargo", &["fetch", "--quiet"]))?;
+    let mut tree =
+        command("cargo", &["tree", "--prefix", "none", "--edges", "normal,build", "--target", "all"]);
+    tree.args(["--package", "siglip-web", "--package", "siglip-cli", "--format", "{p}"]);
+    let remedy = "run `cargo fetch`".to_string();
+    let tree = output(&mut tree).ok_or(Error::Missing { what: "the tree of dependencies", remedy })?;
+    let mut found = Record::new();
+    for line in tree.lines() {
+        // "name v1.2.3", and behind it a path where the crate is of this repository.
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [name, version, rest @ ..] = &words[..] else { continue };
+        if rest.iter().any(|word| word.starts_with("(/")) {
+            continue;
+        }
+        let folder = source(name, version.trim_start_matches('v'))?;
+        found.entry((*name).into()).or_default().extend(powers(&folder)?);
+    }
+    Ok(found)
+}
+
+/// Where cargo has unpacked a crate.
+fn source(name: &str, version: &str) -> Result<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo"))).unwrap_or_default();
+    let registries = home.join("registry/src");
+    let entries = fs::read_dir(&registries).map_err(Error::file(&registries))?;
+    let mut folders = entries.flatten().map(|entry| entry.path().join(format!("{name}-{version}")));
+    folders.find(|folder| folder.exists()).ok_or_else(|| Error::Missing {
+        what: "the source of a crate",
+        remedy: format!("run `cargo fetch` for {name} {version}"),
+    })
+}
+
+/// What the source in a folder may do.
+fn powers(folder: &Path) -> Result<BTreeSet<String>> {
+    let mut powers = BTreeSet::new();
+    let manifest = folder.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).map_err(Error::file(&manifest))?;
+    if text.lines().any(|line| line.replace(' ', "").starts_with("proc-macro=true")) {
+        powers.insert("macro".into());
+    }
+    if text.lines().any(|line| line.starts_with("build = \"")) || folder.join("build.rs").exists() {
+        powers.insert("build".into());
+    }
+    let mut folders = vec![folder.join("src")];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let source = fs::read(&path).map_err(Error::file(&path))?;
+                let source = String::from_utf8_lossy(&source);
+                let said = POWERS.iter().filter(|(_, signs)| signs.iter().any(|sign| source.contains(sign)));
+                powers.extend(said.map(|(power, _)| String::from(*power)));
+            }
+        }
+    }
+    Ok(powers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_crate_a_new_power_and_a_crate_that_is_gone_are_told() {
+        let recorded = parse("# a remark\n\nold unsafe\nkept files\n");
+        let found = parse("kept files network\nnew\n");
+        let told = ["kept has a new power: network", "new is new", "old is gone"];
+        assert_eq!(differences(&recorded, &found), told);
+        assert!(differences(&recorded, &recorded).is_empty());
+    }
+}

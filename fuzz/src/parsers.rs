@@ -1,0 +1,88 @@
+//! Bytes of anybody, given to the parsers as they are.
+
+use siglip::image::{Processor, RgbImage};
+use siglip::model::memory_needed;
+use siglip::text::Tokenizer;
+use siglip::weights::{Inventory, TensorShape, TensorSink, WeightIndex, WeightReader};
+use siglip::{Config, Error, LoadOptions};
+
+/// An encoded picture.
+pub fn image(data: &[u8]) {
+    if let Ok(picture) = siglip::image::decode(data) {
+        assert_eq!(picture.data().len(), 3 * picture.width() as usize * picture.height() as usize);
+    }
+}
+
+/// config.json and preprocessor_config.json, with a zero byte between them, or an index of several weight files.
+pub fn checkpoint(data: &[u8]) {
+    if let Ok(index) = WeightIndex::parse(data) {
+        assert!(index.files().all(|file| !file.contains('/')));
+    }
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let (config, preprocessor) = text.split_once('\0').unwrap_or((text, text));
+    match Config::from_json(config) {
+        Ok(config) => {
+            assert!(memory_needed(&config, LoadOptions::default()) > 0);
+            let _ = Inventory::new(&config).begin(&[]).unwrap_err();
+        }
+        Err(error) => assert!(matches!(error, Error::UnsupportedModel { .. })),
+    }
+    let picture = RgbImage::from_rgb(3, 2, vec![7; 18]).unwrap();
+    if let Ok(processor) = Processor::from_json(preprocessor)
+        && let Ok(pixel_values) = processor.pixel_values(&picture)
+    {
+        let (width, height) = processor.sides(&picture);
+        assert_eq!(pixel_values.len(), 3 * width as usize * height as usize);
+    }
+}
+
+/// A tokenizer.json and, behind a zero byte, a text.
+pub fn tokenizer(data: &[u8]) {
+    let at = data.iter().position(|&byte| byte == 0).unwrap_or(data.len());
+    let (json, text) = data.split_at(at);
+    let text = String::from_utf8_lossy(text);
+    if let Ok(tokenizer) = Tokenizer::from_bytes(json, 16, 1)
+        && let Ok(input_ids) = tokenizer.encode(&text)
+    {
+        assert_eq!(input_ids.len(), 16);
+    }
+}
+
+/// A weight file of either format, in chunks: whole or cut, it reads the same.
+pub fn weights(data: &[u8]) {
+    let Some((&step, file)) = data.split_first() else { return };
+    let whole = Tensors::read(std::iter::once(file));
+    let cut = Tensors::read(file.chunks(usize::from(step) + 1));
+    assert_eq!(whole, cut);
+}
+
+/// Takes whatever a file holds: tensors by name, as bits, so that a NaN equals itself.
+#[derive(Default, PartialEq, Debug)]
+pub struct Tensors(pub Vec<(String, Vec<u32>)>);
+
+impl TensorSink for Tensors {
+    fn begin(&mut self, _: &[TensorShape]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn rows(&mut self, tensor: &TensorShape, _: usize, values: &[f32]) -> Result<(), Error> {
+        let bits = values.iter().map(|value| value.to_bits());
+        match self.0.last_mut() {
+            Some((name, kept)) if *name == tensor.name => kept.extend(bits),
+            _ => self.0.push((tensor.name.clone(), bits.collect())),
+        }
+        Ok(())
+    }
+}
+
+impl Tensors {
+    /// Reads a file in chunks.
+    pub fn read<'c>(chunks: impl Iterator<Item = &'c [u8]>) -> Result<Tensors, String> {
+        let (mut reader, mut tensors) = (WeightReader::new(), Tensors::default());
+        for chunk in chunks {
+            reader.push(chunk, &mut tensors).map_err(|error| error.to_string())?;
+        }
+        reader.finish().map_err(|error| error.to_string())?;
+        Ok(tensors)
+    }
+}

@@ -1,0 +1,20 @@
+/** Keeps what goes wrong in a page, where a browser's driver does not tell. A classic script: the first of the page. */
+{
+  /** @type {string[]} */
+  const problems = [];
+  Object.assign(globalThis, { siglipProblems: problems });
+  const { error } = console;
+  console.error = (...values) => {
+    problems.push(values.map(String).join(' '));
+    error(...values);
+  };
+  addEventListener(
+    'error',
+    (event) => problems.push(String(event.message ?? 'a resource did not load')),
+    true,
+  );
+  addEventListener('unhandledrejection', ({ reason }) => problems.push(String(reason)));
+  addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
+    problems.push(`${violatedDirective} forbids ${blockedURI}`),
+  );
+}

@@ -1,0 +1,70 @@
+/** Firefox, through WebDriver BiDi. */
+import puppeteer from 'puppeteer-core';
+import { RemotePage } from './page.js';
+
+/** @typedef {import('./page.js').Tab} Tab */
+
+/**
+ * Firefox with a fresh profile.
+ * @param {string} executablePath
+ * @param {Record<string, unknown>} preferences
+ */
+export async function launch(executablePath, preferences) {
+  const browser = await puppeteer.launch({
+    browser: 'firefox',
+    protocol: 'webDriverBiDi',
+    headless: true,
+    executablePath,
+    extraPrefsFirefox: preferences,
+    protocolTimeout: 300_000,
+  });
+  return {
+    async newContext() {
+      const context = await browser.createBrowserContext();
+      const self = {
+        async newPage() {
+          // A window cannot open while another one is closing.
+          const page = await context.newPage().catch(() => context.newPage());
+          return new RemotePage(tabOf(page), self);
+        },
+        close: () => context.close(),
+      };
+      return self;
+    },
+    close: () => browser.close(),
+  };
+}
+
+/** @param {import('puppeteer-core').Page} page @returns {Tab} */
+function tabOf(page) {
+  /** @type {string[]} */
+  const problems = [];
+  page.on('pageerror', (error) => problems.push(String(error)));
+  page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
+  return {
+    goto: async (url) => void (await page.goto(url)),
+    reload: async () => void (await page.reload()),
+    close: () => page.close(),
+    // Firefox collects a promise that it awaits for the driver, unless the page holds it too.
+    run: (body) =>
+      page
+        .evaluate(
+          `(() => {
+            const pending = (globalThis.siglipPending ??= new Set());
+            const promise = (async () => { ${body} })();
+            pending.add(promise);
+            return promise.finally(() => pending.delete(promise));
+          })()`,
+        )
+        .then(String),
+    async handle(expression) {
+      const handle = /** @type {import('puppeteer-core').ElementHandle<HTMLInputElement>} */ (
+        (await page.evaluateHandle(expression)).asElement()
+      );
+      return { click: () => handle.click(), setFiles: (paths) => handle.uploadFile(...paths) };
+    },
+    type: (keys) => page.keyboard.type(keys),
+    press: (key) => page.keyboard.press(/** @type {import('puppeteer-core').KeyInput} */ (key)),
+    problems: async () => problems,
+  };
+}

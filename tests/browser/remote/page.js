@@ -1,0 +1,309 @@
+/**
+ * A page of a browser that Playwright does not drive, with the part of Playwright's interface that the tests use: what
+ * is written for one browser runs in all. A tab runs scripts and hands over native input; the rest is done in the page.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { buildSync } from 'esbuild';
+
+/** @typedef {import('./in-page.js').Step} Step */
+
+/**
+ * What a browser's driver has to offer for a tab.
+ * @typedef {object} Tab
+ * @property {(url: string) => Promise<void>} goto
+ * @property {() => Promise<void>} reload
+ * @property {() => Promise<void>} close
+ * @property {(body: string) => Promise<string>} run the body of an async function that returns a string
+ * @property {(expression: string) => Promise<Handle>} handle of the element that an expression gives
+ * @property {(keys: string) => Promise<void>} type into what has the focus
+ * @property {(key: string) => Promise<void>} press a key by its name
+ * @property {() => Promise<string[]>} problems uncaught exceptions and complaints in the console so far
+ */
+/** An element. @typedef {{click: () => Promise<void>, setFiles: (paths: string[]) => Promise<void>}} Handle */
+
+/** How long an element is waited for, in milliseconds. */
+const TIMEOUT = 60_000;
+const POLL = 30;
+
+const engine = buildSync({
+  entryPoints: [fileURLToPath(new URL('./in-page.js', import.meta.url))],
+  bundle: true,
+  write: false,
+  format: 'iife',
+  globalName: 'siglipTest',
+}).outputFiles[0].text;
+
+/** JSON, but for what it lacks. Runs in the page too. @param {unknown} value */
+function encode(value) {
+  const special = (/** @type {unknown} */ value) => ({ $: String(value) });
+  return JSON.stringify({ value }, (_, value) => {
+    if (value === undefined || (typeof value === 'number' && !Number.isFinite(value))) return special(value);
+    return value;
+  });
+}
+
+/** @param {string} text */
+function decode(text) {
+  /** @type {Record<string, unknown>} */
+  const specials = { undefined, NaN: NaN, Infinity: Infinity, '-Infinity': -Infinity };
+  const revive = (/** @type {any} */ value) => {
+    if (value === null || typeof value !== 'object') return value;
+    if (typeof value.$ === 'string' && value.$ in specials) return specials[value.$];
+    for (const key of Object.keys(value)) value[key] = revive(value[key]);
+    return value;
+  };
+  return revive(JSON.parse(text)).value;
+}
+
+/** @param {string | RegExp} text */
+const toText = (text) => (typeof text === 'string' ? text : { source: text.source, flags: text.flags });
+
+export class RemotePage {
+  #tab;
+  #context;
+  #url = '';
+
+  /**
+   * @param {Tab} tab
+   * @param {unknown} context
+   */
+  constructor(tab, context) {
+    this.#tab = tab;
+    this.#context = context;
+    this.keyboard = { press: tab.press, type: tab.type };
+  }
+
+  context() {
+    return this.#context;
+  }
+
+  url() {
+    return this.#url;
+  }
+
+  /** @param {string} url */
+  async goto(url) {
+    this.#url = url;
+    await this.#tab.goto(url);
+  }
+
+  async reload() {
+    await this.#tab.reload();
+  }
+
+  async close() {
+    await this.#tab.close();
+  }
+
+  problems() {
+    return this.#tab.problems();
+  }
+
+  /** @param {number} milliseconds */
+  waitForTimeout = (milliseconds) => sleep(milliseconds);
+
+  /**
+   * A function, with an argument that JSON can carry; or statements, which give no result.
+   * @param {string | ((arg: any) => unknown)} script
+   * @param {unknown} [arg]
+   */
+  async evaluate(script, arg) {
+    const isText = typeof script === 'string';
+    return this.#evaluate(isText ? `(() => { ${script} })()` : `(${script})(${JSON.stringify(arg) ?? ''})`);
+  }
+
+  /** An expression, not through eval(), which a page's policy may forbid. @param {string} expression */
+  async #evaluate(expression) {
+    const body = `
+      const encode = ${encode};
+      try { return encode({ result: await ${expression} }); }
+      catch (error) { return encode({ error: { name: error?.name, message: String(error?.message ?? error), stack: error?.stack } }); }`;
+    const { result, error } = decode(await this.#tab.run(body));
+    if (error) throw Object.assign(new Error(`page: ${error.message}`), { pageStack: error.stack });
+    return result;
+  }
+
+  /**
+   * @param {(arg: any) => unknown} predicate
+   * @param {unknown} [arg]
+   */
+  async waitForFunction(predicate, arg) {
+    const holds = `Boolean(await (${predicate})(${JSON.stringify(arg) ?? ''}))`;
+    await until(() => this.#evaluate(holds), `${predicate}`);
+  }
+
+  /** @param {string} expression over `elements`, those that the steps find @param {Step[]} steps */
+  async query(steps, expression) {
+    const body = `const elements = siglipTest.find(${JSON.stringify(steps)}); return (${expression})`;
+    const code = `(globalThis.siglipTest ? (() => { ${body} })() : 'no engine')`;
+    const answer = await this.#evaluate(code);
+    if (answer !== 'no engine') return answer;
+    await this.evaluate(`${engine}; globalThis.siglipTest = siglipTest;`);
+    return this.#evaluate(code);
+  }
+
+  /** The driver's own hold of the element that the steps find. @param {Step[]} steps */
+  async handle(steps) {
+    return this.#tab.handle(`siglipTest.find(${JSON.stringify(steps)})[0]`);
+  }
+
+  /** @param {string} keys */
+  type = (keys) => this.#tab.type(keys);
+  /** @param {string} key */
+  press = (key) => this.#tab.press(key);
+
+  locator = locating(() => new RemoteLocator(this, [])).locator;
+  getByText = locating(() => new RemoteLocator(this, [])).getByText;
+  getByLabel = locating(() => new RemoteLocator(this, [])).getByLabel;
+  getByRole = locating(() => new RemoteLocator(this, [])).getByRole;
+}
+
+/**
+ * Waits until something is true.
+ * @template T
+ * @param {() => Promise<T>} look
+ * @param {string} what
+ */
+async function until(look, what) {
+  const end = Date.now() + TIMEOUT;
+  for (;;) {
+    const value = await look();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`not within ${TIMEOUT} ms: ${what}`);
+    await sleep(POLL);
+  }
+}
+
+/**
+ * @typedef {{hasText?: string | RegExp, has?: RemoteLocator}} Filter
+ * @param {Filter} filter @returns {Step[]}
+ */
+const filters = ({ hasText, has }) => [
+  ...(hasText === undefined ? [] : [{ hasText: toText(hasText) }]),
+  ...(has ? [{ has: has.steps }] : []),
+];
+
+/** The ways to an element, for a page and for a locator. @param {() => RemoteLocator} start */
+function locating(start) {
+  return {
+    locator: (/** @type {string} */ css, /** @type {Filter} */ filter = {}) =>
+      start().with({ css }, ...filters(filter)),
+    getByText: (/** @type {string | RegExp} */ text) => start().with({ text: toText(text) }),
+    getByLabel: (/** @type {string | RegExp} */ label) => start().with({ label: toText(label) }),
+    getByRole: (/** @type {string} */ role, /** @type {{name?: string | RegExp}} */ { name } = {}) =>
+      start().with({ role, ...(name === undefined ? {} : { name: toText(name) }) }),
+  };
+}
+
+export class RemoteLocator {
+  #page;
+  /** @type {Step[]} */
+  steps;
+
+  /**
+   * @param {RemotePage} page
+   * @param {Step[]} steps
+   */
+  constructor(page, steps) {
+    this.#page = page;
+    this.steps = steps;
+    Object.assign(
+      this,
+      locating(() => this),
+    );
+  }
+
+  /** @param {...Step} steps */
+  with(...steps) {
+    return new RemoteLocator(this.#page, [...this.steps, ...steps]);
+  }
+
+  first = () => this.with({ nth: 0 });
+  last = () => this.with({ nth: -1 });
+  /** @param {number} n */
+  nth = (n) => this.with({ nth: n });
+  /** @param {Filter} filter */
+  filter = (filter) => this.with(...filters(filter));
+  count = () => this.#query('elements.length');
+  all = async () => Array.from({ length: await this.count() }, (_, n) => this.nth(n));
+  allTextContents = () => this.#query('elements.map((element) => element.textContent)');
+  allInnerTexts = () => this.#query('elements.map((element) => element.innerText)');
+  isVisible = () => this.#query('elements.length > 0 && siglipTest.isVisible(elements[0])');
+  isHidden = async () => !(await this.isVisible());
+
+  /** @param {(elements: Element[]) => unknown} script */
+  evaluateAll = (script) => this.#query(`(${script})(elements)`);
+
+  /** @param {{state?: 'visible' | 'attached' | 'hidden' | 'detached'}} [options] */
+  async waitFor({ state = 'visible' } = {}) {
+    const visible = 'elements.some(siglipTest.isVisible)';
+    const wanted = {
+      visible,
+      attached: 'elements.length > 0',
+      hidden: `!${visible}`,
+      detached: 'elements.length === 0',
+    }[state];
+    await until(() => this.#query(wanted), `${JSON.stringify(this.steps)} ${state}`);
+  }
+
+  textContent = () => this.#one('element.textContent');
+  innerText = () => this.#one('element.innerText');
+  inputValue = () => this.#one('element.value');
+  /** @param {string} name */
+  getAttribute = (name) => this.#one(`element.getAttribute(${JSON.stringify(name)})`);
+  focus = () => this.#one('element.focus()');
+  scrollIntoViewIfNeeded = () => this.#one("element.scrollIntoView({ block: 'center' })");
+
+  /** @param {string} value */
+  selectOption = (value) =>
+    this.#one(`(element.value = ${JSON.stringify(value)}, ${events('input', 'change')})`);
+
+  /** @param {string} value */
+  fill = (value) =>
+    this.#one(`(element.focus(), element.select(),
+      document.execCommand(${value ? `'insertText', false, ${JSON.stringify(value)}` : "'delete'"}))`);
+
+  async click() {
+    await this.waitFor();
+    await this.#one('undefined');
+    await (await this.#page.handle(this.steps)).click();
+  }
+
+  check = async () => {
+    if (!(await this.#one('element.checked'))) await this.click();
+  };
+
+  /** @param {string | string[]} paths */
+  async setInputFiles(paths) {
+    await this.#one('undefined');
+    await (await this.#page.handle(this.steps)).setFiles([paths].flat());
+  }
+
+  /** @param {string} key */
+  async press(key) {
+    await this.focus();
+    await this.#page.press(key);
+  }
+
+  /** @param {string} text */
+  async pressSequentially(text) {
+    await this.focus();
+    await this.#page.type(text);
+  }
+
+  /** @param {string} expression over `elements` */
+  #query = (expression) => this.#page.query(this.steps, expression);
+
+  /** Waits until there is one element, no more. @param {string} expression over `element` */
+  async #one(expression) {
+    await this.waitFor({ state: 'attached' });
+    const count = await this.count();
+    if (count !== 1) throw new Error(`${count} elements, not one: ${JSON.stringify(this.steps)}`);
+    return this.#query(`((element) => ${expression})(elements[0])`);
+  }
+}
+
+/** @param {...string} types */
+const events = (...types) =>
+  types.map((type) => `element.dispatchEvent(new Event('${type}', { bubbles: true }))`).join();

@@ -1,0 +1,193 @@
+/**
+ * WebKitGTK's MiniBrowser, through WebDriver. Its commands are few, so they are sent as they are. A driver has one
+ * session, and a session shows its windows to one command at a time: each context has a driver of its own, and scripts
+ * that take long are started and asked after.
+ */
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RemotePage } from './page.js';
+
+/** @typedef {import('./page.js').Tab} Tab */
+
+const POLL = 15;
+/** The name of an element in WebDriver's JSON. */
+const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf';
+/** Keys by name: https://www.w3.org/TR/webdriver2/#keyboard-actions. @type {Record<string, string>} */
+const KEYS = { Enter: '\uE007', Tab: '\uE004', Backspace: '\uE003', Escape: '\uE00C', Space: ' ' };
+
+/** @returns {Promise<number>} */
+const freePort = () =>
+  new Promise((resolve, reject) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => (address && typeof address === 'object' ? resolve(address.port) : reject()));
+    });
+  });
+
+/** A screen that nobody sees. @param {string} program */
+async function startScreen(program) {
+  const screen = spawn(program, ['-displayfd', '3', '-screen', '0', '1280x1024x24', '-nolisten', 'tcp'], {
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+  });
+  const display = await new Promise((resolve, reject) => {
+    screen.on('error', reject);
+    screen.stdio[3]?.once('data', (data) => resolve(`:${String(data).trim()}`));
+  });
+  return { display, end: () => screen.kill() };
+}
+
+/**
+ * WebKit with a fresh, ephemeral profile for each context.
+ * @param {{driver: string, browser: string, screen: string}} paths
+ */
+export async function launch({ driver, browser, screen: program }) {
+  const screen = await startScreen(program);
+  /** @type {Set<Session>} */
+  const sessions = new Set();
+  return {
+    async newContext() {
+      const session = await Session.start(driver, browser, screen.display);
+      sessions.add(session);
+      const self = {
+        newPage: async () => new RemotePage(await session.newTab(), self),
+        close: async () => {
+          sessions.delete(session);
+          await session.end();
+        },
+      };
+      return self;
+    },
+    async close() {
+      await Promise.all([...sessions].map((session) => session.end()));
+      screen.end();
+    },
+  };
+}
+
+class Session {
+  #driver;
+  #base;
+  /** The command under way: the next one waits for it. @type {Promise<unknown>} */
+  #last = Promise.resolve();
+  /** The window that commands are for. */
+  #current = '';
+  #isFresh = true;
+
+  /**
+   * @param {import('node:child_process').ChildProcess} driver
+   * @param {string} base
+   */
+  constructor(driver, base) {
+    this.#driver = driver;
+    this.#base = base;
+  }
+
+  /** @param {string} driver @param {string} binary @param {string} display */
+  static async start(driver, binary, display) {
+    const port = await freePort();
+    // A group of its own: the browser's processes end with it.
+    const child = spawn(driver, [`--port=${port}`], {
+      env: { ...process.env, DISPLAY: display },
+      stdio: 'ignore',
+      detached: true,
+    });
+    const session = new Session(child, `http://127.0.0.1:${port}/session`);
+    const options = { binary, args: ['--automation'] };
+    const capabilities = {
+      alwaysMatch: { browserName: 'MiniBrowser', 'webkitgtk:browserOptions': options },
+    };
+    for (let tries = 0; ; tries++) {
+      try {
+        const { sessionId } = await session.#send('POST', '', { capabilities });
+        session.#base += `/${sessionId}`;
+        return session;
+      } catch (error) {
+        if (tries === 100) throw error;
+        await sleep(50);
+      }
+    }
+  }
+
+  async end() {
+    await this.#send('DELETE', '').catch(() => {});
+    if (this.#driver.pid && this.#driver.exitCode === null) process.kill(-this.#driver.pid, 'SIGKILL');
+  }
+
+  /** @param {string} method @param {string} path @param {object} [body] */
+  async #send(method, path, body) {
+    const options = { method, body: body && JSON.stringify(body) };
+    const response = await fetch(`${this.#base}${path}`, options);
+    const { value } = /** @type {any} */ (await response.json());
+    if (!response.ok) throw new Error(`WebDriver ${method} ${path}: ${value.error}: ${value.message}`);
+    return value;
+  }
+
+  /**
+   * Commands for a window, with no other in between.
+   * @template T
+   * @param {string} handle
+   * @param {() => Promise<T>} commands
+   * @returns {Promise<T>}
+   */
+  #inWindow(handle, commands) {
+    const turn = this.#last.then(async () => {
+      if (this.#current !== handle) await this.#send('POST', '/window', { handle });
+      this.#current = handle;
+      return commands();
+    });
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  /** @returns {Promise<Tab>} */
+  async newTab() {
+    const isFirst = this.#isFresh;
+    this.#isFresh = false;
+    const handle = isFirst
+      ? await this.#send('GET', '/window')
+      : (await this.#send('POST', '/window/new', { type: 'window' })).handle;
+    /** @type {(method: string, path: string, body?: object) => Promise<any>} */
+    const send = (method, path, body) => this.#inWindow(handle, () => this.#send(method, path, body));
+    const execute = (/** @type {string} */ script) => send('POST', '/execute/sync', { script, args: [] });
+    const type = async (/** @type {string} */ value) => {
+      const actions = [...value].flatMap((key) => [
+        { type: 'keyDown', value: key },
+        { type: 'keyUp', value: key },
+      ]);
+      await send('POST', '/actions', { actions: [{ type: 'key', id: 'keyboard', actions }] });
+    };
+    let calls = 0;
+    return {
+      goto: (url) => send('POST', '/url', { url }),
+      reload: () => send('POST', '/refresh', {}),
+      close: async () => {
+        await this.#inWindow(handle, async () => {
+          await this.#send('DELETE', '/window');
+          this.#current = '';
+        });
+      },
+      async run(body) {
+        const place = `siglipAnswers[${++calls}]`;
+        const promise = `(async () => { ${body} })()`;
+        await execute(`(globalThis.siglipAnswers ??= {}); ${promise}.then((text) => (${place} = text));`);
+        for (;;) {
+          const answer = await execute(`const answer = globalThis.${place} ?? null;
+            if (answer !== null) delete globalThis.${place}; return answer;`);
+          if (answer !== null) return answer;
+          await sleep(POLL);
+        }
+      },
+      async handle(expression) {
+        const { [ELEMENT]: id } = await execute(`return ${expression};`);
+        return {
+          click: () => send('POST', `/element/${id}/click`, {}),
+          setFiles: (paths) => send('POST', `/element/${id}/value`, { text: paths.join('\n') }),
+        };
+      },
+      type,
+      press: (key) => type(KEYS[key] ?? key),
+      problems: () => execute('return globalThis.siglipProblems ?? [];'),
+    };
+  }
+}

@@ -1,0 +1,16 @@
+/** A short run of every scenario of the soak, always of the same seed. */
+import { test } from 'node:test';
+import { browserOfTests } from './browsers.js';
+import { Harness } from './harness.js';
+import { scenarios } from './soak/scenarios.js';
+
+const SEED = 1;
+/** What one browser has run need not be as long in the others. */
+const share = browserOfTests.name === 'chromium' ? 1 : 0.2;
+const harness = new Harness();
+
+for (const { name, run, short, onlyChromium } of scenarios) {
+  if (onlyChromium && browserOfTests.name !== 'chromium') continue;
+  const runs = Math.ceil(share * short);
+  test(`${runs} ${name}`, async () => void (await run(/** @type {any} */ (harness.browser), SEED, runs)));
+}

@@ -1,0 +1,92 @@
+/** Memory after many pictures, and after many loads and disposals, is what it was after the first few. */
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { launchChromiumAt } from '../browsers.js';
+import { Server } from '../server.js';
+import { Room } from './room.js';
+
+/** Pictures and loads before the first look: caches and pools are full after them. */
+const WARM = { pictures: 50, loads: 5 };
+/** Share by which memory may be more. */
+const TOLERANCE = 0.05;
+
+/** Memory of the renderers of a browser that is resident, the largest, in bytes. @param {number} main */
+async function rendererMemory(main) {
+  const sizes = [0];
+  for (const pid of await readdir('/proc')) {
+    // A process may end while it is looked at.
+    const read = (/** @type {string} */ name) => readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '');
+    const [, , , , group] = (await read('stat')).replace(/\(.*\)/, '()').split(' ');
+    if (Number(group) !== main || !(await read('cmdline')).includes('--type=renderer')) continue;
+    sizes.push(1024 * Number(/RssAnon:\s+(\d+) kB/.exec(await read('status'))?.[1] ?? 0));
+  }
+  return Math.max(...sizes);
+}
+
+/**
+ * `runs` pictures, and a tenth as many loads; Chromium alone tells its memory here.
+ * @type {import('./room.js').Scenario}
+ */
+export async function memoryGrowth(_browser, _seed, runs) {
+  const profile = await mkdtemp(join(tmpdir(), 'siglip-web-'));
+  const server = await Server.start();
+  const { context, pid = 0, kill } = await launchChromiumAt(profile);
+  try {
+    const room = new Room(server, context);
+    const page = await room.newPage();
+    const session = await context.newCDPSession(page);
+    const look = async () => {
+      for (let i = 0; i < 3; i++) {
+        await session.send('HeapProfiler.collectGarbage');
+        await page.waitForTimeout(200);
+      }
+      return rendererMemory(pid);
+    };
+    await page.evaluate(async () => {
+      const { Siglip } = await import('/www/siglip.js');
+      const names = ['cat', 'dog', 'boat', 'coffee', 'insect'];
+      const labels = Array.from({ length: 20 }, (_, i) => `a cat of ${i} years`);
+      const load = async () => {
+        const siglip = await Siglip.load('tiny');
+        await siglip.classify('/www/samples/cat.jpg', labels);
+        siglip.dispose();
+      };
+      const loads = async (/** @type {number} */ count) => {
+        for (let i = 0; i < count; i++) await load();
+      };
+      const siglip = await Siglip.load('tiny');
+      const pictures = async (/** @type {number} */ count) => {
+        for (let i = 0; i < count; i++) await siglip.classify(`/www/samples/${names[i % 5]}.jpg`, labels);
+      };
+      Object.assign(globalThis, { loads, pictures });
+    });
+    /** @param {'pictures' | 'loads'} kind @param {number} count */
+    const repeat = (kind, count) =>
+      page.evaluate(({ kind, count }) => /** @type {any} */ (globalThis)[kind](count), { kind, count });
+    /** @type {import('./room.js').Tally} */
+    const tally = {};
+    for (const [kind, count] of /** @type {const} */ ([
+      ['pictures', runs],
+      ['loads', Math.ceil(runs / 10)],
+    ])) {
+      await repeat(kind, WARM[kind]);
+      const before = await look();
+      await repeat(kind, count);
+      const after = await look();
+      const growth = after / before - 1;
+      tally[`kB before ${count} ${kind}`] = Math.round(before / 1024);
+      tally[`kB after ${count} ${kind}`] = Math.round(after / 1024);
+      assert.ok(
+        growth <= TOLERANCE,
+        `${count} ${kind}: ${(100 * growth).toFixed(1)} % more, ${JSON.stringify(tally)}`,
+      );
+    }
+    return tally;
+  } finally {
+    await kill();
+    await server.close();
+    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+}

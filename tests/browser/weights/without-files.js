@@ -1,1 +1,0 @@
-delete (/** @type {any} */ (FileSystemFileHandle.prototype).createSyncAccessHandle);
