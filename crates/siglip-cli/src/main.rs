@@ -12,6 +12,7 @@ mod random;
 mod search;
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use checkpoint::Source;
@@ -48,9 +49,13 @@ struct ModelArgs {
     /// an index), or a file that `siglip convert` wrote. Default: the small demonstration model.
     #[arg(long, value_name = "DIR|FILE.gguf")]
     model: Option<std::path::PathBuf>,
-    /// How matrices are stored and multiplied: in 8 bits, or in single precision.
+    /// How matrices are stored and multiplied: in 8 bits, as fast as the processor can; in 8 bits with the same integer
+    /// sums on every processor; or in single precision.
     #[arg(long, value_enum, default_value_t = PrecisionArg::Q8)]
     precision: PrecisionArg,
+    /// Number of threads that compute. Results do not depend on it. Default: as many as the processor runs at a time.
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
 }
 
 impl ModelArgs {
@@ -59,6 +64,12 @@ impl ModelArgs {
     }
 
     fn load(&self) -> Result<Siglip, Error> {
+        let available = std::thread::available_parallelism();
+        let threads = self.threads.or(available.ok()).map_or(1, NonZeroUsize::get);
+        // This thread computes, too.
+        for _ in 1..threads {
+            std::thread::spawn(|| siglip::model::join_thread_pool());
+        }
         self.source().load(self.precision.into())
     }
 }
@@ -67,6 +78,7 @@ impl ModelArgs {
 enum PrecisionArg {
     F32,
     Q8,
+    Q8Exact,
 }
 
 impl From<PrecisionArg> for Precision {
@@ -74,6 +86,7 @@ impl From<PrecisionArg> for Precision {
         match argument {
             PrecisionArg::F32 => Precision::F32,
             PrecisionArg::Q8 => Precision::Q8,
+            PrecisionArg::Q8Exact => Precision::Q8Exact,
         }
     }
 }

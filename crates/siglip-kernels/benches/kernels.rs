@@ -20,7 +20,7 @@ fn random(len: usize) -> Vec<f32> {
 fn linear(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group(format!("linear, {}", siglip_kernels::backend()));
     let mut scratch = Scratch::default();
-    for precision in [Precision::F32, Precision::Q8] {
+    for precision in [Precision::F32, Precision::Q8, Precision::Q8Exact] {
         for (rows, inputs, outputs) in [
             (ROWS, HIDDEN, HIDDEN),
             (ROWS, HIDDEN, MIDDLE),

@@ -5,7 +5,7 @@
 //! element of each row or column of the panel, or one pair of neighbouring elements where elements are integers, so the
 //! inner loop reads both sides from one end to the other.
 
-use crate::simd::LANES;
+use crate::simd::{LANES, WIDE_LANES};
 
 /// Rows of a panel of integers, and of the f32 panels of attention.
 pub(crate) const ROWS: usize = 4;
@@ -30,3 +30,24 @@ pub(crate) const STRASSEN_PRODUCTS: usize = 7;
 
 /// For each of the seven products, the initial value of the sums of each row of a panel.
 pub(crate) type InitialRowSums = [[i32; ROWS]; STRASSEN_PRODUCTS];
+
+/// Rows of a panel for products on wide vectors.
+pub(crate) const WIDE_ROWS: usize = 8;
+
+/// One step of a panel of [`WIDE_ROWS`] rows: one element of each row.
+pub(crate) type WideRowStepF32 = [f32; WIDE_ROWS];
+
+/// One step of a panel of [`WIDE_ROWS`] rows: a pair of i16 of each row.
+pub(crate) type WideRowStepI16 = [[i16; 2]; WIDE_ROWS];
+
+/// One step of a panel of [`WIDE_ROWS`] rows: four u8 of each row.
+pub(crate) type WideRowStepU8 = [[u8; 4]; WIDE_ROWS];
+
+/// One step of a panel of [`WIDE_LANES`] columns: one element of each column.
+pub(crate) type WideColumnStepF32 = [f32; WIDE_LANES];
+
+/// One step of a panel of [`WIDE_LANES`] columns: a pair of i16 of each column.
+pub(crate) type WideColumnStepI16 = [[i16; 2]; WIDE_LANES];
+
+/// One step of a panel of [`WIDE_LANES`] columns: four i8 of each column.
+pub(crate) type WideColumnStepI8 = [[i8; 4]; WIDE_LANES];

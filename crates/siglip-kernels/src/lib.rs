@@ -25,8 +25,10 @@
 //! * Weights are packed at load ([`PackedMatrix`]), activations at each call, both in the order the inner loop reads them. A
 //!   tile of four or six rows by eight or sixteen outputs is summed in registers; bias, GELU and the residual are applied
 //!   before it is stored.
-//! * [`Precision::Q8`] keeps weights in 8 bits with one scale per output, and quantizes each row of activations to 15 bits, or
-//!   as many as the sums in i32 leave room for: 13 at 3072 inputs. So the weights' 8 bits are the only noticeable loss.
+//! * [`Precision::Q8Exact`] keeps weights in 8 bits with one scale per output, and quantizes each row of activations to 15
+//!   bits, or as many as the sums in i32 leave room for: 13 at 3072 inputs. So the weights' 8 bits are the only noticeable loss.
+//!   [`Precision::Q8`] quantizes activations to bytes where the processor has dot products of bytes and a row has no outliers,
+//!   which is twice as fast.
 //! * Products of integers are exact. Strassen's algorithm therefore costs no accuracy: it makes seven products in place of
 //!   eight. Winograd's inner product halves the multiplications of each of the seven.
 //! * [`attention()`] works on eight or sixteen queries at a time, with keys down and queries across the lanes, so softmax
@@ -36,12 +38,12 @@
 //!
 //! # Instruction sets
 //! The kernels are written once, over vectors of eight lanes; `src/simd/` has one file for each instruction set. There is
-//! WebAssembly's simd128, with what relaxed SIMD does better in a file of its own; AVX2 with FMA, detected at run time; and
-//! portable loops for everything else, or everywhere with the feature `portable`. On WebAssembly the build decides:
+//! WebAssembly's simd128, with what relaxed SIMD does better in a file of its own; AVX2 with FMA, and AVX-512 with VNNI, both
+//! detected at run time; and portable loops for everything else, or everywhere with the feature `portable`. On WebAssembly the build decides:
 //! `-C target-feature=+simd128` or `+simd128,+relaxed-simd`. [`backend()`] tells which is in use.
 //!
 //! Results on one instruction set are repeatable. Between two instruction sets f32 results differ in the last bits, where one
-//! rounds a product and its sum together. The integer sums of [`Precision::Q8`] are the same everywhere, and with any number
+//! rounds a product and its sum together. The integer sums of [`Precision::Q8Exact`] are the same everywhere, and with any number
 //! of workers: [`linear_sums`].
 //!
 //! # Threads

@@ -8,7 +8,7 @@ use crate::simd::LANES;
 /// The weights of y = x Wᵀ, in panels of eight outputs.
 ///
 /// [`Precision::F32`]: a panel holds the eight outputs' weights of the first input, then those of the second, and so on.
-/// [`Precision::Q8`]: the scales of all outputs, then the panels, which hold the eight outputs' pairs of quantized weights for
+/// The 8-bit precisions: the scales of all outputs, then the panels, which hold the eight outputs' pairs of quantized weights for
 /// each pair of inputs. The layout is the same on every instruction set. The last panel is padded with zeros.
 #[derive(Clone)]
 pub struct PackedMatrix {
@@ -52,7 +52,7 @@ impl PackedMatrix {
         let panels = outputs.div_ceil(LANES);
         match precision {
             Precision::F32 => panels * inputs * LANES,
-            Precision::Q8 => panels * (LANES + inputs.div_ceil(2) * STEP_WORDS),
+            Precision::Q8 | Precision::Q8Exact => panels * (LANES + inputs.div_ceil(2) * STEP_WORDS),
         }
     }
 
@@ -85,7 +85,7 @@ impl PackedMatrix {
                     }
                 }
             }
-            Precision::Q8 => {
+            Precision::Q8 | Precision::Q8Exact => {
                 let (mut scale, mut quantized) = ([0.0], vec![0; inputs]);
                 for (output, row) in (first_output..).zip(weight.chunks_exact(inputs)) {
                     quantize_rows(row, inputs, &mut scale, &mut quantized);
@@ -99,9 +99,9 @@ impl PackedMatrix {
     /// matrix's columns of it.
     ///
     /// # Panics
-    /// If the matrix is not of [`Precision::Q8`], `quantized` is not one row, or there is no such output.
+    /// If the matrix is not of an 8-bit precision, `quantized` is not one row, or there is no such output.
     pub fn pack_quantized_row(&mut self, output: usize, scale: f32, quantized: &[i8]) {
-        assert_eq!(self.precision, Precision::Q8, "quantized weights are for 8-bit matrices");
+        assert!(self.precision.is_quantized(), "quantized weights are for 8-bit matrices");
         assert_eq!(quantized.len(), self.inputs, "quantized weights are not one row");
         assert!(output < self.outputs, "row beyond {} outputs", self.outputs);
         let pairs = self.inputs.div_ceil(2);

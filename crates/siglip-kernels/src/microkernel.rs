@@ -5,8 +5,11 @@
 
 use std::marker::PhantomData;
 
-use crate::layout::{ColumnStepI8, ColumnStepI16, ROWS, RowStepI16};
-use crate::simd::{LANES, Simd};
+use crate::layout::{
+    ColumnStepI8, ColumnStepI16, ROWS, RowStepI16, WIDE_ROWS, WideColumnStepF32, WideColumnStepI8,
+};
+use crate::layout::{WideColumnStepI16, WideRowStepF32, WideRowStepI16, WideRowStepU8};
+use crate::simd::{LANES, Simd, Wide};
 
 /// What is multiplied: how a step of either side is stored, and how its products are summed.
 pub(crate) trait Operand<S: Simd> {
@@ -150,6 +153,105 @@ impl<S: Simd> Operand<S> for WinogradI16 {
     #[inline(always)]
     fn accumulate(simd: S, row: [S::I16; 2], columns: [S::I16; 2], sum: S::I32) -> S::I32 {
         simd.winograd_madd(sum, row, columns)
+    }
+}
+
+/// f32 by f32, on wide vectors.
+pub(crate) struct WideF32;
+
+impl<S: Wide> Operand<S> for WideF32 {
+    type RowStep = WideRowStepF32;
+    type ColumnStep = WideColumnStepF32;
+    type Row = S::WideF32;
+    type Columns = S::WideF32;
+    type Sum = S::WideF32;
+
+    const ROWS: usize = WIDE_ROWS;
+
+    #[inline(always)]
+    fn zero(simd: S) -> S::WideF32 {
+        simd.wide_splat(0.0)
+    }
+
+    #[inline(always)]
+    fn broadcast(simd: S, step: &WideRowStepF32, row: usize) -> S::WideF32 {
+        simd.wide_splat(step[row])
+    }
+
+    #[inline(always)]
+    fn load(simd: S, step: &WideColumnStepF32) -> S::WideF32 {
+        simd.wide_load(step)
+    }
+
+    #[inline(always)]
+    fn accumulate(simd: S, row: S::WideF32, columns: S::WideF32, sum: S::WideF32) -> S::WideF32 {
+        simd.wide_mul_add(row, columns, sum)
+    }
+}
+
+/// Pairs of i16 by pairs of i16, on wide vectors.
+pub(crate) struct WideI16;
+
+impl<S: Wide> Operand<S> for WideI16 {
+    type RowStep = WideRowStepI16;
+    type ColumnStep = WideColumnStepI16;
+    type Row = S::WideI32;
+    type Columns = S::WideI32;
+    type Sum = S::WideI32;
+
+    const ROWS: usize = WIDE_ROWS;
+
+    #[inline(always)]
+    fn zero(simd: S) -> S::WideI32 {
+        simd.wide_splat_i32(0)
+    }
+
+    #[inline(always)]
+    fn broadcast(simd: S, step: &WideRowStepI16, row: usize) -> S::WideI32 {
+        simd.wide_splat_i32(i32::from(step[row][0] as u16) | i32::from(step[row][1]) << 16)
+    }
+
+    #[inline(always)]
+    fn load(simd: S, step: &WideColumnStepI16) -> S::WideI32 {
+        simd.wide_load_pairs(step)
+    }
+
+    #[inline(always)]
+    fn accumulate(simd: S, row: S::WideI32, columns: S::WideI32, sum: S::WideI32) -> S::WideI32 {
+        simd.wide_dot_i16(sum, row, columns)
+    }
+}
+
+/// Quads of u8 by quads of i8, on wide vectors.
+pub(crate) struct WideU8;
+
+impl<S: Wide> Operand<S> for WideU8 {
+    type RowStep = WideRowStepU8;
+    type ColumnStep = WideColumnStepI8;
+    type Row = S::WideI32;
+    type Columns = S::WideI32;
+    type Sum = S::WideI32;
+
+    const ROWS: usize = WIDE_ROWS;
+
+    #[inline(always)]
+    fn zero(simd: S) -> S::WideI32 {
+        simd.wide_splat_i32(0)
+    }
+
+    #[inline(always)]
+    fn broadcast(simd: S, step: &WideRowStepU8, row: usize) -> S::WideI32 {
+        simd.wide_splat_i32(i32::from_le_bytes(step[row]))
+    }
+
+    #[inline(always)]
+    fn load(simd: S, step: &WideColumnStepI8) -> S::WideI32 {
+        simd.wide_load_quads(step)
+    }
+
+    #[inline(always)]
+    fn accumulate(simd: S, row: S::WideI32, columns: S::WideI32, sum: S::WideI32) -> S::WideI32 {
+        simd.wide_dot_u8_i8(sum, row, columns)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Packs rows in panels, in the order the microkernel reads them.
 
-use crate::layout::{ROWS, RowStepI16};
+use crate::layout::{ROWS, RowStepI16, WIDE_ROWS, WideRowStepI16};
 use crate::quantize::Quantizer;
 use crate::rows::{Rows, tail};
 use crate::simd::{LANES, Simd, load_part};
@@ -60,6 +60,32 @@ pub(crate) fn pack_i16<S: Simd>(
                     let mut eight = [[[0; 2]; ROWS]; LANES];
                     four.pairs(simd, group, &mut eight);
                     steps.copy_from_slice(&eight[..steps.len()]);
+                }
+            }
+        }
+    }
+}
+
+/// Quantizes rows to i16 of at most `max` and packs them in panels of eight. Each step holds two columns. `scales` takes the
+/// rows' scales, of whole panels.
+#[inline(always)]
+pub(crate) fn pack_wide_i16<S: Simd>(
+    simd: S,
+    x: Rows,
+    max: f32,
+    panels: &mut [WideRowStepI16],
+    scales: &mut [f32],
+) {
+    let panels = panels.chunks_exact_mut(x.width.div_ceil(2).max(1));
+    for (panel, (steps, scales)) in panels.zip(scales.as_chunks_mut::<WIDE_ROWS>().0).enumerate() {
+        for (half, scales) in scales.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
+            let four = FourRows::new(simd, x.panel(panel * WIDE_ROWS + half * ROWS), max);
+            *scales = four.scales();
+            for (group, steps) in steps.chunks_mut(LANES).enumerate() {
+                let mut columns = [[[0; 2]; ROWS]; LANES];
+                four.pairs(simd, group, &mut columns);
+                for (step, column) in steps.iter_mut().zip(&columns) {
+                    step.as_chunks_mut().0[half] = *column;
                 }
             }
         }

@@ -3,22 +3,43 @@
 pub enum Precision {
     /// 32-bit floats throughout.
     F32,
-    /// Weights in 8 bits with one scale per output, activations in 12 bits or more with one scale per row.
+    /// Weights in 8 bits with one scale per output; activations in 8 bits with one scale and one zero point per row, where the
+    /// processor multiplies bytes and the row has no outliers. Everything else is as with [`Precision::Q8Exact`].
     #[default]
     Q8,
+    /// Weights in 8 bits with one scale per output, activations in 12 bits or more with one scale per row. Integer sums are the
+    /// same on every processor and with any number of workers.
+    Q8Exact,
 }
 
 impl Precision {
-    /// Its name in lower case: `f32` or `q8`.
+    const ALL: [Precision; 3] = [Precision::F32, Precision::Q8, Precision::Q8Exact];
+
+    /// Its name in lower case: `f32`, `q8` or `q8-exact`.
     pub const fn name(self) -> &'static str {
         match self {
             Precision::F32 => "f32",
             Precision::Q8 => "q8",
+            Precision::Q8Exact => "q8-exact",
         }
     }
 
     /// The precision that [`Precision::name`] calls `name`.
     pub fn from_name(name: &str) -> Option<Precision> {
-        [Precision::F32, Precision::Q8].into_iter().find(|precision| precision.name() == name)
+        Precision::ALL.into_iter().find(|precision| precision.name() == name)
+    }
+
+    /// Whether weights are stored in 8 bits.
+    pub const fn is_quantized(self) -> bool {
+        matches!(self, Precision::Q8 | Precision::Q8Exact)
+    }
+
+    /// The precision of a layer whose inputs may be split among workers: 8-bit products are then exact, so the workers' partial
+    /// sums add up to the same bits as one worker's sum.
+    pub const fn for_partial_sums(self) -> Precision {
+        match self {
+            Precision::F32 => Precision::F32,
+            Precision::Q8 | Precision::Q8Exact => Precision::Q8Exact,
+        }
     }
 }

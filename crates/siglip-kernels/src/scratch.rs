@@ -1,6 +1,7 @@
 use std::cell::RefCell;
 
-use crate::layout::{ColumnStepI16, F32_ROWS, InitialRowSums, ROWS, RowStepI16};
+use crate::layout::{ColumnStepI16, F32_ROWS, InitialRowSums, ROWS, RowStepI16, WideColumnStepF32};
+use crate::layout::{WideColumnStepI8, WideColumnStepI16, WideRowStepF32, WideRowStepI16, WideRowStepU8};
 use crate::simd::LANES;
 
 /// Buffers of the kernels, kept from call to call. They grow to the largest shape; after that no call allocates.
@@ -17,6 +18,16 @@ pub struct Scratch {
     /// Linear layers: weights of a strip of columns, or the right sides of Strassen's products. Attention: queries and
     /// softmax weights of a strip of queries.
     pub(crate) columns_i16: Vec<ColumnStepI16>,
+    /// Linear layers on wide vectors: activations.
+    pub(crate) wide_rows_f32: Vec<WideRowStepF32>,
+    pub(crate) wide_rows_i16: Vec<WideRowStepI16>,
+    pub(crate) wide_rows_u8: Vec<WideRowStepU8>,
+    /// Linear layers on wide vectors: weights of a strip.
+    pub(crate) wide_f32: Vec<WideColumnStepF32>,
+    pub(crate) wide_i16: Vec<WideColumnStepI16>,
+    pub(crate) wide_i8: Vec<WideColumnStepI8>,
+    /// Linear layers on wide vectors: rows of bytes and rows of i16, apart where a product has both.
+    pub(crate) sorted_rows: Vec<f32>,
     /// Attention: the keys and values of one head in f32.
     pub(crate) head_f32: Vec<[f32; ROWS]>,
     /// Attention: scales of the keys and of the columns of the values.

@@ -1,5 +1,6 @@
 //! Attention against plain loops.
 
+#[path = "common/mod.rs"]
 mod common;
 
 use common::{assert_close, cosine, random, softmax};

@@ -1,5 +1,6 @@
 //! Norms, activations and vector sums against plain loops.
 
+#[path = "common/mod.rs"]
 mod common;
 
 use common::{assert_close, gelu, random, softmax};

@@ -1,8 +1,9 @@
 //! Matrix products against plain loops, on the shapes of the published models and on awkward ones.
 
+#[path = "common/mod.rs"]
 mod common;
 
-use common::{assert_close, cosine, gelu, product, product_q8, random};
+use common::{assert_close, cosine, even, gelu, product, product_q8, product_u8, random};
 use fastrand::Rng;
 use siglip_kernels::{
     Epilogue, PackedMatrix, Precision, Scratch, finish_sums, linear, linear_sums, quantize_rows,
@@ -106,10 +107,10 @@ fn f32_is_the_product() {
 }
 
 #[test]
-fn q8_is_exactly_the_product_of_the_quantized_values() {
+fn q8_exact_is_exactly_the_product_of_the_quantized_values() {
     let mut scratch = Scratch::default();
     for case in cases() {
-        let packed = case.pack(Precision::Q8);
+        let packed = case.pack(Precision::Q8Exact);
         let exact = product_q8(&case.x, &case.weight, case.inputs);
         assert_eq!(case.run(&packed, Epilogue::None, &mut scratch), exact);
         let exact: Vec<f64> = exact.into_iter().map(f64::from).collect();
@@ -121,13 +122,13 @@ fn q8_is_exactly_the_product_of_the_quantized_values() {
 
 /// All activations and weights have the largest magnitude there is, with random signs, or all of one sign so that sums grow.
 #[test]
-fn q8_is_exact_at_the_largest_magnitudes() {
+fn q8_exact_is_exact_at_the_largest_magnitudes() {
     let rng = &mut Rng::with_seed(0);
     for (inputs, signs) in [(8, 1), (768, 1), (768, 2), (1041, 2), (3072, 1), (3072, 2)] {
         let (rows, outputs) = (40, 35);
         let mut largest = |len| (0..len).map(|_| if rng.usize(0..signs) == 0 { 1.0 } else { -1.0 }).collect();
         let (x, weight): (Vec<f32>, Vec<f32>) = (largest(rows * inputs), largest(outputs * inputs));
-        let mut packed = PackedMatrix::new(Precision::Q8, inputs, outputs);
+        let mut packed = PackedMatrix::new(Precision::Q8Exact, inputs, outputs);
         packed.pack(0, &weight);
         let mut out = vec![0.0; rows * outputs];
         linear(&x, rows, &packed, Epilogue::None, &mut out, &mut Scratch::default());
@@ -154,7 +155,7 @@ fn partial_sums_add_up_to_the_same_bits() {
             row_magnitudes(&part, columns.len(), &mut own);
             assert!(own.iter().zip(&magnitudes).all(|(own, whole)| own <= whole));
 
-            let mut packed = PackedMatrix::new(Precision::Q8, columns.len(), outputs);
+            let mut packed = PackedMatrix::new(Precision::Q8Exact, columns.len(), outputs);
             for (output, (scale, quantized)) in scales.iter().zip(quantized.chunks(inputs)).enumerate() {
                 packed.pack_quantized_row(output, *scale, &quantized[columns.clone()]);
             }
@@ -162,7 +163,7 @@ fn partial_sums_add_up_to_the_same_bits() {
             linear_sums(&part, &magnitudes, inputs, &packed, &mut sums, &mut scratch);
             total.iter_mut().zip(sums).for_each(|(total, sum)| *total = total.wrapping_add(sum));
         }
-        let packed = case.pack(Precision::Q8);
+        let packed = case.pack(Precision::Q8Exact);
         for (epilogue, _) in case.expected(&vec![0.0; rows * outputs]) {
             let mut out = case.before.clone();
             finish_sums(&total, &magnitudes, inputs, &packed, epilogue, &mut out);
@@ -174,17 +175,74 @@ fn partial_sums_add_up_to_the_same_bits() {
 #[test]
 fn q8_is_close_to_f32() {
     let mut scratch = Scratch::default();
-    for case in cases().filter(|case| case.inputs >= 16) {
-        let exact = product(&case.x, &case.weight, case.inputs);
-        let out = case.run(&case.pack(Precision::Q8), Epilogue::None, &mut scratch);
-        let cosine = cosine(&out, &exact);
-        assert!(cosine > 0.9985, "{}x{}x{}: cosine {cosine}", case.rows, case.inputs, case.outputs);
+    for precision in [Precision::Q8, Precision::Q8Exact] {
+        for case in cases().filter(|case| case.inputs >= 16) {
+            let exact = product(&case.x, &case.weight, case.inputs);
+            let out = case.run(&case.pack(precision), Epilogue::None, &mut scratch);
+            let cosine = cosine(&out, &exact);
+            assert!(cosine > 0.9985, "{}x{}x{}: cosine {cosine}", case.rows, case.inputs, case.outputs);
+        }
     }
+}
+
+/// Rows without outliers are multiplied in bytes where the processor can, all others in 16 bits.
+#[test]
+fn q8_is_exactly_the_product_of_the_bytes_except_in_outlier_rows() {
+    let mut scratch = Scratch::default();
+    for seed in 0..60 {
+        let rng = &mut Rng::with_seed(seed);
+        let (rows, inputs, outputs) = (rng.usize(1..280), rng.usize(16..300), rng.usize(1..150));
+        let (mut x, weight, bias) =
+            (even(rng, rows * inputs), random(rng, outputs * inputs), random(rng, outputs));
+        let is_outlier: Vec<bool> =
+            (0..rows).map(|_| rng.u8(..) < [0, 30, 128, 255][seed as usize % 4]).collect();
+        let spoil = |row: &mut [f32], at: usize| row[at] = [500.0, -500.0, f32::NAN, f32::INFINITY][at % 4];
+        for (row, _) in x.chunks_mut(inputs).zip(&is_outlier).filter(|(_, is_outlier)| **is_outlier) {
+            spoil(row, rng.usize(..inputs));
+        }
+        let before = random(rng, rows * outputs);
+        let case = Case { rows, inputs, outputs, x, weight, bias, before };
+        let (packed, exact) = (case.pack(Precision::Q8), case.pack(Precision::Q8Exact));
+        for epilogue in [Epilogue::None, Epilogue::BiasGelu(&case.bias), Epilogue::Residual(&case.bias)] {
+            let out = case.run(&packed, epilogue, &mut scratch);
+            let of_outliers = case.run(&exact, epilogue, &mut scratch);
+            let expected = match (siglip_kernels::backend().name(), epilogue) {
+                ("avx512", Epilogue::None) => product_u8(&case.x, &case.weight, inputs),
+                ("avx512", _) => continue_with(&case, epilogue, product_u8(&case.x, &case.weight, inputs)),
+                _ => of_outliers.clone(),
+            };
+            let rows = out.chunks(outputs).zip(expected.chunks(outputs)).zip(of_outliers.chunks(outputs));
+            for (row, ((out, expected), of_outlier)) in rows.enumerate() {
+                let expected = if is_outlier[row] { of_outlier } else { expected };
+                let equal = match epilogue {
+                    Epilogue::BiasGelu(_) if !is_outlier[row] => {
+                        out.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 1e-6 * (1.0 + b.abs()))
+                    }
+                    _ => out.iter().zip(expected).all(|(a, b)| a == b || (a.is_nan() && b.is_nan())),
+                };
+                assert!(equal, "row {row} of {rows:?} with {epilogue:.0?}", rows = case.rows);
+            }
+        }
+    }
+}
+
+/// The epilogue on a product that is given.
+fn continue_with(case: &Case, epilogue: Epilogue, mut product: Vec<f32>) -> Vec<f32> {
+    for (at, value) in product.iter_mut().enumerate() {
+        let with_bias = *value + case.bias[at % case.outputs];
+        *value = match epilogue {
+            Epilogue::None => *value,
+            Epilogue::Bias(_) => with_bias,
+            Epilogue::BiasGelu(_) => gelu(f64::from(with_bias)) as f32,
+            Epilogue::Residual(_) => with_bias + case.before[at],
+        };
+    }
+    product
 }
 
 #[test]
 fn weights_may_arrive_in_pieces() {
-    for precision in [Precision::F32, Precision::Q8] {
+    for precision in [Precision::F32, Precision::Q8, Precision::Q8Exact] {
         for case in cases() {
             let whole = case.pack(precision);
             let mut pieces = PackedMatrix::new(precision, case.inputs, case.outputs);
@@ -201,11 +259,11 @@ fn quantized_rows_make_the_same_matrix() {
     for case in cases() {
         let (mut scales, mut quantized) = (vec![0.0; case.outputs], vec![0; case.weight.len()]);
         quantize_rows(&case.weight, case.inputs, &mut scales, &mut quantized);
-        let mut packed = PackedMatrix::new(Precision::Q8, case.inputs, case.outputs);
+        let mut packed = PackedMatrix::new(Precision::Q8Exact, case.inputs, case.outputs);
         for (output, (scale, quantized)) in scales.iter().zip(quantized.chunks(case.inputs)).enumerate() {
             packed.pack_quantized_row(output, *scale, quantized);
         }
-        assert!(packed == case.pack(Precision::Q8), "{packed:?}");
+        assert!(packed == case.pack(Precision::Q8Exact), "{packed:?}");
     }
 }
 
@@ -213,7 +271,7 @@ fn quantized_rows_make_the_same_matrix() {
 fn quantized_weights_of_any_content_are_harmless() {
     let mut scratch = Scratch::default();
     for (scale, value) in [(1.0, i8::MIN), (f32::NAN, i8::MAX), (f32::INFINITY, -1)] {
-        let mut packed = PackedMatrix::new(Precision::Q8, 4304, 9);
+        let mut packed = PackedMatrix::new(Precision::Q8Exact, 4304, 9);
         (0..9).for_each(|output| packed.pack_quantized_row(output, scale, &[value; 4304]));
         linear(&[-1.0; 2 * 4304], 2, &packed, Epilogue::None, &mut [0.0; 18], &mut scratch);
     }
@@ -222,7 +280,7 @@ fn quantized_weights_of_any_content_are_harmless() {
 #[test]
 fn a_row_that_is_not_finite_leaves_the_others_alone() {
     let mut scratch = Scratch::default();
-    for precision in [Precision::F32, Precision::Q8] {
+    for precision in [Precision::F32, Precision::Q8, Precision::Q8Exact] {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             // More columns than a tile of any instruction set has.
             let case = cases().nth(11).unwrap();
@@ -254,7 +312,7 @@ fn a_row_that_is_not_finite_leaves_the_others_alone() {
 fn zeros_and_the_smallest_numbers_give_zeros() {
     let mut scratch = Scratch::default();
     for (x, weight) in [(0.0, 1.0), (1.0, 0.0), (1e-45, 1.0), (1.0, 1e-45), (0.0, 0.0)] {
-        for precision in [Precision::F32, Precision::Q8] {
+        for precision in [Precision::F32, Precision::Q8, Precision::Q8Exact] {
             let mut packed = PackedMatrix::new(precision, 20, 10);
             packed.pack(0, &[weight; 200]);
             let mut out = [1.0; 30];
@@ -267,7 +325,7 @@ fn zeros_and_the_smallest_numbers_give_zeros() {
 #[test]
 fn empty_shapes_are_accepted() {
     let mut scratch = Scratch::default();
-    for precision in [Precision::F32, Precision::Q8] {
+    for precision in [Precision::F32, Precision::Q8, Precision::Q8Exact] {
         let mut packed = PackedMatrix::new(precision, 8, 3);
         packed.pack(0, &[]);
         linear(&[], 0, &packed, Epilogue::None, &mut [], &mut scratch);

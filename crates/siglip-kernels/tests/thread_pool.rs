@@ -17,7 +17,7 @@ fn block(rows: usize, width: usize) -> Vec<f32> {
         (random(rng, rows * width), random(rng, 3 * width * width), random(rng, 3 * width));
     let mut results = vec![0.0; rows * width];
     layer_norm(&x, &bias[..width], &bias[width..2 * width], 1e-6, &mut results);
-    for precision in [Precision::F32, Precision::Q8] {
+    for precision in [Precision::F32, Precision::Q8, Precision::Q8Exact] {
         let mut packed = PackedMatrix::new(precision, width, 3 * width);
         packed.pack(0, &weight);
         let mut qkv = vec![0.0; rows * 3 * width];

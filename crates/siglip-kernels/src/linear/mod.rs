@@ -1,13 +1,16 @@
 //! y = x Wᵀ, and what follows it while the sums are still in registers.
 
 mod activations;
+mod bytes;
 mod direct;
 mod epilogue;
+mod quantized;
 mod strassen;
+mod wide;
 
 use crate::disjoint_slice::DisjointMut;
-use crate::dispatch::{Kernel, dispatch};
-use crate::layout::F32_ROWS;
+use crate::dispatch::{Kernel, dispatch, wide};
+use crate::layout::{F32_ROWS, WIDE_ROWS};
 use crate::matrix::PackedMatrix;
 use crate::pack::pack_f32;
 use crate::precision::Precision;
@@ -18,14 +21,14 @@ use crate::simd::Simd;
 use crate::thread_pool::parallel_for;
 use activations::{PackedActivations, QuantizedRows};
 pub use epilogue::Epilogue;
-use epilogue::{CheckedEpilogue, DequantizeStore, RawSums, StoreF32, dequantize_row};
+use epilogue::{CheckedEpilogue, RawSums, StoreF32, dequantize_row};
 
 /// Rows packed at a time: their panels stay in the second-level cache while the weights pass by.
 const BLOCK_ROWS: usize = 256;
 
 /// Multiplies `rows` rows of `x` [rows, inputs] with `weight`, into `out` [rows, outputs].
 ///
-/// With [`Precision::Q8`] a row of `x` that holds an infinity or a NaN gives a row of NaN; with [`Precision::F32`] infinities
+/// With the 8-bit precisions a row of `x` that holds an infinity or a NaN gives a row of NaN; with [`Precision::F32`] infinities
 /// and NaN spread as IEEE 754 has it.
 ///
 /// # Panics
@@ -50,19 +53,8 @@ pub fn linear(
         let out = DisjointMut::new(&mut out[first * outputs..][..x.count * outputs]);
         match weight.precision() {
             Precision::F32 => multiply_f32(x, weight, StoreF32 { epilogue, out }, scratch),
-            Precision::Q8 => {
-                let mut row_scales = [0.0; BLOCK_ROWS];
-                let rows = QuantizedRows {
-                    x,
-                    max: max_activation(inputs),
-                    magnitudes: None,
-                    scales: &mut row_scales,
-                };
-                let activations = PackedActivations::new(rows, scratch);
-                let column_scales = weight.pair_steps().0;
-                let store = DequantizeStore { epilogue, row_scales: &row_scales, column_scales, out };
-                activations.multiply(weight, store);
-            }
+            Precision::Q8 => quantized::multiply_q8(x, weight, epilogue, out, scratch),
+            Precision::Q8Exact => quantized::multiply_exact(x, weight, epilogue, None, out, scratch),
         }
     }
 }
@@ -87,7 +79,7 @@ pub fn row_magnitudes(x: &[f32], width: usize, largest: &mut [f32]) {
     dispatch(Magnitudes(Rows::of_matrix(x, width, 0, largest.len()), largest));
 }
 
-/// A partial sum of x Wᵀ with [`Precision::Q8`], where several workers have some of the inputs each.
+/// A partial sum of x Wᵀ with [`Precision::Q8Exact`], where several workers have some of the inputs each.
 ///
 /// `x` and `weight` hold this worker's inputs alone. `inputs` counts those of all workers, and `magnitudes` has the largest
 /// magnitude of each whole row: the largest over the workers' [`row_magnitudes`]. The partial sums are integers, so the
@@ -95,7 +87,7 @@ pub fn row_magnitudes(x: &[f32], width: usize, largest: &mut [f32]) {
 /// [`linear()`] to the last bit.
 ///
 /// # Panics
-/// If `weight` is not of [`Precision::Q8`], or a slice is not as long as the shape asks for.
+/// If `weight` is not of [`Precision::Q8Exact`], or a slice is not as long as the shape asks for.
 pub fn linear_sums(
     x: &[f32],
     magnitudes: &[f32],
@@ -105,7 +97,7 @@ pub fn linear_sums(
     scratch: &mut Scratch,
 ) {
     let (rows, own_inputs, outputs) = (magnitudes.len(), weight.inputs(), weight.outputs());
-    assert_eq!(weight.precision(), Precision::Q8, "only quantized products have integer sums");
+    assert_eq!(weight.precision(), Precision::Q8Exact, "only exact products have partial sums");
     assert_eq!(x.len(), rows * own_inputs, "x is not [{rows}, {own_inputs}]");
     assert_eq!(sums.len(), rows * outputs, "sums are not [{rows}, {outputs}]");
     for (block, magnitudes) in magnitudes.chunks(BLOCK_ROWS).enumerate() {
@@ -134,7 +126,7 @@ pub fn finish_sums(
     out: &mut [f32],
 ) {
     let (rows, outputs) = (magnitudes.len(), weight.outputs());
-    assert_eq!(weight.precision(), Precision::Q8, "only quantized products have integer sums");
+    assert_eq!(weight.precision(), Precision::Q8Exact, "only exact products have partial sums");
     assert_eq!(sums.len(), rows * outputs, "sums are not [{rows}, {outputs}]");
     assert_eq!(out.len(), rows * outputs, "out is not [{rows}, {outputs}]");
     let epilogue = CheckedEpilogue::new(epilogue, outputs);
@@ -172,6 +164,16 @@ impl Kernel for FinishSums<'_> {
 const PANELS_PER_PART: usize = 4;
 
 fn multiply_f32(x: Rows, weight: &PackedMatrix, store: StoreF32, scratch: &mut Scratch) {
+    if let (Some(wide), WIDE_ROWS..) = (wide(), x.count) {
+        let (rows, panels) = (x.count, x.count.div_ceil(WIDE_ROWS));
+        let packed = sized(&mut scratch.wide_rows_f32, panels * weight.inputs());
+        dispatch(PackF32 { x, panels: packed });
+        let strips = weight.panels().div_ceil(wide::STRIP_PANELS);
+        return parallel_for(strips, &|strip| {
+            let first = strip * wide::STRIP_PANELS;
+            wide.run_wide(wide::RunStripF32 { panels: packed, rows, weight, store, first });
+        });
+    }
     let activations = sized(&mut scratch.rows_f32, x.count.div_ceil(F32_ROWS) * weight.inputs());
     dispatch(PackF32 { x, panels: activations });
     let (rows, panels) = (x.count, weight.panels());
@@ -182,12 +184,12 @@ fn multiply_f32(x: Rows, weight: &PackedMatrix, store: StoreF32, scratch: &mut S
     });
 }
 
-struct PackF32<'a> {
+struct PackF32<'a, const R: usize> {
     x: Rows<'a>,
-    panels: &'a mut [[f32; F32_ROWS]],
+    panels: &'a mut [[f32; R]],
 }
 
-impl Kernel for PackF32<'_> {
+impl<const R: usize> Kernel for PackF32<'_, R> {
     type Output = ();
 
     #[inline(always)]

@@ -129,6 +129,11 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn mul_i32(self, a: __m256i, b: __m256i) -> __m256i {
+        avx2!(_mm256_mullo_epi32(a, b))
+    }
+
+    #[inline(always)]
     fn and_i32(self, a: __m256i, b: __m256i) -> __m256i {
         avx2!(_mm256_and_si256(a, b))
     }

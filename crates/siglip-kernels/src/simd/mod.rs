@@ -5,6 +5,8 @@ mod portable;
 
 #[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
 mod avx2;
+#[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
+mod avx512;
 #[cfg(all(target_feature = "relaxed-simd", not(feature = "portable")))]
 mod relaxed_simd;
 #[cfg(all(target_feature = "simd128", not(feature = "portable")))]
@@ -12,6 +14,8 @@ mod simd128;
 
 #[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
 pub(crate) use avx2::Avx2;
+#[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
+pub(crate) use avx512::Avx512;
 #[cfg(any(feature = "portable", not(target_feature = "simd128")))]
 pub(crate) use portable::Portable;
 #[cfg(all(target_feature = "simd128", not(feature = "portable")))]
@@ -24,6 +28,8 @@ pub enum Backend {
     Portable,
     /// x86-64 with AVX2 and FMA, detected at run time.
     Avx2,
+    /// x86-64 with AVX-512 F, BW, VL and VNNI, detected at run time.
+    Avx512,
     /// WebAssembly with fixed-width SIMD.
     Simd128,
     /// WebAssembly with relaxed SIMD, which can multiply and add in one instruction.
@@ -31,11 +37,12 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// Its name in lower case: `portable`, `avx2`, `simd` or `relaxed-simd`.
+    /// Its name in lower case: `portable`, `avx2`, `avx512`, `simd` or `relaxed-simd`.
     pub const fn name(self) -> &'static str {
         match self {
             Backend::Portable => "portable",
             Backend::Avx2 => "avx2",
+            Backend::Avx512 => "avx512",
             Backend::Simd128 => "simd",
             Backend::RelaxedSimd => "relaxed-simd",
         }
@@ -91,6 +98,8 @@ pub(crate) trait Simd: Copy {
     fn splat_i32(self, value: i32) -> Self::I32;
     fn add_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
     fn sub_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Wraps.
+    fn mul_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
     fn and_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
     fn max_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
     fn shift_left<const BITS: u32>(self, values: Self::I32) -> Self::I32;
@@ -134,6 +143,38 @@ pub(crate) trait Simd: Copy {
     /// Transposes four rows of eight pairs.
     fn transpose_pairs(self, rows: [Self::I16; 4], columns: &mut [[[i16; 2]; 4]; LANES]);
     fn store_pairs(self, pairs: Self::I16, out: &mut [[i16; 2]; LANES]);
+}
+
+/// Lanes of a wide vector.
+pub(crate) const WIDE_LANES: usize = 16;
+
+/// An instruction set that also has vectors of sixteen lanes, with registers for a tile of eight rows by three of them, and
+/// dot products of bytes.
+pub(crate) trait Wide: Simd {
+    /// Sixteen f32.
+    type WideF32: Copy;
+    /// Sixteen i32, or as many pairs of i16, or quads of bytes.
+    type WideI32: Copy;
+
+    fn wide_splat(self, value: f32) -> Self::WideF32;
+    fn wide_load(self, values: &[f32; WIDE_LANES]) -> Self::WideF32;
+    /// a b + c.
+    fn wide_mul_add(self, a: Self::WideF32, b: Self::WideF32, c: Self::WideF32) -> Self::WideF32;
+    fn wide_halves(self, values: Self::WideF32) -> [Self::F32; 2];
+
+    fn wide_splat_i32(self, value: i32) -> Self::WideI32;
+    fn wide_load_pairs(self, pairs: &[[i16; 2]; WIDE_LANES]) -> Self::WideI32;
+    fn wide_load_quads(self, quads: &[[i8; 4]; WIDE_LANES]) -> Self::WideI32;
+    /// sum + a₀ b₀ + a₁ b₁ for each pair of i16; wraps.
+    fn wide_dot_i16(self, sum: Self::WideI32, a: Self::WideI32, b: Self::WideI32) -> Self::WideI32;
+    /// sum + a₀ b₀ + a₁ b₁ + a₂ b₂ + a₃ b₃ for each quad of u8 in `a` and of i8 in `b`; wraps.
+    fn wide_dot_u8_i8(self, sum: Self::WideI32, a: Self::WideI32, b: Self::WideI32) -> Self::WideI32;
+    fn wide_halves_i32(self, values: Self::WideI32) -> [Self::I32; 2];
+
+    /// values · inverse + zero_point, rounded to nearest even and clamped to a byte.
+    fn wide_quantize_u8(self, values: &[f32; WIDE_LANES], inverse: f32, zero_point: f32) -> [u8; WIDE_LANES];
+    /// Puts each pair of `second` behind the pair of `first`.
+    fn wide_quads(self, first: &[[i8; 2]; LANES], second: &[[i8; 2]; LANES], out: &mut [[i8; 4]; LANES]);
 }
 
 /// Loads the first eight of `values`, with zeros where there are fewer.

@@ -105,6 +105,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn mul_i32(self, a: Self::I32, b: Self::I32) -> Self::I32 {
+        zip(a, b, i32::wrapping_mul)
+    }
+
+    #[inline(always)]
     fn and_i32(self, a: Self::I32, b: Self::I32) -> Self::I32 {
         zip(a, b, |a, b| a & b)
     }

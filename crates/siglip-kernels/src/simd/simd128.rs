@@ -167,6 +167,11 @@ impl Simd for Simd128 {
     }
 
     #[inline(always)]
+    fn mul_i32(self, a: Two, b: Two) -> Two {
+        Two(i32x4_mul(a.0, b.0), i32x4_mul(a.1, b.1))
+    }
+
+    #[inline(always)]
     fn and_i32(self, a: Two, b: Two) -> Two {
         Two(v128_and(a.0, b.0), v128_and(a.1, b.1))
     }

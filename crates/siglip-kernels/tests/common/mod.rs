@@ -9,6 +9,11 @@ pub fn random(rng: &mut Rng, len: usize) -> Vec<f32> {
     (0..len).map(|_| if rng.u8(..) == 0 { 20.0 * value(rng) } else { value(rng) }).collect()
 }
 
+/// Values between -1 and 1, spread evenly.
+pub fn even(rng: &mut Rng, len: usize) -> Vec<f32> {
+    (0..len).map(|_| rng.f32() * 2.0 - 1.0).collect()
+}
+
 /// x Wᵀ of `x` [rows, inputs] and `weight` [outputs, inputs].
 pub fn product(x: &[f32], weight: &[f32], inputs: usize) -> Vec<f64> {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
@@ -36,6 +41,25 @@ pub fn product_q8(x: &[f32], weight: &[f32], inputs: usize) -> Vec<f32> {
             out.push(
                 i32::try_from(sum).expect("sums of quantized products fit i32") as f32 * (x_scale * scale),
             );
+        }
+    }
+    out
+}
+
+/// x Wᵀ as Q8 computes it on rows of bytes: weights of at most 127, activations from 0 to 255 with a zero point, exact sums.
+pub fn product_u8(x: &[f32], weight: &[f32], inputs: usize) -> Vec<f32> {
+    let weight: Vec<_> = weight.chunks(inputs).map(|row| quantized(row, 127.0)).collect();
+    let mut out = Vec::new();
+    for x in x.chunks(inputs) {
+        let largest = x.iter().copied().fold(0.0, f32::max);
+        let least = x.iter().map(|x| -x).fold(0.0, f32::max);
+        let (range, inverse) = (largest + least, 255.0 / (largest + least));
+        let zero = (least * inverse).round_ties_even();
+        let x: Vec<i64> =
+            x.iter().map(|x| (x.mul_add(inverse, zero).round_ties_even() as i64).clamp(0, 255)).collect();
+        for (weight, scale) in &weight {
+            let sum: i64 = x.iter().zip(weight).map(|(x, weight)| (x - zero as i64) * weight).sum();
+            out.push(sum as f32 * (range / 255.0 * scale));
         }
     }
     out

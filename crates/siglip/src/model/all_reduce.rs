@@ -59,7 +59,7 @@ impl PartialOutput {
                 let forward = if is_first { Linear::forward } else { Linear::forward_without_bias };
                 forward(projection, input, rows, values, scratch);
             }
-            Precision::Q8 => {
+            Precision::Q8 | Precision::Q8Exact => {
                 self.operation = AllReduce::MaxMagnitude;
                 self.magnitudes.resize(rows, 0.0);
                 siglip_kernels::row_magnitudes(input, projection.weight.inputs(), &mut self.magnitudes);

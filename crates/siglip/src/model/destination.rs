@@ -31,14 +31,14 @@ impl Destination<'_> {
 
     /// Whether [`Destination::write_quantized`] may be called.
     pub fn takes_quantized(&self) -> bool {
-        matches!(self, Destination::Nowhere) || self.precision() == Precision::Q8
+        matches!(self, Destination::Nowhere) || self.precision().is_quantized()
     }
 
     /// Stores those of the rows that belong here. `values` are whole rows from `first_row` on.
     pub fn write(self, first_row: usize, row_len: usize, values: &[f32]) {
         match self {
             // Whole rows are quantized before columns are cut out, so that weights do not depend on the number of workers.
-            _ if self.precision() == Precision::Q8 => {
+            _ if self.precision().is_quantized() => {
                 let QuantizedRows { scales, quantized } = QuantizedRows::new(values, row_len);
                 self.write_quantized(first_row, row_len, &scales, &quantized);
             }

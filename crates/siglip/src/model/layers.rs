@@ -19,14 +19,17 @@ pub(crate) struct Linear {
 
 impl Linear {
     pub fn new(precision: Precision, inputs: usize, outputs: usize) -> Self {
-        Linear::row_parallel(precision, inputs, inputs, outputs)
+        Linear::with_weight(PackedMatrix::new(precision, inputs, outputs), inputs)
     }
 
     /// One worker's share of a layer that is split by inputs (Megatron-LM's RowParallelLinear): it holds `inputs` of
     /// `whole_inputs`, and the workers' products have to be summed.
     pub fn row_parallel(precision: Precision, inputs: usize, whole_inputs: usize, outputs: usize) -> Self {
-        let (weight, bias) = (PackedMatrix::new(precision, inputs, outputs), vec![0.0; outputs]);
-        Linear { weight, bias, whole_inputs }
+        Linear::with_weight(PackedMatrix::new(precision.for_partial_sums(), inputs, outputs), whole_inputs)
+    }
+
+    fn with_weight(weight: PackedMatrix, whole_inputs: usize) -> Self {
+        Linear { bias: vec![0.0; weight.outputs()], weight, whole_inputs }
     }
 
     /// The place of `weight` or `bias`. The tensor's `rows` become outputs `first_output..`; of its inputs, `columns` are

@@ -56,7 +56,7 @@ impl Sizes {
         let tokens = self.shard.range(config.vocab_size).len();
         let table = match self.precision {
             Precision::F32 => values(tokens * hidden),
-            Precision::Q8 => (tokens * hidden) as u64 + values(tokens),
+            Precision::Q8 | Precision::Q8Exact => (tokens * hidden) as u64 + values(tokens),
         };
         let positions = values(config.max_position_embeddings * hidden);
         let head = match self.shard.is_first() {

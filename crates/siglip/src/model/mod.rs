@@ -32,6 +32,7 @@ pub use loader::ModelLoader;
 pub use memory::{memory_needed, packed_bytes};
 pub use packed::Packer;
 pub use pass::{Pass, Step};
+pub use siglip_kernels::join_thread_pool;
 
 /// The instruction set that the kernels use.
 pub fn backend() -> &'static str {

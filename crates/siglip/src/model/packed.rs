@@ -81,14 +81,14 @@ impl TensorSink for Packer {
         let row_len = tensor.row_len();
         let kind = match precision {
             Precision::F32 => FLOATS,
-            Precision::Q8 => QUANTIZED,
+            Precision::Q8 | Precision::Q8Exact => QUANTIZED,
         };
         // `Config::check` bounds every dimension far below 32 bits.
         let header = [index as u32, first_row as u32, (values.len() / row_len) as u32, kind];
         self.batches.extend(header.into_iter().flat_map(u32::to_le_bytes));
         match precision {
             Precision::F32 => Dtype::F32.narrow(values, &mut self.batches),
-            Precision::Q8 => {
+            Precision::Q8 | Precision::Q8Exact => {
                 let QuantizedRows { scales, quantized } = QuantizedRows::new(values, row_len);
                 Dtype::F32.narrow(&scales, &mut self.batches);
                 self.batches.extend_from_slice(bytemuck::cast_slice(&quantized));
@@ -107,7 +107,7 @@ impl ModelLoader {
                 let precision = destination.precision();
                 let bytes = match precision {
                     Precision::F32 => 4 * tensor.len() as u64,
-                    Precision::Q8 => (4 * tensor.rows() + tensor.len()) as u64,
+                    Precision::Q8 | Precision::Q8Exact => (4 * tensor.rows() + tensor.len()) as u64,
                 };
                 places.insert(tensor.name.clone(), Place { index, precision, bytes });
             }

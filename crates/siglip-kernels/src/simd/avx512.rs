@@ -1,0 +1,194 @@
+//! x86-64 with AVX-512 and VNNI. A vector of eight lanes is one register of 256 bits, of which there are 32 here, and most of
+//! its operations are those of AVX2. Wide vectors, of sixteen lanes, are registers of 512 bits.
+
+use std::arch::x86_64::*;
+
+use super::{Avx2, Backend, LANES, Simd, WIDE_LANES, Wide};
+use crate::dispatch::{Kernel, WideKernel};
+
+/// Proof that the processor has AVX-512 F, BW, VL and VNNI, and what AVX2 stands for: only [`Avx512::new`] makes one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Avx512(Avx2);
+
+impl Avx512 {
+    pub fn new() -> Option<Self> {
+        let avx512 = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vnni");
+        Avx2::new().filter(|_| avx512).map(Avx512)
+    }
+
+    /// Runs a kernel compiled for these features.
+    pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni")]
+        fn enabled<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
+            kernel.run(simd)
+        }
+        // SAFETY: `self` proves that the processor has the features.
+        unsafe { enabled(self, kernel) }
+    }
+
+    /// [`Avx512::run`] for a kernel on wide vectors.
+    pub fn run_wide<K: WideKernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni")]
+        fn enabled<K: WideKernel>(simd: Avx512, kernel: K) -> K::Output {
+            kernel.run(simd)
+        }
+        // SAFETY: `self` proves that the processor has the features.
+        unsafe { enabled(self, kernel) }
+    }
+}
+
+macro_rules! avx512 {
+    ($code:expr) => {{
+        // SAFETY: a value of `Avx512` proves that the processor has the features. Each pointer that is read or written comes
+        // from a reference to an array as long as what is loaded or stored.
+        unsafe { $code }
+    }};
+}
+
+/// Methods that are those of AVX2.
+macro_rules! as_on_avx2 {
+    ($(fn $name:ident($($argument:ident: $kind:ty),*) $(-> $result:ty)?;)*) => {
+        $(
+            #[inline(always)]
+            fn $name(self, $($argument: $kind),*) $(-> $result)? {
+                self.0.$name($($argument),*)
+            }
+        )*
+    };
+}
+
+impl Simd for Avx512 {
+    type F32 = __m256;
+    type I32 = __m256i;
+    type I16 = __m256i;
+
+    const BACKEND: Backend = Backend::Avx512;
+    const TILE_PANELS: usize = 2;
+
+    as_on_avx2! {
+        fn splat(value: f32) -> __m256;
+        fn load(values: &[f32; LANES]) -> __m256;
+        fn store(values: __m256, out: &mut [f32; LANES]);
+        fn add(a: __m256, b: __m256) -> __m256;
+        fn sub(a: __m256, b: __m256) -> __m256;
+        fn mul(a: __m256, b: __m256) -> __m256;
+        fn div(a: __m256, b: __m256) -> __m256;
+        fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256;
+        fn max(a: __m256, b: __m256) -> __m256;
+        fn sum(values: __m256) -> f32;
+        fn to_bits(values: __m256) -> __m256i;
+        fn bits_to_f32(bits: __m256i) -> __m256;
+        fn load_i32(values: &[i32; LANES]) -> __m256i;
+        fn store_i32(values: __m256i, out: &mut [i32; LANES]);
+        fn splat_i32(value: i32) -> __m256i;
+        fn add_i32(a: __m256i, b: __m256i) -> __m256i;
+        fn sub_i32(a: __m256i, b: __m256i) -> __m256i;
+        fn mul_i32(a: __m256i, b: __m256i) -> __m256i;
+        fn and_i32(a: __m256i, b: __m256i) -> __m256i;
+        fn max_i32(a: __m256i, b: __m256i) -> __m256i;
+        fn convert(values: __m256i) -> __m256;
+        fn max_lane(values: __m256i) -> i32;
+        fn narrow(low: __m256i, high: __m256i) -> __m256i;
+        fn pair(first: __m256i, second: __m256i) -> __m256i;
+        fn load_pairs(pairs: &[[i16; 2]; LANES]) -> __m256i;
+        fn widen_pairs(pairs: &[[i8; 2]; LANES]) -> __m256i;
+        fn add_pairs(a: __m256i, b: __m256i) -> __m256i;
+        fn sub_pairs(a: __m256i, b: __m256i) -> __m256i;
+        fn swap_halves(pairs: __m256i) -> __m256i;
+        fn splat_pair(pair: &[i16; 2]) -> __m256i;
+        fn transpose(rows: [__m256; 4], columns: &mut [[f32; 4]; LANES]);
+        fn transpose_pairs(rows: [__m256i; 4], columns: &mut [[[i16; 2]; 4]; LANES]);
+        fn store_pairs(pairs: __m256i, out: &mut [[i16; 2]; LANES]);
+    }
+
+    #[inline(always)]
+    fn shift_left<const BITS: u32>(self, values: __m256i) -> __m256i {
+        self.0.shift_left::<BITS>(values)
+    }
+
+    #[inline(always)]
+    fn dot_add(self, sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
+        avx512!(_mm256_dpwssd_epi32(sum, a, b))
+    }
+}
+
+impl Wide for Avx512 {
+    type WideF32 = __m512;
+    type WideI32 = __m512i;
+
+    #[inline(always)]
+    fn wide_splat(self, value: f32) -> __m512 {
+        avx512!(_mm512_set1_ps(value))
+    }
+
+    #[inline(always)]
+    fn wide_load(self, values: &[f32; WIDE_LANES]) -> __m512 {
+        avx512!(_mm512_loadu_ps(values.as_ptr()))
+    }
+
+    #[inline(always)]
+    fn wide_mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        avx512!(_mm512_fmadd_ps(a, b, c))
+    }
+
+    #[inline(always)]
+    fn wide_halves(self, values: __m512) -> [__m256; 2] {
+        self.wide_halves_i32(avx512!(_mm512_castps_si512(values))).map(|half| self.bits_to_f32(half))
+    }
+
+    #[inline(always)]
+    fn wide_splat_i32(self, value: i32) -> __m512i {
+        avx512!(_mm512_set1_epi32(value))
+    }
+
+    #[inline(always)]
+    fn wide_load_pairs(self, pairs: &[[i16; 2]; WIDE_LANES]) -> __m512i {
+        avx512!(_mm512_loadu_si512(pairs.as_ptr().cast()))
+    }
+
+    #[inline(always)]
+    fn wide_load_quads(self, quads: &[[i8; 4]; WIDE_LANES]) -> __m512i {
+        avx512!(_mm512_loadu_si512(quads.as_ptr().cast()))
+    }
+
+    #[inline(always)]
+    fn wide_dot_i16(self, sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        avx512!(_mm512_dpwssd_epi32(sum, a, b))
+    }
+
+    #[inline(always)]
+    fn wide_dot_u8_i8(self, sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        avx512!(_mm512_dpbusd_epi32(sum, a, b))
+    }
+
+    #[inline(always)]
+    fn wide_halves_i32(self, values: __m512i) -> [__m256i; 2] {
+        avx512!([_mm512_castsi512_si256(values), _mm512_extracti64x4_epi64::<1>(values)])
+    }
+
+    #[inline(always)]
+    fn wide_quantize_u8(self, values: &[f32; WIDE_LANES], inverse: f32, zero_point: f32) -> [u8; WIDE_LANES] {
+        let mut bytes = [0; WIDE_LANES];
+        avx512!({
+            let scaled =
+                _mm512_fmadd_ps(self.wide_load(values), _mm512_set1_ps(inverse), _mm512_set1_ps(zero_point));
+            let rounded = _mm512_max_epi32(_mm512_cvtps_epi32(scaled), _mm512_setzero_si512());
+            _mm_storeu_si128(bytes.as_mut_ptr().cast(), _mm512_cvtusepi32_epi8(rounded));
+        });
+        bytes
+    }
+
+    #[inline(always)]
+    fn wide_quads(self, first: &[[i8; 2]; LANES], second: &[[i8; 2]; LANES], out: &mut [[i8; 4]; LANES]) {
+        avx512!({
+            let first = _mm_loadu_si128(first.as_ptr().cast());
+            let second = _mm_loadu_si128(second.as_ptr().cast());
+            let out: *mut __m128i = out.as_mut_ptr().cast();
+            _mm_storeu_si128(out, _mm_unpacklo_epi16(first, second));
+            _mm_storeu_si128(out.add(1), _mm_unpackhi_epi16(first, second));
+        });
+    }
+}

@@ -1,0 +1,25 @@
+//! The other tests again, with the instruction sets that a lesser processor would run.
+#![cfg(all(target_arch = "x86_64", not(feature = "portable")))]
+
+mod attention;
+mod elementwise;
+mod linear;
+
+use std::process::Command;
+
+#[test]
+fn with_fewer_processor_features() {
+    const VARIABLE: &str = "SIGLIP_KERNELS";
+    if let Ok(wanted) = std::env::var(VARIABLE) {
+        assert_eq!(siglip_kernels::backend().name(), wanted);
+        return;
+    }
+    let this = std::env::current_exe().unwrap();
+    for backend in ["avx2", "portable"] {
+        if backend == "avx2" && !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")) {
+            continue;
+        }
+        let status = Command::new(&this).env(VARIABLE, backend).status().unwrap();
+        assert!(status.success(), "tests fail with {backend}");
+    }
+}
