@@ -10,6 +10,9 @@ use crate::simd::{LANES, Simd, WIDE_LANES, Wide, load_part, padded};
 /// A row is an outlier row, for 16 bits, if its largest magnitude is more than so many times its mean magnitude.
 const OUTLIER_RATIO: f32 = 10.0;
 
+/// Products with fewer inputs take 16 bits: they are fast as they are, and in short sums rounding errors average out less.
+pub(super) const MIN_INPUTS: usize = 256;
+
 /// How one row becomes bytes: x ≈ scale · (q - zero point).
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ByteQuantizer {

@@ -2,7 +2,7 @@
 
 use super::BLOCK_ROWS;
 use super::activations::{PackedActivations, QuantizedRows};
-use super::bytes::{ByteQuantizer, pack_panel};
+use super::bytes::{ByteQuantizer, MIN_INPUTS, pack_panel};
 use super::epilogue::{CheckedEpilogue, DequantizeStore};
 use super::wide::{RunStripI16, RunStripU8, STRIP_PANELS};
 use crate::disjoint_slice::DisjointMut;
@@ -28,7 +28,7 @@ pub(super) fn multiply_q8(
     out: DisjointMut<f32>,
     scratch: &mut Scratch,
 ) {
-    if wide().is_none() {
+    if wide().is_none() || x.width < MIN_INPUTS {
         return multiply_exact(x, weight, epilogue, None, out, scratch);
     }
     let quantizers = byte_quantizers(x);

@@ -7,6 +7,7 @@ mod answers;
 mod base;
 mod candle;
 mod chunks;
+mod outliers;
 mod published;
 mod quantized;
 mod recorded;
