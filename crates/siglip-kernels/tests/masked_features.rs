@@ -1,5 +1,6 @@
 //! The other tests again, with the instruction sets that a lesser processor would run.
 #![cfg(all(target_arch = "x86_64", not(feature = "portable")))]
+#![allow(clippy::duplicate_mod, reason = "each test file brings its own `common`")]
 
 mod attention;
 mod elementwise;

@@ -54,7 +54,8 @@ impl Options {
 
 fn precision<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Precision, D::Error> {
     let name = String::deserialize(deserializer)?;
-    let unknown = || D::Error::custom(format!("precision {name:?} is neither \"q8\" nor \"f32\""));
+    let unknown =
+        || D::Error::custom(format!("precision {name:?} is none of \"q8\", \"q8-exact\" and \"f32\""));
     Precision::from_name(&name).ok_or_else(unknown)
 }
 
