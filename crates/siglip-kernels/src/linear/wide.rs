@@ -232,8 +232,8 @@ fn gather_quads<S: Wide>(
     for half in 0..2 {
         let steps = panel_steps(steps, panel + half, pairs);
         for (step, columns) in columns.iter_mut().enumerate() {
-            let [first, second] =
-                [2 * step, 2 * step + 1].map(|step| steps.get(step).unwrap_or(&[[0; 2]; LANES]));
+            let first = steps.get(2 * step).unwrap_or(&[[0; 2]; LANES]);
+            let second = steps.get(2 * step + 1).unwrap_or(&[[0; 2]; LANES]);
             simd.wide_quads(first, second, &mut columns.as_chunks_mut().0[half]);
         }
     }

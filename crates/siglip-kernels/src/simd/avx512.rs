@@ -136,7 +136,8 @@ impl Wide for Avx512 {
 
     #[inline(always)]
     fn wide_halves(self, values: __m512) -> [__m256; 2] {
-        self.wide_halves_i32(avx512!(_mm512_castps_si512(values))).map(|half| self.bits_to_f32(half))
+        let [low, high] = self.wide_halves_i32(avx512!(_mm512_castps_si512(values)));
+        [self.bits_to_f32(low), self.bits_to_f32(high)]
     }
 
     #[inline(always)]
