@@ -8,7 +8,7 @@ import { announce, byId } from './page.js';
 /** @typedef {import('../lib/model-cache.js').CachedModel} CachedModel */
 
 /** Bytes cached for each byte downloaded, of f32 weights and tokenizer; rounded up. */
-const CACHED_SHARE = { q8: 0.27, f32: 1 };
+const CACHED_SHARE = { q8: 0.27, 'q8-exact': 0.27, f32: 1 };
 
 /** The list of cached models in the model panel. */
 export class CachedModels {
@@ -140,7 +140,7 @@ export class CachedModels {
 
 /**
  * The cost of loading a model as text, and a warning if there is no room to cache it.
- * @param {{model: string, precision: 'q8' | 'f32'}} choice
+ * @param {{model: string, precision: import('../worker/protocol.js').Precision}} choice
  * @param {Pick<CachedModels, 'models' | 'room' | 'hasStorage'>} cache
  */
 export function costOf({ model, precision }, { models, room, hasStorage }) {

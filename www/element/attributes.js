@@ -51,9 +51,10 @@ export class Attributes extends HTMLElement {
     this.#set('top-k', value);
   }
 
-  /** @returns {'q8' | 'f32'} */
+  /** @returns {import('../worker/protocol.js').Precision} */
   get precision() {
-    return this.getAttribute('precision') === 'f32' ? 'f32' : 'q8';
+    const value = this.getAttribute('precision');
+    return value === 'f32' || value === 'q8-exact' ? value : 'q8';
   }
   set precision(value) {
     this.setAttribute('precision', value);

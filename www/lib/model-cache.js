@@ -10,7 +10,7 @@ const HEAD = 16;
 /**
  * @typedef {object} CachedModel
  * @property {string} model the URL of its folder or .gguf
- * @property {'q8' | 'f32'} precision
+ * @property {import('../worker/protocol.js').Precision} precision
  * @property {'image' | 'text' | 'both'} towers
  * @property {number} bytes of storage
  * @property {boolean} complete false after an interrupted download, which the next load continues

@@ -9,7 +9,8 @@ import { SiglipError } from './errors.js';
 
 /**
  * @typedef {object} LoadOptions
- * @property {'q8' | 'f32'} [precision] weights in memory: 8-bit integers or 32-bit floats
+ * @property {import('../worker/protocol.js').Precision} [precision] weights in memory: 8-bit integers or 32-bit floats.
+ *   "q8-exact" gives the same bits on every machine
  * @property {'auto' | number} [workers] how many workers share the work
  * @property {boolean} [cache] whether to keep the model in the browser for the next visit
  * @property {AbortSignal} [signal]

@@ -25,7 +25,7 @@ export async function pipeline(task, model, { dtype = 'q8', progress_callback, .
   if (!precision) throw new SiglipError('bad-input', `dtype is "q8" or "fp32", not "${dtype}".`);
   const siglip = await Siglip.load(model, {
     ...options,
-    precision: /** @type {'q8' | 'f32'} */ (precision),
+    precision: /** @type {import('../worker/protocol.js').Precision} */ (precision),
     onProgress: (progress) => {
       options.onProgress?.(progress);
       const { phase, loaded, total, file } = progress;

@@ -15,7 +15,7 @@ import { WorkerClient } from './worker-client.js';
  * What is loaded, and what it runs on.
  * @typedef {object} LoadedModel
  * @property {string} model
- * @property {'q8' | 'f32'} precision
+ * @property {import('../worker/protocol.js').Precision} precision
  * @property {'image' | 'text' | 'both'} towers
  * @property {Notice[]} notices what came up during the load
  */

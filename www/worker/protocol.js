@@ -11,6 +11,7 @@
  */
 
 /** @typedef {import('../lib/errors.js').ErrorCode} ErrorCode */
+/** How the model stores and multiplies matrices. @typedef {'q8' | 'q8-exact' | 'f32'} Precision */
 
 /** An image as the worker takes it: an encoded file, or pixels. @typedef {{blob: Blob} | {width: number, height: number, rgba: Uint8ClampedArray}} ImageMessage */
 /** An image as the model takes it: values of shape [3, height, width]. @typedef {{values: Float32Array, height: number}} PixelValues */
@@ -27,7 +28,7 @@
 /**
  * What every worker of a model needs to know to load it.
  * @typedef {object} EngineOptions
- * @property {'q8' | 'f32'} precision
+ * @property {Precision} precision
  * @property {'image' | 'text' | 'both'} towers
  * @property {boolean} cache
  * @property {Record<string, string>} headers

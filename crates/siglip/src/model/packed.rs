@@ -49,7 +49,7 @@ impl Packer {
     /// Says that the weights are in several files; see [`EngineLoader::expect_files`](crate::EngineLoader::expect_files).
     ///
     /// # Errors
-    /// As [`EngineLoader::expect_files`].
+    /// As [`EngineLoader::expect_files`](crate::EngineLoader::expect_files).
     pub fn expect_files(&mut self, index: &WeightIndex) -> Result<(), Error> {
         self.inventory.expect_files(index)
     }
