@@ -249,7 +249,7 @@ export class SiglipClassifier extends Attributes {
     const { image, list, error } = view;
     const { labels, template, threshold, topK } = this;
     try {
-      const { scores, embeddingMs, scoringMs } = await image.score(this.#siglip, labels, {
+      const { scores, notices, embeddingMs, scoringMs } = await image.score(this.#siglip, labels, {
         template,
         threshold,
         topK,
@@ -258,8 +258,9 @@ export class SiglipClassifier extends Attributes {
       list.show(scores);
       error.hidden = true;
       const best = scores[0] ? `${scores[0].label}, ${formatPercent(scores[0].score)}` : 'none of the labels';
-      this.#status.textContent = `${image.name}: ${best} (${formatTime(ms)})`;
-      this.#emit('result', { file: image.source, scores, ms });
+      const told = notices.map(({ message }) => ` ${message}`).join('');
+      this.#status.textContent = `${image.name}: ${best} (${formatTime(ms)})${told}`;
+      this.#emit('result', { file: image.source, scores, ms, notices });
     } catch (reason) {
       const { code } = describe(reason);
       if (code === 'aborted') return;

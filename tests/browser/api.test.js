@@ -42,6 +42,30 @@ for (const { precision, tolerance } of /** @type {const} */ ([
   });
 }
 
+test('damaged pictures come with a notice', async () => {
+  const page = await open();
+  const notices = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const siglip = await Siglip.load();
+    const noticesOf = async (/** @type {string} */ name) => {
+      /** @type {string[]} */
+      const notices = [];
+      const onNotice = ({ code = '', message = '' }) => notices.push(`${code}: ${message}`);
+      const picture = `/tests/fixtures/pictures/${name}`;
+      const [{ label }] = await siglip.classify(picture, ['a cat'], { onNotice });
+      await siglip.embedImage([picture], { onNotice });
+      return [label, ...new Set(notices)];
+    };
+    return Promise.all(
+      ['made/420.jpg', 'hunt/jpeg-progressive-first-scan-only.jpeg', 'made/no-end.jpg'].map(noticesOf),
+    );
+  });
+  assert.deepEqual(notices[0], ['a cat']);
+  assert.deepEqual(notices[1], ['a cat', 'damaged: The file is damaged: its last scans are missing.']);
+  // Pillow refuses it, the browser shows it.
+  assert.match(notices[2][1], /^damaged: Shown as far as the browser reads it: this JPEG file is broken/);
+});
+
 test('words that the model cannot read come with their label', async () => {
   const page = await open();
   const scores = await page.evaluate(async () => {

@@ -64,10 +64,13 @@ export class Card {
     if (!this.#list.element.childElementCount) this.wait('Looking at it …');
     this.element.ariaBusy = 'true';
     try {
-      const { scores, embeddingMs, scoringMs } = await this.#image.score(siglip, labels, { template });
+      const { scores, notices, embeddingMs, scoringMs } = await this.#image.score(siglip, labels, {
+        template,
+      });
       this.#error.hidden = true;
       this.#list.show(scores);
-      this.wait(`Picture ${formatTime(embeddingMs)} · labels ${formatTime(scoringMs)}`);
+      const times = `Picture ${formatTime(embeddingMs)} · labels ${formatTime(scoringMs)}`;
+      this.wait([times, ...notices.map(({ message }) => message)].join(' · '));
       this.element.ariaBusy = 'false';
       const [best] = scores;
       return best && !best.unknown ? `${this.name}: ${best.label}, ${formatPercent(best.score)}` : '';

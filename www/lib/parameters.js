@@ -5,7 +5,8 @@ import { SiglipError } from './errors.js';
 /** @typedef {import('../worker/protocol.js').Calls} Calls */
 /** @typedef {import('../worker/protocol.js').Notice} Notice */
 /** Bytes of all files; `total` is 0 where it is not known. @typedef {{phase: 'download' | 'prepare' | 'ready', loaded: number, total: number, file: string}} Progress */
-/** @typedef {{template?: string, topK?: number, threshold?: number, signal?: AbortSignal}} ScoreOptions */
+/** What a call for an image tells besides its answer, such as that the file is damaged. @typedef {{signal?: AbortSignal, onNotice?: (notice: Notice) => void}} ImageOptions */
+/** @typedef {{template?: string, topK?: number, threshold?: number} & ImageOptions} ScoreOptions */
 
 /**
  * @typedef {object} LoadOptions

@@ -10,6 +10,7 @@ import { WorkerClient } from './worker-client.js';
 /** @typedef {import('./images.js').ImageInput} ImageInput */
 /** @typedef {import('./parameters.js').LoadOptions} LoadOptions */
 /** @typedef {import('./parameters.js').ScoreOptions} ScoreOptions */
+/** @typedef {import('./parameters.js').ImageOptions} ImageOptions */
 
 /**
  * What is loaded, and what it runs on.
@@ -103,7 +104,7 @@ export class Siglip {
       options.signal,
     );
     const one = async (/** @type {ImageInput} */ image) =>
-      this.score(await this.#embed(image, options.signal), labels, options);
+      this.score(await this.#embed(image, options), labels, options);
     return each(images, one);
   }
 
@@ -123,22 +124,22 @@ export class Siglip {
    * The embedding of one image or several, of L2 norm 1.
    * @overload
    * @param {ImageInput[]} images
-   * @param {{signal?: AbortSignal}} [options]
+   * @param {ImageOptions} [options]
    * @returns {Promise<Float32Array[]>}
    */
   /**
    * @overload
    * @param {ImageInput} images
-   * @param {{signal?: AbortSignal}} [options]
+   * @param {ImageOptions} [options]
    * @returns {Promise<Float32Array>}
    */
   /**
    * @param {ImageInput | ImageInput[]} images
-   * @param {{signal?: AbortSignal}} [options]
+   * @param {ImageOptions} [options]
    * @returns {Promise<Float32Array | Float32Array[]>}
    */
-  async embedImage(images, { signal } = {}) {
-    return each(images, (image) => this.#embed(image, signal));
+  async embedImage(images, options = {}) {
+    return each(images, (image) => this.#embed(image, options));
   }
 
   /**
@@ -172,16 +173,24 @@ export class Siglip {
 
   /**
    * @param {ImageInput} image
-   * @param {AbortSignal | undefined} signal
+   * @param {ImageOptions} options
    * @returns {Promise<Float32Array>}
    */
-  async #embed(image, signal) {
+  async #embed(image, { signal, onNotice }) {
     const message = await this.#worker.whileAlive(toImageMessage(image, signal), signal);
     try {
-      return await this.#worker.call({ method: 'embedImage', parameters: { image: message } }, signal);
+      return await this.#worker.call(
+        { method: 'embedImage', parameters: { image: message } },
+        signal,
+        (event) => event.type === 'notice' && onNotice?.(event.notice),
+      );
     } catch (error) {
-      if (!('blob' in message && error instanceof SiglipError && error.unsupportedFormat)) throw error;
+      if (!('blob' in message && error instanceof SiglipError)) throw error;
+      if (!error.unsupportedFormat && !error.broken) throw error;
       const drawn = await this.#worker.whileAlive(rasterise(message.blob, error), signal);
+      if (error.broken) {
+        onNotice?.({ code: 'damaged', message: `Shown as far as the browser reads it: ${error.message}.` });
+      }
       return this.#worker.call({ method: 'embedImage', parameters: { image: drawn } }, signal);
     }
   }

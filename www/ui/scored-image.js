@@ -1,6 +1,7 @@
 /** @typedef {import('../siglip.js').Siglip} Siglip */
 /** @typedef {import('../siglip.js').Score} Score */
 /** @typedef {import('../siglip.js').ScoreOptions} ScoreOptions */
+/** @typedef {import('../siglip.js').Notice} Notice */
 
 /**
  * The end of each model's queue. A model embeds and scores one image before it begins the next, so results appear one by
@@ -12,7 +13,7 @@ const queues = /** @type {WeakMap<Siglip, Promise<unknown>>} */ (new WeakMap());
 export class ScoredImage {
   #life = new AbortController();
   #scoring = new AbortController();
-  /** @type {{siglip: Siglip, embedding: Float32Array, ms: number} | undefined} */
+  /** @type {{siglip: Siglip, embedding: Float32Array, notices: Notice[], ms: number} | undefined} */
   #embedded;
 
   /** @param {Blob | string} source a file or a URL */
@@ -28,8 +29,9 @@ export class ScoredImage {
    * @param {Siglip} siglip
    * @param {string[]} labels
    * @param {ScoreOptions} options
-   * @returns {Promise<{scores: Score[], embeddingMs: number, scoringMs: number}>} with the time that the model took to
-   *   embed the image, perhaps in an earlier call, and the time it took for the labels
+   * @returns {Promise<{scores: Score[], notices: Notice[], embeddingMs: number, scoringMs: number}>} with what
+   *   is wrong with the file, the time that the model took to embed the image, perhaps in an earlier call, and the time
+   *   it took for the labels
    */
   score(siglip, labels, options) {
     this.#scoring.abort();
@@ -54,13 +56,16 @@ export class ScoredImage {
     if (this.#embedded?.siglip !== siglip) {
       const start = performance.now();
       // A signal of its own: when the labels change, the image stays the same.
-      const embedding = await siglip.embedImage(this.source, { signal: this.#life.signal });
-      this.#embedded = { siglip, embedding, ms: performance.now() - start };
+      /** @type {Notice[]} */
+      const notices = [];
+      const onNotice = (/** @type {Notice} */ notice) => notices.push(notice);
+      const embedding = await siglip.embedImage(this.source, { signal: this.#life.signal, onNotice });
+      this.#embedded = { siglip, embedding, notices, ms: performance.now() - start };
     }
-    const { embedding, ms } = this.#embedded;
+    const { embedding, notices, ms } = this.#embedded;
     const start = performance.now();
     const scores = await siglip.score(embedding, labels, options);
-    return { scores, embeddingMs: ms, scoringMs: performance.now() - start };
+    return { scores, notices, embeddingMs: ms, scoringMs: performance.now() - start };
   }
 
   /** Aborts the running calls and frees the URL. */

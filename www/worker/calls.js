@@ -35,8 +35,10 @@ export const calls = {
     }
   },
 
-  async embedImage({ image }, signal) {
-    const pixels = await pixelValuesOf(image);
+  async embedImage({ image }, signal, tell) {
+    const { damage, ...pixels } = await pixelValuesOf(image);
+    if (damage)
+      tell({ type: 'notice', notice: { code: 'damaged', message: `The file is damaged: ${damage}.` } });
     followers?.begin({ pixels });
     engine.begin_image(pixels.values, pixels.height);
     await runPass(signal);
@@ -141,7 +143,7 @@ async function runPass(signal) {
 
 /**
  * @param {import('./protocol.js').ImageMessage} image
- * @returns {Promise<PixelValues>}
+ * @returns {Promise<PixelValues & {damage?: string}>} `damage` says what is wrong with a file that is shown nevertheless
  */
 async function pixelValuesOf(image) {
   if ('blob' in image) return engine.pixel_values(new Uint8Array(await image.blob.arrayBuffer()));

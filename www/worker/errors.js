@@ -18,7 +18,8 @@ export const wasmError = (message, cause) => Object.assign(new Error(message, { 
  */
 export function errorMessageOf(error) {
   if (error?.code && typeof error.code === 'string') {
-    return { code: error.code, message: error.message, unsupportedFormat: error.unsupportedFormat };
+    const { code, message, unsupportedFormat, broken } = error;
+    return { code, message, unsupportedFormat, broken };
   }
   if (error?.name === 'AbortError') return { code: 'aborted', message: 'The call was aborted.' };
   if (error instanceof RangeError) {

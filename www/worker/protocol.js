@@ -23,7 +23,7 @@
  * @typedef {{label: string, score: number, logit: number, unknown?: string[]}} Score
  */
 /** Something worth knowing that stops nothing. @typedef {{code: string, message: string}} Notice */
-/** An error, in a form that can be sent. @typedef {{code: ErrorCode, message: string, unsupportedFormat?: boolean}} ErrorMessage */
+/** An error, in a form that can be sent. @typedef {{code: ErrorCode, message: string, unsupportedFormat?: boolean, broken?: boolean}} ErrorMessage */
 
 /**
  * What every worker of a model needs to know to load it.

@@ -1,10 +1,14 @@
 //! One answer per input, as a JSON line or as text, and the exit status: success only if every input had an answer.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
+use siglip::image::RgbImage;
 
+use crate::checkpoint;
 use crate::error::Error;
 
 /// One input.
@@ -22,6 +26,15 @@ struct Line<'a, T> {
     given: Given<'a>,
     #[serde(flatten)]
     answer: T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<Notice>,
+}
+
+/// Something worth knowing that stops nothing.
+#[derive(Serialize)]
+struct Notice {
+    code: &'static str,
+    message: &'static str,
 }
 
 /// The line of an input that failed.
@@ -40,11 +53,27 @@ struct Reason {
 pub struct Answers {
     json: bool,
     failed: bool,
+    /// What is wrong with files that are shown nevertheless, by their names.
+    damage: HashMap<String, &'static str>,
 }
 
 impl Answers {
     pub fn new(json: bool) -> Self {
-        Answers { json, failed: false }
+        Answers { json, failed: false, damage: HashMap::new() }
+    }
+
+    /// Reads and decodes an image. What is wrong with a file that is shown nevertheless goes into the JSON line of its
+    /// answer, or else to standard error.
+    pub fn image(&mut self, path: &Path) -> Result<RgbImage, Error> {
+        let decoded = checkpoint::image(path)?;
+        if let Some(damage) = decoded.damage {
+            let name = path.display().to_string();
+            if !self.json {
+                tell_damage(&name, damage);
+            }
+            self.damage.insert(name, damage);
+        }
+        Ok(decoded.image)
     }
 
     /// Writes the result of one input. `text` formats the answer for people.
@@ -55,7 +84,12 @@ impl Answers {
         text: impl FnOnce(&T) -> String,
     ) -> Result<(), Error> {
         match result {
-            Ok(answer) if self.json => print_json(&Line { given, answer }),
+            Ok(answer) if self.json => {
+                let (Given::Image(name) | Given::Text(name)) = given;
+                let damage = self.damage.get(name).filter(|_| matches!(given, Given::Image(_)));
+                let notice = damage.map(|&message| Notice { code: "damaged", message });
+                print_json(&Line { given, answer, notice })
+            }
             Ok(answer) => print(&text(&answer)),
             Err(error) => self.refuse(given, error),
         }
@@ -66,7 +100,7 @@ impl Answers {
         self.failed = true;
         if self.json {
             let error = Reason { code: error.code(), message: error.to_string() };
-            return print_json(&Line { given, answer: Failure { error } });
+            return print_json(&Line { given, answer: Failure { error }, notice: None });
         }
         let (Given::Image(name) | Given::Text(name)) = given;
         complain(&format!("{name}: {error}"));
@@ -98,4 +132,9 @@ pub fn print_json(value: &impl Serialize) -> Result<(), Error> {
 /// Writes one line to standard error, if anybody listens there.
 pub fn complain(message: &str) {
     let _ = writeln!(io::stderr(), "siglip: {message}");
+}
+
+/// Says on standard error what is wrong with an image file that is shown nevertheless.
+pub fn tell_damage(name: &str, damage: &str) {
+    complain(&format!("{name}: the file is damaged: {damage}"));
 }

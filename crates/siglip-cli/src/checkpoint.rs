@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use siglip::image::{self, RgbImage};
+use siglip::image::{self, Decoded};
 use siglip::weights::{Metadata, StoredTensor, TensorShape, TensorSink, WeightIndex, WeightReader};
 use siglip::{CheckpointFiles, LoadOptions, Precision, Siglip};
 
@@ -267,7 +267,7 @@ impl WeightFile {
 }
 
 /// Reads and decodes an image.
-pub fn picture(path: &Path) -> Result<RgbImage, Error> {
+pub fn image(path: &Path) -> Result<Decoded, Error> {
     let bytes = fs::read(path).map_err(Error::Picture)?;
-    Ok(image::decode(&bytes).map_err(siglip::Error::from)?)
+    Ok(image::read(&bytes).map_err(siglip::Error::from)?)
 }

@@ -7,9 +7,9 @@ use serde::Serialize;
 use siglip::text::Template;
 use siglip::{Score, ScoreFilter};
 
+use crate::ModelArgs;
 use crate::answers::{Answers, Given, unread};
 use crate::error::Error;
-use crate::{ModelArgs, checkpoint};
 
 /// Probabilities of labels for images.
 #[derive(clap::Args)]
@@ -45,7 +45,8 @@ impl Classify {
         let filter = ScoreFilter { top_k: self.top_k, threshold: self.threshold };
         let mut answers = Answers::new(self.json);
         for path in &self.images {
-            let scores = checkpoint::picture(path)
+            let scores = answers
+                .image(path)
                 .and_then(|image| Ok(siglip.classify(&image, &self.labels, &template, filter)?));
             let name = path.display().to_string();
             let scores = scores.map(|scores| Scores { scores });

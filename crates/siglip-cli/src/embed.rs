@@ -1,14 +1,15 @@
 //! `siglip embed`: embeddings of images and texts.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, FromArgMatches};
 use serde::Serialize;
+use siglip::image::RgbImage;
 
+use crate::ModelArgs;
 use crate::answers::{Answers, Given, complain, unread};
 use crate::error::Error;
-use crate::{ModelArgs, checkpoint};
 
 /// Embeddings of images and texts, of L2 norm 1, in the order given.
 #[derive(clap::Args)]
@@ -31,7 +32,8 @@ impl Embed {
             match input {
                 Input::Image(path) => {
                     let name = path.display().to_string();
-                    answers.answer(Given::Image(&name), image(&mut siglip, path), Embedding::line)?;
+                    let image = answers.image(path).and_then(|image| embedding(&mut siglip, &image));
+                    answers.answer(Given::Image(&name), image, Embedding::line)?;
                 }
                 Input::Text(text) => {
                     let embedded = self::text(&mut siglip, text);
@@ -63,8 +65,8 @@ impl Embedding {
     }
 }
 
-fn image(siglip: &mut siglip::Siglip, path: &Path) -> Result<Embedding, Error> {
-    let embedding = siglip.image_embeds(&checkpoint::picture(path)?)?;
+fn embedding(siglip: &mut siglip::Siglip, image: &RgbImage) -> Result<Embedding, Error> {
+    let embedding = siglip.image_embeds(image)?;
     Ok(Embedding { embedding, unknown: Vec::new() })
 }
 

@@ -8,10 +8,10 @@ use serde::Serialize;
 use siglip::evaluation::{Evaluation, Recall, Report};
 use siglip::text::Template;
 
+use crate::ModelArgs;
 use crate::answers::{Answers, Given, print, print_json, unread};
 use crate::error::Error;
 use crate::search::{collect_files, is_no_picture};
-use crate::{ModelArgs, checkpoint};
 
 /// Accuracy on a folder with one subfolder per class, which has the class's name and images.
 #[derive(clap::Args)]
@@ -70,7 +70,7 @@ impl Eval {
         for ((truth, (label, paths)), unknown) in folders.into_iter().enumerate().zip(unknown) {
             let mut class = Class { label, images: 0, right: 0, unknown };
             for path in paths {
-                match checkpoint::picture(&path).and_then(|image| Ok(siglip.image_embeds(&image)?)) {
+                match answers.image(&path).and_then(|image| Ok(siglip.image_embeds(&image)?)) {
                     Ok(image_embeds) => {
                         let logits = siglip.logits_per_image(&image_embeds, &text_embeds);
                         class.images += 1;

@@ -8,8 +8,11 @@ mod embed;
 mod error;
 mod eval;
 mod info;
+mod npy;
+mod preprocess;
 mod random;
 mod search;
+mod tokenize;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -40,6 +43,8 @@ enum Command {
     Convert(convert::Convert),
     Info(info::Info),
     Random(random::Random),
+    Preprocess(preprocess::Preprocess),
+    Tokenize(tokenize::Tokenize),
 }
 
 /// Which model to load.
@@ -100,6 +105,8 @@ fn main() -> ExitCode {
         Command::Convert(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Info(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Random(command) => command.run().map(|()| ExitCode::SUCCESS),
+        Command::Preprocess(command) => command.run().map(|()| ExitCode::SUCCESS),
+        Command::Tokenize(command) => command.run().map(|()| ExitCode::SUCCESS),
     };
     match result {
         Ok(code) => code,

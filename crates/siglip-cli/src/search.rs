@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use serde::Serialize;
 use siglip::image::ImageError;
 
+use crate::ModelArgs;
 use crate::answers::{Answers, Given, unread};
 use crate::error::Error;
-use crate::{ModelArgs, checkpoint};
 
 /// The images of a folder, ranked by how well they fit a text.
 #[derive(clap::Args)]
@@ -46,7 +46,7 @@ impl Search {
         let mut found = Vec::new();
         for path in paths {
             let name = path.display().to_string();
-            let embedded = checkpoint::picture(&path).and_then(|image| Ok(siglip.image_embeds(&image)?));
+            let embedded = answers.image(&path).and_then(|image| Ok(siglip.image_embeds(&image)?));
             match embedded {
                 Ok(image_embeds) => {
                     for logit in siglip.logits_per_image(&image_embeds, &text_embeds) {

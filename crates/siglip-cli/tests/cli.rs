@@ -392,3 +392,55 @@ fn help_names_every_command() {
     }
     assert!(answer(&["--version"]).starts_with("siglip "));
 }
+
+/// Shape and bytes of the values in a file of NumPy's.
+fn npy(path: &Path) -> (String, Vec<u8>) {
+    let file = fs::read(path).unwrap();
+    assert!(file.starts_with(b"\x93NUMPY\x01\0"));
+    let end = 10 + usize::from(u16::from_le_bytes([file[8], file[9]]));
+    assert_eq!((end % 64, file[end - 1]), (0, b'\n'));
+    (text(&file[10..end]).trim().to_string(), file[end..].to_vec())
+}
+
+#[test]
+fn preprocess_writes_what_the_model_sees() {
+    let folder = folder("preprocess");
+    let [values, rgb] = ["values.npy", "rgb.npy"].map(|name| folder.join(name));
+    let [values_path, rgb_path] = [&values, &rgb].map(|path| path.to_str().unwrap());
+    let model = ["--model", "tests/fixtures/random-small"];
+    answer(&[&["preprocess", CAT, "--npy", values_path, "--rgb", rgb_path], &model[..]].concat());
+    let image = siglip::image::decode(&fs::read(repository().join(CAT)).unwrap()).unwrap();
+    let (header, pixels) = npy(&rgb);
+    let shape = format!("'shape': ({}, {}, 3, )", image.height(), image.width());
+    assert!(header.contains("'descr': '|u1'") && header.contains(&shape), "{header}");
+    assert_eq!(pixels, image.data());
+    let (header, one) = npy(&values);
+    assert!(header.contains("'descr': '<f4'") && header.contains("'shape': (1, 3, "), "{header}");
+    answer(&[&["preprocess", CAT, CAT, "--npy", values_path], &model[..]].concat());
+    assert_eq!(npy(&values).1, [&one[..], &one[..]].concat());
+
+    let refused = refusal(&["preprocess", CAT, CAT, "--npy", values_path, "--rgb", rgb_path]);
+    assert!(refused.contains("one image"), "{refused}");
+    let refused = refusal(&["preprocess", BROKEN, "--npy", values_path]);
+    assert!(refused.contains("pillow_broken.png") && refused.contains("broken"), "{refused}");
+}
+
+#[test]
+fn tokenize_prints_ids() {
+    let lines = answer(&["tokenize", "a cat", "--model", "tests/fixtures/random-small"]);
+    let json = answer(&["tokenize", "a cat", "--json", "--model", "tests/fixtures/random-small"]);
+    let ids: Vec<u64> = lines.split_whitespace().map(|id| id.parse().unwrap()).collect();
+    assert_eq!(json_lines(&json), [json!({ "text": "a cat", "input_ids": ids })]);
+}
+
+#[test]
+fn a_damaged_picture_is_answered_and_told() {
+    const DAMAGED: &str = "tests/fixtures/pictures/hunt/jpeg-progressive-first-scan-only.jpeg";
+    let line = &json_lines(&answer(&["classify", DAMAGED, "--label", "a cat", "--json"]))[0];
+    assert_eq!(line["notice"], json!({ "code": "damaged", "message": "its last scans are missing" }));
+    assert_eq!(line["scores"][0]["label"], "a cat");
+    let output = run(&["classify", DAMAGED, "--label", "a cat"]);
+    assert!(output.status.success());
+    assert!(text(&output.stderr).contains("damaged: its last scans are missing"), "{output:?}");
+    assert!(json_lines(&answer(&["classify", CAT, "--label", "a cat", "--json"]))[0].get("notice").is_none());
+}

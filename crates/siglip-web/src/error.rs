@@ -1,5 +1,6 @@
 //! The errors of the browser's engine, and JavaScript exceptions.
 
+use siglip::image::ImageError;
 use wasm_bindgen::{JsCast, JsValue};
 
 /// What can go wrong in the browser. [`Error::code`] is the code that the JavaScript API reports.
@@ -79,7 +80,8 @@ impl Error {
 }
 
 impl From<Error> for JsValue {
-    /// A JavaScript Error with the property `code`. `unsupportedFormat` says that the browser's decoder may read the image.
+    /// A JavaScript Error with the property `code`. `unsupportedFormat` says that the browser's decoder may read
+    /// the image, `broken` that it may make something of a damaged one.
     fn from(error: Error) -> JsValue {
         if let Error::Worker(exception) = error {
             return exception;
@@ -90,6 +92,8 @@ impl From<Error> for JsValue {
         // Setting a property of a new object cannot fail.
         let _ = js_sys::Reflect::set(&object, &"code".into(), &error.code().into());
         let _ = js_sys::Reflect::set(&object, &"unsupportedFormat".into(), &unsupported.into());
+        let broken = matches!(&error, Error::Siglip(siglip::Error::BadImage(ImageError::Broken { .. })));
+        let _ = js_sys::Reflect::set(&object, &"broken".into(), &broken.into());
         object.into()
     }
 }

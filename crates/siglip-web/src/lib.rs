@@ -117,7 +117,10 @@ impl Engine {
 
     /// `{values, height}` of an encoded image: pixel values [3, height, width].
     pub fn pixel_values(&self, bytes: &[u8]) -> Result<JsValue, JsValue> {
-        self.preprocess(&image::decode(bytes).map_err(siglip::Error::from).map_err(Error::from)?)
+        let decoded = image::read(bytes).map_err(siglip::Error::from).map_err(Error::from)?;
+        let pixels = self.preprocess(&decoded.image)?;
+        js_sys::Reflect::set(&pixels, &"damage".into(), &decoded.damage.into())?;
+        Ok(pixels)
     }
 
     /// As [`Engine::pixel_values`], of RGBA bytes.

@@ -3,6 +3,7 @@
 mod audit;
 mod bench;
 mod command;
+mod hunt;
 mod install;
 mod package;
 mod serve;
@@ -40,6 +41,8 @@ enum Task {
     Soak(soak::Soak),
     /// Measure speed and memory in headless Chromium.
     Bench(bench::Bench),
+    /// Compare the decoding of pictures with Pillow's.
+    Hunt(hunt::Hunt),
     /// Build, then copy what a static host needs to target/package/.
     Package,
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Task::Audit(audit) => audit.run(),
         Task::Soak(soak) => soak.run(),
         Task::Bench(bench) => bench.run(),
+        Task::Hunt(hunt) => hunt.run(),
         Task::Package => package::run(),
     };
     match result {

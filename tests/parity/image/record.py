@@ -11,8 +11,7 @@ pictures in tests/fixtures/pictures/made anew, and writes, beside itself,
 - levels/*.png: the levels themselves at 64 x 64 with the bicubic filter;
 - pixel_values-*.f32: the processor's whole output for a few settings, little-endian f32, [3, side, side].
 
-16-bit grey is the one thing that is not recorded as Pillow converts it: clipped to 255, all but black comes out white.
-The high byte is taken, as Pillow does of 16-bit colour.
+16-bit grey is the one thing that is not recorded as Pillow converts it: see upright.py.
 
 Of the reference's two classes, SiglipImageProcessorPil is the one that works on Pillow. Its own conversion to RGB,
 which since version 5 lays transparent pictures on white, is not used: it is given RGB.
@@ -25,11 +24,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from make_pictures import make_pictures
 from reference import ROOT, check_versions, write_json
+from upright import upright_rgb
 
 HERE = Path(__file__).resolve().parent
 PICTURES = ROOT / "tests/fixtures/pictures"
@@ -45,16 +45,6 @@ PIXEL_VALUES = [
     ("imagenet", "made/rgb.png", {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}),
     ("levels", "made/rgb.png", {"do_rescale": False, "do_normalize": False}),
 ]
-
-
-def upright_rgb(path):
-    image = ImageOps.exif_transpose(Image.open(path))
-    if image.mode.startswith("I;16") or image.mode == "I":
-        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
-    image = image.convert("RGB")
-    # GIF leaves its transparent colour here, after which the processor would look.
-    image.info.clear()
-    return image
 
 
 def levels(image, side, filter):
@@ -79,7 +69,7 @@ def main():
     for path in sorted(path for path in PICTURES.glob("*/*")):
         name = path.relative_to(PICTURES).as_posix()
         try:
-            image = upright_rgb(path)
+            image = upright_rgb(Image.open(path))
         except Exception as error:
             errors.append([name, f"{type(error).__name__}: {error}".replace(str(path), name)])
             continue
@@ -91,7 +81,7 @@ def main():
                 Image.fromarray(squashed).save(drawn / f"{name.replace('/', '-')}.png", optimize=True)
     for label, name, settings in PIXEL_VALUES:
         processor = SiglipImageProcessorPil(size={"height": 32, "width": 32}, **settings)
-        values = np.asarray(processor(upright_rgb(PICTURES / name), return_tensors="np")["pixel_values"][0])
+        values = np.asarray(processor(upright_rgb(Image.open(PICTURES / name)), return_tensors="np")["pixel_values"][0])
         (HERE / f"pixel_values-{label}.f32").write_bytes(values.astype("<f4").tobytes())
     write_json(HERE / "pictures.json", {"versions": versions, "pictures": pictures, "levels": resized, "errors": errors})
 

@@ -7,7 +7,7 @@ pub enum ImageError {
     #[error("the picture is empty; is the file complete?")]
     Empty,
     /// The file is of a format that is not decoded here.
-    #[error("{}; convert it to PNG, JPEG, GIF, WebP or BMP", unsupported_format(*.format))]
+    #[error("{}", unsupported_format(*.format))]
     UnsupportedFormat {
         /// The format's name, where the first bytes tell it.
         format: Option<&'static str>,
@@ -54,9 +54,16 @@ pub enum ImageError {
 }
 
 fn unsupported_format(format: Option<&str>) -> String {
+    const CONVERT: &str = "convert it to PNG, JPEG, GIF, WebP or BMP";
     match format {
-        Some(format) => format!("this is {format}, which is not decoded here"),
-        None => "this is no picture in a known format".into(),
+        // What iPhones take photos in unless told otherwise.
+        Some("HEIC") => {
+            "this is HEIC, which is not decoded here: save or share it as JPEG, or have an iPhone take \
+            JPEGs (Settings, Camera, Formats, Most Compatible)"
+                .into()
+        }
+        Some(format) => format!("this is {format}, which is not decoded here; {CONVERT}"),
+        None => format!("this is no picture in a known format; {CONVERT}"),
     }
 }
 

@@ -87,5 +87,7 @@ mod tests {
         assert_eq!(named(b"RIFF\0\0\0\0WAVE"), None);
         assert_eq!(named(b"hello"), None);
         assert_eq!(Format::of(b""), Err(ImageError::Empty));
+        let heic = Format::of(b"\0\0\0\x18ftypheic").unwrap_err().to_string();
+        assert!(heic.contains("save or share it as JPEG"), "{heic}");
     }
 }

@@ -14,11 +14,13 @@
 //! # Ok::<(), siglip::Error>(())
 //! ```
 //!
-//! JPEGs come out with Pillow's pixels to the last bit, since the decoder follows libjpeg-turbo, which Pillow uses.
+//! Pictures come out with Pillow's pixels to the last bit, damaged ones as well: docs/exactness.md lists what was
+//! compared.
 //! In one thing this module leaves Pillow: 16-bit grey is scaled to 8 bits as 16-bit colour is, by its high byte,
 //! where Pillow clips it to white.
 
 mod bmp;
+mod decoded;
 mod error;
 mod format;
 mod gif;
@@ -27,12 +29,14 @@ mod naflex;
 mod orientation;
 mod png;
 mod processor;
+mod reader;
 mod resize;
 mod rgb;
 mod webp;
 
 use format::Format;
 
+pub use decoded::Decoded;
 pub use error::ImageError;
 pub use processor::Processor;
 pub use resize::Resample;
@@ -40,14 +44,24 @@ pub use rgb::{MAX_PIXELS, RgbImage};
 
 /// Decodes a picture file: the first frame of an animation, upright by its EXIF orientation, alpha dropped.
 ///
+/// Of damaged files those are shown that Pillow shows; [`read`] tells of the damage.
+///
 /// # Errors
 /// [`ImageError::is_unsupported_format`] tells whether another decoder may read what this one does not.
 pub fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
+    read(bytes).map(|decoded| decoded.image)
+}
+
+/// Decodes a picture file as [`decode`] does, and tells what is wrong with it.
+///
+/// # Errors
+/// As [`decode`].
+pub fn read(bytes: &[u8]) -> Result<Decoded, ImageError> {
     match Format::of(bytes)? {
-        Format::Bmp => bmp::decode(bytes),
-        Format::Gif => gif::decode(bytes),
+        Format::Bmp => bmp::decode(bytes).map(Decoded::from),
+        Format::Gif => gif::decode(bytes).map(Decoded::from),
         Format::Jpeg => jpeg::decode(bytes),
         Format::Png => png::decode(bytes),
-        Format::WebP => webp::decode(bytes),
+        Format::WebP => webp::decode(bytes).map(Decoded::from),
     }
 }

@@ -1,0 +1,45 @@
+//! Compares what becomes of pictures with what Pillow makes of them.
+
+use std::path::PathBuf;
+
+use crate::Result;
+use crate::command::{command, run};
+
+/// The packages of tests/parity/requirements.txt that the comparison needs.
+const PACKAGES: [&str; 2] = ["pillow==", "numpy=="];
+
+/// Which pictures.
+#[derive(clap::Args)]
+pub struct Hunt {
+    /// Folders of pictures, or single ones.
+    #[arg(value_name = "DIR", required = true)]
+    paths: Vec<PathBuf>,
+}
+
+impl Hunt {
+    /// Prints every disagreement, then the counts by format. Fails where Pillow shows what is refused or differs here.
+    pub fn run(self) -> Result {
+        let python = environment()?;
+        let example = "picture_checksums";
+        run(&mut command("cargo", &["build", "--release", "--package", "siglip", "--example", example]))?;
+        let decoder = crate::path("target/release/examples").join(example);
+        let mut hunt = command(&python.to_string_lossy(), &["tests/parity/image/hunt.py"]);
+        run(hunt.arg(decoder).args(self.paths))
+    }
+}
+
+/// Pillow in an environment of its own: the Python to run.
+fn environment() -> Result<PathBuf> {
+    let folder = crate::path("target/hunt-venv");
+    let python = folder.join("bin/python");
+    if !python.exists() {
+        run(command("python3", &["-m", "venv"]).arg(&folder))?;
+    }
+    let requirements = crate::path("tests/parity/requirements.txt");
+    let pinned =
+        std::fs::read_to_string(&requirements).map_err(crate::command::Error::file(&requirements))?;
+    let pinned = pinned.lines().filter(|line| PACKAGES.iter().any(|package| line.starts_with(package)));
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    run(command(&python.to_string_lossy(), &install).args(pinned))?;
+    Ok(python)
+}
