@@ -4,11 +4,12 @@ import { SiglipError, abortable, throwIfAborted } from '../../www/lib/errors.js'
 import { errorMessageOf, wasmError } from '../../www/worker/errors.js';
 
 test('an error with a code crosses to the page as it is', () => {
-  const error = Object.assign(new Error('no image'), { code: 'bad-image', unsupportedFormat: true });
+  const marks = { unsupportedFormat: true, broken: false };
+  const error = Object.assign(new Error('no image'), { code: 'bad-image', ...marks });
   assert.deepEqual(errorMessageOf(error), {
     code: 'bad-image',
     message: 'no image',
-    unsupportedFormat: true,
+    ...marks,
   });
   // A follower's failure has crossed once already.
   assert.deepEqual(errorMessageOf(errorMessageOf(error)), errorMessageOf(error));
