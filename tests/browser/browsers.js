@@ -95,14 +95,14 @@ const traits = {
     backend: 'relaxed-simd',
     hasFiles: true,
     hasSharedMemory: true,
-    insecureHost: 'insecure.test',
+    hasHttpCache: true,
   },
   firefox: {
     launch: launchFirefox,
     backend: 'relaxed-simd',
     hasFiles: true,
     hasSharedMemory: true,
-    insecureHost: 'insecure.test',
+    hasHttpCache: true,
   },
   webkit: {
     launch: launchWebkit,
@@ -111,7 +111,8 @@ const traits = {
     hasFiles: false,
     // Workers share a model by messages, on isolated pages too.
     hasSharedMemory: false,
-    insecureHost: '0.0.0.0',
+    // A profile under the driver lives in memory alone.
+    hasHttpCache: false,
   },
 };
 

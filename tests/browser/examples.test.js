@@ -11,7 +11,7 @@ test('the shortest page classifies a chosen image', async () => {
   await element.getByRole('button', { name: 'Load the model' }).click();
   await element.locator('input[type=file]').setInputFiles(fileAt('www/samples/cat.jpg'));
   assert.equal(await element.locator('[part~=label]').first().textContent(), 'a cat');
-  assert.deepEqual(problemsOf(page), []);
+  assert.deepEqual(await problemsOf(page), []);
 });
 
 test('the API ranks labels, and ranks them anew when they are edited', async () => {
@@ -22,5 +22,5 @@ test('the API ranks labels, and ranks them anew when they are edited', async () 
   await page.locator('#labels').fill('a coffee cup, a kitten');
   await page.getByText('a kitten').waitFor();
   assert.equal(await page.locator('#scores li').count(), 2);
-  assert.deepEqual(problemsOf(page), []);
+  assert.deepEqual(await problemsOf(page), []);
 });

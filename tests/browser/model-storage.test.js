@@ -1,7 +1,6 @@
 /** The page's list of the models that the browser keeps, and what it says of the room for more. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { browserOfTests } from './browsers.js';
 import { Harness, openIn, problemsOf } from './harness.js';
 import { labelsOf, loadModel } from './page-actions.js';
 import { FakeHub } from './weights/fake-hub.js';
@@ -120,10 +119,7 @@ for (const agreed of [true, false]) {
 
 test('where there is no storage the page says so', async () => {
   const page = await harness.open();
-  const visit = await openIn(
-    page.context(),
-    harness.server.origin.replace('127.0.0.1', browserOfTests.insecureHost),
-  );
+  const visit = await openIn(page.context(), harness.server.origin.replace('127.0.0.1', 'insecure.test'));
   await labelsOf(visit, 'insect.jpg');
   await visit.getByText('Models on this device').click();
   await visit.getByText('gives this page no storage').waitFor();

@@ -1,5 +1,12 @@
-/** Keeps what goes wrong in a page, where a browser's driver does not tell. A classic script: the first of the page. */
+/**
+ * Keeps what goes wrong in a page, where a browser's driver does not tell. A classic script: the first of the page.
+ *
+ * WebKit under a driver has a profile in memory alone, and drops a cache that nobody holds open: the page does.
+ */
 {
+  void globalThis.caches
+    ?.open('siglip-web-2')
+    .then((cache) => Object.assign(globalThis, { siglipCache: cache }));
   /** @type {string[]} */
   const problems = [];
   Object.assign(globalThis, { siglipProblems: problems });

@@ -4,6 +4,7 @@
  * that take long are started and asked after.
  */
 import { spawn } from 'node:child_process';
+import { createServer as createProxy, request } from 'node:http';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RemotePage } from './page.js';
@@ -37,17 +38,41 @@ async function startScreen(program) {
   return { display, end: () => screen.kill() };
 }
 
+/** A proxy to which every name is this machine, as the other browsers are told of names under .test. */
+async function startProxy() {
+  const proxy = createProxy((incoming, response) => {
+    const { port, pathname, search } = new URL(incoming.url ?? '');
+    const { method, headers } = incoming;
+    const onward = request(
+      { host: '127.0.0.1', port, path: pathname + search, method, headers },
+      (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(response);
+      },
+    );
+    onward.on('error', () => response.destroy());
+    incoming.pipe(onward);
+  });
+  const port = await freePort();
+  await new Promise((resolve) => proxy.listen(port, '127.0.0.1', () => resolve(undefined)));
+  const end = () => {
+    proxy.closeAllConnections();
+    proxy.close();
+  };
+  return { address: `127.0.0.1:${port}`, end };
+}
+
 /**
  * WebKit with a fresh, ephemeral profile for each context.
  * @param {{driver: string, browser: string, screen: string}} paths
  */
 export async function launch({ driver, browser, screen: program }) {
-  const screen = await startScreen(program);
+  const [screen, proxy] = await Promise.all([startScreen(program), startProxy()]);
   /** @type {Set<Session>} */
   const sessions = new Set();
   return {
     async newContext() {
-      const session = await Session.start(driver, browser, screen.display);
+      const session = await Session.start(driver, browser, screen.display, proxy.address);
       sessions.add(session);
       const self = {
         newPage: async () => new RemotePage(await session.newTab(), self),
@@ -60,6 +85,7 @@ export async function launch({ driver, browser, screen: program }) {
     },
     async close() {
       await Promise.all([...sessions].map((session) => session.end()));
+      proxy.end();
       screen.end();
     },
   };
@@ -70,9 +96,10 @@ class Session {
   #base;
   /** The command under way: the next one waits for it. @type {Promise<unknown>} */
   #last = Promise.resolve();
+  /** The window that the session began with. @type {string | undefined} */
+  #first;
   /** The window that commands are for. */
   #current = '';
-  #isFresh = true;
 
   /**
    * @param {import('node:child_process').ChildProcess} driver
@@ -83,8 +110,8 @@ class Session {
     this.#base = base;
   }
 
-  /** @param {string} driver @param {string} binary @param {string} display */
-  static async start(driver, binary, display) {
+  /** @param {string} driver @param {string} binary @param {string} display @param {string} httpProxy */
+  static async start(driver, binary, display, httpProxy) {
     const port = await freePort();
     // A group of its own: the browser's processes end with it.
     const child = spawn(driver, [`--port=${port}`], {
@@ -95,7 +122,11 @@ class Session {
     const session = new Session(child, `http://127.0.0.1:${port}/session`);
     const options = { binary, args: ['--automation'] };
     const capabilities = {
-      alwaysMatch: { browserName: 'MiniBrowser', 'webkitgtk:browserOptions': options },
+      alwaysMatch: {
+        browserName: 'MiniBrowser',
+        proxy: { proxyType: 'manual', httpProxy, noProxy: ['127.0.0.1', 'localhost'] },
+        'webkitgtk:browserOptions': options,
+      },
     };
     for (let tries = 0; ; tries++) {
       try {
@@ -142,11 +173,10 @@ class Session {
 
   /** @returns {Promise<Tab>} */
   async newTab() {
-    const isFirst = this.#isFresh;
-    this.#isFresh = false;
-    const handle = isFirst
-      ? await this.#send('GET', '/window')
-      : (await this.#send('POST', '/window/new', { type: 'window' })).handle;
+    // The first window stays: with the last one the session ends.
+    const first = (this.#first ??= /** @type {string} */ (await this.#send('GET', '/window')));
+    const open = () => this.#send('POST', '/window/new', { type: 'window' });
+    const { handle } = await this.#inWindow(first, open);
     /** @type {(method: string, path: string, body?: object) => Promise<any>} */
     const send = (method, path, body) => this.#inWindow(handle, () => this.#send(method, path, body));
     const execute = (/** @type {string} */ script) => send('POST', '/execute/sync', { script, args: [] });
