@@ -266,7 +266,7 @@ export class RemoteLocator {
 
   async click() {
     await this.waitFor();
-    await this.#one('undefined');
+    await this.#isStill();
     await (await this.#page.handle(this.steps)).click();
   }
 
@@ -290,6 +290,17 @@ export class RemoteLocator {
   async pressSequentially(text) {
     await this.focus();
     await this.#page.type(text);
+  }
+
+  /** Waits until two looks find the element in the same place: a click goes to a place, and a page moves as it loads. */
+  async #isStill() {
+    let last = '';
+    const look = async () => {
+      const before = last;
+      last = await this.#one('JSON.stringify(element.getBoundingClientRect())');
+      return last === before;
+    };
+    await until(look, `${JSON.stringify(this.steps)} still`);
   }
 
   /** @param {string} expression over `elements` */
