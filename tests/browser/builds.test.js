@@ -1,7 +1,7 @@
 /** The choice of a build of the engine, also while `cargo xtask serve` has not made them all yet. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Harness } from './harness.js';
+import { Harness, problemsOf } from './harness.js';
 
 const harness = new Harness();
 const isolated = {
@@ -45,4 +45,21 @@ test('an isolated page without the build with threads shards the model', async (
   const answer = await classifyWithout(['threads'], 2, isolated);
   assert.deepEqual(answer, { label: 'a cat', backend: 'relaxed-simd', workers: 2 });
   assert.equal(harness.server.requestsOf('threads/siglip_web_bg.wasm').length, 0);
+});
+
+test('empty scripts in place of builds that are being made are passed over without an error', async () => {
+  for (const headers of [undefined, isolated]) {
+    const page = await harness.open({ path: '/tests/browser/pages/blank.html', headers });
+    harness.server.intercept = (path, response) => {
+      if (!/^\/www\/wasm\/(relaxed-simd|threads)\//.test(path)) return false;
+      response.writeHead(200, { 'content-type': 'text/javascript' }).end('export {};');
+      return true;
+    };
+    const backend = await page.evaluate(async () => {
+      const { Siglip } = await import('/www/siglip.js');
+      return (await Siglip.load('tiny', { workers: 2 })).info.backend;
+    });
+    assert.equal(backend, 'simd');
+    assert.deepEqual(await problemsOf(page), []);
+  }
 });

@@ -71,11 +71,16 @@ export async function loadThreads(shared) {
 }
 
 /**
- * A host may have nothing but the build that every browser runs: `cargo xtask serve` while it makes the others.
- * @template T
+ * A host may have nothing but the build that every browser runs. `cargo xtask serve` has empty scripts in place of the
+ * others while it makes them.
+ * @template {{Engine: unknown}} T
  * @param {Promise<T>} bindings
  */
-const ifPresent = (bindings) => bindings.catch(() => undefined);
+const ifPresent = (bindings) =>
+  bindings.then(
+    (bindings) => (bindings.Engine ? bindings : undefined),
+    () => undefined,
+  );
 
 /** @param {URL} url */
 async function compile(url) {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::command::{Error, command, run};
 use crate::serve::Server;
-use crate::wasm::{BUILDS, TARGET};
-use crate::{Result, install, path, wasm};
+use crate::wasm::{RELAXED_SIMD, SIMD128, TARGET};
+use crate::{Result, path, setup, wasm};
 
 /// The shape that is measured.
 const SHAPE: &str = "base-patch16-256";
@@ -39,7 +39,7 @@ impl Bench {
     /// Builds, makes the weights once, measures.
     pub fn run(self) -> Result {
         wasm::build()?;
-        install::browsers()?;
+        setup::browsers()?;
         let folder = path("target/bench");
         std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
         let one_layer = folder.join("one-layer.json");
@@ -70,7 +70,7 @@ fn random_checkpoint(config: &Path, folder: &Path) -> Result<PathBuf> {
 /// Of each build, a module that holds nothing but the matrix product.
 fn build_kernels(folder: &Path) -> Result {
     std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
-    for build in &BUILDS {
+    for build in [SIMD128, RELAXED_SIMD] {
         let example =
             ["build", "--release", "--package", "siglip-kernels", "--example", "rate", "--target", TARGET];
         run(build.configure(&mut command("cargo", &example)))?;

@@ -39,6 +39,14 @@ pub enum Error {
         /// How to get it.
         remedy: String,
     },
+    /// wasm-bindgen refuses a compiled module.
+    #[error("wasm-bindgen cannot read {}: {source}", path.display())]
+    Bindgen {
+        /// The module.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Dependencies that nobody has looked at.
     #[error("{differences}: look at the crates, then `cargo xtask audit --record`")]
     Unreviewed {
@@ -60,6 +68,15 @@ impl Error {
     pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
         let path = path.into();
         move |source| Error::File { path, source }
+    }
+
+    /// Names the module that wasm-bindgen failed on.
+    pub fn bindgen<E>(path: impl Into<PathBuf>) -> impl FnOnce(E) -> Error
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let path = path.into();
+        move |source| Error::Bindgen { path, source: source.into() }
     }
 }
 

@@ -4,9 +4,9 @@ mod audit;
 mod bench;
 mod command;
 mod hunt;
-mod install;
 mod package;
 mod serve;
+mod setup;
 mod soak;
 mod test;
 mod wasm;
@@ -27,9 +27,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Build both WebAssembly engines into www/wasm/.
+    /// Build the engine into www/wasm/, for every kind of browser and page.
     Build,
-    /// Build, then serve the page with the embedded model.
+    /// Build, and serve the page with the embedded model.
     Serve(serve::Serve),
     /// Install what the other commands need; on Debian as root also the browsers of the tests.
     Setup,
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Build => wasm::build(),
         Task::Serve(serve) => serve.run(),
-        Task::Setup => install::everything(),
+        Task::Setup => setup::everything(),
         Task::Test => test::run_all(),
         Task::Audit(audit) => audit.run(),
         Task::Soak(soak) => soak.run(),

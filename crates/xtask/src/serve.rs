@@ -9,7 +9,15 @@ use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::command::{Error, command};
-use crate::{Result, wasm};
+use crate::wasm::{BUILDS, Build};
+use crate::{Result, setup};
+
+/// What to expect where nothing has been built yet.
+const FIRST_RUN: &str = "\
+First run, which takes minutes:
+  1. npm packages and Rust's WebAssembly target
+  2. the engine that every browser runs; then the page is served
+  3. two faster engines, while you use the page";
 
 /// How the page is served.
 #[derive(clap::Args)]
@@ -26,13 +34,23 @@ pub struct Serve {
 }
 
 impl Serve {
-    /// Builds, prints the address once it answers, and serves until stopped.
+    /// Makes the build that every browser runs, prints the address, makes the faster builds, and serves until stopped.
     pub fn run(self) -> Result {
-        wasm::build()?;
+        let [first, faster @ ..] = &BUILDS;
+        if !first.is_published() {
+            eprintln!("{FIRST_RUN}");
+        }
+        setup::wasm()?;
+        faster.iter().try_for_each(Build::withdraw)?;
+        first.run()?;
         let server = Server::start(self.port, self.isolated)?;
         println!("{}", server.address);
         if !self.no_open {
             open(&server.address);
+        }
+        match faster.iter().try_for_each(Build::run) {
+            Ok(()) => eprintln!("Every build is there. Pages opened from now on take the fastest."),
+            Err(error) => eprintln!("xtask: {error}; pages take the build named {}", first.name),
         }
         server.wait()
     }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::command::{command, run};
-use crate::{Result, install, wasm};
+use crate::{Result, setup, wasm};
 
 /// Network faults, closed pages, killed browsers, failing storage and more, as `docs/reliability.md` has them.
 #[derive(Args)]
@@ -25,7 +25,7 @@ pub struct Soak {
 impl Soak {
     /// Runs until the time is over; fails if any fault had a result that it must not have.
     pub fn run(self) -> Result {
-        install::browsers()?;
+        setup::browsers()?;
         wasm::build()?;
         let (seed, minutes) = (self.seed.to_string(), self.minutes.to_string());
         let mut soak =

@@ -1,12 +1,12 @@
 //! Every check and test, the quick ones first.
 
 use crate::command::{command, run};
-use crate::wasm::{BUILDS, Build, TARGET};
-use crate::{Result, audit, install, wasm};
+use crate::wasm::{Build, RELAXED_SIMD, SIMD128, TARGET, THREADS};
+use crate::{Result, audit, setup, wasm};
 
 /// Runs them all; stops at the first that fails.
 pub fn run_all() -> Result {
-    install::everything()?;
+    setup::everything()?;
     rust()?;
     kernels_on_wasm()?;
     wasm::build()?;
@@ -19,30 +19,31 @@ fn rust() -> Result {
     audit::check()?;
     let lint = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run(&mut command("cargo", &lint))?;
-    // The builds differ in the kernels alone.
-    for build in &BUILDS {
-        lint_on_wasm(build, "siglip-kernels")?;
-    }
-    lint_on_wasm(&BUILDS[0], "siglip-web")?;
-    run(&mut command("cargo", &["test", "--workspace"]))?;
+    lint_on_wasm(&SIMD128, &["siglip-kernels", "siglip-web"])?;
+    // This build differs in the kernels alone.
+    lint_on_wasm(&RELAXED_SIMD, &["siglip-kernels"])?;
+    lint_on_wasm(&THREADS, &["siglip-kernels", "siglip-web"])?;
+    run(&mut command("cargo", &["test", "--workspace", "--exclude", "xtask"]))?;
+    // In the profile of the alias in .cargo/config.toml, so that nothing is compiled again.
+    run(&mut command("cargo", &["test", "--profile", "xtask", "--package", "xtask"]))?;
     // The loops that a processor without a file of its own runs.
     run(&mut command("cargo", &["test", "--package", "siglip-kernels", "--features", "portable"]))?;
     run(command("cargo", &["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-fn lint_on_wasm(build: &Build, package: &str) -> Result {
-    let lint = ["clippy", "--release", "--package", package, "--target", TARGET, "--", "-D", "warnings"];
-    run(build.configure(&mut command("cargo", &lint)))
+fn lint_on_wasm(build: &Build, packages: &[&str]) -> Result {
+    let mut lint = command("cargo", &["clippy", "--release", "--target", TARGET]);
+    lint.args(packages.iter().flat_map(|package| ["--package", package])).args(build.cargo_options());
+    run(build.configure(lint.args(["--", "-D", "warnings"])))
 }
 
-/// The kernels' tests in Node.js, in both builds.
+/// The kernels' tests in Node.js, with each set of SIMD instructions.
 fn kernels_on_wasm() -> Result {
-    for build in &BUILDS {
+    let runner = setup::wasm_test_runner()?;
+    for build in [SIMD128, RELAXED_SIMD] {
         let mut test =
             command("cargo", &["test", "--package", "siglip-kernels", "--tests", "--target", TARGET]);
-        build
-            .configure(&mut test)
-            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", "wasm-bindgen-test-runner");
+        build.configure(&mut test).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner);
         // Node.js 20 has relaxed SIMD behind this flag; later ones know it as well.
         run(test.env("NODE_ARGS", "--experimental-wasm-relaxed-simd"))?;
     }

@@ -1,12 +1,11 @@
-//! Installs what a task needs and the machine lacks, or says in one line what to install.
+//! Installs what a task needs and the machine lacks, or says in one line what to install. Programs that only tests run
+//! lie in target/tools/.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::Result;
 use crate::command::{Error, command, is_newer, output, run};
-
-/// The versions everything is built and tested with.
-const WASM_PACK: &str = "0.15.1";
 
 /// The browsers the tests run in: program, Debian's package, the variable that names another.
 const BROWSERS: [(&str, &str, &str); 4] = [
@@ -19,33 +18,44 @@ const BROWSERS: [(&str, &str, &str); 4] = [
 
 /// What every task needs.
 pub fn everything() -> Result {
-    wasm_tools()?;
-    node_packages()?;
+    wasm()?;
+    wasm_test_runner()?;
     browsers()
 }
 
 /// What turns Rust into WebAssembly that a page can import.
-pub fn wasm_tools() -> Result {
-    let targets = output(&mut command("rustup", &["target", "list", "--installed"])).unwrap_or_default();
-    if !targets.contains("wasm32-unknown-unknown") {
-        run(&mut command("rustup", &["target", "add", "wasm32-unknown-unknown"]))?;
-    }
-    let components =
-        output(&mut command("rustup", &["component", "list", "--installed"])).unwrap_or_default();
-    if !components.contains("rust-src") {
-        run(&mut command("rustup", &["component", "add", "rust-src"]))?;
-    }
-    cargo_program("wasm-bindgen", "wasm-bindgen-cli", &locked_version("wasm-bindgen")?)?;
-    cargo_program("wasm-pack", "wasm-pack", WASM_PACK)
+pub fn wasm() -> Result {
+    rustup_has("target", "wasm32-unknown-unknown")?;
+    // The build with threads compiles the standard library along.
+    rustup_has("component", "rust-src")?;
+    node_packages()
 }
 
-/// A program of this very version; without `--locked`, since a registry mirror may lack what a lock file names.
-fn cargo_program(program: &str, package: &str, version: &str) -> Result {
-    let installed = output(&mut command(program, &["--version"])).unwrap_or_default();
-    if installed.split_whitespace().nth(1) == Some(version) {
-        return Ok(());
+/// Adds a target or a component to the toolchain.
+fn rustup_has(kind: &str, name: &str) -> Result {
+    let installed = output(&mut command("rustup", &[kind, "list", "--installed"])).unwrap_or_default();
+    if installed.contains(name) { Ok(()) } else { run(&mut command("rustup", &[kind, "add", name])) }
+}
+
+/// The program that runs WebAssembly tests in Node.js, of the version of wasm-bindgen in Cargo.lock.
+pub fn wasm_test_runner() -> Result<PathBuf> {
+    const RUNNER: &str = "wasm-bindgen-test-runner";
+    let version = locked_version("wasm-bindgen")?;
+    let in_tools = crate::path("target/tools/bin").join(RUNNER);
+    for program in [Path::new(RUNNER), &in_tools] {
+        let found = output(Command::new(program).arg("--version")).unwrap_or_default();
+        if found.split_whitespace().nth(1) == Some(&version) {
+            return Ok(program.into());
+        }
     }
-    run(&mut command("cargo", &["install", package, "--version", version]))
+    // Unoptimised, and without TLS, since it talks to Node.js alone: compiling costs more than running. Without
+    // `--locked`, since a registry mirror may lack what a lock file names.
+    let mut install =
+        command("cargo", &["install", "wasm-bindgen-cli", "--version", &version, "--bin", RUNNER]);
+    install.args(["--no-default-features", "--debug", "--root"]).arg(crate::path("target/tools"));
+    install.env("CARGO_PROFILE_DEV_DEBUG", "0");
+    run(install.env("CARGO_TARGET_DIR", crate::path("target/tools/build")))?;
+    Ok(in_tools)
 }
 
 /// The version of a crate in Cargo.lock: the command has to be of the same.
