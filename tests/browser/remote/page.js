@@ -267,7 +267,14 @@ export class RemoteLocator {
   async click() {
     await this.waitFor();
     await this.#isStill();
-    await (await this.#page.handle(this.steps)).click();
+    // The page may still have moved in between: a click that the element has not got is repeated.
+    const click = async () => {
+      await this.#one(`(globalThis.siglipClicked = false, element.addEventListener('click',
+        () => { globalThis.siglipClicked = true; }, { once: true, capture: true }))`);
+      await (await this.#page.handle(this.steps)).click();
+      return (await this.#page.evaluate(() => /** @type {any} */ (globalThis).siglipClicked)) !== false;
+    };
+    await until(click, `${JSON.stringify(this.steps)} clicked`);
   }
 
   check = async () => {
