@@ -14,25 +14,6 @@ use crate::error::Error;
 /// Bytes read from a weight file at a time.
 const CHUNK: usize = 1 << 20;
 
-/// The small demonstration model that the page ships too.
-mod tiny {
-    pub const CONFIG: &str = include_str!("../../../www/models/tiny/config.json");
-    pub const PREPROCESSOR: &str = include_str!("../../../www/models/tiny/preprocessor_config.json");
-    pub const TOKENIZER: &str = include_str!("../../../www/models/tiny/tokenizer.json");
-    pub const WEIGHTS: &[u8] = include_bytes!("../../../www/models/tiny/model.safetensors");
-
-    /// Opens one of its files.
-    pub fn open(name: &str) -> std::io::Result<&'static [u8]> {
-        match name {
-            "config.json" => Ok(CONFIG.as_bytes()),
-            "preprocessor_config.json" => Ok(PREPROCESSOR.as_bytes()),
-            "tokenizer.json" => Ok(TOKENIZER.as_bytes()),
-            "model.safetensors" => Ok(WEIGHTS),
-            _ => Err(std::io::ErrorKind::NotFound.into()),
-        }
-    }
-}
-
 /// Where a checkpoint comes from.
 pub enum Source {
     /// The model that is built into the command.
@@ -69,9 +50,9 @@ impl Source {
     pub fn files(&self) -> Result<CheckpointFiles, Error> {
         match self {
             Source::BuiltIn => Ok(CheckpointFiles {
-                config: tiny::CONFIG.into(),
-                preprocessor: tiny::PREPROCESSOR.into(),
-                tokenizer: tiny::TOKENIZER.into(),
+                config: siglip_tiny::CONFIG.into(),
+                preprocessor: siglip_tiny::PREPROCESSOR.into(),
+                tokenizer: siglip_tiny::TOKENIZER.into(),
             }),
             Source::Folder(folder) => CheckpointFiles::read(|name| {
                 fs::read_to_string(folder.join(name)).map_err(Error::file(folder.join(name)))
@@ -106,7 +87,7 @@ impl Source {
     pub fn load(&self, precision: Precision) -> Result<Siglip, Error> {
         let options = LoadOptions { precision, ..LoadOptions::default() };
         match self {
-            Source::BuiltIn => Siglip::from_files(tiny::open, options),
+            Source::BuiltIn => Siglip::from_files(siglip_tiny::open, options),
             Source::Folder(folder) => Siglip::from_files(|name| File::open(folder.join(name)), options),
             Source::Gguf(path) => Siglip::from_gguf(File::open(path).map_err(Error::file(path))?, options),
         }
@@ -223,7 +204,7 @@ impl WeightFile {
 
     fn bytes(&self) -> Result<u64, Error> {
         match self {
-            WeightFile::BuiltIn => Ok(tiny::WEIGHTS.len() as u64),
+            WeightFile::BuiltIn => Ok(siglip_tiny::WEIGHTS.len() as u64),
             WeightFile::Path(path) => Ok(fs::metadata(path).map_err(Error::file(path))?.len()),
         }
     }
@@ -235,7 +216,7 @@ impl WeightFile {
         on_chunk: impl FnMut(&S, u64) -> ControlFlow<()>,
     ) -> Result<WeightReader, Error> {
         match self {
-            WeightFile::BuiltIn => self.read_from(tiny::WEIGHTS, sink, on_chunk),
+            WeightFile::BuiltIn => self.read_from(siglip_tiny::WEIGHTS, sink, on_chunk),
             WeightFile::Path(path) => {
                 self.read_from(File::open(path).map_err(Error::file(path))?, sink, on_chunk)
             }

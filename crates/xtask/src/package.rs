@@ -6,7 +6,8 @@ use std::path::Path;
 use crate::command::{self, Error, command};
 use crate::{Result, wasm};
 
-/// Builds, then copies the page, the element, both engines and the embedded model to target/package/, bundled.
+/// Builds, then copies the page, the element, every build of the engine and the embedded model to target/package/; its
+/// scripts are bundled.
 pub fn run() -> Result {
     wasm::build()?;
     let package = crate::path("target/package");
@@ -14,6 +15,10 @@ pub fn run() -> Result {
         fs::remove_dir_all(&package).map_err(Error::file(&package))?;
     }
     copy_folder(&crate::path("www"), &package.join("www"))?;
+    // The embedded model's folder is a crate, too.
+    for file in ["Cargo.toml", "lib.rs"].map(|file| package.join("www/models/tiny").join(file)) {
+        fs::remove_file(&file).map_err(Error::file(&file))?;
+    }
     for file in ["index.html", "LICENSE-APACHE", "LICENSE-MIT"] {
         copy_file(&crate::path(file), &package.join(file))?;
     }
