@@ -53,6 +53,16 @@ pub enum Error {
         /// What is not as recorded.
         differences: String,
     },
+    /// A package that crates.io would refuse.
+    #[error("{} has {bytes} bytes, and crates.io takes {most}", path.display())]
+    TooLarge {
+        /// The package.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        most: u64,
+    },
     /// The server cannot listen.
     #[error("port {port}: {source}; choose another with --port")]
     Port {

@@ -3,6 +3,7 @@
 mod audit;
 mod bench;
 mod command;
+mod crates;
 mod hunt;
 mod package;
 mod serve;

@@ -16,10 +16,14 @@ const BROWSERS: [(&str, &str, &str); 4] = [
     ("/usr/bin/Xvfb", "xvfb", "XVFB"),
 ];
 
+/// The version of cargo-deny that deny.toml is written for.
+const CARGO_DENY: &str = "0.20.2";
+
 /// What every task needs.
 pub fn everything() -> Result {
     wasm()?;
     wasm_test_runner()?;
+    cargo_deny()?;
     browsers()
 }
 
@@ -39,19 +43,28 @@ fn rustup_has(kind: &str, name: &str) -> Result {
 
 /// The program that runs WebAssembly tests in Node.js, of the version of wasm-bindgen in Cargo.lock.
 pub fn wasm_test_runner() -> Result<PathBuf> {
-    const RUNNER: &str = "wasm-bindgen-test-runner";
-    let version = locked_version("wasm-bindgen")?;
-    let in_tools = crate::path("target/tools/bin").join(RUNNER);
-    for program in [Path::new(RUNNER), &in_tools] {
+    // Without its default features it has no TLS: it talks to Node.js alone.
+    tool("wasm-bindgen-cli", "wasm-bindgen-test-runner", &locked_version("wasm-bindgen")?)
+}
+
+/// The program that checks the dependencies' licences and sources.
+pub fn cargo_deny() -> Result<PathBuf> {
+    // Without its default features it cannot fetch advisories, which need the network.
+    tool("cargo-deny", "cargo-deny", CARGO_DENY)
+}
+
+/// A program of this version from a crate: the one on the path, or one that is made in target/tools/.
+fn tool(package: &str, program: &str, version: &str) -> Result<PathBuf> {
+    let in_tools = crate::path("target/tools/bin").join(program);
+    for program in [Path::new(program), &in_tools] {
         let found = output(Command::new(program).arg("--version")).unwrap_or_default();
-        if found.split_whitespace().nth(1) == Some(&version) {
+        if found.split_whitespace().nth(1) == Some(version) {
             return Ok(program.into());
         }
     }
-    // Unoptimised, and without TLS, since it talks to Node.js alone: compiling costs more than running. Without
-    // `--locked`, since a registry mirror may lack what a lock file names.
-    let mut install =
-        command("cargo", &["install", "wasm-bindgen-cli", "--version", &version, "--bin", RUNNER]);
+    // Unoptimised: compiling costs more than running. Without `--locked`, since a registry mirror may lack what a lock
+    // file names.
+    let mut install = command("cargo", &["install", package, "--version", version, "--bin", program]);
     install.args(["--no-default-features", "--debug", "--root"]).arg(crate::path("target/tools"));
     install.env("CARGO_PROFILE_DEV_DEBUG", "0");
     run(install.env("CARGO_TARGET_DIR", crate::path("target/tools/build")))?;

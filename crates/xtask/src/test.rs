@@ -1,8 +1,10 @@
 //! Every check and test, the quick ones first.
 
+use std::process::Command;
+
 use crate::command::{command, run};
 use crate::wasm::{Build, RELAXED_SIMD, SIMD128, TARGET, THREADS};
-use crate::{Result, audit, setup, wasm};
+use crate::{Result, audit, crates, setup, wasm};
 
 /// Runs them all; stops at the first that fails.
 pub fn run_all() -> Result {
@@ -17,6 +19,7 @@ pub fn run_all() -> Result {
 fn rust() -> Result {
     run(&mut command("cargo", &["fmt", "--all", "--check"]))?;
     audit::check()?;
+    deny()?;
     let lint = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run(&mut command("cargo", &lint))?;
     lint_on_wasm(&SIMD128, &["siglip-kernels", "siglip-web"])?;
@@ -28,7 +31,16 @@ fn rust() -> Result {
     run(&mut command("cargo", &["test", "--profile", "xtask", "--package", "xtask"]))?;
     // The loops that a processor without a file of its own runs.
     run(&mut command("cargo", &["test", "--package", "siglip-kernels", "--features", "portable"]))?;
-    run(command("cargo", &["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    run(command("cargo", &["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    crates::check()
+}
+
+/// The dependencies' licences and sources, as deny.toml allows them.
+fn deny() -> Result {
+    let mut deny = Command::new(setup::cargo_deny()?);
+    // Offline: audit::check has fetched every dependency.
+    deny.current_dir(crate::path(".")).args(["--offline", "check", "--hide-inclusion-graph"]);
+    run(deny.args(["bans", "licenses", "sources"]))
 }
 
 fn lint_on_wasm(build: &Build, packages: &[&str]) -> Result {
