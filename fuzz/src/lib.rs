@@ -11,11 +11,12 @@ pub use parsers::{checkpoint, image, tokenizer, weights};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("checkpoint", checkpoint),
     ("image", image),
     ("tokenizer", tokenizer),
     ("weights", weights),
+    ("onnx", weights),
     ("odd_pictures", odd::pictures),
     ("odd_weights", odd::weights),
     ("odd_tokenizers", odd::tokenizers),

@@ -1,5 +1,7 @@
 //! Bytes of anybody, given to the parsers as they are.
 
+use std::collections::BTreeSet;
+
 use siglip::image::{Processor, RgbImage};
 use siglip::model::memory_needed;
 use siglip::text::Tokenizer;
@@ -62,6 +64,10 @@ pub struct Tensors(pub Vec<(String, Vec<u32>)>);
 
 impl TensorSink for Tensors {
     fn begin(&mut self, _: &[TensorShape]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn begin_named(&mut self, _: &BTreeSet<&str>) -> Result<(), Error> {
         Ok(())
     }
 

@@ -146,7 +146,7 @@ impl Weights {
                 _ => ControlFlow::Continue(()),
             })?;
             reader.check_len(file.bytes()?).map_err(Error::checkpoint(file.path()))?;
-            header.tensors = reader.tensors().to_vec();
+            header.tensors = reader.tensors();
             Ok(header)
         };
         self.files.iter().map(header).collect()

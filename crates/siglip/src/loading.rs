@@ -1,5 +1,6 @@
 //! A checkpoint from its files, read from their beginning to their end.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 
 use crate::weights::{Metadata, TensorShape, TensorSink, WeightIndex, WeightReader};
@@ -88,6 +89,10 @@ impl<E: Engine> TensorSink for GgufSink<E> {
 
     fn begin(&mut self, tensors: &[TensorShape]) -> Result<(), Error> {
         self.loader()?.begin(tensors)
+    }
+
+    fn begin_named(&mut self, names: &BTreeSet<&str>) -> Result<(), Error> {
+        self.loader()?.begin_named(names)
     }
 
     fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), Error> {

@@ -1,5 +1,7 @@
 //! Builds a model from a checkpoint's small files and packed weights, in this worker and in those with other shards.
 
+use std::collections::BTreeSet;
+
 use siglip::model::{Model, ModelLoader, Packer};
 use siglip::weights::{Metadata, TensorShape, TensorSink, WeightIndex};
 use siglip::{Checkpoint, CheckpointFiles, Config, EngineLoader as _, LoadOptions, Shard, Siglip};
@@ -100,8 +102,22 @@ impl TensorSink for ModelBuilder<'_> {
         self.started()?.packer.begin(tensors)
     }
 
+    fn begin_named(&mut self, names: &BTreeSet<&str>) -> Result<(), siglip::Error> {
+        self.started()?.packer.begin_named(names)
+    }
+
     fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), siglip::Error> {
         self.started()?.packer.rows(tensor, first_row, values)
+    }
+
+    fn quantized_rows(
+        &mut self,
+        tensor: &TensorShape,
+        first_row: usize,
+        scales: &[f32],
+        quantized: &[i8],
+    ) -> Result<(), siglip::Error> {
+        self.started()?.packer.quantized_rows(tensor, first_row, scales, quantized)
     }
 }
 

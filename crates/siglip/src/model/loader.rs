@@ -1,8 +1,10 @@
 //! The model as an [`Engine`]: built from a weight file's rows as they arrive.
 
+use std::collections::BTreeSet;
+
 use super::destination::{Destination, whole_values};
 use super::{Model, memory};
-use crate::weights::{Inventory, TensorShape, TensorSink, WeightIndex};
+use crate::weights::{Inventory, TensorShape, TensorSink, WeightIndex, dequantized};
 use crate::{Config, Engine, EngineLoader, Error, LoadOptions, PixelValues};
 
 /// Texts of one pass: enough rows to pay for reading the weights through the caches.
@@ -60,10 +62,32 @@ impl TensorSink for ModelLoader {
         self.inventory.begin(found)
     }
 
+    fn begin_named(&mut self, names: &BTreeSet<&str>) -> Result<(), Error> {
+        self.inventory.begin_named(names)
+    }
+
     fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), Error> {
         self.inventory.rows(tensor, first_row, values)?;
         if let Some(destination) = self.model.destination(&tensor.name) {
             destination.write(first_row, tensor.row_len(), values);
+        }
+        Ok(())
+    }
+
+    fn quantized_rows(
+        &mut self,
+        tensor: &TensorShape,
+        first_row: usize,
+        scales: &[f32],
+        quantized: &[i8],
+    ) -> Result<(), Error> {
+        let destination = self.model.destination(&tensor.name);
+        if destination.is_some_and(|destination| !destination.takes_quantized()) {
+            return self.rows(tensor, first_row, &dequantized(tensor, scales, quantized));
+        }
+        self.inventory.quantized_rows(tensor, first_row, scales)?;
+        if let Some(destination) = self.model.destination(&tensor.name) {
+            destination.write_quantized(first_row, tensor.row_len(), scales, quantized);
         }
         Ok(())
     }

@@ -11,11 +11,11 @@
 //! | rows x 4 | with 8 bits: the scales |
 //! | rest | the values, row by row, in f32 or quantized |
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::ModelLoader;
 use super::destination::QuantizedRows;
-use crate::weights::{Dtype, Inventory, TensorShape, TensorSink, WeightIndex};
+use crate::weights::{Dtype, Inventory, TensorShape, TensorSink, WeightIndex, dequantized};
 use crate::{Error, Precision};
 
 const HEADER: usize = 16;
@@ -70,31 +70,64 @@ impl Packer {
     }
 }
 
+impl Packer {
+    /// Begins a batch of `rows` rows.
+    fn begin_batch(&mut self, index: usize, first_row: usize, rows: usize, kind: u32) {
+        // `Config::check` bounds every dimension far below 32 bits.
+        let header = [index as u32, first_row as u32, rows as u32, kind];
+        self.batches.extend(header.into_iter().flat_map(u32::to_le_bytes));
+    }
+
+    fn add_quantized(&mut self, index: usize, first_row: usize, scales: &[f32], quantized: &[i8]) {
+        self.begin_batch(index, first_row, scales.len(), QUANTIZED);
+        Dtype::F32.narrow(scales, &mut self.batches);
+        self.batches.extend_from_slice(bytemuck::cast_slice(quantized));
+    }
+}
+
 impl TensorSink for Packer {
     fn begin(&mut self, found: &[TensorShape]) -> Result<(), Error> {
         self.inventory.begin(found)
+    }
+
+    fn begin_named(&mut self, names: &BTreeSet<&str>) -> Result<(), Error> {
+        self.inventory.begin_named(names)
     }
 
     fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), Error> {
         self.inventory.rows(tensor, first_row, values)?;
         let Some(&Place { index, precision, .. }) = self.places.get(&tensor.name) else { return Ok(()) };
         let row_len = tensor.row_len();
-        let kind = match precision {
-            Precision::F32 => FLOATS,
-            Precision::Q8 | Precision::Q8Exact => QUANTIZED,
-        };
-        // `Config::check` bounds every dimension far below 32 bits.
-        let header = [index as u32, first_row as u32, (values.len() / row_len) as u32, kind];
-        self.batches.extend(header.into_iter().flat_map(u32::to_le_bytes));
-        match precision {
-            Precision::F32 => Dtype::F32.narrow(values, &mut self.batches),
-            Precision::Q8 | Precision::Q8Exact => {
-                let QuantizedRows { scales, quantized } = QuantizedRows::new(values, row_len);
-                Dtype::F32.narrow(&scales, &mut self.batches);
-                self.batches.extend_from_slice(bytemuck::cast_slice(&quantized));
-            }
+        if precision.is_quantized() {
+            let QuantizedRows { scales, quantized } = QuantizedRows::new(values, row_len);
+            self.add_quantized(index, first_row, &scales, &quantized);
+        } else {
+            self.begin_batch(index, first_row, values.len() / row_len, FLOATS);
+            Dtype::F32.narrow(values, &mut self.batches);
         }
         Ok(())
+    }
+
+    fn quantized_rows(
+        &mut self,
+        tensor: &TensorShape,
+        first_row: usize,
+        scales: &[f32],
+        quantized: &[i8],
+    ) -> Result<(), Error> {
+        match self.places.get(&tensor.name) {
+            Some(Place { precision, .. }) if !precision.is_quantized() => {
+                self.rows(tensor, first_row, &dequantized(tensor, scales, quantized))
+            }
+            place => {
+                let index = place.map(|place| place.index);
+                self.inventory.quantized_rows(tensor, first_row, scales)?;
+                if let Some(index) = index {
+                    self.add_quantized(index, first_row, scales, quantized);
+                }
+                Ok(())
+            }
+        }
     }
 }
 

@@ -90,17 +90,69 @@ impl Inventory {
         }
     }
 
+    /// Checks the names of a file's tensors, whose shapes come with their rows. The file may hold one tower alone.
+    ///
+    /// # Errors
+    /// [`Error::BadWeights`] names a tensor of another model, or one that is missing in a tower of which the file has others.
+    pub fn begin_named(&mut self, found: &BTreeSet<&str>) -> Result<(), Error> {
+        if let Some(extra) = found.iter().find(|name| !self.places.contains_key(**name)) {
+            return Err(bad(format!("tensor {extra:?} belongs to another model")));
+        }
+        for tower in ["vision_model.", "text_model."] {
+            if !found.iter().any(|name| name.starts_with(tower)) {
+                continue;
+            }
+            let is_missing = |name: &&String| name.starts_with(tower) && !found.contains(name.as_str());
+            if let Some(name) = self.tensors().map(|tensor| &tensor.name).find(is_missing) {
+                return Err(bad(format!("tensor {name:?} is missing in the file")));
+            }
+        }
+        Ok(())
+    }
+
     /// Checks and counts rows of a tensor that have arrived.
     ///
     /// # Errors
-    /// [`Error::BadWeights`] names a tensor that holds a value that is not finite, or that arrives twice.
+    /// [`Error::BadWeights`] names a tensor that holds a value that is not finite, that arrives twice, or that has another
+    /// shape than the model's.
     pub fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), Error> {
+        self.check_shape(tensor)?;
         let name = &tensor.name;
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
             let at = first_row * tensor.row_len() + at;
             return Err(bad(format!("tensor {name:?} holds a value that is not finite, at {at}")));
         }
         self.arrived(name, values.len() / tensor.row_len())
+    }
+
+    /// As [`Inventory::rows`], for quantized rows with these scales.
+    ///
+    /// # Errors
+    /// As [`Inventory::rows`].
+    pub(crate) fn quantized_rows(
+        &mut self,
+        tensor: &TensorShape,
+        first_row: usize,
+        scales: &[f32],
+    ) -> Result<(), Error> {
+        self.check_shape(tensor)?;
+        let name = &tensor.name;
+        if let Some(at) = scales.iter().position(|scale| !scale.is_finite()) {
+            let at = first_row + at;
+            return Err(bad(format!("tensor {name:?} has a scale that is not finite, for row {at}")));
+        }
+        self.arrived(name, scales.len())
+    }
+
+    /// Checks the shape of a tensor, which the file's header may not have had.
+    fn check_shape(&self, tensor: &TensorShape) -> Result<(), Error> {
+        let TensorShape { name, shape: found } = tensor;
+        match self.places.get(name).map(|&place| &self.wanted[place].tensor.shape) {
+            Some(asked) if asked != found => {
+                Err(bad(format!("tensor {name:?} has shape {found:?}; config.json asks for {asked:?}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Counts rows that were checked before.

@@ -1,10 +1,13 @@
-//! A weight file of either format as a push parser.
+//! A weight file of any format as a push parser.
 
 use super::row_parser::{CUT_SHORT, Header, RowParser, StoredTensor};
-use super::{Metadata, TensorShape, TensorSink, bad, gguf, safetensors};
+use super::{MAX_HEADER, Metadata, TensorShape, TensorSink, bad, gguf, onnx, safetensors};
 use crate::Error;
 
-/// Reads a weight file, safetensors or GGUF, from chunks of any size and passes its rows to a [`TensorSink`].
+/// Bytes that tell the format.
+const START: usize = 8;
+
+/// Reads a weight file, safetensors, GGUF or ONNX, from chunks of any size and passes its rows to a [`TensorSink`].
 #[derive(Debug, Default)]
 pub struct WeightReader {
     state: State,
@@ -18,11 +21,14 @@ enum State {
     Safetensors(safetensors::HeaderReader),
     Gguf(Box<gguf::HeaderReader>),
     Rows(RowParser),
+    Onnx(Box<onnx::Reader>),
+    /// The file with an ONNX's data.
+    OnnxData(Box<onnx::ExternalReader>),
 }
 
 impl Default for State {
     fn default() -> Self {
-        State::Start(Vec::with_capacity(gguf::MAGIC.len()))
+        State::Start(Vec::with_capacity(START))
     }
 }
 
@@ -32,40 +38,64 @@ impl WeightReader {
         Self::default()
     }
 
-    /// The file's length; known once its header has arrived.
+    /// The file's length; known once its header has arrived. Never known of an ONNX: see [`WeightReader::least_bytes`].
     pub fn total_bytes(&self) -> Option<u64> {
         self.rows().map(RowParser::total)
     }
 
-    /// The file's tensors in the order of their bytes; empty until its header has arrived.
-    pub fn tensors(&self) -> &[StoredTensor] {
-        self.rows().map_or(&[], RowParser::tensors)
+    /// The least length that the file can have; known once its header has arrived. It is the whole length, but for an ONNX,
+    /// where some bytes may follow that say nothing of weights.
+    pub fn least_bytes(&self) -> Option<u64> {
+        match &self.state {
+            State::Rows(rows) => Some(rows.total()),
+            State::Onnx(onnx) => onnx.least_bytes(),
+            State::OnnxData(data) => Some(data.least_bytes()),
+            _ => None,
+        }
     }
 
-    /// The header's length; known once it has arrived.
+    /// The file's tensors in the order of their bytes; empty until its header has arrived. Of an ONNX, those that have begun.
+    pub fn tensors(&self) -> Vec<StoredTensor> {
+        match &self.state {
+            State::Rows(rows) => rows.tensors().iter().map(|tensor| tensor.stored.clone()).collect(),
+            State::Onnx(onnx) => onnx.tensors().to_vec(),
+            State::OnnxData(data) => data.initializers().tensors().to_vec(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The header's length; known once it has arrived. The header of an ONNX is its nodes.
     pub fn header_len(&self) -> Option<u64> {
-        self.rows().map(RowParser::begin)
+        match &self.state {
+            State::Onnx(onnx) => onnx.header_len(),
+            _ => self.rows().map(RowParser::begin),
+        }
     }
 
     /// Offset up to which rows have been passed to the sink; known once the header has arrived. Another reader continues
     /// there if it is given the header, then [`WeightReader::seek`].
     pub fn settled(&self) -> Option<u64> {
-        self.rows().map(RowParser::settled)
+        match &self.state {
+            State::Onnx(onnx) => onnx.header_len().map(|_| onnx.settled()),
+            _ => self.rows().map(RowParser::settled),
+        }
     }
 
     /// Offset of the next tensor for which `wants` is true, or of the file's end. `None` if the next byte belongs to such a
-    /// tensor, or the header has not arrived.
+    /// tensor, the header has not arrived, or the file is an ONNX, whose tensors are known only when they begin.
     pub fn next_wanted(&self, wants: impl Fn(&TensorShape) -> bool) -> Option<u64> {
         self.rows()?.next_wanted(wants)
     }
 
-    /// Continues at another offset, where a row begins or the file ends. Bytes of an incomplete batch are dropped.
+    /// Continues at another offset, where a row begins or the file ends; in an ONNX, where it was
+    /// [`settled`](WeightReader::settled). Bytes of an incomplete batch are dropped.
     ///
     /// # Errors
     /// [`Error::BadWeights`] if no row begins at `position`, or the header has not arrived.
     pub fn seek(&mut self, position: u64) -> Result<(), Error> {
         match &mut self.state {
             State::Rows(rows) => rows.seek(position),
+            State::Onnx(onnx) => onnx.seek(position),
             _ => Err(bad("the header has not arrived")),
         }
     }
@@ -85,7 +115,7 @@ impl WeightReader {
     pub fn push(&mut self, mut bytes: &[u8], sink: &mut dyn TensorSink) -> Result<(), Error> {
         while !bytes.is_empty() {
             let (taken, next) = match &mut self.state {
-                State::Start(magic) => start(magic, bytes)?,
+                State::Start(first) => start(first, bytes, sink)?,
                 State::Safetensors(header) => {
                     let (taken, found) = header.push(bytes)?;
                     (taken, found.map(|header| self.begin(header, taken, None, sink)).transpose()?)
@@ -97,6 +127,14 @@ impl WeightReader {
                 }
                 State::Rows(rows) => {
                     rows.push(bytes, sink)?;
+                    (bytes.len(), None)
+                }
+                State::Onnx(onnx) => {
+                    onnx.push(bytes, sink)?;
+                    (bytes.len(), None)
+                }
+                State::OnnxData(data) => {
+                    data.push(bytes, sink)?;
                     (bytes.len(), None)
                 }
             };
@@ -116,6 +154,11 @@ impl WeightReader {
     pub fn check_len(&self, len: u64) -> Result<(), Error> {
         match &self.state {
             State::Rows(rows) => rows.check_len(len),
+            State::Onnx(_) | State::OnnxData(_) => match self.least_bytes() {
+                Some(least) if len >= least => Ok(()),
+                Some(least) => Err(bad(format!("the file ends after {len} of {least} bytes: {CUT_SHORT}"))),
+                None => Err(self.inside_header()),
+            },
             _ => Err(self.inside_header()),
         }
     }
@@ -123,10 +166,29 @@ impl WeightReader {
     /// Says that the file has ended.
     ///
     /// # Errors
-    /// [`Error::BadWeights`] if bytes are missing.
+    /// [`Error::BadWeights`] if bytes are missing, or are in another file: see [`WeightReader::into_data_file`].
     pub fn finish(self) -> Result<(), Error> {
-        match &self.state {
-            State::Rows(rows) => rows.finish(),
+        match self.into_data_file()? {
+            None => Ok(()),
+            Some((name, _)) => Err(bad(format!("the ONNX's data are in {name:?}, which was not read"))),
+        }
+    }
+
+    /// Says that the file has ended. If it is an ONNX whose data are in another file, returns that file's name, which is
+    /// one beside it, and a reader of it.
+    ///
+    /// # Errors
+    /// [`Error::BadWeights`] if bytes are missing.
+    pub fn into_data_file(self) -> Result<Option<(String, WeightReader)>, Error> {
+        match self.state {
+            State::Rows(rows) => rows.finish().map(|()| None),
+            State::Onnx(onnx) => {
+                onnx.finish()?;
+                let external = onnx.into_external()?;
+                let reader = |data| WeightReader { state: State::OnnxData(Box::new(data)), received: 0 };
+                Ok(external.map(|(name, data)| (name, reader(data))))
+            }
+            State::OnnxData(data) => data.finish().map(|()| None),
             _ => Err(self.inside_header()),
         }
     }
@@ -154,22 +216,29 @@ impl WeightReader {
     }
 }
 
-/// Tells the format by a file's first four bytes. GGUF's magic number would be the length of a safetensors header above
-/// [`MAX_HEADER`](super::MAX_HEADER).
-fn start(magic: &mut Vec<u8>, bytes: &[u8]) -> Result<(usize, Option<State>), Error> {
-    let taken = (gguf::MAGIC.len() - magic.len()).min(bytes.len());
-    magic.extend_from_slice(&bytes[..taken]);
-    if magic.len() < gguf::MAGIC.len() {
-        return Ok((taken, None));
-    }
-    let next = if *magic == gguf::MAGIC {
+/// Tells the format by a file's first bytes. Those of GGUF and of ONNX would be the length of a safetensors header above
+/// [`MAX_HEADER`].
+fn start(
+    first: &mut Vec<u8>,
+    bytes: &[u8],
+    sink: &mut dyn TensorSink,
+) -> Result<(usize, Option<State>), Error> {
+    let taken = (START - first.len()).min(bytes.len());
+    first.extend_from_slice(&bytes[..taken]);
+    let Some(&number) = first.first_chunk() else { return Ok((taken, None)) };
+    let next = if first.starts_with(&gguf::MAGIC) {
         let mut header = Box::<gguf::HeaderReader>::default();
-        header.push(magic)?;
+        header.push(first)?;
         State::Gguf(header)
+    } else if first.starts_with(&[onnx::FIRST_BYTE]) && u64::from_le_bytes(number) > MAX_HEADER {
+        let mut onnx = Box::<onnx::Reader>::default();
+        onnx.push(first, sink)?;
+        State::Onnx(onnx)
     } else {
         let mut header = safetensors::HeaderReader::default();
-        header.push(magic)?;
-        State::Safetensors(header)
+        // The last byte goes with those after it, which an error about the first eight quotes.
+        header.push(&first[..START - 1])?;
+        return Ok((taken - 1, Some(State::Safetensors(header))));
     };
     Ok((taken, Some(next)))
 }

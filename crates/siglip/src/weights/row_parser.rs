@@ -10,42 +10,63 @@ const BATCH: usize = 1 << 18;
 /// What an incomplete file's error says.
 pub(super) const CUT_SHORT: &str = "it was cut short; download or copy it again";
 
-/// A tensor and its place in a weight file.
+/// A tensor as a weight file stores it.
 #[derive(Debug, Clone)]
 pub struct StoredTensor {
-    pub(super) shape: TensorShape,
-    pub(super) encoding: Encoding,
-    /// Offset of its first byte in the file.
-    pub(super) start: u64,
-    pub(super) bytes: u64,
+    shape: TensorShape,
+    dtype: &'static str,
+    bytes: u64,
 }
 
 impl StoredTensor {
-    /// Its name and dimensions.
+    pub(super) fn new(shape: TensorShape, dtype: &'static str, bytes: u64) -> StoredTensor {
+        StoredTensor { shape, dtype, bytes }
+    }
+
+    /// Its name and dimensions. An ONNX may store a tensor in parts: each has the number of its own rows.
     pub fn shape(&self) -> &TensorShape {
         &self.shape
     }
 
     /// How its numbers are encoded, such as `F32`, `BF16` or `Q8_0`.
     pub fn dtype(&self) -> &'static str {
-        self.encoding.name()
+        self.dtype
     }
 
     /// Bytes that it takes in the file.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
+}
+
+/// A tensor and its place in a weight file.
+#[derive(Debug)]
+pub(super) struct PlacedTensor {
+    pub stored: StoredTensor,
+    pub encoding: Encoding,
+    /// Offset of its first byte in the file.
+    pub start: u64,
+}
+
+impl PlacedTensor {
+    pub fn new(shape: TensorShape, encoding: Encoding, start: u64, bytes: u64) -> PlacedTensor {
+        PlacedTensor { stored: StoredTensor::new(shape, encoding.name(), bytes), encoding, start }
+    }
+
+    pub fn shape(&self) -> &TensorShape {
+        &self.stored.shape
+    }
 
     fn end(&self) -> u64 {
-        self.start + self.bytes
+        self.start + self.stored.bytes
     }
 
     /// The smallest number of rows that is a whole number of ggml blocks, and its bytes. A block of a one-dimensional
     /// tensor spans many rows, of one number each.
     fn step(&self) -> (usize, u64) {
-        let block_len = self.encoding.block_len();
-        let rows = if self.shape.row_len().is_multiple_of(block_len) { 1 } else { block_len };
-        (rows, self.bytes / (self.shape.rows() / rows) as u64)
+        let (shape, block_len) = (self.shape(), self.encoding.block_len());
+        let rows = if shape.row_len().is_multiple_of(block_len) { 1 } else { block_len };
+        (rows, self.stored.bytes / (shape.rows() / rows) as u64)
     }
 }
 
@@ -53,7 +74,7 @@ impl StoredTensor {
 #[derive(Debug)]
 pub(super) struct Header {
     /// In the order of their bytes. They do not overlap, and end below 2^64.
-    pub tensors: Vec<StoredTensor>,
+    pub tensors: Vec<PlacedTensor>,
     /// Tensors without a number, such as those of shape [0]. Some tools leave them behind.
     pub empty: Vec<TensorShape>,
     /// Offset of the end of the last tensor.
@@ -90,7 +111,7 @@ impl RowParser {
         }
     }
 
-    pub fn tensors(&self) -> &[StoredTensor] {
+    pub fn tensors(&self) -> &[PlacedTensor] {
         &self.header.tensors
     }
 
@@ -110,7 +131,7 @@ impl RowParser {
 
     pub fn next_wanted(&self, wants: impl Fn(&TensorShape) -> bool) -> Option<u64> {
         let mut later = self.header.tensors[self.current..].iter();
-        let next = later.position(|tensor| wants(&tensor.shape)).map(|skipped| self.current + skipped);
+        let next = later.position(|tensor| wants(tensor.shape())).map(|skipped| self.current + skipped);
         match next {
             Some(next) if next == self.current => None,
             Some(next) => Some(self.header.tensors[next].start),
@@ -169,7 +190,7 @@ impl RowParser {
         let (position, end) = (self.position, self.header.end);
         match self.header.tensors.get(self.current) {
             Some(tensor) => {
-                let name = &tensor.shape.name;
+                let name = &tensor.shape().name;
                 Err(bad(format!(
                     "the file ends after {position} of {end} bytes, before the end of tensor {name:?}: {CUT_SHORT}"
                 )))
@@ -184,7 +205,7 @@ impl RowParser {
     /// Takes bytes of the current tensor. Returns those that belong to the next batch.
     fn take_batch<'b>(&mut self, bytes: &'b [u8], sink: &mut dyn TensorSink) -> Result<&'b [u8], Error> {
         let tensor = &self.header.tensors[self.current];
-        let (StoredTensor { shape, encoding, .. }, (step, step_bytes)) = (tensor, tensor.step());
+        let (shape, (step, step_bytes)) = (tensor.shape(), tensor.step());
         let step_bytes = step_bytes as usize;
         let rows = ((BATCH / step_bytes).max(1) * step).min(shape.rows() - self.row);
         let missing = rows / step * step_bytes - self.pending.len();
@@ -196,10 +217,10 @@ impl RowParser {
         }
         self.values.clear();
         if self.pending.is_empty() {
-            encoding.decode(now, &mut self.values);
+            tensor.encoding.decode(now, &mut self.values);
         } else {
             self.pending.extend_from_slice(now);
-            encoding.decode(&self.pending, &mut self.values);
+            tensor.encoding.decode(&self.pending, &mut self.values);
             self.pending.clear();
         }
         sink.rows(shape, self.row, &self.values)?;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MAX_HEADER;
 use super::encoding::Encoding;
-use super::row_parser::{Header, StoredTensor};
+use super::row_parser::{Header, PlacedTensor};
 use super::tensor_list::is_buffer;
 use super::{Dtype, TensorShape, bad};
 use crate::{Error, impostor};
@@ -139,7 +139,7 @@ fn parse(header: &[u8]) -> Result<Header, Error> {
             let reason = format!("tensor {name:?}: shape {shape:?} does not fill bytes {start}..{end}");
             return Err(bad(reason));
         }
-        tensors.push(StoredTensor { shape, encoding, start: base + start, bytes: end - start });
+        tensors.push(PlacedTensor::new(shape, encoding, base + start, end - start));
     }
     let end = base + position;
     Ok(Header { tensors, empty, end, total: end })

@@ -1,5 +1,7 @@
 //! A small checkpoint, its weight files, and sinks that look at what arrives.
 
+use std::collections::BTreeSet;
+
 use siglip::weights::{
     Dtype, GgufWriter, MatrixType, Metadata, TensorShape, TensorSink, WeightReader, header_bytes, tensors,
 };
@@ -87,6 +89,10 @@ impl TensorSink for Collect {
     }
 
     fn begin(&mut self, _: &[TensorShape]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn begin_named(&mut self, _: &BTreeSet<&str>) -> Result<(), Error> {
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::super::MAX_HEADER;
 use super::super::encoding::Encoding;
-use super::super::row_parser::{Header, StoredTensor};
+use super::super::row_parser::{Header, PlacedTensor};
 use super::super::tensor_list::is_buffer;
 use super::super::{TensorShape, bad};
 use super::{ALIGNMENT_KEY, ARRAY, DEFAULT_ALIGNMENT, MAGIC, Metadata, STRING, U32};
@@ -294,7 +294,7 @@ impl HeaderReader {
                 .ok_or_else(|| bad(format!("tensor {name:?} is too large")))?;
             end = position + bytes;
             if let Some(encoding) = encoding {
-                tensors.push(StoredTensor { shape, encoding, start: base + position, bytes });
+                tensors.push(PlacedTensor::new(shape, encoding, base + position, bytes));
             }
             position = next;
         }
