@@ -19,6 +19,9 @@ const BROWSERS: [(&str, &str, &str); 4] = [
 /// The version of cargo-deny that deny.toml is written for.
 const CARGO_DENY: &str = "0.20.2";
 
+/// The version of Rust that everything is tested with: `rust-version` in Cargo.toml.
+const TESTED_RUST: &str = env!("CARGO_PKG_RUST_VERSION");
+
 /// What every task needs.
 pub fn everything() -> Result {
     wasm()?;
@@ -29,10 +32,26 @@ pub fn everything() -> Result {
 
 /// What turns Rust into WebAssembly that a page can import.
 pub fn wasm() -> Result {
+    let rustc = output(&mut command("rustc", &["--version"])).unwrap_or_default();
+    if let Some(note) = untested_rust(&rustc) {
+        eprintln!("{note}");
+    }
     rustup_has("target", "wasm32-unknown-unknown")?;
     // The build with threads compiles the standard library along.
     rustup_has("component", "rust-src")?;
     node_packages()
+}
+
+/// What to do if a build fails, where this version of `rustc` is not the tested one. Another version is no error: only
+/// the build with threads uses unstable options (`RUSTC_BOOTSTRAP`), and most versions take them.
+fn untested_rust(rustc: &str) -> Option<String> {
+    let version = rustc.split_whitespace().nth(1)?;
+    let tested = version.strip_prefix(TESTED_RUST).is_some_and(|patch| patch.starts_with('.'));
+    let note = format!(
+        "This is Rust {version}; {TESTED_RUST} is tested. If a build fails: \
+         `rustup toolchain install {TESTED_RUST}`, then `cargo +{TESTED_RUST} xtask ...`"
+    );
+    (!tested).then_some(note)
 }
 
 /// Adds a target or a component to the toolchain.
@@ -114,4 +133,21 @@ pub fn browsers() -> Result {
     run(&mut command("apt-get", &["update", "-q"]))?;
     let mut install = command("apt-get", &["install", "-q", "-y", "--no-install-recommends"]);
     run(install.args(missing).env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_untested_version_of_rust_gets_a_note() {
+        let version = |patch: &str| format!("rustc {TESTED_RUST}{patch} (59807616e 2026-04-14)\n");
+        assert_eq!(untested_rust(&version(".0")), None);
+        assert_eq!(untested_rust(&version(".1-beta.2")), None);
+        let note = untested_rust(&version("0.0")).unwrap();
+        assert!(note.contains(&format!("rustup toolchain install {TESTED_RUST}`")), "{note}");
+        assert!(untested_rust("rustc 2.0.0-nightly (abc 2027-01-01)").is_some());
+        // Where rustc says nothing, cargo has said what is wrong.
+        assert_eq!(untested_rust(""), None);
+    }
 }
