@@ -1,9 +1,13 @@
 //! Odd and damaged pictures against what tests/parity/image/record_variants.py recorded of Pillow: the same ones are
 //! shown, with the same pixels, and the same ones refused.
 
+#[path = "support/edits.rs"]
+mod edits;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use edits::{Edit, apply};
 use serde::Deserialize;
 use siglip::image;
 
@@ -20,36 +24,6 @@ struct Recording {
 /// A picture, what is changed in it, and width, height and CRC-32 of the pixels, if Pillow shows it.
 #[derive(Deserialize)]
 struct Variant(String, Vec<Edit>, Option<(u32, u32, u32)>);
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Edit {
-    Insert(#[expect(dead_code, reason = "a third text says it")] String, usize, String),
-    SetOrDelete(String, usize, usize),
-    Cut(#[expect(dead_code, reason = "its place in the list says it")] String, usize),
-}
-
-/// Places behind the end of the file mean its end, as in the script's slices.
-fn apply(file: &[u8], edits: &[Edit]) -> Vec<u8> {
-    let mut file = file.to_vec();
-    for edit in edits {
-        match edit {
-            Edit::Cut(_, len) => file.truncate(*len),
-            Edit::SetOrDelete(kind, at, value) if kind == "set" => file[*at] = *value as u8,
-            Edit::SetOrDelete(_, at, len) => {
-                let end = file.len().min(at + len);
-                file.drain(end.min(*at)..end);
-            }
-            Edit::Insert(_, at, hex) => {
-                let bytes = (0..hex.len()).step_by(2);
-                let bytes = bytes.map(|place| u8::from_str_radix(&hex[place..place + 2], 16).unwrap());
-                let at = file.len().min(*at);
-                file.splice(at..at, bytes);
-            }
-        }
-    }
-    file
-}
 
 #[test]
 fn odd_and_damaged_pictures_come_out_as_in_pillow() {

@@ -66,7 +66,8 @@ def main():
     make_pictures(made)
 
     pictures, resized, errors = [], [], []
-    for path in sorted(path for path in PICTURES.glob("*/*")):
+    # record_rare.py records those of the rare formats.
+    for path in sorted(path for path in PICTURES.glob("*/*") if path.parent.name != "rare"):
         name = path.relative_to(PICTURES).as_posix()
         try:
             image = upright_rgb(Image.open(path))

@@ -40,16 +40,38 @@ enum Layout {
 pub(super) fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
     let mut reader = Reader::new(bytes);
     let file_header = reader.take(14).ok_or_else(cut_short)?;
-    let mut pixels_at = u64::from(u32_at(file_header, 10));
+    let pixels_at = u64::from(u32_at(file_header, 10));
     let header = header(&mut reader)?;
+    picture(bytes, reader, &header, pixels_at).map(|(image, _)| image)
+}
+
+/// An icon's picture, which begins with the second header. A mask as high as the picture counts into its height.
+///
+/// Returns the place of its pixels too.
+#[cfg(feature = "rare-formats")]
+pub(super) fn decode_masked(bytes: &[u8], at: usize) -> Result<(RgbImage, usize), ImageError> {
+    let mut reader = Reader::at(bytes, at);
+    let mut header = header(&mut reader)?;
+    rgb::check_sides(header.width, header.height)?;
+    header.height /= 2;
+    picture(bytes, reader, &header, 0)
+}
+
+/// What follows the headers, and the place of the pixels.
+fn picture(
+    bytes: &[u8],
+    mut reader: Reader,
+    header: &Header,
+    mut pixels_at: u64,
+) -> Result<(RgbImage, usize), ImageError> {
     rgb::check_sides(header.width, header.height)?;
     if pixels_at == reader.position() as u64 && header.bits <= 8 {
         pixels_at += header.color_bytes * header.colors;
     }
-    let mut layout = layout(&header)?;
+    let mut layout = layout(header)?;
     if let Layout::Indexed(bits, colors) = &mut layout {
         let table = reader.take_up_to((header.color_bytes * header.colors) as usize);
-        let grey = read_colors(&header, table, colors)?;
+        let grey = read_colors(header, table, colors)?;
         let packed = matches!(header.compression, compression::RLE8 | compression::RLE4);
         match grey {
             // Pillow takes such a picture for one of black and white, whatever its depth.
@@ -66,9 +88,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
             let Layout::Indexed(_, colors) = &layout else {
                 return Err(ImageError::unsupported("BMP", "runs of pixels without a colour table"));
             };
-            let indices = unpack_runs(bytes, start, &header)?;
+            let indices = unpack_runs(bytes, start, header)?;
             let row = header.width as usize;
-            rows(&header, &indices, row, row, |pixels, index| colors[usize::from(pixels[index])])
+            rows(header, &indices, row, row, |pixels, index| colors[usize::from(pixels[index])])
         }
         _ => {
             let row = (u64::from(header.width) * u64::from(header.bits)).div_ceil(8) as usize;
@@ -78,13 +100,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
                 Layout::Indexed(bits, colors) => {
                     let (bits, mask) = (usize::from(*bits), (1u16 << bits) - 1);
                     let row = (header.width as usize * bits).div_ceil(8);
-                    rows(&header, data, row, stride, |pixels, x| {
+                    rows(header, data, row, stride, |pixels, x| {
                         let shift = 8 - bits - x * bits % 8;
                         let index = u16::from(pixels[x * bits / 8]) >> shift & mask;
                         colors[usize::from(index)]
                     })
                 }
-                Layout::Packed(green_bits) => rows(&header, data, row, stride, |pixels, x| {
+                Layout::Packed(green_bits) => rows(header, data, row, stride, |pixels, x| {
                     let pixel = u32::from(u16::from_le_bytes([pixels[2 * x], pixels[2 * x + 1]]));
                     let widen = |shift: u32, bits: u32| {
                         let largest = (1 << bits) - 1;
@@ -93,12 +115,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
                     [widen(5 + green_bits, 5), widen(5, *green_bits), widen(0, 5)]
                 }),
                 Layout::Bytes(size, places) => {
-                    rows(&header, data, row, stride, |pixels, x| places.map(|place| pixels[size * x + place]))
+                    rows(header, data, row, stride, |pixels, x| places.map(|place| pixels[size * x + place]))
                 }
             }
         }
     };
-    RgbImage::from_rgb(header.width, header.height, pixels?)
+    Ok((RgbImage::from_rgb(header.width, header.height, pixels?)?, start))
 }
 
 fn header(reader: &mut Reader) -> Result<Header, ImageError> {

@@ -12,6 +12,12 @@ pub enum ImageError {
         /// The format's name, where the first bytes tell it.
         format: Option<&'static str>,
     },
+    /// The file is of a format that the crate's feature `rare-formats` decodes, and this build lacks it.
+    #[error("{}", unsupported_format(Some(*.format)))]
+    RareFormat {
+        /// The format's name.
+        format: &'static str,
+    },
     /// The file is of a known format, but of a rare kind of it.
     #[error("this {format} is of a kind that is not decoded here ({reason}); convert it to PNG")]
     UnsupportedKind {
@@ -71,7 +77,12 @@ impl ImageError {
     /// Whether the file may be fine and only its format or kind is not decoded here, so that the browser's decoder
     /// is worth a try.
     pub fn is_unsupported_format(&self) -> bool {
-        matches!(self, ImageError::UnsupportedFormat { .. } | ImageError::UnsupportedKind { .. })
+        matches!(
+            self,
+            ImageError::UnsupportedFormat { .. }
+                | ImageError::RareFormat { .. }
+                | ImageError::UnsupportedKind { .. }
+        )
     }
 
     pub(super) fn broken(format: &'static str, reason: impl ToString) -> ImageError {

@@ -8,29 +8,70 @@ pub(super) enum Format {
     Jpeg,
     Png,
     WebP,
+    /// Decoded with the feature `rare-formats` alone.
+    Rare(Rare),
+}
+
+/// The formats that few files have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rare {
+    Icon,
+    Pnm,
+    Qoi,
+    Tga,
+    Tiff,
+}
+
+impl Rare {
+    #[cfg(not(feature = "rare-formats"))]
+    pub fn name(self) -> &'static str {
+        match self {
+            Rare::Icon => "ICO",
+            Rare::Pnm => "PNM",
+            Rare::Qoi => "QOI",
+            Rare::Tga => "TGA",
+            Rare::Tiff => "TIFF",
+        }
+    }
+
+    fn of(bytes: &[u8]) -> Option<Rare> {
+        // The last four of TIFF break the standard, and Pillow reads them. The standard's BigTIFF is among them.
+        const TIFF: [&[u8; 4]; 6] = [b"II*\0", b"MM\0*", b"MM*\0", b"II\0*", b"II+\0", b"MM\0+"];
+        match bytes {
+            [0, 0, 1, 0, ..] => Some(Rare::Icon),
+            [b'q', b'o', b'i', b'f', ..] => Some(Rare::Qoi),
+            [b'P', b'1'..=b'6' | b'f', b' ' | b'\t'..=b'\r', ..] => Some(Rare::Pnm),
+            _ if TIFF.iter().any(|start| bytes.starts_with(*start)) => Some(Rare::Tiff),
+            _ if is_tga(bytes) => Some(Rare::Tga),
+            _ => None,
+        }
+    }
+}
+
+/// TGA has no first bytes of its own: it is known by a header in which every field makes sense.
+fn is_tga(bytes: &[u8]) -> bool {
+    let &[_, map, kind, _, _, _, _, map_depth, _, _, _, _, w0, w1, h0, h1, depth, flags, ..] = bytes else {
+        return false;
+    };
+    map <= 1
+        && matches!((kind & !8, depth), (1, 8) | (2, 16 | 24 | 32) | (3, 1 | 8 | 16))
+        && (kind & 7 != 1 || map == 1)
+        && (map == 0 || matches!(map_depth, 16 | 24 | 32))
+        && flags & 0xc0 == 0
+        && [w0, w1] != [0, 0]
+        && [h0, h1] != [0, 0]
 }
 
 /// First bytes of formats that are known but not decoded here.
-const ELSEWHERE: [(&[u8], &str); 20] = [
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
+const ELSEWHERE: [(&[u8], &str); 9] = [
     (b"\xff\x0a", "JPEG XL"),
     (b"\0\0\0\x0cJXL ", "JPEG XL"),
     (b"\0\0\0\x0cjP  ", "JPEG 2000"),
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
-    (b"\0\0\x01\0", "an icon file (ICO)"),
     (b"8BPS", "a Photoshop file (PSD)"),
     (b"%PDF", "PDF"),
-    (b"qoif", "QOI"),
     (b"DDS ", "DDS"),
-    (b"P1", "a PNM file"),
-    (b"P2", "a PNM file"),
-    (b"P3", "a PNM file"),
-    (b"P4", "a PNM file"),
-    (b"P5", "a PNM file"),
-    (b"P6", "a PNM file"),
+    (b"P7", "PAM"),
     (b"\x1a\x45\xdf\xa3", "a video (WebM or Matroska)"),
 ];
 
@@ -49,6 +90,8 @@ impl Format {
             Ok(Format::WebP)
         } else if bytes.starts_with(b"BM") {
             Ok(Format::Bmp)
+        } else if let Some(rare) = Rare::of(bytes) {
+            Ok(Format::Rare(rare))
         } else {
             Err(ImageError::UnsupportedFormat { format: elsewhere(bytes) })
         }
@@ -83,11 +126,30 @@ mod tests {
         assert_eq!(named(b"\0\0\0\x20ftypavif\0\0\0\0"), Some("AVIF"));
         assert_eq!(named(b"\0\0\0\x18ftypheic"), Some("HEIC"));
         assert_eq!(named(b"\n<svg xmlns='http://www.w3.org/2000/svg'/>"), Some("SVG"));
-        assert_eq!(named(b"II*\0\x08\0\0\0"), Some("TIFF"));
+        assert_eq!(named(b"P7\nWIDTH 1"), Some("PAM"));
         assert_eq!(named(b"RIFF\0\0\0\0WAVE"), None);
         assert_eq!(named(b"hello"), None);
         assert_eq!(Format::of(b""), Err(ImageError::Empty));
         let heic = Format::of(b"\0\0\0\x18ftypheic").unwrap_err().to_string();
         assert!(heic.contains("save or share it as JPEG"), "{heic}");
+    }
+
+    #[test]
+    fn knows_rare_formats() {
+        let tga = b"\0\0\x02\0\0\0\0\0\0\0\0\0\x01\0\x01\0\x18\0\x01\x02\x03";
+        for (start, rare) in [
+            (&b"II*\0\x08\0\0\0"[..], Rare::Tiff),
+            (b"MM\0+", Rare::Tiff),
+            (b"\0\0\x01\0\x01\0", Rare::Icon),
+            (b"P5\n1 1 255 ", Rare::Pnm),
+            (b"Pf 1 1 -1 ", Rare::Pnm),
+            (b"qoif", Rare::Qoi),
+            (tga, Rare::Tga),
+        ] {
+            assert_eq!(Format::of(start), Ok(Format::Rare(rare)));
+        }
+        for other in [&b"P5"[..], b"Pa 1 1", b"\0\0\x02\0\0\0\0\0\0\0\0\0\0\0\x01\0\x18\0", &[0; 64]] {
+            assert_eq!(Format::of(other), Err(ImageError::UnsupportedFormat { format: None }));
+        }
     }
 }

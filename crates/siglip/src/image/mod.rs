@@ -1,6 +1,7 @@
 //! Pictures, read and resized as Pillow does.
 //!
-//! [`decode`] is `ImageOps.exif_transpose(Image.open(file)).convert("RGB")`, for PNG, JPEG, GIF, WebP and BMP;
+//! [`decode`] is `ImageOps.exif_transpose(Image.open(file)).convert("RGB")`, for PNG, JPEG, GIF, WebP and BMP, and with
+//! the feature `rare-formats` for TIFF, ICO, PNM, QOI and TGA;
 //! [`Processor`] is transformers' `SiglipImageProcessor` on Pillow, and `Siglip2ImageProcessor` for NaFlex.
 //!
 //! ```
@@ -29,12 +30,14 @@ mod naflex;
 mod orientation;
 mod png;
 mod processor;
+#[cfg(feature = "rare-formats")]
+mod rare;
 mod reader;
 mod resize;
 mod rgb;
 mod webp;
 
-use format::Format;
+use format::{Format, Rare};
 
 pub use decoded::Decoded;
 pub use error::ImageError;
@@ -63,5 +66,16 @@ pub fn read(bytes: &[u8]) -> Result<Decoded, ImageError> {
         Format::Jpeg => jpeg::decode(bytes),
         Format::Png => png::decode(bytes),
         Format::WebP => webp::decode(bytes).map(Decoded::from),
+        Format::Rare(format) => read_rare(format, bytes),
     }
+}
+
+#[cfg(feature = "rare-formats")]
+fn read_rare(format: Rare, bytes: &[u8]) -> Result<Decoded, ImageError> {
+    rare::decode(format, bytes)
+}
+
+#[cfg(not(feature = "rare-formats"))]
+fn read_rare(format: Rare, _: &[u8]) -> Result<Decoded, ImageError> {
+    Err(ImageError::RareFormat { format: format.name() })
 }

@@ -20,6 +20,13 @@ impl Orientation {
             .map_or(Orientation::UPRIGHT, |value| Orientation(value as u8))
     }
 
+    /// By a TIFF's own tag.
+    #[cfg(feature = "rare-formats")]
+    pub fn of_tiff(value: Option<i64>) -> Orientation {
+        let value = value.filter(|value| (2..=8).contains(value));
+        value.map_or(Orientation::UPRIGHT, |value| Orientation(value as u8))
+    }
+
     /// The picture upright, as `ImageOps.exif_transpose` makes it.
     pub fn apply(self, image: RgbImage) -> Result<RgbImage, ImageError> {
         if self == Orientation::UPRIGHT {

@@ -25,13 +25,14 @@ use std::cell::RefCell;
 use frame::{Coding, Frame, Scan, Tables};
 use header::Header;
 use markers::{Found, Markers};
-use output::{Colors, Upsampling};
+pub(super) use output::Colors;
+use output::Upsampling;
 use planes::{Coefficients, Plane, Progress};
 use smooth::Smoother;
 use source::Fault;
 
 use super::orientation::Orientation;
-use super::{Decoded, ImageError, rgb};
+use super::{Decoded, ImageError, RgbImage, rgb};
 
 /// How often on average a block may be read before a file with more and more scans is refused, and how often at least
 /// all blocks of a small file.
@@ -40,6 +41,24 @@ const SPARE_BLOCKS: usize = 1 << 22;
 
 pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, ImageError> {
     let header = Header::read(bytes)?;
+    let (image, damage) = decode_as_stored(bytes, &header, None)?;
+    let image = Orientation::of(header.exif.as_deref(), header.xmp).apply(image)?;
+    Ok(Decoded { image, damage })
+}
+
+/// A strip or tile of a TIFF, whose directory says what its components are.
+#[cfg(feature = "rare-formats")]
+pub(super) fn decode_part(bytes: &[u8], colors: Colors) -> Result<RgbImage, ImageError> {
+    let header = Header::read(bytes)?;
+    decode_as_stored(bytes, &header, Some(colors)).map(|(image, _)| image)
+}
+
+/// The picture as it lies, and what is wrong with its file. `colors` are the file's unless they are given.
+fn decode_as_stored(
+    bytes: &[u8],
+    header: &Header,
+    given: Option<Colors>,
+) -> Result<(RgbImage, Option<&'static str>), ImageError> {
     rgb::check_sides(header.width, header.height)?;
     let mut reading = Reading { markers: Markers::new(bytes), visits: 0 };
     let (planes, colors) = reading.picture().map_err(|fault| match fault {
@@ -53,9 +72,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, ImageError> {
     if (frame.width, frame.height) != (header.width as usize, header.height as usize) {
         return Err(ImageError::broken("JPEG", "its headers differ in width and height"));
     }
-    let image = output::render(frame, &planes, colors)?;
-    let image = Orientation::of(header.exif.as_deref(), header.xmp).apply(image)?;
-    Ok(Decoded { image, damage: source.damage })
+    let image = output::render(frame, &planes, given.unwrap_or(colors))?;
+    Ok((image, source.damage))
 }
 
 /// A file that is being read.

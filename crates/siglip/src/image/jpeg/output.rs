@@ -11,8 +11,12 @@ pub enum Colors {
     Grey,
     Rgb,
     YCbCr,
+    /// Inverted, as Adobe's programs write it.
     Cmyk,
     Ycck,
+    /// CMYK as it is.
+    #[cfg(feature = "rare-formats")]
+    Ink,
 }
 
 impl Colors {
@@ -103,6 +107,12 @@ pub fn render(frame: &Frame, planes: &[Plane], colors: Colors) -> Result<RgbImag
             (_, [c, m, y, k]) => {
                 for (x, pixel) in pixels.enumerate() {
                     let ink = match colors {
+                        #[cfg(feature = "rare-formats")]
+                        Colors::Ink => {
+                            let inks = [c[x], m[x], y[x]];
+                            pixel.copy_from_slice(&inks.map(|ink| remaining(255 - ink, 255 - k[x])));
+                            continue;
+                        }
                         Colors::Ycck => to_rgb(c[x], m[x], y[x]).map(|light| 255 - light),
                         _ => [c[x], m[x], y[x]],
                     };

@@ -24,6 +24,12 @@ const METADATA_BYTES: usize = 1 << 20;
 const WINDOW: usize = 32768;
 
 pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, ImageError> {
+    let (Decoded { image, damage }, orientation) = decode_as_stored(bytes)?;
+    Ok(Decoded { image: orientation.apply(image)?, damage })
+}
+
+/// The picture as it lies, and which way up it is.
+pub(super) fn decode_as_stored(bytes: &[u8]) -> Result<(Decoded, Orientation), ImageError> {
     let mut chunks = Chunks::new(bytes);
     let header = chunks.header()?;
     rgb::check_sides(header.width, header.height)?;
@@ -39,7 +45,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, ImageError> {
         None
     };
     let image = RgbImage::from_rgb(header.width, header.height, pixels.into_rgb())?;
-    Ok(Decoded { image: orientation(&chunks).apply(image)?, damage })
+    Ok((Decoded { image, damage }, orientation(&chunks)))
 }
 
 /// Gives the unpacked data to `pixels`. False where it ends with a row before the last.

@@ -1,0 +1,47 @@
+//! TIFF: the first picture of a file, as Pillow's `TiffImagePlugin` reads it, and libtiff for it what is compressed.
+
+mod canvas;
+mod codec;
+mod directory;
+mod fax;
+mod layout;
+mod packed;
+mod stored;
+
+use canvas::Canvas;
+use directory::{Directory, tag};
+use layout::Layout;
+
+use super::super::orientation::Orientation;
+use super::super::{ImageError, RgbImage, rgb};
+
+pub fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
+    let directory = Directory::read(bytes)?;
+    let side = |tag: u16| {
+        let side = directory.number(tag)?.ok_or_else(|| broken("it says nothing of its sides"))?;
+        u32::try_from(side).map_err(|_| broken("its sides make no sense"))
+    };
+    let (width, height) = (side(tag::WIDTH)?, side(tag::HEIGHT)?);
+    rgb::check_sides(width, height)?;
+    let layout = Layout::of(&directory)?;
+    let mut canvas = Canvas::new(width, height, &layout)?;
+    match layout.compression {
+        codec::NONE => stored::read(bytes, &directory, &layout, &mut canvas)?,
+        codec::JPEG => packed::read_jpeg(bytes, &directory, &layout, &mut canvas)?,
+        _ => packed::read(bytes, &directory, &layout, &mut canvas)?,
+    }
+    let image = canvas.into_rgb(&directory, &layout)?;
+    Orientation::of_tiff(directory.number(tag::ORIENTATION)?).apply(image)
+}
+
+fn cut_short() -> ImageError {
+    broken("it ends early")
+}
+
+fn broken(reason: &str) -> ImageError {
+    ImageError::broken("TIFF", reason)
+}
+
+fn unsupported(reason: impl ToString) -> ImageError {
+    ImageError::unsupported("TIFF", reason)
+}

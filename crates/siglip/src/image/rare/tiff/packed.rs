@@ -1,0 +1,233 @@
+//! Compressed pictures, which Pillow has libtiff read.
+
+use std::borrow::Cow;
+
+use super::super::super::{ImageError, RgbImage, jpeg};
+use super::canvas::{Canvas, Place};
+use super::directory::{Directory, tag};
+use super::layout::{Color, Layout, Sample};
+use super::{broken, codec, cut_short, fax, unsupported};
+
+/// Pixels of all strips or tiles together, those beyond the picture's edge counted: so many times the picture's, or so
+/// many where it is small.
+const PADDING: usize = 16;
+const SPARE_PIXELS: usize = 1 << 26;
+
+/// The strips or tiles.
+struct Grid {
+    width: usize,
+    height: usize,
+    across: usize,
+    down: usize,
+    planes: usize,
+    is_tiled: bool,
+    offsets: Vec<i64>,
+    lengths: Option<Vec<i64>>,
+}
+
+impl Grid {
+    fn new(directory: &Directory, layout: &Layout, canvas: &Canvas) -> Result<Grid, ImageError> {
+        let is_tiled = directory.number(tag::TILE_WIDTH)?.is_some();
+        let positive = |number: Option<i64>| match number.map(usize::try_from) {
+            Some(Ok(number @ 1..)) => Ok(number),
+            _ => Err(broken("a strip or tile without pixels")),
+        };
+        let (width, height) = if is_tiled {
+            (positive(directory.number(tag::TILE_WIDTH)?)?, positive(directory.number(tag::TILE_HEIGHT)?)?)
+        } else {
+            let rows = directory.number_or(tag::ROWS_PER_STRIP, canvas.height as i64)?;
+            (canvas.width, positive(Some(rows))?.min(canvas.height))
+        };
+        let (offsets, lengths) = match directory.numbers(tag::TILE_OFFSETS)? {
+            Some(offsets) if is_tiled => (Some(offsets), directory.numbers(tag::TILE_BYTE_COUNTS)?),
+            _ => {
+                let lengths = directory.numbers(tag::STRIP_BYTE_COUNTS)?;
+                (directory.numbers(tag::STRIP_OFFSETS)?, lengths)
+            }
+        };
+        let offsets = offsets.ok_or_else(|| broken("it does not say where its pixels are"))?;
+        let (across, down) = (canvas.width.div_ceil(width), canvas.height.div_ceil(height));
+        let planes = if layout.is_planar { layout.samples } else { 1 };
+        let pixels = [width, height, across, down].into_iter().try_fold(1usize, usize::checked_mul);
+        if pixels.is_none_or(|pixels| pixels > SPARE_PIXELS.max(PADDING * canvas.width * canvas.height)) {
+            return Err(unsupported(format!("tiles of {width} x {height} pixels")));
+        }
+        Ok(Grid { width, height, across, down, planes, is_tiled, offsets, lengths })
+    }
+
+    /// Plane, left and top of each part, and its bytes in the file.
+    fn parts<'a>(
+        &self,
+        bytes: &'a [u8],
+    ) -> impl Iterator<Item = Result<(usize, usize, usize, &'a [u8]), ImageError>> {
+        let count = self.across * self.down;
+        (0..count * self.planes).map(move |at| {
+            let (plane, place) = (at / count, at % count);
+            let offset = self.offsets.get(at).and_then(|&offset| usize::try_from(offset).ok());
+            let data = offset.and_then(|offset| bytes.get(offset..)).ok_or_else(cut_short)?;
+            // libtiff guesses a length that is missing; what is read ends with the pixels.
+            let length = match self.lengths.as_ref().map(|lengths| lengths.get(at)) {
+                None => data.len(),
+                Some(Some(0)) if count == 1 => data.len(),
+                Some(length) => {
+                    length.and_then(|&length| usize::try_from(length).ok()).ok_or_else(cut_short)?
+                }
+            };
+            let data = data.get(..length).ok_or_else(cut_short)?;
+            Ok((plane, place % self.across * self.width, place / self.across * self.height, data))
+        })
+    }
+}
+
+pub fn read(
+    bytes: &[u8],
+    directory: &Directory,
+    layout: &Layout,
+    canvas: &mut Canvas,
+) -> Result<(), ImageError> {
+    if layout.color == Color::YCbCr {
+        return Err(unsupported("YCbCr that is compressed otherwise than as JPEG"));
+    }
+    let grid = Grid::new(directory, layout, canvas)?;
+    let row = (grid.width * layout.bits()).div_ceil(8);
+    let too_large = |_| ImageError::TooLarge { width: canvas.width as u32, height: canvas.height as u32 };
+    let mut pixels: Vec<u8> = Vec::new();
+    pixels.try_reserve_exact(row.saturating_mul(grid.height)).map_err(too_large)?;
+    let predictor = Predictor::of(directory, layout)?;
+    // libtiff turns the bits of compressed bytes, and gives numbers in the machine's order.
+    let decoded = Layout { reversed: false, little_endian: true, ..*layout };
+    for part in grid.parts(bytes) {
+        let (plane, x, y, data) = part?;
+        let data = if layout.reversed {
+            Cow::Owned(data.iter().map(|byte| byte.reverse_bits()).collect())
+        } else {
+            Cow::Borrowed(data)
+        };
+        let rows = if grid.is_tiled { grid.height } else { grid.height.min(canvas.height - y) };
+        pixels.clear();
+        pixels.resize(row * rows, 0);
+        match layout.compression {
+            codec::LZW => codec::lzw(&data, &mut pixels)?,
+            codec::DEFLATE | codec::OLD_DEFLATE => codec::deflate(&data, &mut pixels)?,
+            codec::PACKBITS => codec::packbits(&data, &mut pixels)?,
+            codec::HUFFMAN => fax::decode(&data, &mut pixels, grid.width, fax::Coding::Bytes)?,
+            codec::GROUP_3 => {
+                let two_dimensional = directory.number_or(tag::T4_OPTIONS, 0)? & 1 == 1;
+                fax::decode(&data, &mut pixels, grid.width, fax::Coding::Group3 { two_dimensional })?;
+            }
+            codec::GROUP_4 => fax::decode(&data, &mut pixels, grid.width, fax::Coding::Group4)?,
+            compression => return Err(unsupported(format!("compression {compression}"))),
+        }
+        predictor.undo(&mut pixels, row, layout);
+        // Planes that are not shown have been checked.
+        let plane = layout.is_planar.then_some(plane);
+        let len = grid.width.min(canvas.width - x);
+        for (pixels, y) in pixels.chunks_exact(row).zip(y..canvas.height) {
+            canvas.put(pixels, &decoded, Place { x, y, len, plane });
+        }
+    }
+    Ok(())
+}
+
+/// Each strip or tile is a JPEG whose tables may stand in the directory.
+pub fn read_jpeg(
+    bytes: &[u8],
+    directory: &Directory,
+    layout: &Layout,
+    canvas: &mut Canvas,
+) -> Result<(), ImageError> {
+    let colors = match layout.color {
+        Color::Grey { inverted: false } if layout.samples == 1 => jpeg::Colors::Grey,
+        Color::Rgb if layout.samples == 3 => jpeg::Colors::Rgb,
+        Color::YCbCr => jpeg::Colors::YCbCr,
+        Color::Cmyk if layout.samples == 4 => jpeg::Colors::Ink,
+        _ => return Err(unsupported("JPEG of other samples than grey, RGB, YCbCr or CMYK")),
+    };
+    if layout.is_planar || layout.sample != Sample::Bits(8) {
+        return Err(unsupported("JPEG in planes"));
+    }
+    let tables = directory.bytes(tag::JPEG_TABLES).unwrap_or(b"\xff\xd8\xff\xd9");
+    let tables = tables.strip_suffix(b"\xff\xd9").unwrap_or(tables);
+    let grid = Grid::new(directory, layout, canvas)?;
+    for part in grid.parts(bytes) {
+        let (_, x, y, data) = part?;
+        let data = data.strip_prefix(b"\xff\xd8").ok_or_else(|| broken("a part in JPEG is none"))?;
+        let image: RgbImage = jpeg::decode_part(&[tables, data].concat(), colors)?;
+        let (width, height) = (image.width() as usize, image.height() as usize);
+        // A last strip may be as high as the others.
+        if width > grid.width || height > grid.height {
+            return Err(broken("a part in JPEG is larger than it should be"));
+        }
+        canvas.put_rgb(&image, x, y);
+    }
+    Ok(())
+}
+
+/// What compressed samples are differences to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Predictor {
+    None,
+    /// The pixel to the left.
+    Left,
+    /// The byte to the left, in rows of the samples' first bytes, second bytes and so on.
+    FloatLeft,
+}
+
+impl Predictor {
+    fn of(directory: &Directory, layout: &Layout) -> Result<Predictor, ImageError> {
+        if !matches!(layout.compression, codec::LZW | codec::DEFLATE | codec::OLD_DEFLATE) {
+            return Ok(Predictor::None);
+        }
+        match (directory.number_or(tag::PREDICTOR, 1)?, layout.sample.bits()) {
+            (1, _) => Ok(Predictor::None),
+            (2, 8 | 16 | 32) => Ok(Predictor::Left),
+            (3, 32) if layout.sample == Sample::Float32 => Ok(Predictor::FloatLeft),
+            (predictor, bits) => Err(unsupported(format!("predictor {predictor} of {bits} bits"))),
+        }
+    }
+
+    /// Undoes the differences, and puts the bytes of each number into order from the lowest on.
+    fn undo(self, pixels: &mut [u8], row: usize, layout: &Layout) {
+        let size = layout.sample.bits() / 8;
+        let stride = if layout.is_planar { 1 } else { layout.samples };
+        if self == Predictor::FloatLeft {
+            let mut numbers = vec![0; row];
+            for pixels in pixels.chunks_exact_mut(row) {
+                for at in stride..row {
+                    pixels[at] = pixels[at].wrapping_add(pixels[at - stride]);
+                }
+                let count = row / size;
+                for (at, number) in numbers.chunks_exact_mut(size).enumerate() {
+                    for (byte, target) in number.iter_mut().rev().enumerate() {
+                        *target = pixels[byte * count + at];
+                    }
+                }
+                pixels.copy_from_slice(&numbers);
+            }
+            return;
+        }
+        if size > 1 && !layout.little_endian {
+            pixels.chunks_exact_mut(size).for_each(<[u8]>::reverse);
+        }
+        if self == Predictor::Left {
+            for pixels in pixels.chunks_exact_mut(row) {
+                match size {
+                    1 => add_left::<1>(pixels, stride, |a, b| [a[0].wrapping_add(b[0])]),
+                    2 => add_left::<2>(pixels, stride, |a, b| {
+                        u16::from_le_bytes(a).wrapping_add(u16::from_le_bytes(b)).to_le_bytes()
+                    }),
+                    _ => add_left::<4>(pixels, stride, |a, b| {
+                        u32::from_le_bytes(a).wrapping_add(u32::from_le_bytes(b)).to_le_bytes()
+                    }),
+                }
+            }
+        }
+    }
+}
+
+fn add_left<const N: usize>(row: &mut [u8], stride: usize, add: impl Fn([u8; N], [u8; N]) -> [u8; N]) {
+    let (numbers, _) = row.as_chunks_mut::<N>();
+    for at in stride..numbers.len() {
+        numbers[at] = add(numbers[at], numbers[at - stride]);
+    }
+}

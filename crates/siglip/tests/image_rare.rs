@@ -1,0 +1,161 @@
+//! Pictures in rare formats, whole and damaged, against what tests/parity/image/record_rare.py recorded of Pillow.
+
+#[path = "support/edits.rs"]
+mod edits;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use edits::{Edit, apply};
+use serde::Deserialize;
+use siglip::image::{self, ImageError, decode};
+
+fn read(path: &str) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(path);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn picture(name: &str) -> Vec<u8> {
+    read(&format!("fixtures/pictures/rare/{name}"))
+}
+
+#[derive(Deserialize)]
+struct Recording {
+    /// Name, width, height and CRC-32 of the pixels.
+    pictures: Vec<(String, u32, u32, u32)>,
+    variants: Vec<Variant>,
+}
+
+/// A picture, what is changed in it, and width, height and CRC-32 of the pixels, if Pillow shows it.
+#[derive(Deserialize)]
+struct Variant(String, Vec<Edit>, Option<(u32, u32, u32)>);
+
+fn recording() -> Recording {
+    serde_json::from_slice(&read("parity/image/rare.json")).unwrap()
+}
+
+fn checksum(file: &[u8]) -> Result<(u32, u32, u32), ImageError> {
+    decode(file).map(|image| (image.width(), image.height(), crc32fast::hash(image.data())))
+}
+
+#[test]
+fn every_picture_has_pillows_pixels() {
+    let recording = recording();
+    assert!(recording.pictures.len() > 100);
+    let mut different = Vec::new();
+    for (name, width, height, crc) in recording.pictures {
+        let file = picture(&name);
+        let found = checksum(&file);
+        if found != Ok((width, height, crc)) {
+            different.push(format!("{name}: {found:?} instead of {:?}", (width, height, crc)));
+        }
+        assert_eq!(image::read(&file).map(|decoded| decoded.damage), Ok(None), "{name}");
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+#[test]
+fn damaged_pictures_come_out_as_in_pillow() {
+    let recording = recording();
+    assert!(recording.variants.len() > 2000);
+    let mut files = HashMap::new();
+    let mut different = Vec::new();
+    for Variant(name, edits, expected) in recording.variants {
+        let file = files.entry(name.clone()).or_insert_with(|| picture(&name));
+        let found = checksum(&apply(file, &edits));
+        if found.clone().ok() != expected {
+            different.push(format!("{name} {edits:?}: {found:?} instead of {expected:?}"));
+        }
+    }
+    assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n"));
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((bits ^ (bits >> 31)) % end as u64) as usize
+    }
+}
+
+#[test]
+fn damage_is_survived() {
+    let mut random = Random(3);
+    for (name, ..) in recording().pictures {
+        let file = picture(&name);
+        for len in (0..file.len()).step_by(1 + file.len() / 200) {
+            let _ = decode(&file[..len]);
+        }
+        for _ in 0..400 {
+            let mut damaged = file.clone();
+            for _ in 0..=random.below(6) {
+                // A TIFF's directory is at its end.
+                let len = file.len();
+                let at = match random.below(3) {
+                    0 => random.below(len),
+                    1 => random.below(len.min(60)),
+                    _ => len - 1 - random.below(len.min(260)),
+                };
+                damaged[at] = [random.below(256) as u8, 0, 1, 255][random.below(4)];
+            }
+            if let Err(error) = decode(&damaged) {
+                let message = error.to_string();
+                assert!(!message.contains(" { "), "the insides of a decoder: {message}");
+            }
+        }
+    }
+}
+
+/// A TIFF of one strip or tile of nothing, in little-endian order.
+fn tiff(tags: &[(u16, u32)]) -> Vec<u8> {
+    let mut file = b"II*\0\x08\0\0\0".to_vec();
+    file.extend((tags.len() as u16).to_le_bytes());
+    for (tag, value) in tags {
+        file.extend(tag.to_le_bytes());
+        file.extend([4, 0, 1, 0, 0, 0]);
+        file.extend(value.to_le_bytes());
+    }
+    file.extend([0; 4]);
+    file
+}
+
+#[test]
+fn bombs_are_refused() {
+    let large = ImageError::TooLarge { width: 50_000, height: 50_000 };
+    let qoi = [&b"qoif"[..], &50_000u32.to_be_bytes(), &50_000u32.to_be_bytes(), &[3, 0]].concat();
+    let mut tga = picture("rgb.tga");
+    tga[12..16].copy_from_slice(&[0x50, 0xc3, 0x50, 0xc3]);
+    for bomb in [qoi, tga, b"P6 50000 50000 255 ".to_vec(), tiff(&[(256, 50_000), (257, 50_000)])] {
+        assert_eq!(decode(&bomb), Err(large.clone()));
+    }
+    // Strips and tiles far beyond a small picture, for which there is neither memory nor time.
+    for (width, height) in [(1 << 20, 1 << 20), (1 << 31, 1 << 31), (1 << 27, 1)] {
+        let tiles =
+            tiff(&[(256, 8), (257, 8), (258, 8), (259, 8), (262, 1), (322, width), (323, height), (324, 8)]);
+        let error = decode(&tiles).unwrap_err();
+        assert!(error.to_string().contains("tiles of"), "{error}");
+    }
+    // Values that overlap to more than the file holds do not count.
+    let overlapping = tiff(&[(256, 8), (257, 8)]);
+    let mut overlapping =
+        [&overlapping[..overlapping.len() - 4], &[0x11, 1, 4, 0, 0xff, 0xff, 0xff, 0, 0, 0]].concat();
+    overlapping[8] = 3;
+    assert!(decode(&overlapping).is_err());
+}
+
+#[test]
+fn what_is_not_decoded_gives_a_clear_error() {
+    let error = decode(&tiff(&[(256, 8), (257, 8), (258, 8), (259, 34712), (262, 1), (273, 8)])).unwrap_err();
+    assert!(error.is_unsupported_format() && error.to_string().contains("compression 34712"), "{error}");
+    assert_eq!(decode(b"\0\0\x01\0\0\0"), Err(ImageError::Empty));
+    let error = decode(b"P6 3 3 255 abc").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "this PNM file is broken or cut short (it ends early); fetch or save it again"
+    );
+}
