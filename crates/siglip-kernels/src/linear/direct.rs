@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::activations::padded_steps;
 use super::epilogue::{Store, StoreF32};
+use super::quantized_rows::padded_steps;
 use crate::dispatch::Kernel;
 use crate::layout::{ColumnStepI8, ColumnStepI16, F32_ROWS, ROWS, RowStepI16};
 use crate::matrix::PackedMatrix;

@@ -5,6 +5,7 @@ mod bytes;
 mod direct;
 mod epilogue;
 mod quantized;
+mod quantized_rows;
 mod strassen;
 mod wide;
 
@@ -19,9 +20,10 @@ use crate::rows::Rows;
 use crate::scratch::{Scratch, sized};
 use crate::simd::Simd;
 use crate::thread_pool::parallel_for;
-use activations::{PackedActivations, QuantizedRows};
+use activations::PackedActivations;
 pub use epilogue::Epilogue;
 use epilogue::{CheckedEpilogue, RawSums, StoreF32, dequantize_row};
+use quantized_rows::QuantizedRows;
 
 /// Rows packed at a time: their panels stay in the second-level cache while the weights pass by.
 const BLOCK_ROWS: usize = 256;

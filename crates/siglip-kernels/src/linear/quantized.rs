@@ -1,9 +1,10 @@
 //! Which way a quantized product goes.
 
 use super::BLOCK_ROWS;
-use super::activations::{PackedActivations, QuantizedRows};
+use super::activations::PackedActivations;
 use super::bytes::{ByteQuantizer, MIN_INPUTS, pack_panel};
 use super::epilogue::{CheckedEpilogue, DequantizeStore};
+use super::quantized_rows::QuantizedRows;
 use super::wide::{RunStripI16, RunStripU8, STRIP_PANELS};
 use crate::disjoint_slice::DisjointMut;
 use crate::dispatch::{Kernel, WideKernel, dispatch, wide};

@@ -6,8 +6,8 @@
 //! value leaves one bit of i16 free for the sum of two, and a product that overflows i32 wraps, as does the combination of
 //! the seven, whose exact result fits. The seven are multiplied as [`WinogradI16`].
 
-use super::activations::{QuantizedRows, padded_steps};
 use super::epilogue::{Store, StoreI32};
+use super::quantized_rows::{QuantizedRows, padded_steps};
 use crate::dispatch::Kernel;
 use crate::layout::{ColumnStepI8, ColumnStepI16, InitialRowSums, ROWS, RowStepI16, STRASSEN_PRODUCTS};
 use crate::matrix::PackedMatrix;

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use siglip_kernels::{AttentionShape, Scratch};
 
-use super::block::{OutputRows, Sequences};
+use super::buffer::sized;
 use super::destination::Destination;
 use super::layers::Linear;
-use super::workspace::sized;
+use super::sequences::{OutputRows, Sequences};
 use crate::config::BlockConfig;
 use crate::{Precision, Shard};
 

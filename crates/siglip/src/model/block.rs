@@ -4,6 +4,7 @@ use super::attention::Attention;
 use super::destination::Destination;
 use super::layers::{LayerNorm, Linear};
 use super::mlp::Mlp;
+use super::sequences::{OutputRows, Sequences};
 use super::workspace::Workspace;
 use crate::config::BlockConfig;
 use crate::{Precision, Shard};
@@ -31,23 +32,6 @@ impl SubLayer {
             SubLayer::Mlp(block) => (block + 1 < blocks).then_some(SubLayer::Attention(block + 1)),
         }
     }
-}
-
-/// The rows of a pass: sequences of equal length. Each attends within itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sequences {
-    pub count: usize,
-    /// Rows of one sequence.
-    pub length: usize,
-}
-
-/// The rows of each sequence that a block computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OutputRows {
-    /// Every row.
-    All,
-    /// Only the last row, which the text tower pools. From then on `x` holds only these rows.
-    Last,
 }
 
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use siglip_kernels::{Epilogue, PackedMatrix, Scratch};
 
+use super::buffer::sized;
 use super::destination::{Destination, whole_values};
-use super::workspace::sized;
 use crate::Precision;
 
 /// y = x Wᵀ + b.

@@ -7,6 +7,7 @@
 mod all_reduce;
 mod attention;
 mod block;
+mod buffer;
 mod destination;
 mod layers;
 mod loader;
@@ -17,6 +18,7 @@ mod pass;
 mod patches;
 mod pooling_head;
 mod residual;
+mod sequences;
 mod text;
 mod token_table;
 mod vision;

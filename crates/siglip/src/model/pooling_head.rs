@@ -2,10 +2,11 @@
 
 use siglip_kernels::AttentionShape;
 
+use super::buffer::sized;
 use super::destination::{Destination, whole_values};
 use super::layers::{LayerNorm, Linear};
 use super::mlp::Mlp;
-use super::workspace::{Workspace, sized};
+use super::workspace::Workspace;
 use crate::config::BlockConfig;
 use crate::{Precision, Shard};
 

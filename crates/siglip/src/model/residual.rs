@@ -3,8 +3,8 @@
 use siglip_kernels::Scratch;
 
 use super::all_reduce::PartialOutput;
-use super::block::Sequences;
 use super::layers::Linear;
+use super::sequences::Sequences;
 use crate::Shard;
 
 /// The residual stream, to which every sub-layer adds its output.

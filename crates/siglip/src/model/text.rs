@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use super::block::{Block, OutputRows, Sequences, SubLayer};
+use super::block::{Block, SubLayer};
 use super::destination::{Destination, whole_values};
 use super::layers::{LayerNorm, Linear};
+use super::sequences::{OutputRows, Sequences};
 use super::token_table::TokenTable;
 use super::workspace::Workspace;
 use crate::config::TextConfig;

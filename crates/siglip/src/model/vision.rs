@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
-use super::block::{Block, OutputRows, Sequences, SubLayer};
+use super::block::{Block, SubLayer};
+use super::buffer::sized;
 use super::destination::{Destination, whole_values};
 use super::layers::Linear;
 use super::patches::{Grid, resample_positions};
 use super::pooling_head::PoolingHead;
-use super::workspace::{Workspace, sized};
+use super::sequences::{OutputRows, Sequences};
+use super::workspace::Workspace;
 use crate::config::VisionConfig;
 use crate::{Precision, Shard};
 

@@ -1,8 +1,7 @@
 //! Arithmetic-coded blocks, whole or refined scan by scan (`jdarith.c`; JPEG, annex D and F.1.4).
 
-use super::entropy::Block;
+use super::block::Block;
 use super::frame::{Conditioning, Frame, NATURAL_ORDER, Scan, Tables};
-use super::progressive;
 use super::source::{Decoded, Source};
 
 /// Numbers of statistics bins.
@@ -41,7 +40,7 @@ enum Bin {
 impl Arithmetic {
     pub fn new(frame: &Frame, scan: &Scan, tables: &Tables) -> Decoded<Arithmetic> {
         if frame.coding.progressive {
-            progressive::check(scan)?;
+            scan.check_progressive()?;
         }
         let Conditioning { dc_low, dc_high, ac } = tables.conditioning;
         Ok(Arithmetic {

@@ -1,28 +1,17 @@
 //! Scans of entropy-coded blocks: what their three codings have in common.
 
 use super::arithmetic::Arithmetic;
+use super::block::{Block, State};
 use super::frame::{Frame, Scan, Tables};
 use super::progressive::Progressive;
 use super::sequential::Sequential;
 use super::source::{Bits, Decoded, Fault, Source};
-
-/// The coefficients of 8 x 8 samples, row by row.
-pub type Block = [i16; 64];
 
 /// A decoder of the blocks of a scan.
 pub enum Decoder {
     Sequential(Sequential),
     Progressive(Progressive),
     Arithmetic(Box<Arithmetic>),
-}
-
-/// What an MCU changes besides its blocks.
-#[derive(Clone, Copy, Default)]
-pub struct State {
-    /// The last DC coefficient of each of the scan's components.
-    pub dc: [i32; 4],
-    /// Blocks that are still to end without a coefficient.
-    pub ended_blocks: u32,
 }
 
 impl Decoder {

@@ -98,6 +98,20 @@ impl Scan {
         self.components.len() > 1
     }
 
+    /// Whether a progressive file may have this scan.
+    pub fn check_progressive(&self) -> Decoded<()> {
+        let band = if self.first == 0 {
+            self.last == 0
+        } else {
+            self.first <= self.last && self.last < 64 && !self.is_interleaved()
+        };
+        if band && (self.high == 0 || self.low + 1 == self.high) && self.low <= 13 {
+            Ok(())
+        } else {
+            Err(Fault::Broken("a scan's parameters make no sense"))
+        }
+    }
+
     /// Component, row and column within an MCU of each of its blocks.
     pub fn blocks(&self, frame: &Frame) -> Decoded<Vec<(usize, usize, usize)>> {
         if let [component] = self.components[..] {

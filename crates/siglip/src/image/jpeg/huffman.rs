@@ -2,6 +2,12 @@
 
 use super::source::{Bits, Decoded, Fault, LOOKAHEAD};
 
+/// The largest number of bits of a DC difference.
+pub const DC_BITS: u8 = 15;
+
+/// Why a block cannot be decoded.
+pub const NO_CODE: Fault = Fault::Broken("a Huffman code is missing");
+
 /// A code as a file defines it.
 #[derive(Clone)]
 pub struct Definition {

@@ -1,7 +1,7 @@
 //! The inverse DCT: libjpeg-turbo's `jsimd_idct_islow` for x86, which computes as `jidctint.c` does and, where damaged
 //! data leads out of 16 bits, wraps and saturates as its instructions do.
 
-use super::entropy::Block;
+use super::block::Block;
 
 /// Eight values that are computed alike.
 type Lanes = [i32; 8];

@@ -1,9 +1,8 @@
 //! Lossless files: samples as differences from the ones before (`jdlossls.c`, `jddiffct.c`; JPEG, annex H).
 
 use super::frame::{Frame, Scan, Tables};
-use super::huffman::{self, Code, extend};
+use super::huffman::{self, Code, NO_CODE, extend};
 use super::planes::{Plane, zeros};
-use super::sequential::NO_CODE;
 use super::source::{Bits, Decoded, Fault, Source};
 
 /// Reads a scan into the planes of its components.

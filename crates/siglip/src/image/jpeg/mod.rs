@@ -6,6 +6,7 @@
 //! based in part on the work of the Independent JPEG Group.
 
 mod arithmetic;
+mod block;
 mod entropy;
 mod frame;
 mod header;
@@ -140,7 +141,7 @@ impl Reading<'_> {
             let frame = frame.as_mut().ok_or(NO_FRAME)?;
             fix_quantizers(frame, &scan, tables)?;
             if frame.coding.progressive {
-                progressive::check(&scan)?;
+                scan.check_progressive()?;
                 progress.begin(&scan);
             }
             let shared = RefCell::new(&mut coefficients);

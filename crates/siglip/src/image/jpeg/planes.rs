@@ -1,6 +1,6 @@
 //! From coefficients to samples.
 
-use super::entropy::Block;
+use super::block::Block;
 use super::frame::{Component, Frame, Scan};
 use super::idct;
 use super::source::{Decoded, Fault};

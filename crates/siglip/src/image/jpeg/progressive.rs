@@ -1,10 +1,9 @@
 //! Huffman-coded blocks, of which each scan refines a part (`jdphuff.c`).
 
-use super::entropy::{Block, State};
+use super::block::{Block, State, add_dc};
 use super::frame::{Frame, NATURAL_ORDER, Scan, Tables};
-use super::huffman::{self, Code, extend};
-use super::sequential::{DC_BITS, NO_CODE, add};
-use super::source::{Bits, Decoded, Fault};
+use super::huffman::{self, Code, DC_BITS, NO_CODE, extend};
+use super::source::{Bits, Decoded};
 
 pub struct Progressive {
     /// One for each component of a scan of DC coefficients, one for a scan of AC coefficients.
@@ -15,23 +14,9 @@ pub struct Progressive {
     refines: bool,
 }
 
-/// Which scans are allowed.
-pub fn check(scan: &Scan) -> Decoded<()> {
-    let band = if scan.first == 0 {
-        scan.last == 0
-    } else {
-        scan.first <= scan.last && scan.last < 64 && !scan.is_interleaved()
-    };
-    if band && (scan.high == 0 || scan.low + 1 == scan.high) && scan.low <= 13 {
-        Ok(())
-    } else {
-        Err(Fault::Broken("a scan's parameters make no sense"))
-    }
-}
-
 impl Progressive {
     pub fn new(frame: &Frame, scan: &Scan, tables: &Tables) -> Decoded<Progressive> {
-        check(scan)?;
+        scan.check_progressive()?;
         let refines = scan.high > 0;
         let mut codes = Vec::new();
         for &component in &scan.components {
@@ -66,7 +51,7 @@ impl Progressive {
             (0, false) => {
                 for (&place, block) in places.iter().zip(mcu) {
                     let count = self.codes[place].symbol(bits)?;
-                    add(&mut state.dc[place], extend(bits.take(count)?, count))?;
+                    add_dc(&mut state.dc[place], extend(bits.take(count)?, count))?;
                     block[0] = (state.dc[place] << self.low) as i16;
                 }
                 Ok(())

@@ -1,15 +1,12 @@
 //! Huffman-coded blocks, whole in one scan (`jdhuff.c`).
 
-use super::entropy::{Block, State};
+use super::block::{Block, State, add_dc};
 use super::frame::{Frame, NATURAL_ORDER, Scan, Tables};
-use super::huffman::{self, Code, Definition, extend};
-use super::source::{Bits, Decoded, Fault};
+use super::huffman::{self, Code, DC_BITS, Definition, NO_CODE, extend};
+use super::source::{Bits, Decoded};
 
 /// The codes of DC and AC coefficients, of each component of the scan.
 pub struct Sequential(Vec<(Code, Code)>);
-
-/// The largest number of bits of a DC difference.
-pub const DC_BITS: u8 = 15;
 
 impl Sequential {
     pub fn new(frame: &Frame, scan: &Scan, tables: &Tables) -> Decoded<Sequential> {
@@ -57,7 +54,7 @@ impl Sequential {
     fn block(&self, bits: &mut Bits, place: usize, dc: &mut i32, block: &mut Block) -> Decoded<()> {
         let (dc_code, ac_code) = &self.0[place];
         let count = dc_code.symbol(bits)?;
-        add(dc, extend(bits.take(count)?, count))?;
+        add_dc(dc, extend(bits.take(count)?, count))?;
         block[0] = *dc as i16;
         let mut k = 1;
         while k < 64 {
@@ -82,7 +79,7 @@ impl Sequential {
         let count = dc_code.fast_symbol(bits);
         if count > 0 {
             bits.fast_fill();
-            add(dc, extend(bits.fast_take(count), count))?;
+            add_dc(dc, extend(bits.fast_take(count), count))?;
         }
         block[0] = *dc as i16;
         let mut k = 1;
@@ -102,12 +99,4 @@ impl Sequential {
         }
         Ok(())
     }
-}
-
-pub const NO_CODE: Fault = Fault::Broken("a Huffman code is missing");
-
-/// Adds a difference to the last DC coefficient.
-pub fn add(dc: &mut i32, difference: i32) -> Decoded<()> {
-    *dc = dc.checked_add(difference).ok_or(Fault::Broken("a coefficient is too large"))?;
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Guesses low coefficients of a progressive file that lacks scans from the DC coefficients of 5 x 5 blocks, as
 //! `jdcoefct.c` does.
 
-use super::entropy::Block;
+use super::block::Block;
 use super::frame::Frame;
 use super::planes::{Coefficients, Progress};
 
