@@ -35,7 +35,7 @@ test('the page is used with the keyboard alone', async () => {
 for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
   // What dark looks like is the same everywhere; Playwright alone asks for it.
   if (colorScheme === 'dark' && browserOfTests.name !== 'chromium') continue;
-  test(`axe finds nothing to complain about, ${colorScheme}`, async () => {
+  test(`axe finds no accessibility fault, ${colorScheme}`, async () => {
     const page = await harness.open({ options: { colorScheme } });
     await labelsOf(page, 'insect.jpg');
     await drop(page, ['tests/fixtures/pictures/formats/pillow_broken.png']);
@@ -52,7 +52,7 @@ for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
     assert.deepEqual(await complaintsOfAxe(page), []);
   });
 
-  test(`axe finds nothing to complain about in the element, ${colorScheme}`, async () => {
+  test(`axe finds no accessibility fault in the element, ${colorScheme}`, async () => {
     const page = await harness.open({ path: '/examples/several-elements.html', options: { colorScheme } });
     await page.locator('#manual').getByRole('button', { name: 'Load the model' }).click();
     await page.locator('#manual [part=item]').first().waitFor();

@@ -11,7 +11,7 @@ for (const { precision, tolerance } of /** @type {const} */ ([
   { precision: 'f32', tolerance: 1e-4 },
   { precision: 'q8', tolerance: 0.05 },
 ])) {
-  test(`the scores of ${precision} are the reference's`, async () => {
+  test(`scores in ${precision} equal the reference's`, async () => {
     const page = await open();
     const lists = await page.evaluate(
       async ({ precision, images, labels, template }) => {
@@ -66,7 +66,7 @@ test('damaged pictures come with a notice', async () => {
   assert.match(notices[2][1], /^damaged: Shown as far as the browser reads it: this JPEG file is broken/);
 });
 
-test('words that the model cannot read come with their label', async () => {
+test('the unknown words of a label come with its score', async () => {
   const page = await open();
   const scores = await page.evaluate(async () => {
     const { Siglip } = await import('/www/siglip.js');
@@ -181,7 +181,7 @@ test('a playing video is classified by the frame that it shows', async () => {
   assert.equal(scores[0].label, 'a boat');
 });
 
-test('what the engine does not decode, the browser does: AVIF and SVG', async () => {
+test('the browser decodes what the engine does not: AVIF and SVG', async () => {
   const page = await open();
   const { engine, browser, svg } = await page.evaluate(async () => {
     const { Siglip } = await import('/www/siglip.js');
@@ -203,7 +203,7 @@ test('what the engine does not decode, the browser does: AVIF and SVG', async ()
 /** @param {number[]} vector */
 const norm = (vector) => Math.hypot(...vector);
 
-test('topK, threshold and template are obeyed, and a label is never a pattern', async () => {
+test('topK, threshold and template take effect, and $1 in a label stays text', async () => {
   const page = await open();
   const answers = await page.evaluate(async () => {
     const { Siglip } = await import('/www/siglip.js');
@@ -298,7 +298,7 @@ test('where relaxed SIMD is missing, the other build gives the same scores', asy
   assert.deepEqual([fetched('relaxed-simd'), fetched('simd128')], [usual.backend === 'relaxed-simd', true]);
 });
 
-test('labels that are known cost no pass through the text tower', async () => {
+test('labels that were embedded before do not run the text tower again', async () => {
   const page = await open();
   const passes = await page.evaluate(async () => {
     const { Siglip } = await import('/www/siglip.js');
@@ -318,7 +318,7 @@ test('labels that are known cost no pass through the text tower', async () => {
   assert.deepEqual(passes, [['image', 'texts'], ['image'], ['image', 'texts']]);
 });
 
-test("pipeline() is transformers.js's", async () => {
+test('pipeline() takes and returns what it does in transformers.js', async () => {
   const page = await open();
   const { one, several, refused, events } = await page.evaluate(async () => {
     const { pipeline } = await import('/www/siglip.js');

@@ -29,7 +29,7 @@ async function classifyWithout(missing, workers, headers) {
   }, workers);
 }
 
-test('the fastest build that is there is chosen', async () => {
+test('the fastest available build is loaded', async () => {
   const faster = await classifyWithout([], 1);
   assert.deepEqual(faster, { label: 'a cat', backend: 'relaxed-simd', workers: 1 });
   const slower = await classifyWithout(['relaxed-simd', 'threads'], 1);
@@ -47,7 +47,7 @@ test('an isolated page without the build with threads shards the model', async (
   assert.equal(harness.server.requestsOf('threads/siglip_web_bg.wasm').length, 0);
 });
 
-test('empty scripts in place of builds that are being made are passed over without an error', async () => {
+test('a build whose script is still empty is skipped without an error', async () => {
   for (const headers of [undefined, isolated]) {
     const page = await harness.open({ path: '/tests/browser/pages/blank.html', headers });
     harness.server.intercept = (path, response) => {

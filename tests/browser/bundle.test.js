@@ -28,7 +28,7 @@ test('what the page adds stays within 15 KB', async () => {
   assert.ok(bytes > 2500 && bytes <= BUDGET, `${bytes} bytes`);
 });
 
-test('the bundled page answers, and the bundled library shares a model among workers', async () => {
+test('the bundled page classifies, and the bundled library shards a model over workers', async () => {
   const bundled = new Map(
     (await bundle(fileAt('www'), [...library, ...page])).map(({ path, text }) => [path, text]),
   );

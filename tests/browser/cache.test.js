@@ -29,7 +29,7 @@ const downloads = () =>
   harness.server.log.filter((line) => line.startsWith('GET') && line.endsWith(WEIGHTS)).length;
 
 const withoutHttpCache = !browserOfTests.hasHttpCache && 'the driver gives a profile without an HTTP cache';
-test('the page answers on a second visit without a network', { skip: withoutHttpCache }, async () => {
+test('the page works on a second visit without a network', { skip: withoutHttpCache }, async () => {
   const page = await harness.open({ headers: { 'cache-control': 'max-age=3600' } });
   await page.locator('.scores li').first().waitFor();
   const url = page.url();
@@ -49,7 +49,7 @@ test('a model is downloaded once; without the cache, each time', async () => {
 });
 
 for (const damage of /** @type {const} */ (['cut short', 'garbled'])) {
-  test(`what is kept and has been ${damage} is fetched anew`, async () => {
+  test(`cached files that were ${damage} are downloaded again`, async () => {
     const page = await harness.open({ path: blank });
     await ask(page);
     const damaged = await page.evaluate(async (damage) => {
@@ -89,7 +89,7 @@ for (const damage of /** @type {const} */ (['cut short', 'garbled'])) {
   });
 }
 
-test('a download that breaks off is told, and leaves nothing half', async () => {
+test('an interrupted download is reported, and the next load works', async () => {
   const page = await harness.open({ path: blank });
   harness.server.intercept = (path, response) => {
     if (!path.endsWith(WEIGHTS)) return false;
@@ -106,7 +106,7 @@ test('a download that breaks off is told, and leaves nothing half', async () => 
   assert.equal((await ask(page)).best, 'a cat');
 });
 
-test('new weights at the server replace those that are kept', async () => {
+test('new weights on the server replace those in the cache', async () => {
   const page = await harness.open({ path: blank, headers: { etag: '"1"' } });
   await ask(page);
   harness.server.headers = { etag: '"2"' };
@@ -117,7 +117,7 @@ test('new weights at the server replace those that are kept', async () => {
   assert.equal(downloads(), 2);
 });
 
-test('where storage is full, the model works from memory and says so', async () => {
+test('when storage is full, the model works from memory and says so', async () => {
   const page = await harness.open({ path: blank });
   if (browserOfTests.name === 'chromium') {
     const session = await page.context().newCDPSession(page);
@@ -135,7 +135,7 @@ test('where storage is full, the model works from memory and says so', async () 
   assert.match((await visit.locator('#notices').textContent()) ?? '', /storage .* is full/);
 });
 
-test('where there is no storage at all, on a site without TLS, the page works', async () => {
+test('the page works without any storage, on a site without TLS', async () => {
   const page = await harness.open();
   const visit = await openIn(page.context(), harness.server.origin.replace('127.0.0.1', 'insecure.test'));
   assert.equal(await visit.evaluate(() => isSecureContext), false);

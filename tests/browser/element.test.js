@@ -79,7 +79,7 @@ const eventsOf = (page, type) =>
 
 const photo = fileAt('www/samples/cat.jpg');
 
-test('on a foreign site, under the policy of the guide, nothing heavy comes before the visitor asks', async () => {
+test('on another site, under the policy in the guide, the engine and the model load only when asked for', async () => {
   const page = await embed('<siglip-classifier labels="a cat, a boat, a coffee cup"></siglip-classifier>', {
     origin: foreign.origin,
     csp: policy(foreign.origin),
@@ -110,7 +110,7 @@ test('on a foreign site, under the policy of the guide, nothing heavy comes befo
   assert.deepEqual(await problemsOf(page), []);
 });
 
-test('several workers, from another site', async () => {
+test('a page of another site can have several workers', async () => {
   const page = await embed(
     '<siglip-classifier labels="a cat, a boat" workers="2" loading="eager"></siglip-classifier>',
     {
@@ -123,7 +123,7 @@ test('several workers, from another site', async () => {
   assert.deepEqual(await problemsOf(page), []);
 });
 
-test('a policy without blob: is met by a worker on the own origin', async () => {
+test("a worker script on the page's own origin works under a policy without blob:", async () => {
   const csp = policy(foreign.origin)
     .replace(/worker-src[^;]*/, "worker-src 'self'")
     .replace("'wasm-unsafe-eval'", "'self' 'wasm-unsafe-eval'")
@@ -141,7 +141,7 @@ test('a policy without blob: is met by a worker on the own origin', async () => 
   assert.deepEqual(await problemsOf(page), []);
 });
 
-test('loading="lazy" loads once in view, "eager" at once', async () => {
+test('loading="lazy" loads the model when the element comes into view, "eager" at once', async () => {
   const page = await embed(
     '<div style="height: 400vh"></div><siglip-classifier labels="a cat" loading="lazy"></siglip-classifier>',
   );
@@ -157,7 +157,7 @@ test('loading="lazy" loads once in view, "eager" at once', async () => {
   await eager.locator('siglip-classifier [part=progress]', { hasText: 'Ready.' }).waitFor();
 });
 
-test('elements that name the same model share one, which goes with the last of them', async () => {
+test('elements with the same model share one, which is freed with the last element', async () => {
   const element = `<siglip-classifier labels="a cat, a boat" loading="eager" src="/www/samples/cat.jpg"
       worker-url="/tests/browser/pages/counted-worker.js"></siglip-classifier>`;
   const page = await embed(element.repeat(3));
@@ -179,7 +179,7 @@ test('elements that name the same model share one, which goes with the last of t
   await untilWorkers(page, 0);
 });
 
-test('attributes and properties say the same, and what they change is scored anew', async () => {
+test('attributes and properties agree, and a change scores the image again', async () => {
   const page = await embed('<siglip-classifier labels="a cat, a boat" loading="eager"></siglip-classifier>');
   await listen(page);
   await page.evaluate(async () => {
@@ -235,7 +235,7 @@ test('properties set before the script arrives are kept', async () => {
   assert.deepEqual(labels.sort(), ['labels=a cat, a boat', 'top-k=1', 'workers=2']);
 });
 
-test('failures are events and are shown; another model gets another chance', async () => {
+test('a failure fires an event and is shown, and another model can be loaded after it', async () => {
   const page = await embed(
     '<siglip-classifier model="/nowhere/" labels="a cat, a boat"></siglip-classifier>',
   );
@@ -258,7 +258,7 @@ test('failures are events and are shown; another model gets another chance', asy
   assert.equal((await labelsOf(page))[0], 'a cat');
 });
 
-test('a picture that is dropped or pasted on the element is taken, and the page is spared', async () => {
+test('a picture dropped or pasted on the element is classified, and the page does not handle the event', async () => {
   const page = await embed(
     '<siglip-classifier labels="a cat, a boat" loading="eager" multiple></siglip-classifier>',
   );

@@ -90,7 +90,7 @@ const matrixOf = (page) =>
     .locator('.matrix tr')
     .evaluateAll((rows) => rows.map((row) => [...row.children].map((cell) => cell.textContent)));
 
-test('the figures are what the model says of each picture by itself', async () => {
+test('the metrics equal those of the pictures classified one by one', async () => {
   await lay(things);
   const page = await harness.open();
   await page.locator('#dataset').setInputFiles(folder);
@@ -127,7 +127,7 @@ test('the figures are what the model says of each picture by itself', async () =
   assert.deepEqual(await problemsOf(page), []);
 });
 
-test('a dropped folder of class folders is evaluated, another time with another sentence', async () => {
+test('a dropped folder of class folders is evaluated, and again with another template', async () => {
   await lay({ 'cat/a.jpg': sample('cat'), 'boat/b.jpg': sample('boat') });
   const page = await harness.open();
   await labelsOf(page, 'insect.jpg');
@@ -144,7 +144,7 @@ test('a dropped folder of class folders is evaluated, another time with another 
   assert.equal(await page.evaluate(() => document.activeElement?.id), 'dataset');
 });
 
-test('an evaluation is stopped, and tells how far it has come', async () => {
+test('a stopped evaluation says how many pictures it has seen', async () => {
   await lay(many());
   const page = await harness.open();
   await page.locator('#dataset').setInputFiles(folder);
@@ -155,7 +155,7 @@ test('an evaluation is stopped, and tells how far it has come', async () => {
   await page.getByText(`Stopped after ${Pictures} of 400 pictures.`, { exact: true }).waitFor();
 });
 
-test('a model that is replaced ends the evaluation, and it is run again with the new one', async () => {
+test('replacing the model ends the evaluation, which can be run again with the new one', async () => {
   await lay(many());
   const page = await harness.open();
   await labelsOf(page, 'insect.jpg');
@@ -172,7 +172,7 @@ test('a model that is replaced ends the evaluation, and it is run again with the
   assert.ok(Number((await figuresOf(page)).Pictures) > 0);
 });
 
-test('a folder without class folders is told what is missing', async () => {
+test('a folder without class folders is refused, and the message says what is missing', async () => {
   await lay({ 'cat/a.jpg': sample('cat') });
   const page = await harness.open();
   await page.locator('#dataset').setInputFiles(folder);

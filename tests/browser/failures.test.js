@@ -103,7 +103,7 @@ test('progress never goes back and ends with everything', async () => {
   assert.equal(last.loaded, last.total);
 });
 
-test('an abort settles a call at once, and the next call is answered', async () => {
+test('an abort rejects a call at once, and the next call works', async () => {
   const page = await open();
   const { aborted, late, next } = await page.evaluate(async () => {
     const { Siglip } = await import('/www/siglip.js');
@@ -126,7 +126,7 @@ test('an abort settles a call at once, and the next call is answered', async () 
   assert.equal(next[0].label, 'a cat');
 });
 
-test('more labels than the engine keeps are answered all the same', async () => {
+test('more labels than the text cache holds are all scored', async () => {
   const page = await open();
   const { count, sorted, top } = await page.evaluate(async () => {
     const { Siglip } = await import('/www/siglip.js');
@@ -144,7 +144,7 @@ test('more labels than the engine keeps are answered all the same', async () => 
   assert.equal(top.length, 3);
 });
 
-test('an abort settles a load and a slow picture at once, and ends the download', async () => {
+test('an abort rejects a load and a slow picture at once, and ends the download', async () => {
   const page = await open();
   /** @type {Promise<void>} */
   let closed = Promise.resolve();
@@ -191,7 +191,7 @@ test('an abort settles a load and a slow picture at once, and ends the download'
   await closed;
 });
 
-test('dispose ends the worker and rejects what is under way and what comes later', async () => {
+test('dispose ends the worker and rejects running and later calls', async () => {
   const page = await open();
   await page.evaluate(async () => {
     const { Siglip } = await import('/www/siglip.js');

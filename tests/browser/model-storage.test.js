@@ -25,7 +25,7 @@ async function rowsOf(page, count) {
   return (await rows.allInnerTexts()).map((text) => text.replace(/\s+/g, ' ')).sort();
 }
 
-test('kept models are listed and deleted one by one, or all at once', async () => {
+test('cached models are listed and deleted one by one, or all at once', async () => {
   const { page } = await open();
   await page.getByText('Models on this device').click();
   assert.match((await rowsOf(page, 1))[0], /^Tiny, the demonstration model 8-bit · .* MB Delete$/);
@@ -51,7 +51,7 @@ test('kept models are listed and deleted one by one, or all at once', async () =
   assert.deepEqual(await problemsOf(page), []);
 });
 
-test('a download that was broken off is listed as unfinished', async () => {
+test('an interrupted download is listed as unfinished', async () => {
   const { page, hub } = await open();
   hub.faults['model.safetensors'] = [{ stall: 0.9 }];
   await loadModel(page, `${harness.server.origin}/hub/`);
@@ -78,7 +78,7 @@ test('a model that another tab is loading is not deleted, and the panel says why
   assert.match((await alert.textContent()) ?? '', /could not be deleted.*being loaded/);
 });
 
-test('the chooser says what room there is, and warns before a download that does not fit', async () => {
+test('the model chooser shows the free storage, and warns before a download that does not fit', async () => {
   const { page } = await open();
   const [cost, warning] = [page.locator('#cost'), page.locator('#no-room')];
   await page.getByText('Use another model').click();
@@ -101,7 +101,7 @@ test('the chooser says what room there is, and warns before a download that does
 });
 
 for (const agreed of [true, false]) {
-  test(`the browser is asked to keep models after a click only, and ${agreed ? 'agrees' : 'declines'}`, async () => {
+  test(`persistent storage is requested after a click only, and ${agreed ? 'granted' : 'declined'}`, async () => {
     const { page } = await open();
     await page.evaluate((agreed) => {
       let persisted = false;
@@ -117,7 +117,7 @@ for (const agreed of [true, false]) {
   });
 }
 
-test('where there is no storage the page says so', async () => {
+test('the page says so when there is no storage', async () => {
   const page = await harness.open();
   const visit = await openIn(page.context(), harness.server.origin.replace('127.0.0.1', 'insecure.test'));
   await labelsOf(visit, 'insect.jpg');

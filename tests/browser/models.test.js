@@ -7,7 +7,7 @@ import { drop, labelsOf, loadModel } from './page-actions.js';
 
 const harness = new Harness();
 
-test('a model that is not there is told, and the one from before still answers', async () => {
+test('a missing model is reported, and the model before it still works', async () => {
   const page = await harness.open();
   await labelsOf(page, 'insect.jpg');
   await loadModel(page, `${harness.server.origin}/nowhere`);

@@ -35,7 +35,7 @@ const modelNamed = (page, name) =>
     .filter({ hasText: new RegExp(`^${name}$`) })
     .waitFor();
 
-test('a dropped .gguf becomes the model; a picture beside it is looked at', async () => {
+test('a dropped .gguf becomes the model, and a picture dropped with it is classified', async () => {
   const page = await open();
   await drop(page, [`${SMALL}/model.f16.gguf`, 'www/samples/dog.jpg']);
   await modelNamed(page, 'model.f16.gguf');
@@ -93,7 +93,7 @@ test('files and folders are opened from the chooser, in the precision chosen the
 });
 
 test(
-  'a folder of pictures drops all of them, however deep and many',
+  'every picture of a dropped folder is classified, also in nested folders',
   onlyChromium('drops folders'),
   async () => {
     const deep = join(folder, 'holiday', 'boats');
@@ -109,7 +109,7 @@ test(
   },
 );
 
-test('files that are neither pictures nor a model are told, and so is what lacks something', async () => {
+test('files that are neither pictures nor a model are reported, and so is an incomplete model', async () => {
   const page = await open();
   const alert = page.locator('#intake-error');
   const complaint = async (/** @type {string[]} */ paths) => {

@@ -6,13 +6,13 @@ import { cardOf, drop, labelsOf, scoredLabel } from './page-actions.js';
 
 const harness = new Harness();
 
-test('the example is answered without a hand laid on', async () => {
+test('the example picture is classified on load, without a click', async () => {
   const page = await harness.open();
   assert.equal((await labelsOf(page, 'insect.jpg'))[0], 'an insect');
   assert.deepEqual(await problemsOf(page), []);
 });
 
-test('dropped and chosen pictures are answered, the right label on top', async () => {
+test('dropped and chosen pictures are classified, with the right label first', async () => {
   const page = await harness.open();
   await drop(page, ['www/samples/boat.jpg', 'www/samples/coffee.jpg']);
   assert.equal((await labelsOf(page, 'boat.jpg'))[0], 'a boat');
@@ -23,7 +23,7 @@ test('dropped and chosen pictures are answered, the right label on top', async (
   assert.deepEqual(await problemsOf(page), []);
 });
 
-test('labels are typed, with Enter or a comma, and changed', async () => {
+test('labels are added with Enter or a comma, and can be edited', async () => {
   const page = await harness.open();
   await labelsOf(page, 'insect.jpg');
   const entry = page.getByRole('textbox', { name: 'New label' });
@@ -46,7 +46,7 @@ test('labels are typed, with Enter or a comma, and changed', async () => {
   assert.deepEqual(await problemsOf(page), []);
 });
 
-test('a word that the model does not know is named in the place of a probability', async () => {
+test('an unknown word is named in place of a probability', async () => {
   const page = await harness.open();
   await labelsOf(page, 'insect.jpg');
   const entry = page.getByRole('textbox', { name: 'New label' });
@@ -59,7 +59,7 @@ test('a word that the model does not know is named in the place of a probability
   assert.equal((await labelsOf(page, 'insect.jpg'))[0], 'an insect');
 });
 
-test('a broken picture is told on its card; the others stay', async () => {
+test('a broken picture shows an error on its card, and the others stay', async () => {
   const page = await harness.open();
   await labelsOf(page, 'insect.jpg');
   await drop(page, [
@@ -77,7 +77,7 @@ test('a broken picture is told on its card; the others stay', async () => {
   assert.equal(await page.locator('#cards > li').count(), 2);
 });
 
-test('a picture by its address, and one that is not there', async () => {
+test('a picture is loaded by its URL, and a missing one is reported', async () => {
   const page = await harness.open();
   const address = page.getByLabel('Address of a picture');
   for (const name of ['cat.jpg', 'nowhere.jpg']) {

@@ -33,7 +33,7 @@ for (const [what, pattern] of /** @type {const} */ ([
   ],
 ])) {
   test(`no script ${what}`, () => {
-    assert.ok(scripts.length > 20, 'the scripts have been found');
+    assert.ok(scripts.length > 20, 'the search finds the scripts');
     const found = scripts.filter(({ text }) => pattern.test(text)).map(({ name }) => name);
     assert.deepEqual(found, []);
   });
@@ -153,7 +153,7 @@ test('HTML in the element stays text, whatever attribute it is in', async () => 
   assert.deepEqual(state, { attacked: undefined, bold: 0, shown: true });
 });
 
-test('messages from other windows move nothing', async () => {
+test('messages from other windows have no effect', async () => {
   const page = await harness.open();
   await labelsOf(page, 'insect.jpg');
   const before = harness.server.log.length;
@@ -176,7 +176,7 @@ test('messages from other windows move nothing', async () => {
   assert.deepEqual(await problemsOf(page), []);
 });
 
-test('an index of weight files leads nowhere but into its own folder', async () => {
+test('an index of weight files cannot name files outside its folder', async () => {
   const page = await harness.open({ path: blank });
   const files = sharded(small, 2);
   /** @type {{weight_map: Record<string, string>}} */
@@ -205,7 +205,7 @@ test('an index of weight files leads nowhere but into its own folder', async () 
   }
 });
 
-test('what is kept of one model is never answered for another', async () => {
+test('cached files of one model are never used for another', async () => {
   const page = await harness.open({ path: blank });
   const [one, other] = [new FakeHub(), new FakeHub(otherWeights(small))];
   harness.server.intercept = async (path, ...rest) =>
@@ -258,7 +258,7 @@ test('what is kept of one model is never answered for another', async () => {
   assert.equal((await load(page, '/other/')).embeddings, answers[1].embeddings);
 });
 
-test('headers with a token are sent to the hub alone, and neither kept nor told', async () => {
+test('headers with a token are sent to the hub only, and neither stored nor shown', async () => {
   const page = await harness.open({ path: blank });
   const token = 'Bearer hf_SECRET';
   const headers = { authorization: token, 'x-token': 'hf_SECRET' };
@@ -315,7 +315,7 @@ test('headers with a token are sent to the hub alone, and neither kept nor told'
   assert.ok(!said.join().includes('SECRET'), said.join());
 });
 
-test('a page of another site that frames this one reads nothing of it', async () => {
+test('a page of another site that frames this one cannot read it', async () => {
   const page = await harness.open({ path: blank });
   const foreign = await harness.startServer();
   foreign.intercept = (path, response) => {

@@ -13,7 +13,7 @@ for (const { precision, tolerance } of /** @type {const} */ ([
   { precision: 'f32', tolerance: 1e-4 },
   { precision: 'q8', tolerance: 0 },
 ])) {
-  test(`two or three workers say what one says, ${precision}`, async () => {
+  test(`two or three workers give the scores of one, ${precision}`, async () => {
     const page = await open();
     const answers = await page.evaluate(
       async ({ precision, labels }) => {
@@ -43,7 +43,7 @@ for (const { precision, tolerance } of /** @type {const} */ ([
   });
 }
 
-test('of a model with fewer attention heads than there are cores, one worker holds all', async () => {
+test('a model with fewer attention heads than cores is held by one worker', async () => {
   const config = JSON.parse(String(small['config.json']));
   config.text_config.num_attention_heads = config.vision_config.num_attention_heads = 1;
   const page = await open();
@@ -60,7 +60,7 @@ test('of a model with fewer attention heads than there are cores, one worker hol
   assert.match(refused.message ?? '', /2 workers for 1 attention heads/);
 });
 
-test('passes given up at any moment leave the workers in step', async () => {
+test('passes aborted at any moment leave the workers in step', async () => {
   const page = await open();
   const { codes, before, after } = await page.evaluate(async (labels) => {
     const { Siglip } = await import('/www/siglip.js');
@@ -85,7 +85,7 @@ test('passes given up at any moment leave the workers in step', async () => {
   assert.deepEqual(after, before);
 });
 
-test('a follower that dies fails the call and those after it, and the next load works', async () => {
+test('when a follower dies, the running call and later ones fail, and the next load works', async () => {
   const page = await open();
   const { failed, next } = await page.evaluate(async (labels) => {
     const { Siglip } = await import('/www/siglip.js');
@@ -133,7 +133,7 @@ const isolation = {
 };
 const openIsolated = () => harness.open({ path: '/tests/browser/pages/blank.html', headers: isolation });
 
-test('on an isolated page workers are threads of one engine, and say what one says to the last bit', async () => {
+test('on an isolated page workers are threads of one engine, with scores equal to the last bit', async () => {
   const page = await openIsolated();
   const { isolated, answers } = await page.evaluate(async (labels) => {
     const { Siglip } = await import('/www/siglip.js');
@@ -160,7 +160,7 @@ test('on an isolated page workers are threads of one engine, and say what one sa
   assert.ok(harness.server.requestsOf('wasm/threads/siglip_web_bg.wasm').length > 0);
 });
 
-test('on an isolated page a pass can be given up, a kept model comes back, and dispose ends every thread', async () => {
+test('on an isolated page a pass can be aborted, a cached model loads, and dispose ends every thread', async () => {
   const page = await openIsolated();
   const { code, before, after, again } = await page.evaluate(async (labels) => {
     const { Siglip } = await import('/www/siglip.js');

@@ -66,7 +66,7 @@ test('every worker gets the sum of all, added in the order of the workers', asyn
   }
 });
 
-test('a worker that is a step and a pass behind finds what came early', async (context) => {
+test('a worker that is a step or a pass behind gets the sums that arrived early', async (context) => {
   const [fast, slow] = workers(context, 2);
   const [first, second] = [new Adder([1]), new Adder([2])];
   fast.begin(1);
@@ -84,7 +84,7 @@ test('a worker that is a step and a pass behind finds what came early', async (c
   assert.deepEqual([first.sums, second.sums], [[6], [6]]);
 });
 
-test('a stopped pass rejects who waits, and its late sums do not reach the next pass', async (context) => {
+test('a stopped pass rejects whoever waits for it, and its late sums do not reach the next pass', async (context) => {
   const [leader, follower] = workers(context, 2);
   leader.begin(1);
   follower.begin(1);
@@ -101,7 +101,7 @@ test('a stopped pass rejects who waits, and its late sums do not reach the next 
   assert.deepEqual([first.sums, second.sums], [[11], [11]]);
 });
 
-test('arrays that were received are sent again, each once', async (context) => {
+test('received arrays are reused for sending, each once', async (context) => {
   const team = workers(context, 3);
   team.forEach((worker) => worker.begin(1));
   const adders = team.map((_, i) => new Adder([i]));

@@ -27,7 +27,7 @@ test('several models are refused', () => {
   assert.throws(() => modelIn(two), { code: 'bad-input', message: /several models/ });
 });
 
-test('a folder with config.json is a model, and a deeper config.json is no second one', () => {
+test('a folder with config.json is a model, and a nested config.json is not a second one', () => {
   const files = found(
     ...['base/config.json', 'base/tokenizer.json', 'base/model.safetensors'],
     ...['base/onnx/config.json', 'base/onnx/model.safetensors'],
@@ -53,13 +53,13 @@ test('weights without config.json are refused with the files that are missing', 
   assert.equal(modelIn(found('cat.jpg')), undefined);
 });
 
-test('images are told by their type or their extension', () => {
+test('images are recognised by their type or their extension', () => {
   const files = found('a.JPG', 'b.webp', ['c.bin', 'image/png'], '.hidden.jpg', 'deep/d.avif');
   assert.deepEqual(names(imagesAmong(files)), ['a.JPG', 'b.webp', 'c.bin', '.hidden.jpg', 'd.avif']);
   assert.deepEqual(names(looseImages(files)), ['a.JPG', 'b.webp', 'c.bin']);
 });
 
-test('beside an image, other files without a folder are taken for images; without one, nothing is', () => {
+test('other files outside a folder count as images only if an image is among them', () => {
   assert.deepEqual(names(imagesAmong(found('cat.jpg', 'notes.txt', 'deep/notes.txt'))), [
     'cat.jpg',
     'notes.txt',
@@ -85,7 +85,7 @@ test('class folders are a dataset, sorted, with readable labels', () => {
   );
 });
 
-test('folders of the same name are one class, and one class is no dataset', () => {
+test('folders with the same name are one class, and one class is not a dataset', () => {
   const split = datasetIn(found('d/train/cat/1.jpg', 'd/test/cat/2.jpg', 'd/train/dog/3.jpg'));
   assert.deepEqual(
     split?.classes.map(({ label, images }) => [label, images.length]),

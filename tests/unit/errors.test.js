@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { SiglipError, abortable, throwIfAborted } from '../../www/lib/errors.js';
 import { errorMessageOf, wasmError } from '../../www/worker/errors.js';
 
-test('an error with a code crosses to the page as it is', () => {
+test('an error with a code reaches the page unchanged', () => {
   const marks = { unsupportedFormat: true, broken: false };
   const error = Object.assign(new Error('no image'), { code: 'bad-image', ...marks });
   assert.deepEqual(errorMessageOf(error), {

@@ -37,7 +37,7 @@ test('options that are left out, or undefined, have defaults', () => {
   });
 });
 
-test('a single hash is that of model.safetensors', () => {
+test('a single hash belongs to model.safetensors', () => {
   const { options } = loadParametersOf('tiny', { sha256: 'abc' });
   assert.deepEqual(options.sha256, { 'model.safetensors': 'abc' });
 });
@@ -51,7 +51,7 @@ test('files are passed by name', () => {
   assert.equal(modelNameOf('tiny'), 'tiny');
 });
 
-test('what is no model, number of workers, label, template, topK or threshold is refused', (context) => {
+test('a wrong model, number of workers, label, template, topK or threshold is refused', (context) => {
   definePage(context);
   const refused = { name: 'SiglipError', code: 'bad-input' };
   const any = (/** @type {unknown} */ value) => /** @type {any} */ (value);

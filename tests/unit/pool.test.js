@@ -96,7 +96,7 @@ test('the model is disposed of when the last borrower releases it, and only then
   assert.equal(loads.length, 2);
 });
 
-test('a load that nobody waits for any more is aborted', () => {
+test('a load is aborted when nobody waits for it', () => {
   const loan = take('tiny');
   assert.equal(loads[0].options.signal?.aborted, false);
   loan.release();
@@ -111,7 +111,7 @@ test('a model that failed to load is loaded again for the next borrower', async 
   assert.equal(loads.length, 2);
 });
 
-test('a retired model is lent to nobody else, and stays with its borrowers', async () => {
+test('a retired model is not lent again, and stays with its borrowers', async () => {
   const first = take('tiny');
   loads[0].finish();
   first.retire();

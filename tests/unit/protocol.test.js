@@ -4,7 +4,7 @@ import { dispatch } from '../../www/worker/protocol.js';
 
 /** @typedef {{type: 'number', value: number} | {type: 'text', text: string}} Message */
 
-test('a message goes to the handler of its type, and what that returns comes back', async () => {
+test('a message goes to the handler of its type, and the result comes back', async () => {
   /** @type {unknown[]} */
   const handled = [];
   /** @type {import('../../www/worker/protocol.js').Handlers<Message>} */

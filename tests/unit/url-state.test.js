@@ -26,7 +26,7 @@ test('the defaults leave the URL without a fragment, and keep its query', (conte
   assert.equal(page.url, '/app/?from=mail');
 });
 
-test('what is written is read again', (context) => {
+test('a written URL is read back', (context) => {
   for (const prompts of [
     { labels: ['a cat', 'naïve café', '100 % & more', '#1'], template: 'a “{}” + {}' },
     { labels: ['a dog', 'a cat'], template: defaults.template },

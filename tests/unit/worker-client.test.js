@@ -124,7 +124,7 @@ test('when the worker dies, all calls are rejected, and later ones too', async (
   assert.ok(worker.terminated && prevented);
 });
 
-test('a worker that does not start is told with the policy that may forbid it', async (context) => {
+test('the error for a worker that does not start names the policy that may forbid it', async (context) => {
   const { client, worker } = start(context);
   const call = client.call(embed('a'));
   worker.onerror?.({ preventDefault() {} });
