@@ -1,13 +1,17 @@
-//! Where a checkpoint comes from: a folder, one GGUF file, or the command itself.
+//! Where a checkpoint comes from: a folder, a GGUF or ONNX file, or the command itself.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use siglip::image::{self, Decoded};
-use siglip::weights::{Metadata, StoredTensor, TensorShape, TensorSink, WeightIndex, WeightReader};
-use siglip::{CheckpointFiles, LoadOptions, Precision, Siglip};
+use siglip::weights::{
+    Logits, Metadata, OnnxDtype, OnnxDtypes, StoredTensor, TensorShape, TensorSink, WeightIndex,
+    WeightReader, onnx_files,
+};
+use siglip::{CheckpointFiles, LoadOptions, Precision, Siglip, Towers};
 
 use crate::error::Error;
 
@@ -22,20 +26,40 @@ pub enum Source {
     Folder(PathBuf),
     /// A file that `siglip convert` wrote.
     Gguf(PathBuf),
+    /// ONNX files, by their names in the folder that has the small files.
+    Onnx(PathBuf, Vec<String>),
 }
 
 impl Source {
     /// The source that `--model` names.
     pub fn new(path: Option<&Path>) -> Source {
-        match path {
-            None => Source::BuiltIn,
-            Some(path)
-                if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) =>
-            {
-                Source::Gguf(path.into())
-            }
-            Some(path) => Source::Folder(path.into()),
+        let Some(path) = path else { return Source::BuiltIn };
+        let is =
+            |wanted: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
+        match () {
+            () if is("gguf") => Source::Gguf(path.into()),
+            () if is("onnx") => Source::of_onnx(path),
+            () => Source::Folder(path.into()),
         }
+    }
+
+    /// An ONNX, and the file with the other tower if it has one. The small files are beside it, or beside its folder `onnx`.
+    fn of_onnx(path: &Path) -> Source {
+        let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let (folder, name) = match parent.file_name() {
+            Some(last) if last == "onnx" => {
+                (parent.parent().unwrap_or(Path::new("")), format!("onnx/{name}"))
+            }
+            _ => (parent, name),
+        };
+        Source::Onnx(folder.into(), onnx_files(&name).unwrap_or_else(|| vec![name]))
+    }
+
+    /// The ONNX files of a folder that has no other weights: the best for their size.
+    fn onnx_in(folder: &Path) -> Option<Vec<String>> {
+        let lists = OnnxDtype::ALL.into_iter().flat_map(|dtype| OnnxDtypes::of(dtype).files(Towers::Both));
+        lists.into_iter().find(|list| list.iter().all(|name| folder.join(name).exists()))
     }
 
     /// Its name in messages.
@@ -43,6 +67,9 @@ impl Source {
         match self {
             Source::BuiltIn => "tiny".into(),
             Source::Folder(path) | Source::Gguf(path) => path.display().to_string(),
+            Source::Onnx(folder, names) => {
+                folder.join(names.first().map_or("", String::as_str)).display().to_string()
+            }
         }
     }
 
@@ -54,7 +81,7 @@ impl Source {
                 preprocessor: siglip_tiny::PREPROCESSOR.into(),
                 tokenizer: siglip_tiny::TOKENIZER.into(),
             }),
-            Source::Folder(folder) => CheckpointFiles::read(|name| {
+            Source::Folder(folder) | Source::Onnx(folder, _) => CheckpointFiles::read(|name| {
                 fs::read_to_string(folder.join(name)).map_err(Error::file(folder.join(name)))
             }),
             Source::Gguf(path) => {
@@ -69,11 +96,18 @@ impl Source {
         match self {
             Source::BuiltIn => Ok(Weights { index: None, files: vec![WeightFile::BuiltIn] }),
             Source::Gguf(path) => Ok(Weights { index: None, files: vec![WeightFile::Path(path.clone())] }),
+            Source::Onnx(folder, names) => Ok(Weights {
+                index: None,
+                files: names.iter().map(|name| WeightFile::Path(folder.join(name))).collect(),
+            }),
             Source::Folder(folder) => {
                 let whole = folder.join("model.safetensors");
                 let path = folder.join("model.safetensors.index.json");
                 if whole.exists() || !path.exists() {
-                    return Ok(Weights { index: None, files: vec![WeightFile::Path(whole)] });
+                    return match Source::onnx_in(folder).filter(|_| !whole.exists()) {
+                        Some(names) => Source::Onnx(folder.clone(), names).weights(),
+                        None => Ok(Weights { index: None, files: vec![WeightFile::Path(whole)] }),
+                    };
                 }
                 let json = fs::read(&path).map_err(Error::file(&path))?;
                 let index = WeightIndex::parse(&json).map_err(Error::checkpoint(path))?;
@@ -90,6 +124,9 @@ impl Source {
             Source::BuiltIn => Siglip::from_files(siglip_tiny::open, options),
             Source::Folder(folder) => Siglip::from_files(|name| File::open(folder.join(name)), options),
             Source::Gguf(path) => Siglip::from_gguf(File::open(path).map_err(Error::file(path))?, options),
+            Source::Onnx(folder, names) => {
+                Siglip::from_onnx(|name| File::open(folder.join(name)), names, options)
+            }
         }
         .map_err(|error| self.explain(error))
     }
@@ -98,7 +135,7 @@ impl Source {
     fn explain(&self, error: siglip::Error) -> Error {
         let path = |name: &str| match self {
             Source::BuiltIn => PathBuf::from(name),
-            Source::Folder(folder) => folder.join(name),
+            Source::Folder(folder) | Source::Onnx(folder, _) => folder.join(name),
             Source::Gguf(path) => path.clone(),
         };
         match error {
@@ -128,25 +165,26 @@ impl Weights {
     /// Passes every tensor to `sink`, file after file. `progress` is called with the bytes read since its last call.
     pub fn read<S: TensorSink>(&self, sink: &mut S, mut progress: impl FnMut(u64)) -> Result<(), Error> {
         for file in &self.files {
-            let reader = file.read(sink, |_, bytes| {
+            let on_chunk = |_: &S, bytes| {
                 progress(bytes);
                 ControlFlow::Continue(())
-            })?;
-            reader.finish().map_err(Error::checkpoint(file.path()))?;
+            };
+            file.read_all(sink, on_chunk)?;
         }
         Ok(())
     }
 
-    /// Reads only the header of every file, and `logit_scale` and `logit_bias`, which follow it.
+    /// Reads only the header of every file, and `logit_scale` and `logit_bias`, which follow it. An ONNX is read whole: each
+    /// of its tensors is described where its values are.
     pub fn headers(&self) -> Result<Vec<Header>, Error> {
         let header = |file: &WeightFile| {
             let mut header = Header::default();
-            let reader = file.read(&mut header, |header, _| match header.logits_left {
-                Some(0) => ControlFlow::Break(()),
-                _ => ControlFlow::Continue(()),
+            header.tensors = file.read_all(&mut header, |header: &Header, _| {
+                if header.logits.is_done() && header.names.is_none() {
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(())
             })?;
-            reader.check_len(file.bytes()?).map_err(Error::checkpoint(file.path()))?;
-            header.tensors = reader.tensors();
             Ok(header)
         };
         self.files.iter().map(header).collect()
@@ -159,10 +197,9 @@ pub struct Header {
     /// Only of a GGUF.
     pub metadata: Option<Metadata>,
     pub tensors: Vec<StoredTensor>,
-    pub logit_scale: Option<f32>,
-    pub logit_bias: Option<f32>,
-    /// How many of the two have not arrived; known once the header has arrived.
-    logits_left: Option<usize>,
+    /// The tensors' names, of an ONNX.
+    pub names: Option<BTreeSet<String>>,
+    pub logits: Logits,
 }
 
 impl TensorSink for Header {
@@ -172,20 +209,16 @@ impl TensorSink for Header {
     }
 
     fn begin(&mut self, tensors: &[TensorShape]) -> Result<(), siglip::Error> {
-        let logits = tensors.iter().filter(|tensor| tensor.name.starts_with("logit_"));
-        self.logits_left = Some(logits.count());
-        Ok(())
+        self.logits.begin(tensors)
     }
 
-    fn rows(&mut self, tensor: &TensorShape, _: usize, values: &[f32]) -> Result<(), siglip::Error> {
-        let logit = match tensor.name.as_str() {
-            "logit_scale" => &mut self.logit_scale,
-            "logit_bias" => &mut self.logit_bias,
-            _ => return Ok(()),
-        };
-        *logit = values.first().copied();
-        self.logits_left = self.logits_left.map(|left| left.saturating_sub(1));
-        Ok(())
+    fn begin_named(&mut self, names: &BTreeSet<&str>) -> Result<(), siglip::Error> {
+        self.names = Some(names.iter().map(|name| (*name).into()).collect());
+        self.logits.begin_named(names)
+    }
+
+    fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), siglip::Error> {
+        self.logits.rows(tensor, first_row, values)
     }
 }
 
@@ -203,46 +236,69 @@ impl WeightFile {
     }
 
     fn bytes(&self) -> Result<u64, Error> {
+        self.bytes_of(self.path())
+    }
+
+    /// Length of this file, or of one beside it.
+    fn bytes_of(&self, path: &Path) -> Result<u64, Error> {
         match self {
             WeightFile::BuiltIn => Ok(siglip_tiny::WEIGHTS.len() as u64),
-            WeightFile::Path(path) => Ok(fs::metadata(path).map_err(Error::file(path))?.len()),
+            WeightFile::Path(_) => Ok(fs::metadata(path).map_err(Error::file(path))?.len()),
         }
     }
 
-    /// Reads until the file ends, or `on_chunk`, which is given each chunk's length, breaks.
-    fn read<S: TensorSink>(
+    /// Reads the file, and the one with its data if that is another one, until they end or `on_chunk`, which is given each
+    /// chunk's length, breaks. Returns the tensors.
+    fn read_all<S: TensorSink>(
         &self,
-        sink: &mut S,
-        on_chunk: impl FnMut(&S, u64) -> ControlFlow<()>,
-    ) -> Result<WeightReader, Error> {
-        match self {
-            WeightFile::BuiltIn => self.read_from(siglip_tiny::WEIGHTS, sink, on_chunk),
-            WeightFile::Path(path) => {
-                self.read_from(File::open(path).map_err(Error::file(path))?, sink, on_chunk)
-            }
-        }
-    }
-
-    fn read_from<S: TensorSink>(
-        &self,
-        mut source: impl Read,
         sink: &mut S,
         mut on_chunk: impl FnMut(&S, u64) -> ControlFlow<()>,
-    ) -> Result<WeightReader, Error> {
-        let mut reader = WeightReader::new();
-        let mut chunk = vec![0; CHUNK];
+    ) -> Result<Vec<StoredTensor>, Error> {
+        let (mut reader, mut path) = (WeightReader::new(), self.path().to_path_buf());
         loop {
-            match source.read(&mut chunk) {
-                Ok(0) => return Ok(reader),
-                Ok(length) => {
-                    reader.push(&chunk[..length], sink).map_err(Error::checkpoint(self.path()))?;
-                    if on_chunk(sink, length as u64).is_break() {
-                        return Ok(reader);
-                    }
+            let bytes = self.bytes_of(&path)?;
+            let read = match self {
+                WeightFile::BuiltIn => {
+                    read_from(siglip_tiny::WEIGHTS, &mut reader, &path, sink, &mut on_chunk)
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::file(self.path())(error)),
+                WeightFile::Path(_) => {
+                    let file = File::open(&path).map_err(Error::file(&path))?;
+                    read_from(file, &mut reader, &path, sink, &mut on_chunk)
+                }
+            };
+            if read?.is_break() {
+                reader.check_len(bytes).map_err(Error::checkpoint(&path))?;
+                return Ok(reader.tensors());
             }
+            let tensors = reader.tensors();
+            match reader.into_data_file().map_err(Error::checkpoint(&path))? {
+                None => return Ok(tensors),
+                Some((name, data)) => (path, reader) = (path.with_file_name(name), data),
+            }
+        }
+    }
+}
+
+/// Reads until the file ends, or `on_chunk` breaks.
+fn read_from<S: TensorSink>(
+    mut source: impl Read,
+    reader: &mut WeightReader,
+    path: &Path,
+    sink: &mut S,
+    on_chunk: &mut impl FnMut(&S, u64) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, Error> {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match source.read(&mut chunk) {
+            Ok(0) => return Ok(ControlFlow::Continue(())),
+            Ok(length) => {
+                reader.push(&chunk[..length], sink).map_err(Error::checkpoint(path))?;
+                if on_chunk(sink, length as u64).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::file(path)(error)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `siglip convert`: a checkpoint as one GGUF file.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use crate::error::Error;
 /// A checkpoint as one GGUF file, with its configuration and tokenizer inside.
 #[derive(clap::Args)]
 pub struct Convert {
-    /// Folder of a checkpoint, or a GGUF.
+    /// Folder of a checkpoint, a GGUF or an ONNX.
     #[arg(value_name = "SRC")]
     source: PathBuf,
     /// File to write; it appears once it is complete.
@@ -124,6 +125,10 @@ struct Conversion<'f> {
 impl TensorSink for Conversion<'_> {
     fn begin(&mut self, tensors: &[TensorShape]) -> Result<(), siglip::Error> {
         self.inventory.begin(tensors)
+    }
+
+    fn begin_named(&mut self, names: &BTreeSet<&str>) -> Result<(), siglip::Error> {
+        self.inventory.begin_named(names)
     }
 
     fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), siglip::Error> {

@@ -58,6 +58,7 @@ impl Eval {
         let template = Template::new(&self.template)?;
         let prompts = siglip::prompts(&labels, &template)?;
         let mut siglip = self.model.load()?;
+        siglip.check_logits()?;
         let text_embeds = siglip.text_embeds(&prompts)?.concat();
         let mut answers = Answers::new(self.json);
         let mut evaluation = Evaluation::new(labels.len());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
-use siglip::weights::{Inventory, StoredTensor};
+use siglip::weights::{Inventory, Logits, StoredTensor};
 use siglip::{Checkpoint, Config, LoadOptions, Precision, model};
 
 use crate::ModelArgs;
@@ -33,8 +33,9 @@ struct Description {
     vision_layers: usize,
     text_layers: usize,
     vocabulary_size: usize,
-    logit_scale: f32,
-    logit_bias: f32,
+    /// Missing in ONNX files of single towers.
+    logit_scale: Option<f32>,
+    logit_bias: Option<f32>,
     /// Bytes of the weights in memory, in the chosen precision.
     bytes: u64,
     towers: BTreeMap<&'static str, Stored>,
@@ -74,7 +75,11 @@ impl Info {
         }
         for header in &headers {
             let shapes: Vec<_> = header.tensors.iter().map(|tensor| tensor.shape().clone()).collect();
-            inventory.begin(&shapes).map_err(&wrong)?;
+            match &header.names {
+                None => inventory.begin(&shapes),
+                Some(names) => inventory.begin_named(&names.iter().map(String::as_str).collect()),
+            }
+            .map_err(&wrong)?;
         }
 
         let description = describe(source.name(), self.model.precision.into(), &config, &headers);
@@ -100,7 +105,8 @@ fn describe(model: String, precision: Precision, config: &Config, headers: &[Hea
     }
     let options = |precision| LoadOptions { precision, ..LoadOptions::default() };
     let memory = |precision: Precision| (precision.name(), model::memory_needed(config, options(precision)));
-    let logit = |of: fn(&Header) -> Option<f32>| headers.iter().find_map(of).unwrap_or(f32::NAN);
+    let stored = headers.iter().map(|header| header.logits).find(Logits::is_complete);
+    let logits = stored.or_else(|| Logits::known(&model)).unwrap_or_default();
     Description {
         model,
         precision: precision.name(),
@@ -110,8 +116,8 @@ fn describe(model: String, precision: Precision, config: &Config, headers: &[Hea
         vision_layers: config.vision_config.num_hidden_layers,
         text_layers: config.text_config.num_hidden_layers,
         vocabulary_size: config.text_config.vocab_size,
-        logit_scale: logit(|header| header.logit_scale).exp(),
-        logit_bias: logit(|header| header.logit_bias),
+        logit_scale: logits.logit_scale.map(f32::exp),
+        logit_bias: logits.logit_bias,
         bytes: model::packed_bytes(config, options(precision)),
         towers,
         dtypes,

@@ -51,8 +51,9 @@ enum Command {
 #[derive(clap::Args)]
 struct ModelArgs {
     /// Folder with config.json, preprocessor_config.json, tokenizer.json and model.safetensors (or several files with
-    /// an index), or a file that `siglip convert` wrote. Default: the small demonstration model.
-    #[arg(long, value_name = "DIR|FILE.gguf")]
+    /// an index, or a folder onnx), a file that `siglip convert` wrote, or an ONNX for transformers.js in such a folder.
+    /// Default: the small demonstration model.
+    #[arg(long, value_name = "DIR|FILE.gguf|FILE.onnx")]
     model: Option<std::path::PathBuf>,
     /// How matrices are stored and multiplied: in 8 bits, as fast as the processor can; in 8 bits with the same integer
     /// sums on every processor; or in single precision.

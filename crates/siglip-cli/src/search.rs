@@ -36,6 +36,7 @@ impl Search {
         collect_files(&self.dir, &mut paths)?;
         paths.sort();
         let mut siglip = self.model.load()?;
+        siglip.check_logits()?;
         let unknown = siglip.unknown_words(&self.text)?;
         if !unknown.is_empty() {
             let reason = format!("{}; use other words, or another model with --model", unread(&unknown));

@@ -1,5 +1,7 @@
 //! The small files that describe a checkpoint: everything but its weights.
 
+use serde::Deserialize;
+
 /// A checkpoint's small files as they are published, and as a GGUF carries them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckpointFiles {
@@ -26,6 +28,15 @@ impl CheckpointFiles {
             preprocessor: read(preprocessor)?,
             tokenizer: read(tokenizer)?,
         })
+    }
+
+    /// The model that config.json says it was made of, such as `google/siglip2-base-patch16-224`.
+    pub fn source(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Source {
+            _name_or_path: Option<String>,
+        }
+        serde_json::from_str::<Source>(&self.config).ok()?._name_or_path
     }
 
     /// Each file's name and content.

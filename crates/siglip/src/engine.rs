@@ -80,6 +80,15 @@ pub trait EngineLoader: TensorSink {
     /// [`Error::BadWeights`] names a tensor that the index lacks, or that belongs to another model.
     fn expect_files(&mut self, index: &WeightIndex) -> Result<(), Error>;
 
+    /// Whether `logit_scale` or `logit_bias` has not arrived. The ONNX files of a single tower have neither.
+    fn lacks_logits(&self) -> bool;
+
+    /// Says that they will not arrive. The model then embeds, but its logits are NaN.
+    ///
+    /// # Errors
+    /// [`Error::BadWeights`] if one of the two has arrived.
+    fn without_logits(&mut self) -> Result<(), Error>;
+
     /// The engine, once the weights have been read to their end.
     ///
     /// # Errors

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read};
 
-use crate::weights::{Metadata, TensorShape, TensorSink, WeightIndex, WeightReader};
-use crate::{Checkpoint, CheckpointFiles, Engine, EngineLoader, Error, LoadOptions};
+use crate::weights::{
+    Logits, Metadata, OnnxDtype, OnnxDtypes, TensorShape, TensorSink, WeightIndex, WeightReader,
+};
+use crate::{Checkpoint, CheckpointFiles, Engine, EngineLoader, Error, LoadOptions, Towers};
 
 const WEIGHTS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -16,27 +18,19 @@ pub(crate) fn from_files<E: Engine, R: Read>(
     mut open: impl FnMut(&str) -> io::Result<R>,
     options: LoadOptions,
 ) -> Result<(Checkpoint, E), Error> {
-    let files = CheckpointFiles::read(|name| {
-        let mut text = String::new();
-        open(name).and_then(|mut file| file.read_to_string(&mut text)).map_err(Error::unreadable(name))?;
-        Ok::<_, Error>(text)
-    })?;
+    let files = small_files(&mut open)?;
     let checkpoint = Checkpoint::parse(&files)?;
     let mut loader = checkpoint.loader::<E>(options)?;
     match open(WEIGHTS) {
-        Ok(file) => read(WEIGHTS, file, &mut loader).map_err(Error::in_file(WEIGHTS))?,
+        Ok(file) => read(&mut open, WEIGHTS, file, &mut loader)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // Several files with an index. If there is no index either, the missing file is the one to name.
-            let mut json = Vec::new();
             match open(INDEX) {
-                Ok(mut file) => file.read_to_end(&mut json).map_err(Error::unreadable(INDEX))?,
-                Err(_) => return Err(Error::unreadable(WEIGHTS)(error)),
-            };
-            let index = WeightIndex::parse(&json).map_err(Error::in_file(INDEX))?;
-            loader.expect_files(&index).map_err(Error::in_file(INDEX))?;
-            for name in index.files() {
-                let file = open(name).map_err(Error::unreadable(name))?;
-                read(name, file, &mut loader).map_err(Error::in_file(name))?;
+                Ok(index) => read_indexed(&mut open, index, &mut loader)?,
+                Err(_) => match find_onnx(&mut open, options.towers) {
+                    Some(names) => read_onnx(&mut open, &names, &files, &mut loader)?,
+                    // If there are no other weights either, the missing file is the one to name.
+                    None => return Err(Error::unreadable(WEIGHTS)(error)),
+                },
             }
         }
         Err(error) => return Err(Error::unreadable(WEIGHTS)(error)),
@@ -44,21 +38,130 @@ pub(crate) fn from_files<E: Engine, R: Read>(
     Ok((checkpoint, loader.finish()?))
 }
 
+/// Loads a checkpoint whose weights are in these ONNX files.
+pub(crate) fn from_onnx<E: Engine, R: Read>(
+    mut open: impl FnMut(&str) -> io::Result<R>,
+    names: &[String],
+    options: LoadOptions,
+) -> Result<(Checkpoint, E), Error> {
+    let files = small_files(&mut open)?;
+    let checkpoint = Checkpoint::parse(&files)?;
+    let mut loader = checkpoint.loader::<E>(options)?;
+    read_onnx(&mut open, names, &files, &mut loader)?;
+    Ok((checkpoint, loader.finish()?))
+}
+
+fn small_files<R: Read>(open: &mut impl FnMut(&str) -> io::Result<R>) -> Result<CheckpointFiles, Error> {
+    CheckpointFiles::read(|name| {
+        let mut text = String::new();
+        open(name).and_then(|mut file| file.read_to_string(&mut text)).map_err(Error::unreadable(name))?;
+        Ok(text)
+    })
+}
+
+/// Reads several safetensors files with an index.
+fn read_indexed<R: Read>(
+    open: &mut impl FnMut(&str) -> io::Result<R>,
+    mut index: R,
+    loader: &mut impl EngineLoader,
+) -> Result<(), Error> {
+    let mut json = Vec::new();
+    index.read_to_end(&mut json).map_err(Error::unreadable(INDEX))?;
+    let index = WeightIndex::parse(&json).map_err(Error::in_file(INDEX))?;
+    loader.expect_files(&index).map_err(Error::in_file(INDEX))?;
+    index.files().try_for_each(|name| read_named(open, name, loader))
+}
+
+/// The ONNX files of a folder that are the best for their size.
+fn find_onnx<R: Read>(open: &mut impl FnMut(&str) -> io::Result<R>, towers: Towers) -> Option<Vec<String>> {
+    let lists = OnnxDtype::ALL.into_iter().flat_map(|dtype| OnnxDtypes::of(dtype).files(towers));
+    lists.into_iter().find(|list| list.iter().all(|name| open(name).is_ok()))
+}
+
+/// Reads ONNX files. Those of a single tower have no scale and bias: these are in a `model.safetensors` beside, or known
+/// of the model that config.json names.
+fn read_onnx<R: Read>(
+    open: &mut impl FnMut(&str) -> io::Result<R>,
+    names: &[String],
+    files: &CheckpointFiles,
+    loader: &mut impl EngineLoader,
+) -> Result<(), Error> {
+    for name in names {
+        read_named(open, name, loader)?;
+    }
+    if !loader.lacks_logits() {
+        return Ok(());
+    }
+    let stored = open(WEIGHTS).ok().and_then(|file| stored_logits(file).ok());
+    match stored.or_else(|| Logits::known(&files.source()?)) {
+        Some(logits) => logits.pass(loader),
+        None => loader.without_logits(),
+    }
+}
+
+/// The scale and bias of a safetensors file, of which only the start is read.
+fn stored_logits(mut file: impl Read) -> io::Result<Logits> {
+    let (mut reader, mut logits) = (WeightReader::new(), Logits::default());
+    let mut chunk = vec![0; CHUNK];
+    while !logits.is_done() {
+        let length = file.read(&mut chunk)?;
+        let pushed = reader.push(&chunk[..length], &mut logits);
+        if length == 0 || pushed.is_err() {
+            break;
+        }
+    }
+    if logits.is_complete() { Ok(logits) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
 /// Loads a GGUF that carries the checkpoint's small files.
 pub(crate) fn from_gguf<E: Engine>(file: impl Read, options: LoadOptions) -> Result<(Checkpoint, E), Error> {
     let mut sink = GgufSink::<E> { options, begun: None };
-    read("the GGUF file", file, &mut sink)?;
+    push_all(WeightReader::new(), "the GGUF file", file, &mut sink)?;
     let (checkpoint, loader) = sink.begun.ok_or_else(not_begun)?;
     Ok((checkpoint, loader.finish()?))
 }
 
 /// Gives the whole weight file `name` to `sink`.
-fn read(name: &str, mut file: impl Read, sink: &mut dyn TensorSink) -> Result<(), Error> {
-    let mut reader = WeightReader::new();
+fn read_named<R: Read>(
+    open: &mut impl FnMut(&str) -> io::Result<R>,
+    name: &str,
+    sink: &mut dyn TensorSink,
+) -> Result<(), Error> {
+    let file = open(name).map_err(Error::unreadable(name))?;
+    read(open, name, file, sink)
+}
+
+/// Gives an open weight file to `sink`, and the file with its data if that is another one.
+fn read<R: Read>(
+    open: &mut impl FnMut(&str) -> io::Result<R>,
+    name: &str,
+    file: R,
+    sink: &mut dyn TensorSink,
+) -> Result<(), Error> {
+    let Some((data, reader)) =
+        push_all(WeightReader::new(), name, file, sink).map_err(Error::in_file(name))?
+    else {
+        return Ok(());
+    };
+    let data = match name.rsplit_once('/') {
+        Some((folder, _)) => format!("{folder}/{data}"),
+        None => data,
+    };
+    let file = open(&data).map_err(Error::unreadable(&data))?;
+    push_all(reader, &data, file, sink).map_err(Error::in_file(&data)).map(drop)
+}
+
+/// Gives a file to a reader. Returns the name of the file with its data, and a reader of that, if it is another one.
+fn push_all(
+    mut reader: WeightReader,
+    name: &str,
+    mut file: impl Read,
+    sink: &mut dyn TensorSink,
+) -> Result<Option<(String, WeightReader)>, Error> {
     let mut chunk = vec![0; CHUNK];
     loop {
         match file.read(&mut chunk) {
-            Ok(0) => return reader.finish(),
+            Ok(0) => return reader.into_data_file(),
             Ok(length) => reader.push(&chunk[..length], sink)?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(Error::unreadable(name)(error)),

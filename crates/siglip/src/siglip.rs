@@ -24,7 +24,8 @@ pub struct Siglip<E = Model> {
 impl Siglip {
     /// Loads a checkpoint in the hub's layout. `open` opens a file by its name: `config.json`,
     /// `preprocessor_config.json`, `tokenizer.json`, then `model.safetensors`, or
-    /// `model.safetensors.index.json` and the files it names.
+    /// `model.safetensors.index.json` and the files it names, or files for transformers.js such as
+    /// `onnx/model_quantized.onnx`.
     ///
     /// # Errors
     /// [`Error::Unreadable`] for a file that cannot be read, [`Error::InFile`] for one that is wrong, and
@@ -34,6 +35,23 @@ impl Siglip {
         options: LoadOptions,
     ) -> Result<Siglip, Error> {
         Siglip::from_files_with_engine(open, options)
+    }
+
+    /// Loads a checkpoint whose weights are in these ONNX files, such as [`onnx_files`](crate::weights::onnx_files) and
+    /// [`OnnxDtypes::files`](crate::weights::OnnxDtypes::files) list them. `open` opens them and the small files.
+    ///
+    /// The files of single towers lack the model's scale and bias. If there is no `model.safetensors` that has them, and they
+    /// are not known either, the model embeds but has no scores.
+    ///
+    /// # Errors
+    /// As [`Siglip::from_files`].
+    pub fn from_onnx<R: Read>(
+        open: impl FnMut(&str) -> io::Result<R>,
+        names: &[String],
+        options: LoadOptions,
+    ) -> Result<Siglip, Error> {
+        let (checkpoint, engine) = loading::from_onnx(open, names, options)?;
+        Ok(Siglip::new(checkpoint, engine))
     }
 
     /// Loads a GGUF that carries the checkpoint's small files, as `siglip convert` writes it.
@@ -177,6 +195,21 @@ impl<E: Engine> Siglip<E> {
         self.engine.logits_per_image(image_embeds, text_embeds)
     }
 
+    /// Checks that the model has what scores are made with.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] for a model loaded from ONNX files of single towers, without a scale and bias.
+    pub fn check_logits(&self) -> Result<(), Error> {
+        match self.engine.logit_scale().is_nan() || self.engine.logit_bias().is_nan() {
+            false => Ok(()),
+            true => Err(Error::BadInput(
+                "the model's files have no logit_scale and no logit_bias, so there are embeddings but no scores; load the \
+                 file with both towers, or one with model.safetensors beside"
+                    .into(),
+            )),
+        }
+    }
+
     /// The labels' scores for an image's embedding, best first.
     ///
     /// # Errors
@@ -188,6 +221,7 @@ impl<E: Engine> Siglip<E> {
         template: &Template,
         filter: ScoreFilter,
     ) -> Result<Vec<Score>, Error> {
+        self.check_logits()?;
         let text_embeds = self.text_embeds(&prompts(labels, template)?)?.concat();
         let logits = self.logits_per_image(image_embeds, &text_embeds);
         let score = |(label, &logit): (&String, &f32)| {

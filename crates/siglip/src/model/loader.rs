@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::destination::{Destination, whole_values};
 use super::{Model, memory};
-use crate::weights::{Inventory, TensorShape, TensorSink, WeightIndex, dequantized};
+use crate::weights::{Inventory, LOGITS, TensorShape, TensorSink, WeightIndex, dequantized};
 use crate::{Config, Engine, EngineLoader, Error, LoadOptions, PixelValues};
 
 /// Texts of one pass: enough rows to pay for reading the weights through the caches.
@@ -45,6 +45,20 @@ impl EngineLoader for ModelLoader {
 
     fn expect_files(&mut self, index: &WeightIndex) -> Result<(), Error> {
         self.inventory.expect_files(index)
+    }
+
+    fn lacks_logits(&self) -> bool {
+        LOGITS.iter().any(|name| self.inventory.lacks(name))
+    }
+
+    fn without_logits(&mut self) -> Result<(), Error> {
+        for name in LOGITS {
+            self.inventory.arrived(name, 1)?;
+            if let Some(destination) = self.model.destination(name) {
+                destination.write(0, 1, &[f32::NAN]);
+            }
+        }
+        Ok(())
     }
 
     fn finish(mut self) -> Result<Model, Error> {

@@ -15,7 +15,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::ModelLoader;
 use super::destination::QuantizedRows;
-use crate::weights::{Dtype, Inventory, TensorShape, TensorSink, WeightIndex, dequantized};
+use crate::weights::{Dtype, Inventory, LOGITS, TensorShape, TensorSink, WeightIndex, dequantized};
 use crate::{Error, Precision};
 
 const HEADER: usize = 16;
@@ -52,6 +52,17 @@ impl Packer {
     /// As [`EngineLoader::expect_files`](crate::EngineLoader::expect_files).
     pub fn expect_files(&mut self, index: &WeightIndex) -> Result<(), Error> {
         self.inventory.expect_files(index)
+    }
+
+    /// Says that `logit_scale` and `logit_bias` will not arrive; see
+    /// [`EngineLoader::without_logits`](crate::EngineLoader::without_logits).
+    pub fn without_logits(&mut self) {
+        for name in LOGITS {
+            if let Some(&Place { index, .. }) = self.places.get(name) {
+                self.begin_batch(index, 0, 1, FLOATS);
+                Dtype::F32.narrow(&[f32::NAN], &mut self.batches);
+            }
+        }
     }
 
     /// Bytes of all batches without their headers, which are a few bytes per megabyte.

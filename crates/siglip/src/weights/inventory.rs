@@ -172,6 +172,11 @@ impl Inventory {
         self.wanted.iter().map(|wanted| &wanted.tensor)
     }
 
+    /// Whether rows of a tensor are missing.
+    pub fn lacks(&self, name: &str) -> bool {
+        self.places.get(name).is_some_and(|&place| self.wanted[place].rows_left > 0)
+    }
+
     /// Checks that every tensor has arrived for which `needed` is true.
     ///
     /// # Errors

@@ -12,6 +12,7 @@
 
 mod decode;
 mod external;
+mod files;
 mod four_bits;
 mod graph;
 mod initializers;
@@ -22,6 +23,8 @@ mod sequence;
 mod tensor;
 mod weight;
 mod wire;
+
+pub use files::{OnnxDtype, OnnxDtypes, onnx_files};
 
 pub(super) use external::ExternalReader;
 pub(super) use reader::Reader;
