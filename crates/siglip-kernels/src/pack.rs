@@ -33,8 +33,8 @@ pub(crate) fn pack_f32<S: Simd, const R: usize>(simd: S, x: Rows, panels: &mut [
 
 /// Quantizes rows to i16 of at most `max` and packs them in panels of four.
 ///
-/// Each step holds two columns; a panel has `steps` of them, those beyond the row are zeros. The scale of a row comes from its
-/// element of `magnitudes`, or from its own largest magnitude where there are none. `scales` takes the rows' scales.
+/// Each step holds two columns. Each panel has `steps` steps and is padded with zeros. The scale of a row is computed from
+/// its element of `magnitudes`, or from its own largest magnitude if there are none. `scales` receives the rows' scales.
 #[inline(always)]
 pub(crate) fn pack_i16<S: Simd>(
     simd: S,

@@ -37,7 +37,7 @@ pub struct Train {
     /// Pictures of a step.
     #[arg(long, default_value_t = 128)]
     batch: usize,
-    /// Phrases of a step beyond those of its pictures, of other pictures: mostly true of none of these.
+    /// Extra captions per step, of other pictures. Nearly all are negatives for every picture of the step.
     #[arg(long, default_value_t = 64)]
     strangers: usize,
     /// Share of the patches that are left out, but for the last steps (FLIP, 2212.00794).
