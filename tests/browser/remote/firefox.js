@@ -16,8 +16,10 @@ export async function launch(executablePath, preferences) {
     headless: true,
     executablePath,
     extraPrefsFirefox: preferences,
+    args: ['--remote-allow-system-access'],
     protocolTimeout: 300_000,
   });
+  await stopListeningToWorkers(browser);
   return {
     async newContext() {
       const context = await browser.createBrowserContext();
@@ -33,6 +35,22 @@ export async function launch(executablePath, preferences) {
     },
     close: () => browser.close(),
   };
+}
+
+/**
+ * Takes away Firefox's listener to workers, which WebDriver BiDi adds to every process. With it, one in a hundred calls of
+ * `new Worker` inside a worker never returns (Firefox 153); without it, or without a driver, all do. A Firefox that has
+ * no such listener answers with an exception, which is of no interest.
+ * @param {import('puppeteer-core').Browser} browser
+ */
+async function stopListeningToWorkers(browser) {
+  /** @type {{send: (method: string, parameters: object) => Promise<any>}} */
+  const connection = /** @type {any} */ (browser).connection;
+  const tree = await connection.send('browsingContext.getTree', { 'moz:scope': 'chrome' });
+  const [{ context }] = tree.result.contexts;
+  const script = 'chrome://remote/content/shared/js-process-actors/WebDriverWorkerListenerActor.sys.mjs';
+  const expression = `ChromeUtils.importESModule('${script}').unregisterWebDriverWorkerListenerActor()`;
+  await connection.send('script.evaluate', { target: { context }, expression, awaitPromise: false });
 }
 
 /** @param {import('puppeteer-core').Page} page @returns {Tab} */
