@@ -24,7 +24,7 @@ export async function withPage(url, use) {
   }
 }
 
-/** Peaks of the resident set of this browser's largest renderer, in megabytes, by phase (Linux). */
+/** The peak resident set of the browser's largest renderer in megabytes, by phase. Linux only. */
 class Memory {
   /** @type {Record<string, number>} */
   peaks = {};
@@ -37,7 +37,7 @@ class Memory {
   }
 
   /**
-   * Ends the phase before and begins one; the peak starts anew.
+   * Ends the previous phase, begins a new one, and resets the peak.
    * @param {string} phase
    */
   async begin(phase) {
@@ -49,7 +49,7 @@ class Memory {
 }
 
 /**
- * The most memory a process has had since this was last asked.
+ * The peak memory of a process since the last call.
  * @param {number} pid
  */
 function takePeak(pid) {

@@ -1,13 +1,13 @@
-/** The matrix product by itself, and how much of its rate a whole vision tower reaches. */
+/** The rate of the matrix product by itself, for comparison with that of a whole vision tower. */
 
 const rows = 256;
 const inputs = 768;
 const outputs = 3072;
-/** Products timed together: a millisecond is too short for the clock. */
+/** Products per measurement: a single one is too short for the clock. */
 const batch = 3;
 
 /**
- * Operations a second, in billions, of the product of the MLP's first layer at base size.
+ * The rate of the product of the MLP's first layer at base size, in 10⁹ operations per second.
  * @param {string} url of the module that examples/rate.rs of siglip-kernels makes
  * @param {'f32' | 'q8'} precision
  * @param {number} runs
@@ -31,7 +31,7 @@ export async function kernelRate(url, precision, runs) {
 /** @typedef {{hidden_size: number, intermediate_size: number, num_hidden_layers: number, image_size: number, patch_size: number}} VisionConfig */
 
 /**
- * Operations of one picture's way through the vision tower, without the pooling head's few.
+ * Operations of the vision tower for one picture. The pooling head has few and is left out.
  * @param {VisionConfig} config
  */
 export function towerOperations(config) {

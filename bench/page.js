@@ -1,13 +1,13 @@
-/** The measured side of the benchmark, on the public API alone. */
+/** The part of the benchmark that runs in the page. It uses only the public API. */
 import { Siglip } from '../www/siglip.js';
 import { kernelRate } from './kernel.js';
 
 /**
  * @typedef {object} Options
  * @property {string} folder of the checkpoint
- * @property {string} preprocessor folder of a checkpoint of one layer
+ * @property {string} preprocessor folder of a checkpoint with one layer
  * @property {string} picture
- * @property {string} kernels folder of the modules that hold a product alone, with a folder for each backend
+ * @property {string} kernels folder of the modules that hold only the matrix product, one per backend
  * @property {'f32' | 'q8'} precision
  * @property {number} workers
  * @property {number} runs
@@ -17,7 +17,7 @@ import { kernelRate } from './kernel.js';
 const median = (times) => [...times].sort((a, b) => a - b)[times.length >> 1];
 
 /**
- * How long each of so many calls takes, in milliseconds.
+ * The time of each of `runs` calls, in milliseconds.
  * @param {number} runs
  * @param {() => Promise<unknown>} call
  */
@@ -36,7 +36,7 @@ let labels = 0;
 const newLabels = (count) => Array.from({ length: count }, () => `thing number ${++labels}`);
 
 /**
- * A picture of the model's own size, so that next to nothing is left to do before the vision tower.
+ * A picture of the model's own size, so that there is almost no preprocessing.
  * @param {number} side
  */
 function readyPicture(side) {
@@ -46,7 +46,7 @@ function readyPicture(side) {
 }
 
 /**
- * Tells the driver that a phase begins; it resets the peak of memory.
+ * Tells the driver that a phase begins. The driver then resets the peak of memory.
  * @param {string} name
  * @returns {Promise<void>}
  */
@@ -98,7 +98,7 @@ async function measure({ folder, preprocessor, picture, kernels, precision, work
 }
 
 /**
- * A JPEG of 12 megapixels as a camera takes it, of an enlarged photograph with noise over it.
+ * A JPEG of 12 megapixels like a camera's: an enlarged photograph with added noise.
  * @param {string} source
  */
 async function makePicture(source) {

@@ -13,7 +13,7 @@ import { printTable } from './table.js';
 
 /** @typedef {{name: string, precision: 'f32' | 'q8', workers: number, isolated: boolean, peer: {dtype: string, threads: number}}} Configuration */
 
-/** Every configuration, with the rival's best for the same page. @type {Configuration[]} */
+/** Every configuration, with the fastest setting of transformers.js on the same page. @type {Configuration[]} */
 const configurations = [
   {
     name: 'f32, 1 worker',
@@ -59,7 +59,7 @@ const results = [];
 for (const configuration of configurations.filter(({ name }) => name.includes(values.only))) {
   process.stderr.write(`▸ ${configuration.name}\n`);
   const result = { ...configuration, ...(await measure(configuration)) };
-  results.push(values.peer ? { ...result, rival: measurePeer(configuration) } : result);
+  results.push(values.peer ? { ...result, baseline: measurePeer(configuration) } : result);
 }
 const report = {
   date: new Date().toISOString().slice(0, 10),
@@ -69,13 +69,13 @@ const report = {
 };
 if (values.json) console.log(JSON.stringify(report, null, 1));
 else printTable(report);
-if (values.record) keep(report);
+if (values.record) writeRecord(report);
 
 /**
- * Writes bench/records/<cpu>/<date>.json. A second record of a day takes the place of the first.
+ * Writes bench/records/<cpu>/<date>.json. The second record of a day replaces the first.
  * @param {import('./table.js').Report} report
  */
-function keep(report) {
+function writeRecord(report) {
   const cpu =
     report.cpu
       .toLowerCase()
@@ -84,10 +84,10 @@ function keep(report) {
   const file = new URL(`records/${cpu}/${report.date}.json`, import.meta.url);
   fs.mkdirSync(new URL('.', file), { recursive: true });
   fs.writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
-  process.stderr.write(`kept in ${fileURLToPath(file)}\n`);
+  process.stderr.write(`written to ${fileURLToPath(file)}\n`);
 }
 
-/** The picture is made once: a JPEG of 12 megapixels. */
+/** Makes the picture, a JPEG of 12 megapixels, on the first run. */
 async function makePicture() {
   if (fs.existsSync(values.picture)) return;
   await withPage(`${values.plain}bench/index.html`, async ({ page }) => {

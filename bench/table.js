@@ -1,8 +1,8 @@
-/** The benchmark's report for people. */
+/** Prints the benchmark's report as text. */
 
 /** @typedef {{date: string, cpu: string, cores: number, results: any[]}} Report */
 
-/** What is compared, by the name people know. @type {[string, string][]} */
+/** The measured figures and their names in the table. @type {[string, string][]} */
 const rows = [
   ['load', 'load'],
   ['imageFirst', 'first image'],
@@ -20,16 +20,18 @@ export function printTable({ date, cpu, cores, results }) {
     `base-patch16-256, random weights; ${cpu}, ${cores} cores, Chromium, ${date}; milliseconds (medians)\n`,
   );
   for (const result of results) {
-    const { name, backend, workers, kernel, tower, peaks, rival } = result;
+    const { name, backend, workers, kernel, tower, peaks, baseline } = result;
     console.log(`${name} (${backend})`);
     for (const [key, label] of rows) {
       const other =
-        rival?.[key] === undefined ? '' : `  rival ${figure(rival[key])}  ${ratio(rival[key], result[key])}`;
+        baseline?.[key] === undefined
+          ? ''
+          : `  transformers.js ${figure(baseline[key])}  ${ratio(baseline[key], result[key])}`;
       console.log(`  ${label.padEnd(28)}${figure(result[key])}${other}`);
     }
     const share = `${Math.round((100 * tower) / kernel / workers)} % of the product's own ${Math.round(kernel)}`;
     console.log(`  ${'image, 10⁹ operations/s'.padEnd(28)}${figure(tower)}  ${share}`);
-    const other = rival ? `  rival ${figure(peak(rival.peaks))}` : '';
+    const other = baseline ? `  transformers.js ${figure(peak(baseline.peaks))}` : '';
     console.log(`  ${'peak memory, MB'.padEnd(28)}${figure(peak(peaks))}${other}\n`);
   }
 }

@@ -9,7 +9,7 @@ use crate::{Result, path, setup, wasm};
 
 /// The shape that is measured.
 const SHAPE: &str = "base-patch16-256";
-/// A model that does next to nothing at the same picture size: what is left is the preprocessing.
+/// A tiny model with the same image size: nearly all of its time is preprocessing.
 const ONE_LAYER: &str = r#"{
   "model_type": "siglip",
   "text_config": {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1},
@@ -24,13 +24,16 @@ pub struct Bench {
     /// Measure transformers.js beside it, in the same run.
     #[arg(long)]
     peer: bool,
-    /// As JSON.
+    /// Print the figures as JSON.
     #[arg(long)]
     json: bool,
-    /// Repetitions of which the median is told.
+    /// Write the figures to bench/records/<cpu>/<date>.json as well.
+    #[arg(long)]
+    record: bool,
+    /// Repetitions; the median counts.
     #[arg(long, default_value_t = 7)]
     runs: u32,
-    /// Only configurations whose name contains this, such as "q8, 1".
+    /// Measure only the configurations whose name contains this, such as "q8, 1".
     #[arg(long, default_value = "")]
     only: String,
 }
@@ -54,11 +57,12 @@ impl Bench {
         bench.arg("--picture").arg(folder.join("picture.jpg")).arg("--model").arg(model);
         bench.args(["--runs", &self.runs.to_string(), "--only", &self.only]);
         bench.args(self.peer.then_some("--peer")).args(self.json.then_some("--json"));
+        bench.args(self.record.then_some("--record"));
         run(&mut bench)
     }
 }
 
-/// A checkpoint of this shape, made where it is not there yet.
+/// The folder of a random checkpoint of this shape. Makes it once.
 fn random_checkpoint(config: &Path, folder: &Path) -> Result<PathBuf> {
     if !folder.exists() {
         let mut random = command("cargo", &["run", "--release", "--package", "siglip-cli", "--", "random"]);
@@ -67,7 +71,7 @@ fn random_checkpoint(config: &Path, folder: &Path) -> Result<PathBuf> {
     Ok(folder.into())
 }
 
-/// Of each build, a module that holds nothing but the matrix product.
+/// Compiles the matrix product by itself, once per build.
 fn build_kernels(folder: &Path) -> Result {
     std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
     for build in [SIMD128, RELAXED_SIMD] {
