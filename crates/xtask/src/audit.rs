@@ -1,4 +1,5 @@
-//! What the crates that users run may do: compared with a record, so that no new crate or power comes in unseen.
+//! Compares the dependencies, and what each is able to do, with a reviewed record. So no new crate and no new ability
+//! gets in unseen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,16 +10,16 @@ use clap::Args;
 use crate::Result;
 use crate::command::{Error, command, output, run};
 
-/// A crate a line: its name, and what it may do.
+/// One line per crate: its name and its abilities.
 const RECORD: &str = "crates/xtask/dependencies.txt";
 const HEAD: &str = "\
-# What the dependencies of siglip-web and siglip-cli may do, on every platform. Written by `cargo xtask audit --record`
-# and read by a person: a crate that is new here, or has a new power, needs a reason in the commit.
-# unsafe: has unsafe code. build: runs a build script. macro: runs in the compiler. files, network, process,
-# environment: names std's modules of these, perhaps in a part that is not compiled here.
+# What the dependencies of siglip-web and siglip-cli are able to do, on every platform. `cargo xtask audit --record`
+# writes this file and a person reviews it: a new crate or a new ability needs a reason in the commit. unsafe: has
+# unsafe code. build: runs a build script. macro: runs in the compiler. files, network, process, environment: its source
+# names these modules of std, perhaps in code that is not compiled here.
 ";
-/// What a crate may do, and what in its source says so.
-const POWERS: [(&str, &[&str]); 5] = [
+/// Each ability, and the text in a crate's source that shows it.
+const ABILITIES: [(&str, &[&str]); 5] = [
     ("unsafe", &["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"]),
     ("files", &["std::fs"]),
     ("network", &["std::net", "TcpStream", "UdpSocket"]),
@@ -26,41 +27,43 @@ const POWERS: [(&str, &[&str]); 5] = [
     ("environment", &["std::env", "env::var"]),
 ];
 
-/// Compare what dependencies may do with the record, and ask npm for known faults.
+/// Compare the dependencies with the record, and ask npm for known vulnerabilities.
 #[derive(Args)]
 pub struct Audit {
-    /// Write the record anew.
+    /// Write the record.
     #[arg(long)]
     record: bool,
 }
 
-/// Powers by crate.
+/// Abilities by crate.
 type Record = BTreeMap<String, BTreeSet<String>>;
 
 impl Audit {
-    /// Fails where a crate may do what the record does not say.
+    /// Fails if a crate is new or has an ability that is not in the record.
     pub fn run(&self) -> Result {
         let found = found()?;
         let path = crate::path(RECORD);
         if self.record {
-            let line = |(name, powers): (&String, &BTreeSet<String>)| {
-                let words = std::iter::once(name).chain(powers).map(String::as_str);
+            let line = |(name, abilities): (&String, &BTreeSet<String>)| {
+                let words = std::iter::once(name).chain(abilities).map(String::as_str);
                 words.collect::<Vec<_>>().join(" ") + "\n"
             };
             let lines: String = found.iter().map(line).collect();
             return fs::write(&path, format!("{HEAD}{lines}")).map_err(Error::file(&path));
         }
         check()?;
-        // A registry that does not answer says nothing of the packages.
+        // No error: a registry that cannot be reached says nothing about the packages.
         match output(&mut command("npm", &["audit", "--audit-level=high"])) {
             Some(report) => eprintln!("{}", report.trim()),
-            None => eprintln!("npm audit has found faults, or the registry does not answer: see `npm audit`"),
+            None => eprintln!(
+                "npm audit has found vulnerabilities, or the registry cannot be reached: see `npm audit`"
+            ),
         }
         Ok(())
     }
 }
 
-/// Compares the crates with the record.
+/// Fails if the dependencies differ from the record.
 pub fn check() -> Result {
     let path = crate::path(RECORD);
     let text = fs::read_to_string(&path).map_err(Error::file(&path))?;
@@ -80,15 +83,15 @@ fn parse(text: &str) -> Record {
     crates.collect()
 }
 
-/// What is not as recorded, in words.
+/// The differences from the record, as sentences.
 fn differences(recorded: &Record, found: &Record) -> Vec<String> {
     let mut differences = Vec::new();
-    for (name, powers) in found {
+    for (name, abilities) in found {
         match recorded.get(name) {
             None => differences.push(format!("{name} is new")),
             Some(known) => {
-                let fresh = powers.difference(known);
-                differences.extend(fresh.map(|power| format!("{name} has a new power: {power}")));
+                let fresh = abilities.difference(known);
+                differences.extend(fresh.map(|ability| format!("{name} has a new ability: {ability}")));
             }
         }
     }
@@ -97,9 +100,9 @@ fn differences(recorded: &Record, found: &Record) -> Vec<String> {
     differences
 }
 
-/// The powers of every crate that a user runs.
+/// The abilities of every crate that a user runs.
 fn found() -> Result<Record> {
-    // Also the crates of other platforms.
+    // Fetches the crates for other platforms too.
     run(&mut command("cargo", &["fetch", "--quiet"]))?;
     let mut tree =
         command("cargo", &["tree", "--prefix", "none", "--edges", "normal,build", "--target", "all"]);
@@ -108,14 +111,14 @@ fn found() -> Result<Record> {
     let tree = output(&mut tree).ok_or(Error::Missing { what: "the tree of dependencies", remedy })?;
     let mut found = Record::new();
     for line in tree.lines() {
-        // "name v1.2.3", and behind it a path where the crate is of this repository.
+        // "name v1.2.3", followed by a path if the crate is in this repository.
         let words: Vec<&str> = line.split_whitespace().collect();
         let [name, version, rest @ ..] = &words[..] else { continue };
         if rest.iter().any(|word| word.starts_with("(/")) {
             continue;
         }
         let folder = source(name, version.trim_start_matches('v'))?;
-        found.entry((*name).into()).or_default().extend(powers(&folder)?);
+        found.entry((*name).into()).or_default().extend(abilities(&folder)?);
     }
     Ok(found)
 }
@@ -133,16 +136,16 @@ fn source(name: &str, version: &str) -> Result<PathBuf> {
     })
 }
 
-/// What the source in a folder may do.
-fn powers(folder: &Path) -> Result<BTreeSet<String>> {
-    let mut powers = BTreeSet::new();
+/// The abilities that the source in a folder shows.
+fn abilities(folder: &Path) -> Result<BTreeSet<String>> {
+    let mut abilities = BTreeSet::new();
     let manifest = folder.join("Cargo.toml");
     let text = fs::read_to_string(&manifest).map_err(Error::file(&manifest))?;
     if text.lines().any(|line| line.replace(' ', "").starts_with("proc-macro=true")) {
-        powers.insert("macro".into());
+        abilities.insert("macro".into());
     }
     if text.lines().any(|line| line.starts_with("build = \"")) || folder.join("build.rs").exists() {
-        powers.insert("build".into());
+        abilities.insert("build".into());
     }
     let mut folders = vec![folder.join("src")];
     while let Some(folder) = folders.pop() {
@@ -153,12 +156,13 @@ fn powers(folder: &Path) -> Result<BTreeSet<String>> {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let source = fs::read(&path).map_err(Error::file(&path))?;
                 let source = String::from_utf8_lossy(&source);
-                let said = POWERS.iter().filter(|(_, signs)| signs.iter().any(|sign| source.contains(sign)));
-                powers.extend(said.map(|(power, _)| String::from(*power)));
+                let said =
+                    ABILITIES.iter().filter(|(_, signs)| signs.iter().any(|sign| source.contains(sign)));
+                abilities.extend(said.map(|(ability, _)| String::from(*ability)));
             }
         }
     }
-    Ok(powers)
+    Ok(abilities)
 }
 
 #[cfg(test)]
@@ -166,10 +170,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_crate_a_new_power_and_a_crate_that_is_gone_are_told() {
+    fn a_new_crate_a_new_ability_and_a_removed_crate_are_reported() {
         let recorded = parse("# a remark\n\nold unsafe\nkept files\n");
         let found = parse("kept files network\nnew\n");
-        let told = ["kept has a new power: network", "new is new", "old is gone"];
+        let told = ["kept has a new ability: network", "new is new", "old is gone"];
         assert_eq!(differences(&recorded, &found), told);
         assert!(differences(&recorded, &recorded).is_empty());
     }

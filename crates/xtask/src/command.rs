@@ -18,20 +18,20 @@ pub enum Error {
     /// A program reported failure.
     #[error("{command} failed ({status})")]
     Failed {
-        /// What was run.
+        /// The command line.
         command: String,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
     },
     /// A file or folder could not be read or written.
     #[error("{}: {source}", path.display())]
     File {
-        /// Which.
+        /// Its path.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// Something that only the user can install.
+    /// Something is missing that only the user can install.
     #[error("{what} is missing: {remedy}")]
     Missing {
         /// What it is.
@@ -39,7 +39,7 @@ pub enum Error {
         /// How to get it.
         remedy: String,
     },
-    /// wasm-bindgen refuses a compiled module.
+    /// wasm-bindgen cannot read a compiled module.
     #[error("wasm-bindgen cannot read {}: {source}", path.display())]
     Bindgen {
         /// The module.
@@ -47,10 +47,10 @@ pub enum Error {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Dependencies that nobody has looked at.
-    #[error("{differences}: look at the crates, then `cargo xtask audit --record`")]
+    /// The dependencies differ from the reviewed record.
+    #[error("{differences}: review the crates, then run `cargo xtask audit --record`")]
     Unreviewed {
-        /// What is not as recorded.
+        /// The differences.
         differences: String,
     },
     /// A package that crates.io would refuse.
@@ -74,13 +74,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// Names the file an operation failed on.
+    /// Adds the path of the file to an I/O error.
     pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
         let path = path.into();
         move |source| Error::File { path, source }
     }
 
-    /// Names the module that wasm-bindgen failed on.
+    /// Adds the path of the module to an error of wasm-bindgen.
     pub fn bindgen<E>(path: impl Into<PathBuf>) -> impl FnOnce(E) -> Error
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -106,7 +106,7 @@ pub fn run(command: &mut Command) -> crate::Result {
     if status.success() { Ok(()) } else { Err(Error::Failed { command: line, status }) }
 }
 
-/// What a command prints; `None` where it is not there or fails.
+/// The output of a command; `None` if it is missing or fails.
 pub fn output(command: &mut Command) -> Option<String> {
     let output = command.output().ok().filter(|output| output.status.success())?;
     String::from_utf8(output.stdout).ok()
@@ -116,7 +116,7 @@ fn start(command: &Command, source: io::Error) -> Error {
     Error::Start { program: command.get_program().to_string_lossy().into_owned(), source }
 }
 
-/// Whether `newer` was written after `older`; `false` where one of them is missing.
+/// Whether `newer` was written after `older`; `false` if either is missing.
 pub fn is_newer(newer: &Path, older: &Path) -> bool {
     let written = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
     matches!((written(newer), written(older)), (Some(newer), Some(older)) if newer > older)

@@ -5,15 +5,15 @@ use std::fs;
 use crate::Result;
 use crate::command::{Error, command, run};
 
-/// What `publish = false` says of a crate, `cargo package` does not heed.
+/// The crates with `publish = false`, which `cargo package` does not skip by itself.
 const UNPUBLISHED: [&str; 2] = ["siglip-train", "xtask"];
-/// The largest package that crates.io takes.
+/// The largest package that crates.io accepts.
 const MOST_BYTES: u64 = 10 << 20;
 
-/// Packages every crate that is published, and has cargo unpack and compile each: so a package lacks nothing, and its
-/// dependencies on the others name versions.
+/// Packages every published crate. Cargo unpacks and compiles each package, which proves that no file is missing and
+/// that its dependencies on the other crates have versions.
 pub fn check() -> Result {
-    // Not target/package/, where the page is put together.
+    // Not target/package/, which `cargo xtask package` uses.
     let target = crate::path("target/crates");
     let packages = target.join("package");
     if packages.exists() {
@@ -21,9 +21,9 @@ pub fn check() -> Result {
     }
     let mut package = command("cargo", &["package", "--workspace", "--allow-dirty", "--quiet"]);
     package.args(UNPUBLISHED.iter().flat_map(|name| ["--exclude", name]));
-    // Offline: the tasks before this one have fetched every dependency.
+    // Offline: every dependency has been fetched by now, and the registry does not know these crates yet.
     package.arg("--offline").arg("--target-dir").arg(&target);
-    // Nothing of it is run: what is compiled soonest serves best.
+    // The result is never run, so the fastest compilation is best.
     run(package.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0").env("CARGO_PROFILE_DEV_DEBUG", "0"))?;
     let entries = fs::read_dir(&packages).map_err(Error::file(&packages))?;
     for path in entries.flatten().map(|entry| entry.path()) {

@@ -1,4 +1,4 @@
-//! Compares what becomes of pictures with what Pillow makes of them.
+//! Decodes pictures here and with Pillow, and compares the pixels.
 
 use std::path::PathBuf;
 
@@ -8,16 +8,16 @@ use crate::command::{command, run};
 /// The packages of tests/parity/requirements.txt that the comparison needs.
 const PACKAGES: [&str; 2] = ["pillow==", "numpy=="];
 
-/// Which pictures.
+/// The pictures to compare.
 #[derive(clap::Args)]
 pub struct Hunt {
-    /// Folders of pictures, or single ones.
+    /// Folders of pictures, or single files.
     #[arg(value_name = "DIR", required = true)]
     paths: Vec<PathBuf>,
 }
 
 impl Hunt {
-    /// Prints every disagreement, then the counts by format. Fails where Pillow shows what is refused or differs here.
+    /// Prints every difference, then counts by format. Fails if a picture that Pillow shows is refused or differs here.
     pub fn run(self) -> Result {
         let python = environment()?;
         let example = "picture_checksums";
@@ -28,7 +28,7 @@ impl Hunt {
     }
 }
 
-/// Pillow in an environment of its own: the Python to run.
+/// The Python of a virtual environment that has Pillow.
 fn environment() -> Result<PathBuf> {
     let folder = crate::path("target/hunt-venv");
     let python = folder.join("bin/python");

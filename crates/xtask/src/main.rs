@@ -1,4 +1,4 @@
-//! `cargo xtask`: builds the WebAssembly, serves the page, runs every test, measures.
+//! `cargo xtask`: builds the WebAssembly, serves the page, runs the tests and the benchmark.
 
 mod audit;
 mod bench;
@@ -36,15 +36,15 @@ enum Task {
     Setup,
     /// Run every check and test.
     Test,
-    /// Compare what dependencies may do with the record.
+    /// Compare the dependencies with the reviewed record.
     Audit(audit::Audit),
-    /// Build, then let everything go wrong that can, again and again.
+    /// Build, then inject network, storage and process faults for a given time.
     Soak(soak::Soak),
     /// Measure speed and memory in headless Chromium.
     Bench(bench::Bench),
-    /// Compare the decoding of pictures with Pillow's.
+    /// Decode pictures here and with Pillow, and compare the pixels.
     Hunt(hunt::Hunt),
-    /// Build, then copy what a static host needs to target/package/.
+    /// Build, then copy the files for a static host to target/package/.
     Package,
 }
 
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Joins parts to a path inside the repository.
+/// A path inside the repository.
 fn path(inside: &str) -> std::path::PathBuf {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()

@@ -1,4 +1,4 @@
-//! What a static host needs, and nothing else.
+//! The files that a static host needs.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ pub fn run() -> Result {
         fs::remove_dir_all(&package).map_err(Error::file(&package))?;
     }
     copy_folder(&crate::path("www"), &package.join("www"))?;
-    // The embedded model's folder is a crate, too.
+    // The embedded model's folder is also a crate.
     for file in ["Cargo.toml", "lib.rs"].map(|file| package.join("www/models/tiny").join(file)) {
         fs::remove_file(&file).map_err(Error::file(&file))?;
     }

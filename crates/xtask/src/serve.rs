@@ -1,4 +1,4 @@
-//! The page on a local address.
+//! Serves the page on a local address.
 
 use std::io;
 use std::thread::JoinHandle;
@@ -12,12 +12,12 @@ use crate::command::{Error, command};
 use crate::wasm::{BUILDS, Build};
 use crate::{Result, setup};
 
-/// What to expect where nothing has been built yet.
+/// Printed if nothing has been built yet.
 const FIRST_RUN: &str = "\
-First run, which takes minutes:
-  1. npm packages and Rust's WebAssembly target
-  2. the engine that every browser runs; then the page is served
-  3. two faster engines, while you use the page";
+The first run takes some minutes:
+  1. install npm packages and Rust's WebAssembly target
+  2. build the engine that every browser runs, then print the address
+  3. build two faster engines, while you use the page";
 
 /// How the page is served.
 #[derive(clap::Args)]
@@ -25,16 +25,17 @@ pub struct Serve {
     /// Where to listen on 127.0.0.1.
     #[arg(long, default_value_t = 8080)]
     port: u16,
-    /// Leave the browser closed.
+    /// Do not open a browser.
     #[arg(long)]
     no_open: bool,
-    /// Send COOP and COEP, which make the page cross-origin isolated; it does not need them.
+    /// Send COOP and COEP, which make the page cross-origin isolated. The page works without them.
     #[arg(long)]
     isolated: bool,
 }
 
 impl Serve {
-    /// Makes the build that every browser runs, prints the address, makes the faster builds, and serves until stopped.
+    /// Compiles the build that every browser runs, prints the address, compiles the faster builds, and serves until
+    /// stopped.
     pub fn run(self) -> Result {
         let [first, faster @ ..] = &BUILDS;
         if !first.is_published() {
@@ -49,16 +50,16 @@ impl Serve {
             open(&server.address);
         }
         match faster.iter().try_for_each(Build::run) {
-            Ok(()) => eprintln!("Every build is there. Pages opened from now on take the fastest."),
-            Err(error) => eprintln!("xtask: {error}; pages take the build named {}", first.name),
+            Ok(()) => eprintln!("All builds are ready. Pages opened from now on use the fastest one."),
+            Err(error) => eprintln!("xtask: {error}; pages use the build {}", first.name),
         }
         server.wait()
     }
 }
 
-/// The repository's files over HTTP, from a thread of its own, for as long as the process lives.
+/// Serves the repository's files over HTTP from its own thread, until the process ends.
 pub struct Server {
-    /// Where it listens, with a slash at the end.
+    /// Its URL, with a slash at the end.
     pub address: String,
     port: u16,
     thread: JoinHandle<io::Result<()>>,
@@ -80,7 +81,7 @@ impl Server {
         Ok(Server { address, port, thread })
     }
 
-    /// Until it fails.
+    /// Returns only if serving fails.
     fn wait(self) -> Result {
         let stopped = || io::Error::other("the server has stopped");
         let result = self.thread.join().unwrap_or_else(|_| Err(stopped()));
@@ -100,7 +101,7 @@ fn router(isolated: bool) -> Router {
     })
 }
 
-/// Shows the page in the visitor's browser; without one, the printed address has to do.
+/// Opens the page in a browser. It is no error if there is none: the address has been printed.
 fn open(address: &str) {
     let program = match std::env::consts::OS {
         "macos" => "open",

@@ -1,5 +1,4 @@
-//! Installs what a task needs and the machine lacks, or says in one line what to install. Programs that only tests run
-//! lie in target/tools/.
+//! Installs what a task needs, or says in one line what to install. Programs for the tests go to target/tools/.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,12 +6,12 @@ use std::process::Command;
 use crate::Result;
 use crate::command::{Error, command, is_newer, output, run};
 
-/// The browsers the tests run in: program, Debian's package, the variable that names another.
+/// The browsers of the tests: program, Debian package, and the variable that names another program.
 const BROWSERS: [(&str, &str, &str); 4] = [
     ("/usr/bin/chromium", "chromium", "CHROMIUM"),
     ("/usr/bin/firefox-esr", "firefox-esr", "FIREFOX"),
     ("/usr/bin/WebKitWebDriver", "webkit2gtk-driver", "WEBKIT_DRIVER"),
-    // WebKit has no headless mode: its window is on this screen.
+    // WebKit has no headless mode, so its window needs this virtual screen.
     ("/usr/bin/Xvfb", "xvfb", "XVFB"),
 ];
 
@@ -22,7 +21,7 @@ const CARGO_DENY: &str = "0.20.2";
 /// The version of Rust that everything is tested with: `rust-version` in Cargo.toml.
 const TESTED_RUST: &str = env!("CARGO_PKG_RUST_VERSION");
 
-/// What every task needs.
+/// Installs everything that any task needs.
 pub fn everything() -> Result {
     wasm()?;
     wasm_test_runner()?;
@@ -30,20 +29,20 @@ pub fn everything() -> Result {
     browsers()
 }
 
-/// What turns Rust into WebAssembly that a page can import.
+/// Installs what the WebAssembly builds need.
 pub fn wasm() -> Result {
     let rustc = output(&mut command("rustc", &["--version"])).unwrap_or_default();
     if let Some(note) = untested_rust(&rustc) {
         eprintln!("{note}");
     }
     rustup_has("target", "wasm32-unknown-unknown")?;
-    // The build with threads compiles the standard library along.
+    // The build with threads compiles the standard library.
     rustup_has("component", "rust-src")?;
     node_packages()
 }
 
-/// What to do if a build fails, where this version of `rustc` is not the tested one. Another version is no error: only
-/// the build with threads uses unstable options (`RUSTC_BOOTSTRAP`), and most versions take them.
+/// A note for the user if this version of `rustc` is not the tested one. Another version is not an error: only the
+/// build with threads uses unstable options (`RUSTC_BOOTSTRAP`), and most versions accept them.
 fn untested_rust(rustc: &str) -> Option<String> {
     let version = rustc.split_whitespace().nth(1)?;
     let tested = version.strip_prefix(TESTED_RUST).is_some_and(|patch| patch.starts_with('.'));
@@ -60,19 +59,19 @@ fn rustup_has(kind: &str, name: &str) -> Result {
     if installed.contains(name) { Ok(()) } else { run(&mut command("rustup", &[kind, "add", name])) }
 }
 
-/// The program that runs WebAssembly tests in Node.js, of the version of wasm-bindgen in Cargo.lock.
+/// The program that runs WebAssembly tests in Node.js. Its version must be that of wasm-bindgen in Cargo.lock.
 pub fn wasm_test_runner() -> Result<PathBuf> {
-    // Without its default features it has no TLS: it talks to Node.js alone.
+    // It talks to Node.js only, so it is built without its default feature TLS.
     tool("wasm-bindgen-cli", "wasm-bindgen-test-runner", &locked_version("wasm-bindgen")?)
 }
 
-/// The program that checks the dependencies' licences and sources.
+/// The program that checks the licences and sources of dependencies.
 pub fn cargo_deny() -> Result<PathBuf> {
-    // Without its default features it cannot fetch advisories, which need the network.
+    // Advisories need the network and are not checked, so the default features are left out.
     tool("cargo-deny", "cargo-deny", CARGO_DENY)
 }
 
-/// A program of this version from a crate: the one on the path, or one that is made in target/tools/.
+/// A program of a crate in this version: the one on the path, or else one that is installed in target/tools/.
 fn tool(package: &str, program: &str, version: &str) -> Result<PathBuf> {
     let in_tools = crate::path("target/tools/bin").join(program);
     for program in [Path::new(program), &in_tools] {
@@ -81,8 +80,8 @@ fn tool(package: &str, program: &str, version: &str) -> Result<PathBuf> {
             return Ok(program.into());
         }
     }
-    // Unoptimised: compiling costs more than running. Without `--locked`, since a registry mirror may lack what a lock
-    // file names.
+    // Unoptimised, because compiling takes longer than running. Without `--locked`, because a registry mirror may lack
+    // versions that a lock file names.
     let mut install = command("cargo", &["install", package, "--version", version, "--bin", program]);
     install.args(["--no-default-features", "--debug", "--root"]).arg(crate::path("target/tools"));
     install.env("CARGO_PROFILE_DEV_DEBUG", "0");
@@ -90,7 +89,7 @@ fn tool(package: &str, program: &str, version: &str) -> Result<PathBuf> {
     Ok(in_tools)
 }
 
-/// The version of a crate in Cargo.lock: the command has to be of the same.
+/// The version of a crate in Cargo.lock.
 fn locked_version(package: &str) -> Result<String> {
     let path = crate::path("Cargo.lock");
     let lock = std::fs::read_to_string(&path).map_err(Error::file(&path))?;
@@ -99,7 +98,7 @@ fn locked_version(package: &str) -> Result<String> {
     version.ok_or(Error::Missing { what: "the crate in Cargo.lock", remedy: format!("cargo add {package}") })
 }
 
-/// The packages of package-lock.json.
+/// Installs the packages of package-lock.json.
 pub fn node_packages() -> Result {
     if output(&mut command("node", &["--version"])).is_none() {
         return Err(Error::Missing { what: "Node.js", remedy: "install version 20 or later".into() });
@@ -111,7 +110,7 @@ pub fn node_packages() -> Result {
     run(&mut command("npm", &["ci", "--no-audit", "--no-fund"]))
 }
 
-/// The browsers of the tests.
+/// Installs the browsers of the tests, if this is Debian and the user is root.
 pub fn browsers() -> Result {
     let missing = BROWSERS.iter().filter(|(program, _, variable)| {
         let program = std::env::var(variable).unwrap_or_else(|_| (*program).into());
@@ -147,7 +146,7 @@ mod tests {
         let note = untested_rust(&version("0.0")).unwrap();
         assert!(note.contains(&format!("rustup toolchain install {TESTED_RUST}`")), "{note}");
         assert!(untested_rust("rustc 2.0.0-nightly (abc 2027-01-01)").is_some());
-        // Where rustc says nothing, cargo has said what is wrong.
+        // If rustc prints nothing, cargo has reported the reason.
         assert_eq!(untested_rust(""), None);
     }
 }

@@ -1,29 +1,29 @@
-//! Faults, seeded and repeatable.
+//! Injects faults into the page, chosen by a seed, so a run can be repeated.
 
 use clap::Args;
 
 use crate::command::{command, run};
 use crate::{Result, setup, wasm};
 
-/// Network faults, closed pages, killed browsers, failing storage and more, as `docs/reliability.md` has them.
+/// Network faults, closed pages, killed browsers, failing storage and more; `docs/reliability.md` lists them.
 #[derive(Args)]
 pub struct Soak {
-    /// What the faults are chosen by: the same seed gives the same faults.
+    /// The same seed gives the same faults.
     #[arg(long, default_value_t = 1)]
     seed: u32,
-    /// How long to go on. Every fault has its turn at least once, which takes longer than a few minutes.
+    /// Run for this long. Every fault occurs at least once, which takes more than a few minutes.
     #[arg(long, default_value_t = 30)]
     minutes: u32,
     /// The browser: chromium, firefox or webkit.
     #[arg(long, default_value = "chromium")]
     browser: String,
-    /// Only the scenarios whose names contain this.
+    /// Run only the scenarios whose names contain this.
     #[arg(long, default_value = "")]
     only: String,
 }
 
 impl Soak {
-    /// Runs until the time is over; fails if any fault had a result that it must not have.
+    /// Runs until the time is over. Fails if any fault had a forbidden result.
     pub fn run(self) -> Result {
         setup::browsers()?;
         wasm::build()?;

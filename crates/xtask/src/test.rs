@@ -6,7 +6,7 @@ use crate::command::{command, run};
 use crate::wasm::{Build, RELAXED_SIMD, SIMD128, TARGET, THREADS};
 use crate::{Result, audit, crates, setup, wasm};
 
-/// Runs them all; stops at the first that fails.
+/// Runs every check and test; stops at the first failure.
 pub fn run_all() -> Result {
     setup::everything()?;
     rust()?;
@@ -23,19 +23,19 @@ fn rust() -> Result {
     let lint = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run(&mut command("cargo", &lint))?;
     lint_on_wasm(&SIMD128, &["siglip-kernels", "siglip-web"])?;
-    // This build differs in the kernels alone.
+    // This build differs from the one before only in the kernels.
     lint_on_wasm(&RELAXED_SIMD, &["siglip-kernels"])?;
     lint_on_wasm(&THREADS, &["siglip-kernels", "siglip-web"])?;
     run(&mut command("cargo", &["test", "--workspace", "--exclude", "xtask"]))?;
-    // In the profile of the alias in .cargo/config.toml, so that nothing is compiled again.
+    // The profile is that of the alias in .cargo/config.toml, so nothing is compiled again.
     run(&mut command("cargo", &["test", "--profile", "xtask", "--package", "xtask"]))?;
-    // The loops that a processor without a file of its own runs.
+    // The fallback for processors without their own kernels.
     run(&mut command("cargo", &["test", "--package", "siglip-kernels", "--features", "portable"]))?;
     run(command("cargo", &["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
     crates::check()
 }
 
-/// The dependencies' licences and sources, as deny.toml allows them.
+/// Checks licences, sources and bans of the dependencies against deny.toml.
 fn deny() -> Result {
     let mut deny = Command::new(setup::cargo_deny()?);
     // Offline: audit::check has fetched every dependency.
@@ -49,14 +49,14 @@ fn lint_on_wasm(build: &Build, packages: &[&str]) -> Result {
     run(build.configure(lint.args(["--", "-D", "warnings"])))
 }
 
-/// The kernels' tests in Node.js, with each set of SIMD instructions.
+/// Runs the kernels' tests in Node.js, with each set of SIMD instructions.
 fn kernels_on_wasm() -> Result {
     let runner = setup::wasm_test_runner()?;
     for build in [SIMD128, RELAXED_SIMD] {
         let mut test =
             command("cargo", &["test", "--package", "siglip-kernels", "--tests", "--target", TARGET]);
         build.configure(&mut test).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner);
-        // Node.js 20 has relaxed SIMD behind this flag; later ones know it as well.
+        // Node.js 20 needs this flag for relaxed SIMD; later versions accept it.
         run(test.env("NODE_ARGS", "--experimental-wasm-relaxed-simd"))?;
     }
     Ok(())

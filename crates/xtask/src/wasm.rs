@@ -1,4 +1,4 @@
-//! The engine in its builds.
+//! Builds the engine for the browser.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,24 +10,24 @@ use crate::Result;
 use crate::command::{Error, command, is_newer, run};
 use crate::setup;
 
-/// What Rust calls the browser's machine.
+/// The browser's target triple.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// A build of the engine; `www/worker/wasm.js` chooses between them.
 pub struct Build {
     /// Its folder in www/wasm/.
     pub name: &'static str,
-    /// What the engine calls it.
+    /// The name that the engine reports.
     pub backend: &'static str,
-    /// What rustc is told.
+    /// Flags for rustc.
     rustflags: &'static str,
-    /// What wasm-opt is told of the same.
+    /// The same features as flags for wasm-opt.
     wasm_opt: &'static [&'static str],
     /// Whether threads share its memory.
     threads: bool,
 }
 
-/// The build that every browser runs, so the first to be made.
+/// The build that every browser runs. It is made first.
 pub const SIMD128: Build = Build {
     name: "simd128",
     backend: "simd",
@@ -36,8 +36,7 @@ pub const SIMD128: Build = Build {
     threads: false,
 };
 
-/// The build for browsers with relaxed SIMD. A module that contains one relaxed opcode does not load where the browser
-/// lacks it.
+/// The build for browsers with relaxed SIMD. Other browsers refuse a module that contains a single relaxed opcode.
 pub const RELAXED_SIMD: Build = Build {
     name: "relaxed-simd",
     backend: "relaxed-simd",
@@ -46,8 +45,8 @@ pub const RELAXED_SIMD: Build = Build {
     threads: false,
 };
 
-/// The build whose memory threads share, for pages that are cross-origin isolated. The linker is asked for what
-/// wasm-bindgen needs to start a thread; the memory may grow to all that 32 bits address.
+/// The build whose threads share one memory, for cross-origin isolated pages. The linker flags export what wasm-bindgen
+/// needs to start a thread, and let the memory grow to 4 GiB.
 pub const THREADS: Build = Build {
     name: "threads",
     backend: "relaxed-simd",
@@ -59,7 +58,7 @@ pub const THREADS: Build = Build {
     threads: true,
 };
 
-/// Every build, in the order in which a page can do without the next.
+/// Every build. A page works with the first alone; each further one is faster.
 pub const BUILDS: [Build; 3] = [SIMD128, RELAXED_SIMD, THREADS];
 
 /// Builds all engines into www/wasm/.
@@ -68,16 +67,16 @@ pub fn build() -> Result {
     BUILDS.iter().try_for_each(Build::run)
 }
 
-/// Has LLVM leave loops as they are written: addresses as a pointer and constant offsets, which a load of WebAssembly
-/// takes for nothing, and instructions in their order, which V8 keeps. In orders of LLVM's own, inner loops need more
-/// registers than there are and are a fifth slower.
+/// Keeps LLVM from rewriting inner loops. Addresses stay a pointer plus constant offsets, which are free in
+/// WebAssembly's loads. Instructions keep their order, and V8 keeps it too. LLVM's own order needs more registers than
+/// there are, which makes inner loops a fifth slower.
 const AS_WRITTEN: &str = "-C llvm-args=-disable-lsr -C llvm-args=-pre-RA-sched=source";
 
-/// The standard library comes without atomics for this target, so it is compiled along. That is unstable: stable Rust's
-/// cargo does it only when told to behave as on nightly.
+/// The prebuilt standard library for this target has no atomics, so it is compiled too. The option is unstable: stable
+/// cargo accepts it only with RUSTC_BOOTSTRAP.
 const BUILD_STD: &str = "-Zbuild-std=std,panic_abort";
 
-/// What the engine's code may use, besides what every browser with SIMD has had from the start.
+/// WebAssembly features that the engine uses. Every browser with SIMD has them.
 const FEATURES: [&str; 6] = [
     "--enable-simd",
     "--enable-bulk-memory",
@@ -91,43 +90,43 @@ const FEATURES: [&str; 6] = [
 const MODULE: &str = "siglip_web_bg.wasm";
 
 impl Build {
-    /// A folder of its own for what cargo makes: flags that change would make it start afresh.
+    /// Each build has its own target folder: cargo compiles everything again when flags change.
     fn target_dir(&self) -> PathBuf {
         crate::path("target").join(self.name)
     }
 
-    /// Where cargo leaves what it makes.
+    /// A file that cargo has built.
     pub fn release(&self, file: &str) -> PathBuf {
         self.target_dir().join(TARGET).join("release").join(file)
     }
 
-    /// Where pages find it.
+    /// The folder that pages load it from.
     fn folder(&self) -> PathBuf {
         crate::path("www/wasm").join(self.name)
     }
 
-    /// Where it waits until pages may find it.
+    /// The folder where it is put together before pages can load it.
     fn aside(&self) -> PathBuf {
         self.target_dir().join("packed")
     }
 
-    /// Whether pages find it.
+    /// Whether pages can load it.
     pub fn is_published(&self) -> bool {
         self.folder().join(MODULE).exists()
     }
 
-    /// Whether no source file has changed since it was made.
+    /// Whether it is newer than every source file.
     fn is_current(&self) -> bool {
         let module = self.folder().join(MODULE);
-        // What cargo writes beside a module: "module: source source …".
+        // Cargo writes "module: source source …" beside each module.
         let sources = fs::read_to_string(self.release("siglip_web.d")).unwrap_or_default();
         let sources = sources.split_once(": ").map(|(_, sources)| sources.split_whitespace());
         let inputs = sources.map(|sources| sources.map(PathBuf::from).chain([crate::path("Cargo.lock")]));
         inputs.is_some_and(|mut inputs| inputs.all(|input| is_newer(&module, &input)))
     }
 
-    /// Puts an empty script in its place unless it is up to date: pages then take another build, and none loads builds
-    /// of two states of the source.
+    /// Unless it is up to date, replaces it by an empty script. Pages then use another build, so no page mixes builds
+    /// of different source versions.
     pub fn withdraw(&self) -> Result {
         if self.is_current() {
             return Ok(());
@@ -140,7 +139,7 @@ impl Build {
         fs::write(&script, "// This build is being made.\nexport {};\n").map_err(Error::file(&script))
     }
 
-    /// Compiles the engine, and publishes it in one step once all of it is there.
+    /// Compiles the engine. Pages see it in one step, when it is complete.
     pub fn run(&self) -> Result {
         let compile = ["build", "--lib", "--release", "--package", "siglip-web", "--target", TARGET];
         run(self.configure(command("cargo", &compile).args(self.cargo_options())))?;
@@ -154,7 +153,7 @@ impl Build {
         replace_folder(&aside, &folder)
     }
 
-    /// Makes of a compiled module the optimised one and the script that loads it.
+    /// Optimises a compiled module and writes the script that loads it.
     fn pack(&self, compiled: &Path, folder: &Path) -> Result {
         let made = self.target_dir().join("unfinished");
         let mut bindgen = Bindgen::new();
@@ -167,7 +166,7 @@ impl Build {
         replace_folder(&made, folder)
     }
 
-    /// Has cargo, under whichever command, make this build.
+    /// Adds the flags of this build to a cargo command.
     pub fn configure<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         if self.threads {
             command.env("RUSTC_BOOTSTRAP", "1");
@@ -176,13 +175,13 @@ impl Build {
         command.env("RUSTFLAGS", rustflags).env("CARGO_TARGET_DIR", self.target_dir())
     }
 
-    /// What cargo's commands for this build need in addition.
+    /// Extra options for cargo.
     pub fn cargo_options(&self) -> &'static [&'static str] {
         if self.threads { &[BUILD_STD] } else { &[] }
     }
 }
 
-/// Moves a folder to where another may be.
+/// Moves a folder, replacing the target.
 fn replace_folder(from: &Path, to: &Path) -> Result {
     if to.exists() {
         fs::remove_dir_all(to).map_err(Error::file(to))?;
