@@ -61,7 +61,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 #[test]
-fn classify_answers_as_the_reference() {
+fn classify_gives_the_references_scores() {
     let recording = fs::read(repository().join("tests/parity/answers-tiny.json")).unwrap();
     let recording: Value = serde_json::from_slice(&recording).unwrap();
     let list = |value: &Value| value.as_array().unwrap().clone();
@@ -103,7 +103,7 @@ fn a_json_line_has_its_fields_in_order_and_short_numbers() {
 }
 
 #[test]
-fn classify_keeps_what_is_asked_for() {
+fn classify_filters_by_top_k_and_threshold() {
     let labels = ["--label", "a cat", "--label", "a dog", "--label", "a sports car"];
     let kept = |more: &[&str]| {
         let line = answer(&[&["classify", CAT, "--json"][..], &labels, more].concat());
@@ -130,7 +130,7 @@ fn classify_shows_a_table() {
 }
 
 #[test]
-fn a_broken_picture_leaves_the_others_their_answers() {
+fn a_broken_picture_does_not_stop_the_others() {
     let images = [CAT, BROKEN, "no-such.jpg", "www/samples", "www/samples/dog.jpg"];
     let output = run(&[&["classify", "--label", "a cat", "--json"][..], &images].concat());
     assert_eq!(output.status.code(), Some(1));
@@ -145,7 +145,7 @@ fn a_broken_picture_leaves_the_others_their_answers() {
 }
 
 #[test]
-fn a_broken_picture_is_named_to_a_person_too() {
+fn a_broken_picture_is_named_in_plain_output_too() {
     let output = run(&["classify", "--label", "a cat", "no-such.jpg", BROKEN, CAT]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).starts_with(CAT), "{output:?}");
@@ -175,7 +175,7 @@ fn arguments_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn a_model_that_is_not_there_is_named() {
+fn a_missing_model_is_named() {
     let with = |model: &str| refusal(&["classify", CAT, "--label", "a cat", "--model", model]);
     let message = with("no-such-model");
     assert!(message.contains("no-such-model") && message.contains("No such file"), "{message}");
@@ -218,7 +218,7 @@ fn embed_writes_numbers_for_other_tools() {
 }
 
 #[test]
-fn search_finds_the_cat_among_files_that_are_no_pictures() {
+fn search_skips_files_that_are_not_pictures() {
     let lines = json_lines(&answer(&["search", "www/samples", "a cat", "--json"]));
     assert_eq!((lines.len(), &lines[0]["image"]), (5, &json!(CAT)));
     assert!(lines.is_sorted_by(|a, b| a["logit"].as_f64() >= b["logit"].as_f64()));
@@ -250,7 +250,7 @@ fn a_label_with_an_unknown_word_says_so_and_scores_as_any_label() {
 }
 
 #[test]
-fn a_text_that_the_model_cannot_read_is_marked_everywhere() {
+fn an_unreadable_text_is_marked_in_every_command() {
     for word in ["кошка", "猫", "😀", "½", "naïve", "ñandú", "???"] {
         let labels = ["--label", "a cat", "--label", word];
         let line = json_lines(&answer(&[&["classify", CAT, "--json"], &labels[..]].concat())).remove(0);
@@ -286,7 +286,7 @@ fn class_folders(name: &str, pictures: &[(&str, &str)]) -> PathBuf {
 }
 
 #[test]
-fn eval_counts_what_is_right() {
+fn eval_counts_correct_answers() {
     let dir = class_folders(
         "eval",
         &[
@@ -357,7 +357,7 @@ fn random_makes_the_same_checkpoint_of_a_seed() {
 
 /// As `siglip … | head -0`: the reader is gone before the first line.
 #[test]
-fn a_reader_that_leaves_is_no_error() {
+fn a_closed_pipe_is_no_error() {
     for arguments in [
         &["info"][..],
         &["info", "--json"],
@@ -403,7 +403,7 @@ fn npy(path: &Path) -> (String, Vec<u8>) {
 }
 
 #[test]
-fn preprocess_writes_what_the_model_sees() {
+fn preprocess_writes_pixel_values() {
     let folder = folder("preprocess");
     let [values, rgb] = ["values.npy", "rgb.npy"].map(|name| folder.join(name));
     let [values_path, rgb_path] = [&values, &rgb].map(|path| path.to_str().unwrap());
@@ -434,7 +434,7 @@ fn tokenize_prints_ids() {
 }
 
 #[test]
-fn a_damaged_picture_is_answered_and_told() {
+fn a_damaged_picture_is_scored_with_a_notice() {
     const DAMAGED: &str = "tests/fixtures/pictures/hunt/jpeg-progressive-first-scan-only.jpeg";
     let line = &json_lines(&answer(&["classify", DAMAGED, "--label", "a cat", "--json"]))[0];
     assert_eq!(line["notice"], json!({ "code": "damaged", "message": "its last scans are missing" }));

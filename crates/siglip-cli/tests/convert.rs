@@ -44,7 +44,7 @@ fn least_cosine(a: &[Vec<f64>], b: &[Vec<f64>]) -> f64 {
 }
 
 #[test]
-fn a_converted_model_answers_as_its_source() {
+fn a_converted_model_gives_its_sources_scores() {
     let folder = tempfile::tempdir().unwrap();
     let tiny = repository("www/models/tiny");
     let exact = embeddings(None, "f32");
@@ -71,7 +71,7 @@ fn a_converted_model_answers_as_its_source() {
 }
 
 #[test]
-fn info_tells_towers_dtypes_and_memory_of_a_converted_model() {
+fn info_prints_towers_dtypes_and_memory_of_a_converted_model() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("Tiny.GGUF");
     convert(&repository("www/models/tiny"), &file, "q8_0");
@@ -98,7 +98,7 @@ fn info_tells_towers_dtypes_and_memory_of_a_converted_model() {
 }
 
 #[test]
-fn what_fails_leaves_what_was_there() {
+fn a_failed_conversion_leaves_the_old_file() {
     let folder = tempfile::tempdir().unwrap();
     let (source, target) = (folder.path().join("broken"), folder.path().join("model.gguf"));
     std::fs::create_dir(&source).unwrap();

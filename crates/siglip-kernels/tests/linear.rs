@@ -94,7 +94,7 @@ impl Case {
 }
 
 #[test]
-fn f32_is_the_product() {
+fn f32_equals_the_plain_product() {
     let mut scratch = Scratch::default();
     for case in cases() {
         let packed = case.pack(Precision::F32);
@@ -241,7 +241,7 @@ fn continue_with(case: &Case, epilogue: Epilogue, mut product: Vec<f32>) -> Vec<
 }
 
 #[test]
-fn weights_may_arrive_in_pieces() {
+fn weights_may_arrive_in_any_number_of_rows() {
     for precision in [Precision::F32, Precision::Q8, Precision::Q8Exact] {
         for case in cases() {
             let whole = case.pack(precision);
@@ -268,7 +268,7 @@ fn quantized_rows_make_the_same_matrix() {
 }
 
 #[test]
-fn quantized_weights_of_any_content_are_harmless() {
+fn extreme_quantized_weights_do_not_panic() {
     let mut scratch = Scratch::default();
     for (scale, value) in [(1.0, i8::MIN), (f32::NAN, i8::MAX), (f32::INFINITY, -1)] {
         let mut packed = PackedMatrix::new(Precision::Q8Exact, 4304, 9);

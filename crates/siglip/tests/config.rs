@@ -91,7 +91,7 @@ fn the_defaults_are_the_references() {
 
 /// transformers 5.23 takes `null` for a tower's configuration, the padding and the projection, and for nothing else.
 #[test]
-fn null_is_taken_where_transformers_takes_it() {
+fn null_is_accepted_where_transformers_accepts_it() {
     let parse = |config: Value| Config::from_json(&config.to_string()).unwrap();
     let towers = [json!(null), json!({}), json!({"pad_token_id": null}), json!({"projection_size": null})];
     for model_type in ["siglip", "siglip2"] {
@@ -112,7 +112,7 @@ fn null_is_taken_where_transformers_takes_it() {
 }
 
 #[test]
-fn a_page_or_a_pointer_in_place_of_the_file_is_named() {
+fn an_html_page_or_lfs_pointer_in_place_of_a_file_is_named() {
     for (file, expected) in [
         ("<!doctype html><title>Sign in</title>", "HTML page"),
         ("\n <html>", "HTML page"),
@@ -124,7 +124,7 @@ fn a_page_or_a_pointer_in_place_of_the_file_is_named() {
 }
 
 #[test]
-fn what_is_written_is_read_again() {
+fn a_written_configuration_is_read_back() {
     for (name, ..) in published() {
         let config = preset(name).unwrap();
         let json = serde_json::to_string(&config).unwrap();
@@ -145,7 +145,7 @@ fn refused(json: &str) -> String {
 }
 
 #[test]
-fn a_value_that_does_not_run_here_is_named() {
+fn an_unsupported_value_is_named() {
     let cases = [
         ("text_config", "hidden_act", json!("gelu")),
         ("vision_config", "hidden_act", json!("quick_gelu")),
@@ -197,7 +197,7 @@ fn embeddings_of_different_widths_are_refused() {
 }
 
 #[test]
-fn another_model_is_named() {
+fn another_model_type_is_named() {
     for model_type in ["clip", "siglip_vision_model", "SIGLIP", ""] {
         assert_eq!(refused(&json!({"model_type": model_type}).to_string()), "model_type");
     }

@@ -28,7 +28,7 @@ fn every_seed_is_read_or_refused() {
 }
 
 #[test]
-fn valid_files_are_read_however_odd() {
+fn odd_but_valid_files_are_read() {
     for (name, target) in TARGETS.iter().filter(|(name, _)| name.starts_with("odd_")) {
         for seed in 0..ODD_FILES {
             println!("{name}, seed {seed}");

@@ -128,7 +128,7 @@ fn every_chunking_gives_the_same_model() {
 }
 
 #[test]
-fn what_is_missing_is_told() {
+fn truncated_files_are_refused_with_their_length() {
     let file = gguf(MatrixType::F32);
     for length in [0, 3, 4, 23, 24, 100, 5000, file.len() / 2, file.len() - 100] {
         let reason = message(load(vec![&file[..length]]));
@@ -223,7 +223,7 @@ fn array(kind: u32, len: u64, elements: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn metadata_of_others_is_passed_over() {
+fn foreign_metadata_is_ignored() {
     let nested = array(ARRAY, 2, &[array(STRING, 1, &text(b"x")), array(5, 2, &[0; 8])].concat());
     let file = File::of(&[("a", &[2], F32, 0)])
         .pair("general.name", STRING, &text("Ünïcode".as_bytes()))
@@ -249,7 +249,7 @@ fn metadata_of_others_is_passed_over() {
 }
 
 #[test]
-fn buffers_beside_the_weights_are_passed_over() {
+fn buffers_beside_the_weights_are_ignored() {
     let name = "text_model.embeddings.position_ids";
     let file = File::of(&[("a", &[1], F32, 0), (name, &[3, 1], I64, 32), ("b", &[1], F32, 64)]);
     let data = [&2.5f32.to_le_bytes()[..], &[0; 28], &[9; 24], &[0; 8], &3.5f32.to_le_bytes()].concat();
@@ -283,7 +283,7 @@ fn alignment_is_the_files_own() {
 
 /// What is wrong with the header, and what the error has to say.
 #[test]
-fn lies_are_found_out() {
+fn wrong_headers_are_refused_with_the_reason() {
     let one = || File::of(&[("weight", &[32], F32, 0)]);
     let with = |change: fn(&mut File)| {
         let mut file = one();
@@ -346,7 +346,7 @@ fn lies_are_found_out() {
 
 /// Any damage ends in an error or, where it hit a weight, in other weights: never in a panic.
 #[test]
-fn damage_does_no_harm() {
+fn damaged_files_do_not_panic() {
     let file = gguf(MatrixType::Q8_0);
     let header = file.windows(8).rposition(|window| window == b"mlp.fc2.").unwrap() + 100;
     let mut random = fastrand::Rng::with_seed(3);

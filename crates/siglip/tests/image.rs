@@ -73,7 +73,7 @@ fn every_picture_has_pillows_pixels() {
 }
 
 #[test]
-fn what_is_not_decoded_gives_a_clear_error() {
+fn undecodable_formats_give_a_clear_error() {
     for (name, _) in recording().errors {
         let error = picture(&name).unwrap_err();
         assert!(!error.is_unsupported_format(), "{name}: {error}");
@@ -108,7 +108,7 @@ fn every_picture_is_resized_as_by_pillow() {
 /// Lossless pictures: one level, in one value of a thousand. JPEG and lossy WebP, whose decoders may round in other
 /// ways: 6 levels, half a level on average.
 #[test]
-fn levels_are_within_bounds() {
+fn pixel_values_are_within_bounds() {
     for (name, ..) in recording().pictures.into_iter().filter(|(name, ..)| is_decoded(name)) {
         let expected = decode(&read(&format!("parity/image/levels/{}.png", name.replace('/', "-")))).unwrap();
         let found = levels(&picture(&name).unwrap(), 64, Resample::Bicubic);

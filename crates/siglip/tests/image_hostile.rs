@@ -43,7 +43,7 @@ const NAMES: [&str; 28] = [
 ];
 
 #[test]
-fn every_beginning_of_a_picture_is_survived() {
+fn every_truncated_picture_is_handled_without_a_panic() {
     for name in NAMES {
         let file = made(name);
         assert!(decode(&file).is_ok(), "{name}");
@@ -78,7 +78,7 @@ fn decode_damaged(file: &[u8]) {
 }
 
 #[test]
-fn random_damage_is_survived() {
+fn random_damage_does_not_panic() {
     let mut random = Random(1);
     for name in NAMES {
         let file = made(name);
@@ -95,7 +95,7 @@ fn random_damage_is_survived() {
 }
 
 #[test]
-fn frame_headers_of_jpegs_are_survived() {
+fn odd_jpeg_frame_headers_do_not_panic() {
     // Sides, components and sampling factors: where the decoder relies on being asked for sensible things only.
     let mut random = Random(2);
     for name in ["444.jpg", "420.jpg", "420-progressive.jpg", "422-restarts.jpg", "cmyk.jpg", "grey.jpg"] {
@@ -126,7 +126,7 @@ fn patched(mut file: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn bombs_are_refused_by_their_header() {
+fn decompression_bombs_are_refused_by_their_header() {
     let sides = [0, 0, 0xc3, 0x50, 0, 0, 0xc3, 0x50];
     let png = patched(made("rgb.png"), 16, &sides);
     let checksum = crc32fast::hash(&png[12..29]).to_be_bytes();
@@ -148,7 +148,7 @@ fn bombs_are_refused_by_their_header() {
 }
 
 #[test]
-fn nothing_is_not_a_picture() {
+fn an_empty_file_is_not_a_picture() {
     assert_eq!(decode(b""), Err(ImageError::Empty));
     for other in
         [&b"hello"[..], b"<!doctype html>", b"\x89PNG", b"\xff\xd8", b"BM", b"GIF89a", b"RIFF\0\0\0\0WEBP"]

@@ -55,7 +55,7 @@ fn every_picture_has_pillows_pixels() {
 }
 
 #[test]
-fn damaged_pictures_come_out_as_in_pillow() {
+fn damaged_pictures_are_decoded_as_in_pillow() {
     let recording = recording();
     assert!(recording.variants.len() > 2000);
     let mut files = HashMap::new();
@@ -84,7 +84,7 @@ impl Random {
 }
 
 #[test]
-fn damage_is_survived() {
+fn damaged_files_do_not_panic() {
     let mut random = Random(3);
     for (name, ..) in recording().pictures {
         let file = picture(&name);
@@ -125,7 +125,7 @@ fn tiff(tags: &[(u16, u32)]) -> Vec<u8> {
 }
 
 #[test]
-fn bombs_are_refused() {
+fn decompression_bombs_are_refused() {
     let large = ImageError::TooLarge { width: 50_000, height: 50_000 };
     let qoi = [&b"qoif"[..], &50_000u32.to_be_bytes(), &50_000u32.to_be_bytes(), &[3, 0]].concat();
     let mut tga = picture("rgb.tga");
@@ -149,7 +149,7 @@ fn bombs_are_refused() {
 }
 
 #[test]
-fn what_is_not_decoded_gives_a_clear_error() {
+fn undecodable_formats_give_a_clear_error() {
     let error = decode(&tiff(&[(256, 8), (257, 8), (258, 8), (259, 34712), (262, 1), (273, 8)])).unwrap_err();
     assert!(error.is_unsupported_format() && error.to_string().contains("compression 34712"), "{error}");
     assert_eq!(decode(b"\0\0\x01\0\0\0"), Err(ImageError::Empty));

@@ -26,7 +26,7 @@ struct Recording {
 struct Variant(String, Vec<Edit>, Option<(u32, u32, u32)>);
 
 #[test]
-fn odd_and_damaged_pictures_come_out_as_in_pillow() {
+fn odd_and_damaged_pictures_are_decoded_as_in_pillow() {
     let recording: Recording = serde_json::from_slice(&read("parity/image/variants.json")).unwrap();
     assert!(recording.variants.len() > 7000);
     let mut files = HashMap::new();
@@ -48,7 +48,7 @@ fn odd_and_damaged_pictures_come_out_as_in_pillow() {
 }
 
 #[test]
-fn damage_is_told() {
+fn damaged_images_come_with_a_notice() {
     let photo = read("fixtures/pictures/made/420.jpg");
     assert_eq!(image::read(&photo).unwrap().damage, None);
     // What lies behind the picture is none of it.

@@ -14,7 +14,7 @@ const ODD: &str = r#"{
 }"#;
 
 #[test]
-fn packed_bytes_are_what_the_model_takes() {
+fn packed_bytes_equal_the_models_memory() {
     let config = Config::from_json(ODD).unwrap();
     let mut weights = Vec::new();
     siglip::random_weights(&config, Dtype::F32, 1, |bytes| {
@@ -41,7 +41,7 @@ fn packed_bytes_are_what_the_model_takes() {
 }
 
 #[test]
-fn published_models_need_what_their_parameters_weigh() {
+fn memory_needed_is_near_the_size_of_the_parameters() {
     for name in PRESETS {
         let config = preset(name).unwrap();
         let parameters: usize = siglip::weights::tensors(&config).iter().map(|tensor| tensor.len()).sum();

@@ -43,7 +43,7 @@ fn pictures(recording: &Recording) -> Vec<RgbImage> {
 }
 
 #[test]
-fn sides_equal_the_references() {
+fn resized_sides_equal_the_references() {
     let recording: Recording = recording("naflex");
     assert!(recording.sizes.len() > 100);
     for [height, width, patch_size, max_num_patches, expected_height, expected_width] in recording.sizes {

@@ -174,7 +174,7 @@ fn every_tensor_has_the_values_that_the_file_holds() {
 }
 
 #[test]
-fn matrices_in_8_bits_are_passed_on_as_they_are() {
+fn eight_bit_matrices_are_not_requantized() {
     for (file, count) in [("raw/model_quantized", 18), ("slim/model_quantized", 18)] {
         let quantized = Collected::of([&fixture(file)[..]]).unwrap().quantized;
         let is_matrix = |name: &&String| {
@@ -443,7 +443,7 @@ fn a_model_of_another_shape_is_refused() {
 
 /// Bytes changed at random: an error or other values, but no panic, and no more memory than the file gives reason for.
 #[test]
-fn changed_bytes_do_no_harm() {
+fn changed_bytes_do_not_panic() {
     let files = ["raw/model_quantized", "slim/vision_model_q4f16"].map(fixture);
     let mut random = fastrand::Rng::with_seed(5);
     for round in 0..600 {

@@ -99,7 +99,7 @@ fn an_index_of_another_model_is_refused_before_any_file() {
 }
 
 #[test]
-fn a_total_size_is_read_however_it_is_written() {
+fn a_total_size_may_be_written_as_integer_or_float() {
     let sizes = [
         ("12345", Some(12345)),
         ("12345.0", Some(12345)),
@@ -123,7 +123,7 @@ fn a_total_size_is_read_however_it_is_written() {
 }
 
 #[test]
-fn a_page_or_a_pointer_in_place_of_the_index_is_named() {
+fn an_html_page_or_lfs_pointer_in_place_of_the_index_is_named() {
     assert!(message(WeightIndex::parse(b"<!doctype html>")).contains("HTML page"));
     assert!(
         message(WeightIndex::parse(b"version https://git-lfs.github.com/spec/v1\n")).contains("git lfs pull")
@@ -131,7 +131,7 @@ fn a_page_or_a_pointer_in_place_of_the_index_is_named() {
 }
 
 #[test]
-fn an_index_leads_nowhere_else() {
+fn an_index_cannot_name_files_outside_its_folder() {
     for file in [
         "../model.safetensors",
         "/model.safetensors",
@@ -155,7 +155,7 @@ fn an_index_leads_nowhere_else() {
 
 /// Old exports store `arange(positions)` beside the weights, as integers.
 #[test]
-fn position_ids_are_passed_over() {
+fn position_ids_are_ignored() {
     let ids = ["text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"];
     let weights = counting(&[TensorShape { name: "logit_scale".into(), shape: vec![1] }]);
     let header: serde_json::Value = serde_json::from_slice(&weights[8..weights.len() - 4]).unwrap();

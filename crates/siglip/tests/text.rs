@@ -231,7 +231,7 @@ fn random_small_equals_the_reference() {
 
 /// Ids that others recorded for SigLIP v1, without `</s>` and padding.
 #[test]
-fn equals_what_others_recorded() {
+fn token_ids_equal_recorded_ones() {
     let recorded: Value = serde_json::from_slice(&read("tests/fixtures/recorded_token_ids.json")).unwrap();
     let tokenizer = siglip_v1();
     let mut compared = 0;
@@ -249,7 +249,7 @@ fn equals_what_others_recorded() {
 }
 
 #[test]
-fn the_end_token_outlives_the_cut() {
+fn truncation_keeps_the_end_token() {
     let input_ids = siglip_v1().encode(&"word ".repeat(200)).unwrap();
     assert_eq!(input_ids[..63], [1281; 63]);
     assert_eq!(input_ids[63], 1);
@@ -306,7 +306,7 @@ fn a_broken_file_is_refused() {
 }
 
 #[test]
-fn a_page_or_a_pointer_in_place_of_the_file_is_named() {
+fn an_html_page_or_lfs_pointer_in_place_of_a_file_is_named() {
     let refused = |bytes: &[u8]| refused(Tokenizer::from_bytes(bytes, 64, 1));
     assert!(refused(b"<!doctype html><title>404</title>").contains("HTML page"));
     assert!(
@@ -325,7 +325,7 @@ fn a_file_of_an_unknown_kind_is_refused() {
 
 /// Files of the right form whose parts do not fit together; `tokenizers` alone would panic at them.
 #[test]
-fn a_contradictory_file_is_refused() {
+fn a_tokenizer_that_contradicts_itself_is_refused() {
     let normalizer = |value| refused(exchanged("normalizer", value));
     normalizer(json!({"type": "Precompiled"}));
     normalizer(
@@ -386,7 +386,7 @@ fn a_word_without_an_id_is_an_error_where_the_file_has_none_for_it() {
 }
 
 #[test]
-fn a_label_goes_into_its_place_as_it_is() {
+fn a_label_is_inserted_unchanged() {
     let template = Template::new("a {} on $1").unwrap();
     for label in ["cat", "", "$1 {} \n", "$& $$ \\0 {0} %s", "{}{}", "🐱"] {
         assert_eq!(template.apply(label), ["a ", label, " on $1"].concat());
@@ -398,7 +398,7 @@ fn a_label_goes_into_its_place_as_it_is() {
 }
 
 #[test]
-fn a_template_has_one_place() {
+fn a_template_has_one_placeholder() {
     for template in ["", "a photo", "{0}", "{ }", "{} and {}", "{}{}"] {
         let error = Template::new(template).unwrap_err();
         assert_eq!(error.code(), "bad-input");

@@ -91,12 +91,12 @@ fn refused_for(file: &File, name: &str, reason: &str) {
 }
 
 #[test]
-fn taken_apart_and_put_together_a_file_is_whole() {
+fn a_file_built_from_parts_is_read() {
     assert!(read_weights(&whole().bytes()).is_ok());
 }
 
 #[test]
-fn every_beginning_of_a_file_is_refused() {
+fn every_truncated_file_is_refused() {
     let file = whole();
     let bytes = file.bytes();
     let data = bytes.len() - file.data.len();
@@ -152,7 +152,7 @@ fn reason_for(bytes: &[u8], chunk: usize) -> String {
 }
 
 #[test]
-fn what_stands_in_place_of_weights_is_named_with_the_way_out() {
+fn other_files_in_place_of_weights_are_named_with_a_remedy() {
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 812672320\n";
     let files: [(&str, &str); 12] = [
         (pointer, "Git LFS pointer"),
@@ -179,7 +179,7 @@ fn what_stands_in_place_of_weights_is_named_with_the_way_out() {
 
 /// Tensors without a number, at every place of the file.
 #[test]
-fn an_extra_empty_tensor_is_passed_over() {
+fn an_extra_empty_tensor_is_ignored() {
     let file = whole();
     let embeds = |mut model: Model| {
         model.text_embeds(vec![3; config(RANDOM_SMALL).text_config.max_position_embeddings]).unwrap()
@@ -282,7 +282,7 @@ fn tensors_of_another_model_are_refused() {
 }
 
 #[test]
-fn a_tensor_that_stands_twice_is_refused() {
+fn a_tensor_that_is_stored_twice_is_refused() {
     let file = whole();
     let header = serde_json::to_string(&file.header).unwrap();
     let again = format!("{{{:?}:{},{}", LAST, file.header[LAST], &header[1..]);

@@ -23,7 +23,7 @@ fn peak(file: &[u8]) -> usize {
 }
 
 #[test]
-fn a_lie_takes_no_memory() {
+fn false_sizes_allocate_no_memory() {
     let file = read(&repository(RANDOM_SMALL).join("model.safetensors"));
     // Complete but for its last byte.
     let honest = peak(&file[..file.len() - 1]);

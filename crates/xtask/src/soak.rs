@@ -5,7 +5,7 @@ use clap::Args;
 use crate::command::{command, run};
 use crate::{Result, setup, wasm};
 
-/// Network faults, closed pages, killed browsers, failing storage and more; `docs/reliability.md` lists them.
+/// Network faults, closed pages, killed browsers, failing storage and more; `tests/browser/soak/` has them.
 #[derive(Args)]
 pub struct Soak {
     /// The same seed gives the same faults.

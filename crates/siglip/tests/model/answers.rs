@@ -53,7 +53,7 @@ fn tiny(precision: Precision) -> Siglip {
 }
 
 #[test]
-fn samples_are_answered_as_by_the_reference() {
+fn samples_get_the_references_scores() {
     let recording = Recording::read();
     let mut siglip = tiny(Precision::F32);
     assert!(recording.answers.len() >= 5);
@@ -68,7 +68,7 @@ fn samples_are_answered_as_by_the_reference() {
 }
 
 #[test]
-fn samples_are_answered_alike_in_q8() {
+fn samples_get_nearly_the_same_scores_in_q8() {
     let recording = Recording::read();
     let (mut exact, mut quantized) = (tiny(Precision::F32), tiny(Precision::Q8));
     for answer in &recording.answers {
