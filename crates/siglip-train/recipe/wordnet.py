@@ -15,6 +15,37 @@ TOO_GENERAL = {
 # Numbers of WordNet's lexicographer files (lexnames(5WN)).
 ANIMAL, ARTIFACT, BODY, FOOD, NATURE, PLANT = "05", "06", "08", "13", "17", "20"
 VISIBLE = (ANIMAL, ARTIFACT, FOOD, PLANT, NATURE, BODY)
+# Of what can be touched, also people and materials.
+PERSON, SUBSTANCE = "18", "27"
+CONCRETE = (*VISIBLE, PERSON, SUBSTANCE)
+
+IRREGULAR_PLURALS = {
+    "man": "men", "woman": "women", "child": "children", "person": "people", "mouse": "mice", "goose": "geese",
+    "foot": "feet", "tooth": "teeth", "ox": "oxen", "louse": "lice", "knife": "knives", "wife": "wives", "wolf": "wolves",
+    "leaf": "leaves", "loaf": "loaves", "shelf": "shelves", "calf": "calves", "half": "halves", "thief": "thieves",
+    "elf": "elves", "scarf": "scarves", "hoof": "hooves", "cactus": "cacti", "fungus": "fungi", "lens": "lenses",
+    "alga": "algae", "larva": "larvae", "sheep": "sheep", "deer": "deer", "fish": "fish", "aircraft": "aircraft",
+}  # fmt: skip
+
+# Their plurals end in "mans".
+NO_MEN = {"human", "german", "roman", "ottoman", "shaman", "caiman", "talisman", "norman", "hetman"}
+
+
+def plural(noun: str) -> str:
+    """Of its last word."""
+    rest, last = noun.rpartition(" ")[::2]
+    compound = last if last in NO_MEN else next((i for i in ("man", "woman", "child") if last.endswith(i)), last)
+    if compound in IRREGULAR_PLURALS:
+        plural = last.removesuffix(compound) + IRREGULAR_PLURALS[compound]
+    elif last.endswith("s") and not last.endswith(("ss", "us")):
+        plural = last
+    elif last.endswith("y") and last[-2:-1] not in tuple("aeiou"):
+        plural = last[:-1] + "ies"
+    elif last.endswith(("x", "z", "ch", "sh", "ss", "us")) or last in ("potato", "tomato", "mango", "hero", "mosquito", "volcano"):
+        plural = last + "es"
+    else:
+        plural = last + "s"
+    return f"{rest} {plural}".strip()
 
 
 @dataclass
@@ -43,6 +74,10 @@ class WordNet:
             if not line.startswith(" "):
                 parts = line.split()
                 self.senses[parts[0].replace("_", " ")] = parts[-int(parts[2]) :]
+
+    def is_concrete(self, noun: str) -> bool:
+        """Whether one of its senses can be touched."""
+        return any(self.synsets[sense].topic in CONCRETE for sense in self.senses.get(noun, []))
 
     def find(self, names: list[str], topics: tuple[str, ...] = VISIBLE) -> str | None:
         """The sense of one of the topics that most of the names share; of those the most usual sense of the first name."""

@@ -29,11 +29,39 @@ const TEMPLATES: [&str; 12] = [
     "a picture of a {}",
     "the {}",
 ];
+/// Words that change nothing about what a picture shows: now and then one stands before the phrase.
+const MODIFIERS: [&str; 24] = [
+    "my",
+    "some",
+    "one",
+    "two",
+    "2",
+    "three",
+    "3",
+    "many",
+    "small",
+    "big",
+    "large",
+    "little",
+    "old",
+    "new",
+    "nice",
+    "beautiful",
+    "red",
+    "blue",
+    "green",
+    "yellow",
+    "black",
+    "white",
+    "brown",
+    "pink",
+];
 const DRAWING_TEMPLATES: [&str; 4] = ["a drawing of {}", "a drawing of a {}", "{} emoji", "an icon of a {}"];
 
 #[derive(Deserialize)]
 struct File {
     phrases: Vec<String>,
+    teacher: Vec<Vec<usize>>,
     classes: BTreeMap<String, ClassFile>,
 }
 
@@ -49,8 +77,11 @@ pub struct Captions {
     phrases: Vec<String>,
     classes: Vec<Class>,
     by_key: HashMap<String, usize>,
-    words: HashMap<String, u32>,
-    /// [words, 50], the vectors that the words start from.
+    /// Of each class that the teacher tells apart, the phrases that name it.
+    pub teacher: Vec<Vec<usize>>,
+    /// The vocabulary with its ids.
+    pub words: HashMap<String, u32>,
+    /// [words, 51], the vectors that the words start from: 50 numbers and a 1.
     pub vectors: Tensor,
 }
 
@@ -92,7 +123,7 @@ impl Captions {
         }
         let words = read_words(&folder.join("tokenizer.json"))?;
         let vectors = read_vectors(&folder.join("words.safetensors"))?;
-        Ok(Captions { phrases: file.phrases, classes, by_key, words, vectors })
+        Ok(Captions { phrases: file.phrases, classes, by_key, teacher: file.teacher, words, vectors })
     }
 
     /// The place of a class "source/class".
@@ -106,6 +137,13 @@ impl Captions {
         class.phrases[class.weights.sample(random)]
     }
 
+    /// A phrase that names a class of the teacher: mostly the usual one; none where no name of it has vectors.
+    pub fn draw_teacher(&self, class: usize, random: &mut SmallRng) -> Option<usize> {
+        let phrases = &self.teacher[class];
+        let usual = phrases.len() < 2 || random.random_bool(0.6);
+        if usual { phrases.first().copied() } else { Some(phrases[random.random_range(1..phrases.len())]) }
+    }
+
     /// What is known of the phrase and pictures of the class.
     pub fn truth(&self, class: usize, phrase: usize) -> Truth {
         self.classes[class].truth.get(&phrase).copied().unwrap_or(Truth::False)
@@ -113,15 +151,7 @@ impl Captions {
 
     /// A sentence about the phrase.
     pub fn say(&self, phrase: usize, drawing: bool, random: &mut SmallRng) -> String {
-        let phrase = &self.phrases[phrase];
-        let template = if drawing && random.random_bool(0.3) {
-            DRAWING_TEMPLATES[random.random_range(0..DRAWING_TEMPLATES.len())]
-        } else {
-            TEMPLATES[random.random_range(0..TEMPLATES.len())]
-        };
-        let vowel = phrase.starts_with(['a', 'e', 'i', 'o', 'u']);
-        let template = if vowel { template.replace(" a {}", " an {}") } else { template.to_string() };
-        template.replace("{}", phrase)
+        wrap(&self.phrases[phrase], drawing, random)
     }
 
     /// [sentences·CONTEXT] ids, each sentence cut and padded to the tower's length. The sentences' words stand between
@@ -137,10 +167,29 @@ impl Captions {
     }
 }
 
+/// A template around some words.
+fn wrap(phrase: &str, drawing: bool, random: &mut SmallRng) -> String {
+    let template = if drawing && random.random_bool(0.3) {
+        DRAWING_TEMPLATES[random.random_range(0..DRAWING_TEMPLATES.len())]
+    } else {
+        TEMPLATES[random.random_range(0..TEMPLATES.len())]
+    };
+    let modified = random.random_bool(0.08);
+    let phrase = if modified {
+        &format!("{} {phrase}", MODIFIERS[random.random_range(0..MODIFIERS.len())])
+    } else {
+        phrase
+    };
+    let vowel = phrase.starts_with(['a', 'e', 'i', 'o', 'u']);
+    let template = if vowel { template.replace(" a {}", " an {}") } else { template.to_string() };
+    template.replace("{}", phrase)
+}
+
 const PADDING: u32 = 0;
 const UNKNOWN: u32 = 1;
 
-fn read_words(path: &Path) -> Result<HashMap<String, u32>, Error> {
+/// The vocabulary of a tokenizer.json.
+pub fn read_words(path: &Path) -> Result<HashMap<String, u32>, Error> {
     #[derive(Deserialize)]
     struct Tokenizer {
         model: Model,

@@ -11,19 +11,26 @@ use crate::model::{Parameters, SCALARS, TEACHER, WORDS};
 use crate::shape::{CONTEXT, IMAGE_SIZE};
 
 const PARAMETER: &str = "parameter/";
+const AVERAGE: &str = "average/";
 const STEP: &str = "step";
 
-/// Writes parameters, optimizer and step, in one piece or not at all.
+/// The step of an earlier run, and what its optimizer remembered.
+pub type Resumed = (usize, BTreeMap<String, Tensor>);
+
+/// Writes parameters, their average, optimizer and step, in one piece or not at all.
 pub fn save(
     out: &Path,
     parameters: &Parameters,
+    averages: &Parameters,
     state: &BTreeMap<String, Tensor>,
     step: usize,
 ) -> Result<(), Error> {
     let mut tensors: HashMap<String, Tensor> =
         state.iter().map(|(name, t)| (name.clone(), t.clone())).collect();
-    for (name, var) in &parameters.vars {
-        tensors.insert(format!("{PARAMETER}{name}"), var.as_detached_tensor());
+    for (kind, parameters) in [(PARAMETER, parameters), (AVERAGE, averages)] {
+        for (name, var) in &parameters.vars {
+            tensors.insert(format!("{kind}{name}"), var.as_detached_tensor());
+        }
     }
     tensors.insert(STEP.into(), Tensor::new(step as i64, &Device::Cpu)?);
     let (half, whole) = (out.join("state.partial"), out.join("state.safetensors"));
@@ -31,24 +38,27 @@ pub fn save(
     std::fs::rename(&half, &whole).map_err(Error::file(whole))
 }
 
-/// Brings parameters to where an earlier run left them; its step and what its optimizer remembered, or the beginning.
-pub fn resume(out: &Path, parameters: &Parameters) -> Result<(usize, BTreeMap<String, Tensor>), Error> {
+/// Brings parameters and their average to where an earlier run left them; its step and what its optimizer remembered, or
+/// none where there was no earlier run.
+pub fn resume(out: &Path, parameters: &Parameters, averages: &Parameters) -> Result<Option<Resumed>, Error> {
     let path = out.join("state.safetensors");
     if !path.exists() {
-        return Ok((0, BTreeMap::new()));
+        return Ok(None);
     }
     let mut tensors = safetensors::load(&path, &Device::Cpu)?;
     let missing = |name: &str| Error::State { path: path.clone(), reason: format!("it has no {name}") };
-    for (name, var) in &parameters.vars {
-        let tensor = tensors.remove(&format!("{PARAMETER}{name}")).ok_or_else(|| missing(name))?;
-        if tensor.shape() != var.shape() {
-            let reason = format!("{name} is {:?} there, {:?} here", tensor.dims(), var.dims());
-            return Err(Error::State { path, reason });
+    for (kind, parameters) in [(PARAMETER, parameters), (AVERAGE, averages)] {
+        for (name, var) in &parameters.vars {
+            let tensor = tensors.remove(&format!("{kind}{name}")).ok_or_else(|| missing(name))?;
+            if tensor.shape() != var.shape() {
+                let reason = format!("{name} is {:?} there, {:?} here", tensor.dims(), var.dims());
+                return Err(Error::State { path, reason });
+            }
+            var.set(&tensor)?;
         }
-        var.set(&tensor)?;
     }
     let step = tensors.remove(STEP).ok_or_else(|| missing(STEP))?.to_scalar::<i64>()? as usize;
-    Ok((step, tensors.into_iter().collect()))
+    Ok(Some((step, tensors.into_iter().collect())))
 }
 
 /// Writes the model to `folder` as the hub has it, in half precision, with its tokenizer from the recipe's folder.
@@ -84,7 +94,8 @@ fn hub_tensors(parameters: &Parameters, vectors: &Tensor) -> candle_core::Result
         } else if name == "vision_model.head.probe" {
             tensors.insert(name.clone(), tensor.unsqueeze(0)?);
         } else if let Some((attention, rest)) = name.split_once(".kv_proj.") {
-            let [k, v] = [0, 1].map(|part| tensor.narrow(0, part * shape.width, shape.width));
+            let width = tensor.dim(0)? / 2;
+            let [k, v] = [0, 1].map(|part| tensor.narrow(0, part * width, width));
             if attention == "vision_model.head.attention" {
                 let q = parameters.vars[&format!("{attention}.q_proj.{rest}")].as_detached_tensor();
                 tensors.insert(format!("{attention}.in_proj_{rest}"), Tensor::cat(&[q, k?, v?], 0)?);
@@ -120,7 +131,7 @@ fn tokenizer_config() -> serde_json::Value {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use siglip::model::{Model, ModelLoader};
     use siglip::weights::WeightReader;
     use siglip::{Config, Engine as _, EngineLoader as _, LoadOptions, PixelValues, Precision};
@@ -131,10 +142,10 @@ mod tests {
     use crate::shape::Shape;
 
     /// A folder of the test's own, gone with it.
-    struct Folder(std::path::PathBuf);
+    pub struct Folder(pub std::path::PathBuf);
 
     impl Folder {
-        fn new(name: &str) -> Folder {
+        pub fn new(name: &str) -> Folder {
             let path = std::env::temp_dir().join(format!("siglip-train-{name}-{}", std::process::id()));
             std::fs::create_dir_all(&path).unwrap();
             Folder(path)
@@ -150,7 +161,7 @@ mod tests {
     const WORDS: usize = 20;
 
     fn parameters(seed: u64) -> Parameters {
-        let shape = Shape { width: 64, heads: 2, patch: 16, vision_layers: 2, text_layers: 1 };
+        let shape = Shape { width: 128, text_width: 64, patch: 16, vision_layers: 2, text_layers: 1 };
         Parameters::random(shape, 50, 8, seed).unwrap()
     }
 
@@ -182,8 +193,7 @@ mod tests {
 
         let pixels: Vec<u8> = (0..IMAGE_SIZE * IMAGE_SIZE * 3).map(|i| (i * 131 % 251) as u8).collect();
         let mut patches = Vec::new();
-        (0..shape.patches())
-            .for_each(|position| push_patch(&mut patches, &pixels, position, false, shape.patch));
+        (0..shape.patches()).for_each(|position| push_patch(&mut patches, &pixels, position, shape.patch));
         let patches = Tensor::from_vec(patches, (shape.patches(), shape.patch_size()), &Device::Cpu).unwrap();
         let positions = Tensor::arange(0u32, shape.patches() as u32, &Device::Cpu).unwrap();
         let trained = normalize(&weights.image_features(&patches, &positions, 1).unwrap()).unwrap();
@@ -204,21 +214,26 @@ mod tests {
         let folder = Folder::new("state");
         let (saved, fresh) = (parameters(1), parameters(2));
         let momentum = Tensor::ones(3, DType::F32, &Device::Cpu).unwrap();
-        save(&folder.0, &saved, &BTreeMap::from([("momentum/x".into(), momentum)]), 17).unwrap();
-        let (step, state) = resume(&folder.0, &fresh).unwrap();
+        assert!(resume(&folder.0, &fresh, &fresh).unwrap().is_none());
+        let averages = parameters(3);
+        save(&folder.0, &saved, &averages, &BTreeMap::from([("momentum/x".into(), momentum)]), 17).unwrap();
+        let fresh_averages = parameters(4);
+        let (step, state) = resume(&folder.0, &fresh, &fresh_averages).unwrap().unwrap();
         assert_eq!((step, state.keys().map(String::as_str).collect::<Vec<_>>()), (17, vec!["momentum/x"]));
-        for (name, var) in &fresh.vars {
-            let expected: Vec<f32> = saved.vars[name].flatten_all().unwrap().to_vec1().unwrap();
-            assert_eq!(var.flatten_all().unwrap().to_vec1::<f32>().unwrap(), expected, "{name}");
+        for (fresh, saved) in [(&fresh, &saved), (&fresh_averages, &averages)] {
+            for (name, var) in &fresh.vars {
+                let expected: Vec<f32> = saved.vars[name].flatten_all().unwrap().to_vec1().unwrap();
+                assert_eq!(var.flatten_all().unwrap().to_vec1::<f32>().unwrap(), expected, "{name}");
+            }
         }
     }
 
     #[test]
     fn a_state_of_another_shape_is_refused() {
         let folder = Folder::new("shape");
-        save(&folder.0, &parameters(1), &BTreeMap::new(), 1).unwrap();
-        let shape = Shape { width: 32, heads: 1, patch: 16, vision_layers: 2, text_layers: 1 };
+        save(&folder.0, &parameters(1), &parameters(1), &BTreeMap::new(), 1).unwrap();
+        let shape = Shape { width: 64, text_width: 64, patch: 16, vision_layers: 2, text_layers: 1 };
         let other = Parameters::random(shape, 50, 8, 1).unwrap();
-        assert!(matches!(resume(&folder.0, &other), Err(Error::State { .. })));
+        assert!(matches!(resume(&folder.0, &other, &other), Err(Error::State { .. })));
     }
 }

@@ -52,6 +52,8 @@ pub struct Pictures {
     views: Vec<View>,
     /// Numbers that the teacher says of a picture.
     pub features: usize,
+    /// The teacher's last layer, from those numbers to its classes: [classes, features] and [classes].
+    pub classifier: (Tensor, Tensor),
     sources: Vec<Source>,
     shares: WeightedIndex<f32>,
 }
@@ -98,7 +100,13 @@ impl Pictures {
         let shares =
             SHARES.iter().zip(&sources).map(|((_, share), s)| if s.rows.is_empty() { 0.0 } else { *share });
         let shares = WeightedIndex::new(shares).map_err(Error::data(folder))?;
-        Ok(Pictures { views, features, sources, shares })
+        let path = folder.join("classifier.safetensors");
+        let mut classifier = candle_core::safetensors::load(&path, &Device::Cpu)?;
+        let mut take = |name: &str| {
+            classifier.remove(name).ok_or_else(|| Error::data(&path)(format!("it has no {name}")))
+        };
+        let classifier = (take("weight")?, take("bias")?);
+        Ok(Pictures { views, features, classifier, sources, shares })
     }
 
     /// The deviation of each of the teacher's features over the first view, [1, features].
@@ -142,9 +150,9 @@ impl Pictures {
             drawings.push(source.drawings);
             features.extend_from_slice(&view.features[row * self.features..][..self.features]);
             let pixels = &view.pixels[row * PIXELS..][..PIXELS];
-            let mirrored = random.random();
+            let augmentation = Augmentation::draw(random);
             for position in index::sample(random, shape.patches(), kept) {
-                push_patch(&mut patches, pixels, position, mirrored, shape.patch);
+                augmentation.push_patch(&mut patches, pixels, position, shape.patch);
                 positions.push(position as u32);
             }
         }
@@ -200,7 +208,7 @@ impl Validation {
         let mut patches = Vec::new();
         for &row in rows {
             for position in 0..shape.patches() {
-                push_patch(&mut patches, self.pixels(row), position, false, shape.patch);
+                push_patch(&mut patches, self.pixels(row), position, shape.patch);
             }
         }
         let positions: Vec<u32> = rows.iter().flat_map(|_| 0..shape.patches() as u32).collect();
@@ -213,16 +221,64 @@ impl Validation {
 }
 
 /// One patch's numbers between -1 and 1, channel by channel as the patch embedding's convolution has its weights.
-pub fn push_patch(out: &mut Vec<f32>, pixels: &[u8], position: usize, mirrored: bool, side: usize) {
-    let grid = IMAGE_SIZE / side;
-    let (top, left) = (position / grid * side, position % grid * side);
-    for channel in 0..3 {
-        for y in top..top + side {
-            for x in left..left + side {
-                let x = if mirrored { IMAGE_SIZE - 1 - x } else { x };
-                out.push(f32::from(pixels[(y * IMAGE_SIZE + x) * 3 + channel]) / 127.5 - 1.0);
+pub fn push_patch(out: &mut Vec<f32>, pixels: &[u8], position: usize, side: usize) {
+    Augmentation::PLAIN.push_patch(out, pixels, position, side);
+}
+
+/// How a picture is changed each time that it is drawn: cropped, mirrored, brighter or darker, with other colours.
+struct Augmentation {
+    mirrored: bool,
+    /// The crop's left and top in pixels, and its side as a share of the picture's.
+    crop: Option<(f32, f32, f32)>,
+    gain: f32,
+    shifts: [f32; 3],
+}
+
+impl Augmentation {
+    /// The picture as it is.
+    const PLAIN: Augmentation = Augmentation { mirrored: false, crop: None, gain: 1.0, shifts: [0.0; 3] };
+
+    fn draw(random: &mut SmallRng) -> Augmentation {
+        let crop = random.random_bool(0.7).then(|| {
+            let share: f32 = random.random_range(0.65..1.0);
+            let room = IMAGE_SIZE as f32 * (1.0 - share);
+            (random.random::<f32>() * room, random.random::<f32>() * room, share)
+        });
+        let light: f32 = random.random_range(-0.1..0.1);
+        Augmentation {
+            mirrored: random.random(),
+            crop,
+            gain: random.random_range(0.8..1.2),
+            shifts: [(); 3].map(|()| light + random.random_range(-0.06..0.06)),
+        }
+    }
+
+    fn push_patch(&self, out: &mut Vec<f32>, pixels: &[u8], position: usize, side: usize) {
+        let grid = IMAGE_SIZE / side;
+        let (top, left) = (position / grid * side, position % grid * side);
+        for channel in 0..3 {
+            for y in top..top + side {
+                for x in left..left + side {
+                    let x = if self.mirrored { IMAGE_SIZE - 1 - x } else { x };
+                    let value = self.value(pixels, channel, x, y) / 127.5 - 1.0;
+                    out.push((value * self.gain + self.shifts[channel]).clamp(-1.0, 1.0));
+                }
             }
         }
+    }
+
+    /// A pixel of the crop, interpolated between its four neighbours.
+    fn value(&self, pixels: &[u8], channel: usize, x: usize, y: usize) -> f32 {
+        let at = |x: usize, y: usize| f32::from(pixels[(y * IMAGE_SIZE + x) * 3 + channel]);
+        let Some((left, top, share)) = self.crop else { return at(x, y) };
+        let along = |start: f32, i: usize| {
+            let place = (start + (i as f32 + 0.5) * share - 0.5).max(0.0);
+            let near = (place as usize).min(IMAGE_SIZE - 2);
+            (near, (place - near as f32).min(1.0))
+        };
+        let ((x, right), (y, down)) = (along(left, x), along(top, y));
+        let mix = |a: f32, b: f32, share: f32| (b - a).mul_add(share, a);
+        mix(mix(at(x, y), at(x + 1, y), right), mix(at(x, y + 1), at(x + 1, y + 1), right), down)
     }
 }
 
@@ -250,4 +306,65 @@ fn read_view(path: &Path, rows: usize) -> Result<Option<View>, Error> {
         return Err(Error::data(path)("it holds another number of pictures than pictures.json names"));
     }
     Ok(Some(View { pixels, features }))
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    const SIDE: usize = 8;
+
+    /// Red grows to the right, green downwards; blue is the same everywhere.
+    fn ramp() -> Vec<u8> {
+        let pixel = |i: usize| [(i % IMAGE_SIZE * 4) as u8, (i / IMAGE_SIZE * 4) as u8, 100];
+        (0..IMAGE_SIZE * IMAGE_SIZE).flat_map(pixel).collect()
+    }
+
+    /// All patches, one after the other.
+    fn patches(augmentation: &Augmentation, pixels: &[u8]) -> Vec<f32> {
+        let mut out = Vec::new();
+        let count = (IMAGE_SIZE / SIDE).pow(2);
+        (0..count).for_each(|position| augmentation.push_patch(&mut out, pixels, position, SIDE));
+        out
+    }
+
+    #[test]
+    fn a_crop_of_the_whole_picture_is_the_picture() {
+        let whole = Augmentation { crop: Some((0.0, 0.0, 1.0)), ..Augmentation::PLAIN };
+        let pixels = ramp();
+        for (a, b) in patches(&whole, &pixels).iter().zip(patches(&Augmentation::PLAIN, &pixels)) {
+            assert!((a - b).abs() < 1e-5, "{a} for {b}");
+        }
+    }
+
+    #[test]
+    fn a_crop_is_interpolated_and_mirrored() {
+        let (left, top, share) = (10.0, 4.5, 0.5);
+        let augmentation =
+            Augmentation { mirrored: true, crop: Some((left, top, share)), ..Augmentation::PLAIN };
+        let found = patches(&augmentation, &ramp());
+        // The pixel (3, 5) of the second patch; its colours in the ramp, which interpolation keeps straight.
+        let (x, y) = (SIDE + 3, 5);
+        let along = |start: f32, i: usize| start + (i as f32 + 0.5) * share - 0.5;
+        let expected = [along(left, IMAGE_SIZE - 1 - x) * 4.0, along(top, y) * 4.0, 100.0];
+        for (channel, expected) in expected.into_iter().enumerate() {
+            let found = (found[((3 + channel) * SIDE + 5) * SIDE + 3] + 1.0) * 127.5;
+            assert!((found - expected).abs() < 1e-3, "channel {channel}: {found} for {expected}");
+        }
+    }
+
+    #[test]
+    fn every_augmentation_stays_within_the_picture_and_its_range() {
+        let mut random = SmallRng::seed_from_u64(1);
+        let pixels = ramp();
+        for _ in 0..200 {
+            let found = patches(&Augmentation::draw(&mut random), &pixels);
+            assert!(found.iter().all(|x| (-1.0..=1.0).contains(x)));
+        }
+        // The largest crop that rounding can come to.
+        let largest = Augmentation { crop: Some((0.0, 64.0 * f32::EPSILON, 1.0)), ..Augmentation::PLAIN };
+        assert_eq!(patches(&largest, &pixels).len(), pixels.len());
+    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor, safetensors};
 use clap::{Args, ValueEnum};
-use siglip::evaluation::{Evaluation, Question, Report};
+use siglip::evaluation::{Calibration, Evaluation, Question};
 use siglip::image::RgbImage;
 use siglip::text::Template;
 use siglip::{LoadOptions, Precision, Siglip};
@@ -32,7 +32,8 @@ pub struct Eval {
     precision: Kept,
 }
 
-/// Fits temperature and bias of a written model to every other validation picture, and writes them into it.
+/// Fits temperature and bias of a written model to every other validation picture among 3 to 12 labels, as people ask, and
+/// writes them into it.
 #[derive(Args)]
 pub struct Calibrate {
     /// What the recipe wrote.
@@ -60,7 +61,7 @@ impl Eval {
         let mut siglip = load(&self.model, precision)?;
         for source in SOURCES {
             let rows = validation.rows(source);
-            print(source, &evaluate(&mut siglip, &validation, &rows)?.report());
+            print(source, &evaluate(&mut siglip, &validation, &rows)?);
         }
         Ok(())
     }
@@ -72,18 +73,16 @@ impl Calibrate {
         let validation = Validation::read(&self.data)?;
         let mut siglip = load(&self.model, Precision::F32)?;
         let (scale, bias) = (siglip.engine().logit_scale(), siglip.engine().logit_bias());
-        let mut questions = Vec::new();
+        let mut sources = Vec::new();
         for source in SOURCES {
             let rows: Vec<usize> = validation.rows(source).into_iter().step_by(2).collect();
             let asked = evaluate(&mut siglip, &validation, &rows)?;
-            // Every picture counts the same, whatever its source.
-            let weigh =
-                |question: Question| Question { weight: question.weight * rows.len() as f64, ..question };
-            questions.extend(asked.questions().map(weigh));
+            // Of the cosine: what the logit was made of.
+            let of_cosine =
+                |question: Question| Question { logit: (question.logit - bias) / scale, ..question };
+            sources.push((rows.len(), natural(&asked).into_iter().map(of_cosine).collect::<Vec<_>>()));
         }
-        // Of the cosine: what the logit was made of.
-        let (new_scale, new_bias) =
-            fit(&questions, |logit| f64::from((logit - bias) / scale), (scale.into(), bias.into()));
+        let (new_scale, new_bias) = fit(&sources, (scale.into(), bias.into()));
         println!("scale {scale} -> {new_scale}, bias {bias} -> {new_bias}");
         self.report_odd(&mut siglip, &validation)?;
         let path = self.model.join("model.safetensors");
@@ -99,14 +98,18 @@ impl Calibrate {
     fn report_odd(&self, siglip: &mut Siglip, validation: &Validation) -> Result<(), Error> {
         for source in SOURCES {
             let rows: Vec<usize> = validation.rows(source).into_iter().skip(1).step_by(2).collect();
-            print(source, &evaluate(siglip, validation, &rows)?.report());
+            print(source, &evaluate(siglip, validation, &rows)?);
         }
         Ok(())
     }
 }
 
-fn print(source: &str, report: &Report) {
-    println!("{}", serde_json::json!({ "source": source, "report": report }));
+fn print(source: &str, evaluation: &Evaluation) {
+    let natural = Calibration::of(natural(evaluation));
+    println!(
+        "{}",
+        serde_json::json!({ "source": source, "report": evaluation.report(), "natural": natural })
+    );
 }
 
 /// Every picture against the first names of all classes that the rows have, in the page's own template.
@@ -138,46 +141,110 @@ fn load(folder: &Path, precision: Precision) -> Result<Siglip, Error> {
     Ok(Siglip::from_files(|name| File::open(folder.join(name)), options)?)
 }
 
-/// The scale and bias under which what is so is most probable, from `start`: logistic regression by Newton's method
-/// (Platt, 1999).
-fn fit(questions: &[Question], feature: impl Fn(f32) -> f64, start: (f64, f64)) -> (f64, f64) {
-    let (mut scale, mut bias) = start;
-    for _ in 0..100 {
-        let (mut gradient, mut curvature) = ([0.0; 2], [0.0; 3]);
-        for Question { logit, truth, weight } in questions {
-            let x = feature(*logit);
-            let probability = 1.0 / (1.0 + (-(scale * x + bias)).exp());
-            let slope = weight * (probability - f64::from(u8::from(*truth)));
-            let bend = weight * (probability * (1.0 - probability)).max(1e-9);
-            gradient = [gradient[0] + slope * x, gradient[1] + slope];
-            curvature = [curvature[0] + bend * x * x, curvature[1] + bend * x, curvature[2] + bend];
-        }
-        let determinant = curvature[0] * curvature[2] - curvature[1] * curvature[1];
-        let step = [
-            (curvature[2] * gradient[0] - curvature[1] * gradient[1]) / determinant,
-            (curvature[0] * gradient[1] - curvature[1] * gradient[0]) / determinant,
+/// Numbers of labels that are natural to ask about at once, each as often as the others.
+const NATURAL: std::ops::RangeInclusive<usize> = 3..=12;
+
+/// The yes/no questions of all natural sets of labels, the true one in each.
+fn natural(evaluation: &Evaluation) -> Vec<Question> {
+    let sizes = NATURAL.count() as f64;
+    let others = NATURAL.map(|size| (size - 1) as f64).sum::<f64>() / sizes;
+    // Of the 5-way sets' questions, one in five is about the true label.
+    let weigh = |question: Question| {
+        let often = if question.truth { 5.0 } else { others * 5.0 / 4.0 };
+        Question { weight: question.weight * often / (1.0 + others), ..question }
+    };
+    evaluation.questions().map(weigh).collect()
+}
+
+/// The questions with the logits scale x + bias for theirs.
+fn rescaled(questions: &[Question], (scale, bias): (f64, f64)) -> impl Iterator<Item = Question> {
+    let rescale = move |logit: f32| (scale * f64::from(logit) + bias) as f32;
+    questions.iter().map(move |&question| Question { logit: rescale(question.logit), ..question })
+}
+
+/// The scale and bias for which the log loss plus the calibration error, averaged over the pictures, is least: a pattern
+/// search (Hooke and Jeeves, 1961) from `start`, with steps up or down in either number that are halved where none helps.
+/// The log loss alone fits the many sure answers and leaves those in the middle off; the calibration error alone is
+/// least where every answer is the same.
+fn fit(sources: &[(usize, Vec<Question>)], start: (f64, f64)) -> (f64, f64) {
+    let cost = |(log_scale, bias): (f64, f64)| {
+        let line = (log_scale.exp(), bias);
+        let of_source = |(pictures, questions): &(usize, Vec<Question>)| {
+            let loss_of = |q: Question| q.weight * softplus(if q.truth { -q.logit } else { q.logit }.into());
+            let log_loss: f64 = rescaled(questions, line).map(loss_of).sum();
+            *pictures as f64 * (log_loss + Calibration::of(rescaled(questions, line)).error)
+        };
+        sources.iter().map(of_source).sum::<f64>()
+    };
+    let mut best = (start.0.ln(), start.1);
+    let mut least = cost(best);
+    let mut step = 0.5_f64;
+    while step > 1e-3 {
+        let (scale, bias) = best;
+        // The best bias is nearly in proportion to the scale: without steps of both the search would be slow.
+        let larger = bias * (step.exp() - 1.0);
+        let smaller = bias * ((-step).exp() - 1.0);
+        let tried = [
+            (scale + step, bias),
+            (scale - step, bias),
+            (scale, bias + step),
+            (scale, bias - step),
+            (scale + step, bias + larger),
+            (scale - step, bias + smaller),
         ];
-        // Half steps: from far away a whole one can overshoot.
-        (scale, bias) = (scale - 0.5 * step[0], bias - 0.5 * step[1]);
+        let found = tried.into_iter().map(|point| (cost(point), point)).min_by(|a, b| a.0.total_cmp(&b.0));
+        match found {
+            Some((cost, point)) if cost < least => (least, best) = (cost, point),
+            _ => step /= 2.0,
+        }
     }
-    (scale, bias)
+    (best.0.exp(), best.1)
+}
+
+/// log(1 + e^x).
+fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// At every x the share of yes is exactly sigmoid(6 x - 2).
+    fn questions() -> Vec<Question> {
+        (-200..=200)
+            .flat_map(|i| {
+                let x = i as f32 / 100.0;
+                let yes = f64::from(siglip::sigmoid(6.0 * x - 2.0)) / 401.0;
+                [(true, yes), (false, 1.0 / 401.0 - yes)].map(|(truth, weight)| Question {
+                    logit: x,
+                    truth,
+                    weight,
+                })
+            })
+            .collect()
+    }
+
     #[test]
     fn fit_finds_the_line_that_the_answers_came_from() {
-        // At every x the share of yes is exactly sigmoid(6 x - 2).
-        let questions: Vec<Question> = (-20..=20)
-            .flat_map(|i| {
-                let x = i as f32 / 10.0;
-                let yes = f64::from(siglip::sigmoid(6.0 * x - 2.0));
-                [(true, yes), (false, 1.0 - yes)].map(|(truth, weight)| Question { logit: x, truth, weight })
-            })
-            .collect();
-        let (scale, bias) = fit(&questions, f64::from, (1.0, 0.0));
-        assert!((scale - 6.0).abs() < 1e-3 && (bias + 2.0).abs() < 1e-3, "{scale} {bias}");
+        let (scale, bias) = fit(&[(1, questions())], (1.0, 0.0));
+        assert!((scale - 6.0).abs() < 0.05 && (bias + 2.0).abs() < 0.02, "{scale} {bias}");
+    }
+
+    #[test]
+    fn the_error_of_what_is_so_is_none_and_that_of_doubt_is_large() {
+        let error = |line| Calibration::of(rescaled(&questions(), line)).error;
+        assert!(error((6.0, -2.0)) < 1e-6);
+        assert!(error((0.5, 0.0)) > 0.2);
+    }
+
+    #[test]
+    fn natural_sets_have_the_true_label_once_and_others_six_and_a_half_times() {
+        let mut evaluation = Evaluation::new(40);
+        evaluation.add(&[0.0; 40], 3);
+        let natural = natural(&evaluation);
+        let weight = |truth| natural.iter().filter(|q| q.truth == truth).map(|q| q.weight).sum::<f64>();
+        assert!((weight(true) + weight(false) - 1.0).abs() < 1e-12);
+        assert!((weight(false) / weight(true) - 6.5).abs() < 1e-9);
     }
 }

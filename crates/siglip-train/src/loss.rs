@@ -23,9 +23,14 @@ impl Truths {
     pub fn new(captions: &Captions, classes: &[usize], phrases: &[usize]) -> Result<Truths> {
         let pairs = classes.iter().flat_map(|&class| phrases.iter().map(move |&phrase| (class, phrase)));
         let truths: Vec<Truth> = pairs.map(|(class, phrase)| captions.truth(class, phrase)).collect();
+        Truths::from_pairs(&truths, phrases.len())
+    }
+
+    /// Of all phrases of one picture after the other.
+    fn from_pairs(truths: &[Truth], phrases: usize) -> Result<Truths> {
         let matrix = |number: fn(&Truth) -> f32| {
             let numbers: Vec<f32> = truths.iter().map(number).collect();
-            Tensor::from_vec(numbers, (classes.len(), phrases.len()), &Device::Cpu)
+            Tensor::from_vec(numbers, (truths.len() / phrases, phrases), &Device::Cpu)
         };
         Ok(Truths {
             signs: matrix(|truth| match truth {
@@ -36,6 +41,11 @@ impl Truths {
             only_true: matrix(|truth| if *truth == Truth::True { 0.0 } else { NEVER })?,
             only_known: matrix(|truth| if *truth == Truth::Unknown { NEVER } else { 0.0 })?,
         })
+    }
+
+    /// Number of phrases.
+    pub fn phrases(&self) -> Result<usize> {
+        self.signs.dim(1)
     }
 
     /// The pairwise sigmoid loss of 2303.15343, a picture: minus the log of the probability that the model gives to what
@@ -76,6 +86,15 @@ fn softplus(x: &Tensor) -> Result<Tensor> {
 pub fn teacher(student: &Tensor, features: &Tensor, spread: &Tensor) -> Result<Tensor> {
     let target = normalize(&features.broadcast_div(&spread.sqrt()?)?)?;
     (normalize(student)? * target)?.sum(1)?.affine(-1.0, 1.0)?.mean_all()
+}
+
+/// How far the student's shares of the phrases are from those that the teacher gives to the classes which they name:
+/// the cross entropy (Hinton et al., 1503.02531), over the pictures of `weights` [pictures, 1].
+pub fn distillation(student: &Tensor, teacher: &Tensor, weights: &Tensor) -> Result<Tensor> {
+    let log_softmax = |x: &Tensor| x.broadcast_sub(&x.log_sum_exp(D::Minus1)?.unsqueeze(1)?);
+    let shares = log_softmax(teacher)?.exp()?.broadcast_mul(weights)?;
+    (shares * log_softmax(student)?)?.sum_all()?.neg()?
+        / weights.sum_all()?.to_scalar::<f32>()?.max(1.0) as f64
 }
 
 #[cfg(test)]
@@ -133,6 +152,21 @@ mod tests {
         let rows = (0..3).map(|i| share(&(0..4).map(|j| (i, j)).collect::<Vec<_>>())).sum::<f64>() / 3.0;
         let columns = (0..3).map(|j| share(&(0..3).map(|i| (i, j)).collect::<Vec<_>>())).sum::<f64>() / 3.0;
         is(&truths().softmax(&logits()).unwrap(), rows + columns);
+    }
+
+    #[test]
+    fn distillation_is_least_where_student_and_teacher_agree() {
+        let weights = Tensor::new(&[[1.0f32], [0.0], [1.0]], &Device::Cpu).unwrap();
+        let entropy = |row: &[f32; 4]| {
+            let sum: f64 = row.iter().map(|&x| f64::from(x).exp()).sum();
+            row.iter().map(|&x| f64::from(x).exp() / sum).map(|p| -p * p.ln()).sum::<f64>()
+        };
+        let shifted = (logits() + 3.0).unwrap();
+        let least = (entropy(&LOGITS[0]) + entropy(&LOGITS[2])) / 2.0;
+        is(&distillation(&shifted, &logits(), &weights).unwrap(), least);
+        let other = logits().neg().unwrap();
+        let loss = distillation(&other, &logits(), &weights).unwrap().to_scalar::<f32>().unwrap();
+        assert!(f64::from(loss) > least);
     }
 
     #[test]

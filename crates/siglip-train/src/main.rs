@@ -5,6 +5,7 @@ mod checkpoint;
 mod data;
 mod error;
 mod eval;
+mod init;
 mod look;
 mod loss;
 mod model;

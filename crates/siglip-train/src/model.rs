@@ -8,8 +8,8 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rand_distr::{Distribution, Normal};
 
-use crate::ops::{attention, gelu, layer_norm, linear, linear_onto};
-use crate::shape::{CONTEXT, Shape};
+use crate::ops::{Rounding, attention, gelu, layer_norm, linear, linear_onto};
+use crate::shape::{CONTEXT, HEADS, Shape, TEXT, VISION, intermediate};
 
 /// The model's parameters by name.
 pub struct Parameters {
@@ -22,6 +22,7 @@ pub struct Parameters {
 /// Parameters as the towers read them.
 pub struct Weights<'a> {
     shape: Shape,
+    rounding: Rounding,
     tensors: BTreeMap<&'a str, Tensor>,
 }
 
@@ -37,18 +38,18 @@ impl Parameters {
     /// drawn smaller by the root of the number of branches.
     pub fn random(shape: Shape, word_size: usize, features: usize, seed: u64) -> Result<Parameters> {
         let mut draw = Draw { random: SmallRng::seed_from_u64(seed), vars: BTreeMap::new() };
-        let width = shape.width;
-        draw.normal(WORDS, &[word_size, width], 0.5 / (word_size as f32).sqrt())?;
-        draw.normal("text_model.embeddings.position_embedding.weight", &[CONTEXT, width], 0.1)?;
-        draw.encoder("text_model", shape, shape.text_layers)?;
-        draw.linear("text_model.head", width, width, 1.0)?;
+        let Shape { width, text_width, .. } = shape;
+        draw.normal(WORDS, &[word_size, text_width], 0.5 / (word_size as f32).sqrt())?;
+        draw.normal("text_model.embeddings.position_embedding.weight", &[CONTEXT, text_width], 0.1)?;
+        draw.encoder(TEXT, shape)?;
+        draw.linear("text_model.head", width, text_width, 1.0)?;
         draw.linear("vision_model.embeddings.patch_embedding", width, shape.patch_size(), 1.0)?;
         draw.normal("vision_model.embeddings.position_embedding.weight", &[shape.patches(), width], 0.2)?;
-        draw.encoder("vision_model", shape, shape.vision_layers)?;
+        draw.encoder(VISION, shape)?;
         draw.normal("vision_model.head.probe", &[1, width], 1.0)?;
         draw.attention("vision_model.head.attention", width, 1.0)?;
         draw.norm("vision_model.head.layernorm", width)?;
-        draw.mlp("vision_model.head.mlp", shape, 1.0)?;
+        draw.mlp("vision_model.head.mlp", width, 1.0)?;
         for (name, start) in SCALARS.into_iter().zip([10f32.ln(), -10.0, 14f32.ln()]) {
             draw.constant(name, &[1], start)?;
         }
@@ -56,19 +57,37 @@ impl Parameters {
         Ok(Parameters { shape, vars: draw.vars })
     }
 
+    /// The same numbers in variables of their own.
+    pub fn copied(&self) -> Result<Parameters> {
+        let copy =
+            |(name, var): (&String, &Var)| Ok((name.clone(), Var::from_tensor(&var.as_tensor().copy()?)?));
+        Ok(Parameters { shape: self.shape, vars: self.vars.iter().map(copy).collect::<Result<_>>()? })
+    }
+
+    /// Goes a share of the way to where the others are: a moving average, if done again and again.
+    pub fn follow(&self, others: &Parameters, share: f64) -> Result<()> {
+        for (name, var) in &self.vars {
+            let other = others.vars[name].as_detached_tensor();
+            let here = var.as_detached_tensor();
+            var.set(&(&here + ((other - &here)? * share)?)?)?;
+        }
+        Ok(())
+    }
+
     /// To run the towers and keep what their gradients need.
     pub fn tracked(&self) -> Weights<'_> {
-        self.weights(|var| var.as_tensor().clone())
+        self.weights(Rounding::Bf16, |var| var.as_tensor().clone())
     }
 
     /// To run the towers only.
     pub fn frozen(&self) -> Weights<'_> {
-        self.weights(Var::as_detached_tensor)
+        self.weights(Rounding::F32, Var::as_detached_tensor)
     }
 
-    fn weights(&self, read: impl Fn(&Var) -> Tensor) -> Weights<'_> {
+    fn weights(&self, rounding: Rounding, read: impl Fn(&Var) -> Tensor) -> Weights<'_> {
         Weights {
             shape: self.shape,
+            rounding,
             tensors: self.vars.iter().map(|(name, var)| (name.as_str(), read(var))).collect(),
         }
     }
@@ -112,22 +131,23 @@ impl Draw {
         self.linear(&format!("{name}.out_proj"), width, width, gain)
     }
 
-    fn mlp(&mut self, name: &str, shape: Shape, gain: f32) -> Result<()> {
-        self.linear(&format!("{name}.fc1"), shape.intermediate(), shape.width, 1.0)?;
-        self.linear(&format!("{name}.fc2"), shape.width, shape.intermediate(), gain)
+    fn mlp(&mut self, name: &str, width: usize, gain: f32) -> Result<()> {
+        self.linear(&format!("{name}.fc1"), intermediate(width), width, 1.0)?;
+        self.linear(&format!("{name}.fc2"), width, intermediate(width), gain)
     }
 
-    fn encoder(&mut self, tower: &str, shape: Shape, layers: usize) -> Result<()> {
+    fn encoder(&mut self, tower: &str, shape: Shape) -> Result<()> {
+        let (width, layers) = shape.tower(tower);
         let gain = 1.0 / (2.0 * layers as f32).sqrt();
         for layer in 0..layers {
             let name = format!("{tower}.encoder.layers.{layer}");
-            self.norm(&format!("{name}.layer_norm1"), shape.width)?;
-            self.attention(&format!("{name}.self_attn"), shape.width, gain)?;
-            self.norm(&format!("{name}.layer_norm2"), shape.width)?;
-            self.mlp(&format!("{name}.mlp"), shape, gain)?;
+            self.norm(&format!("{name}.layer_norm1"), width)?;
+            self.attention(&format!("{name}.self_attn"), width, gain)?;
+            self.norm(&format!("{name}.layer_norm2"), width)?;
+            self.mlp(&format!("{name}.mlp"), width, gain)?;
         }
-        let last = if tower == "text_model" { "final_layer_norm" } else { "post_layernorm" };
-        self.norm(&format!("{tower}.{last}"), shape.width)
+        let last = if tower == TEXT { "final_layer_norm" } else { "post_layernorm" };
+        self.norm(&format!("{tower}.{last}"), width)
     }
 }
 
@@ -138,7 +158,7 @@ impl Weights<'_> {
     }
 
     fn linear(&self, name: &str, x: &Tensor) -> Result<Tensor> {
-        linear(x, self.get(&format!("{name}.weight")), self.get(&format!("{name}.bias")))
+        linear(x, self.get(&format!("{name}.weight")), self.get(&format!("{name}.bias")), self.rounding)
     }
 
     fn norm(&self, name: &str, x: &Tensor) -> Result<Tensor> {
@@ -146,14 +166,15 @@ impl Weights<'_> {
     }
 
     fn linear_onto(&self, residual: &Tensor, name: &str, x: &Tensor) -> Result<Tensor> {
-        linear_onto(residual, x, self.get(&format!("{name}.weight")), self.get(&format!("{name}.bias")))
+        let (weight, bias) = (self.get(&format!("{name}.weight")), self.get(&format!("{name}.bias")));
+        linear_onto(residual, x, weight, bias, self.rounding)
     }
 
     /// What each query takes from the rows of its sequence in `x`, before the output projection.
     fn attend(&self, name: &str, queries: &Tensor, x: &Tensor, batch: usize) -> Result<Tensor> {
         let q = self.linear(&format!("{name}.q_proj"), queries)?;
         let kv = self.linear(&format!("{name}.kv_proj"), x)?;
-        attention(&q, &kv, batch, self.shape.heads)
+        attention(&q, &kv, batch, HEADS)
     }
 
     /// x + MLP(norm(x)).
@@ -162,8 +183,8 @@ impl Weights<'_> {
         self.linear_onto(x, &format!("{mlp}.fc2"), &gelu(&inner)?)
     }
 
-    fn encoder(&self, tower: &str, mut x: Tensor, batch: usize, layers: usize) -> Result<Tensor> {
-        for layer in 0..layers {
+    fn encoder(&self, tower: &str, mut x: Tensor, batch: usize) -> Result<Tensor> {
+        for layer in 0..self.shape.tower(tower).1 {
             let name = format!("{tower}.encoder.layers.{layer}");
             let normal = self.norm(&format!("{name}.layer_norm1"), &x)?;
             let attended = self.attend(&format!("{name}.self_attn"), &normal, &normal, batch)?;
@@ -175,11 +196,10 @@ impl Weights<'_> {
 
     /// The pooled outputs [pictures, width] for patches [pictures·kept, numbers] at `positions` [pictures·kept].
     pub fn image_features(&self, patches: &Tensor, positions: &Tensor, pictures: usize) -> Result<Tensor> {
-        let tower = "vision_model";
         let places =
             self.get("vision_model.embeddings.position_embedding.weight").index_select(positions, 0)?;
         let x = self.linear_onto(&places, "vision_model.embeddings.patch_embedding", patches)?;
-        let x = self.encoder(tower, x, pictures, self.shape.vision_layers)?;
+        let x = self.encoder(VISION, x, pictures)?;
         let x = self.norm("vision_model.post_layernorm", &x)?;
         let probes =
             self.get("vision_model.head.probe").broadcast_as((pictures, self.shape.width))?.contiguous()?;
@@ -193,7 +213,7 @@ impl Weights<'_> {
         let sentences = input_ids.dim(0)? / CONTEXT;
         let words = vectors.index_select(input_ids, 0)?.matmul(self.get(WORDS))?;
         let places = self.get("text_model.embeddings.position_embedding.weight").repeat((sentences, 1))?;
-        let x = self.encoder("text_model", (words + places)?, sentences, self.shape.text_layers)?;
+        let x = self.encoder(TEXT, (words + places)?, sentences)?;
         let last: Vec<u32> = (1..=sentences).map(|s| (s * CONTEXT - 1) as u32).collect();
         let x = x.index_select(&Tensor::from_vec(last, sentences, &Device::Cpu)?, 0)?;
         let x = self.norm("text_model.final_layer_norm", &x)?;

@@ -1,18 +1,19 @@
 //! Training: draws, runs both towers forwards and backwards on both cores, steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use clap::Args;
-use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 
 use crate::Error;
 use crate::captions::Captions;
 use crate::checkpoint;
 use crate::data::{Batch, Pictures, Validation};
+use crate::init::start_from;
 use crate::look;
 use crate::loss::{self, Truths};
 use crate::model::{Parameters, SCALARS, Weights, normalize};
@@ -31,8 +32,11 @@ pub struct Train {
     /// Where the state is kept and the model written.
     #[arg(long)]
     out: PathBuf,
+    /// A model of an earlier run to begin with. A tower of another width begins with random numbers.
+    #[arg(long)]
+    init: Option<PathBuf>,
     /// Steps from the first to the last, over all runs.
-    #[arg(long, default_value_t = 6800)]
+    #[arg(long, default_value_t = 4000)]
     steps: usize,
     /// Pictures of a step.
     #[arg(long, default_value_t = 128)]
@@ -48,17 +52,26 @@ pub struct Train {
     whole: f64,
     /// Weight of the sigmoid loss at the first step, beside the softmax loss; it is 1 at the last. At first it does little
     /// but draw everything together, as it begins with a bias for far larger batches.
-    #[arg(long, default_value_t = 0.1)]
+    #[arg(long, default_value_t = 0.3)]
     sigmoid: f64,
-    /// Weight of the teacher.
-    #[arg(long, default_value_t = 2.0)]
+    /// Weight of the teacher's features: none from a warm start, where the projection onto them would begin at random.
+    #[arg(long, default_value_t = 0.0)]
     teacher: f64,
+    /// Weight of the teacher's classes.
+    #[arg(long, default_value_t = 1.0)]
+    distillation: f64,
+    /// Classes of the teacher in a step beyond those that it sees in the step's pictures.
+    #[arg(long, default_value_t = 32)]
+    other_classes: usize,
     /// Chance starts here.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Steps between two reports.
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 200)]
     report: usize,
+    /// Steps after which the state is kept.
+    #[arg(long, default_value_t = 50)]
+    save: usize,
     #[command(flatten)]
     rates: Rates,
     #[command(flatten)]
@@ -66,7 +79,10 @@ pub struct Train {
 }
 
 /// What a step cost, by name.
-type Losses = [f32; 3];
+type Losses = [f32; 4];
+
+/// Steps between two moves of the averaged weights, and the share of the way that they go.
+const AVERAGED: (usize, f64) = (10, 0.03);
 
 impl Train {
     /// Runs to the last step.
@@ -78,33 +94,56 @@ impl Train {
         let words = captions.vectors.dim(1)?;
         let parameters = Parameters::random(self.shape, words, pictures.features, self.seed)?;
         std::fs::create_dir_all(&self.out).map_err(Error::file(&self.out))?;
-        let (start, state) = checkpoint::resume(&self.out, &parameters)?;
+        let averages = parameters.copied()?;
+        let (start, state) = match checkpoint::resume(&self.out, &parameters, &averages)? {
+            Some(resumed) => resumed,
+            None => {
+                if let Some(folder) = &self.init {
+                    let found = start_from(folder, &parameters, &captions)?;
+                    println!("{} gives {}", folder.display(), found.join(" and "));
+                    averages.follow(&parameters, 1.0)?;
+                    println!("step 0: {}", look::quick(&averages, &captions, &validation)?);
+                    checkpoint::save(&self.out, &parameters, &averages, &BTreeMap::new(), 0)?;
+                }
+                (0, BTreeMap::new())
+            }
+        };
         let mut optimizer = Optimizer::new(self.rates, state);
-        let (started, mut sums) = (Instant::now(), Losses::default());
+        let (started, mut sums, mut summed) = (Instant::now(), Losses::default(), 0);
         for step in start + 1..=self.steps {
             let (gradients, losses) = self.gradients(step, &parameters, &captions, &pictures, &spread)?;
             optimizer.step(&parameters, &gradients, step, self.pace(step))?;
+            if step % AVERAGED.0 == 0 {
+                // Early on the average reaches no further back than half of the steps.
+                let share = AVERAGED.1.max(2.0 * AVERAGED.0 as f64 / step as f64).min(1.0);
+                averages.follow(&parameters, share)?;
+            }
             sums.iter_mut().zip(losses).for_each(|(sum, loss)| *sum += loss);
-            if step % self.report == 0 || step == self.steps {
+            summed += 1;
+            let last = step == self.steps;
+            if step % self.report == 0 || last {
                 let seconds = started.elapsed().as_secs_f64();
-                let [sigmoid, softmax, teacher] = sums.map(|sum| sum / self.report as f32);
-                sums = Losses::default();
-                let quick = look::quick(&parameters, &captions, &validation)?;
+                let [sigmoid, softmax, classes, teacher] = sums.map(|sum| sum / summed as f32);
+                (sums, summed) = (Losses::default(), 0);
+                let quick = look::quick(&averages, &captions, &validation)?;
                 println!(
-                    "step {step}: {:.0} ms a step, sigmoid {sigmoid:.3}, softmax {softmax:.3}, teacher {teacher:.3}; {quick}",
+                    "step {step}: {:.0} ms a step, sigmoid {sigmoid:.3}, softmax {softmax:.3}, classes {classes:.3}, \
+                     features {teacher:.3}; {quick}",
                     1e3 * seconds / (step - start) as f64,
                 );
-                checkpoint::save(&self.out, &parameters, &optimizer.state, step)?;
+            }
+            if step % self.save == 0 || last {
+                checkpoint::save(&self.out, &parameters, &averages, &optimizer.state, step)?;
             }
         }
-        checkpoint::export(&self.out.join("model"), &self.data, &parameters, &captions)
+        checkpoint::export(&self.out.join("model"), &self.data, &averages, &captions)
     }
 
-    /// The schedule: up in 300 steps, then down in a straight line to nothing.
+    /// The schedule: up in a twentieth of the steps, but at most 300, then down in a straight line to nothing.
     fn pace(&self, step: usize) -> f64 {
-        let up = step as f64 / 300.0;
-        let down = (self.steps - step) as f64 / (self.steps as f64 - 300.0).max(1.0);
-        up.min(down).min(1.0)
+        let warm = (self.steps as f64 / 20.0).min(300.0);
+        let down = (self.steps - step) as f64 / (self.steps as f64 - warm).max(1.0);
+        (step as f64 / warm).min(down).min(1.0)
     }
 
     /// Patches of a picture that the student sees at this step.
@@ -130,20 +169,28 @@ impl Train {
             .collect::<Result<_, _>>()?;
         let prompts = self.prompts(&batches, captions, pictures, &mut random);
         let phrases: Vec<usize> = prompts.keys().copied().collect();
-        let sentences: Vec<String> = prompts.into_values().collect();
+        let mut sentences: Vec<String> = prompts.into_values().collect();
+        let targets = (self.distillation > 0.0)
+            .then(|| TeacherTargets::new(self, &batches, &phrases, captions, pictures, &mut random))
+            .transpose()?;
+        sentences.extend(targets.iter().flat_map(|targets| targets.sentences.iter().cloned()));
         let weights = parameters.tracked();
 
         let halves = sentences.chunks(sentences.len().div_ceil(HALVES));
         let forward = in_threads(batches.iter().zip(halves), |(batch, sentences)| {
             let images = weights.image_features(&batch.patches, &batch.positions, batch.classes.len())?;
-            let teacher = loss::teacher(&weights.teacher(&images)?, &batch.features, spread)?;
+            let teacher = if self.teacher > 0.0 {
+                loss::teacher(&weights.teacher(&images)?, &batch.features, spread)?
+            } else {
+                Tensor::zeros((), DType::F32, &Device::Cpu)?
+            };
             let texts = weights.text_features(&captions.input_ids(sentences)?, &captions.vectors)?;
             Ok(Forward { images: normalize(&images)?, texts: normalize(&texts)?, teacher })
         })?;
 
         let classes: Vec<usize> = batches.iter().flat_map(|batch| batch.classes.iter().copied()).collect();
         let truths = Truths::new(captions, &classes, &phrases)?;
-        let joint = self.joint_loss(step, &forward, &truths, &weights)?;
+        let joint = self.joint_loss(step, &forward, &truths, targets.as_ref(), &weights)?;
 
         let mut offsets = (0, 0);
         let parts: Vec<_> = forward
@@ -175,8 +222,8 @@ impl Train {
         }
         let teacher: f32 =
             forward.iter().map(|half| half.teacher.to_scalar::<f32>()).sum::<Result<f32, _>>()?;
-        let [sigmoid, softmax] = joint.losses;
-        Ok((gradients, [sigmoid, softmax, teacher / HALVES as f32]))
+        let [sigmoid, softmax, classes] = joint.losses;
+        Ok((gradients, [sigmoid, softmax, classes, teacher / HALVES as f32]))
     }
 
     /// The phrases of a step with a sentence about each: one for every picture, and some strangers.
@@ -207,6 +254,7 @@ impl Train {
         step: usize,
         forward: &[Forward],
         truths: &Truths,
+        targets: Option<&TeacherTargets>,
         weights: &Weights,
     ) -> Result<Joint, Error> {
         let join = |part: fn(&Forward) -> &Tensor| -> Result<Var, Error> {
@@ -215,18 +263,92 @@ impl Train {
         };
         let (images, texts) = (join(|half| &half.images)?, join(|half| &half.texts)?);
         let cosines = images.as_tensor().matmul(&texts.as_tensor().t()?)?;
-        let scaled_by = |name: &str| cosines.broadcast_mul(&weights.get(name).exp()?);
-        let sigmoid = truths.sigmoid(&scaled_by(SCALARS[0])?.broadcast_add(weights.get(SCALARS[1]))?, 256)?;
-        let softmax = truths.softmax(&scaled_by(SCALARS[2])?)?;
+        let of_captions = cosines.narrow(1, 0, truths.phrases()?)?;
+        let scaled_by = |name: &str| weights.get(name).exp();
+        let logits =
+            of_captions.broadcast_mul(&scaled_by(SCALARS[0])?)?.broadcast_add(weights.get(SCALARS[1]))?;
+        let sigmoid = truths.sigmoid(&logits, 256)?;
+        let softmax = truths.softmax(&of_captions.broadcast_mul(&scaled_by(SCALARS[2])?)?)?;
+        let classes = match targets {
+            Some(targets) => {
+                let taught =
+                    cosines.index_select(&targets.columns, 1)?.broadcast_mul(&scaled_by(SCALARS[2])?)?;
+                loss::distillation(&taught, &targets.logits, &targets.weights)?
+            }
+            None => Tensor::zeros((), DType::F32, &Device::Cpu)?,
+        };
         let weight = self.sigmoid + (1.0 - self.sigmoid) * step as f64 / self.steps as f64;
-        let gradients = ((&sigmoid * weight)? + &softmax)?.backward()?;
+        let gradients = (((&sigmoid * weight)? + &softmax)? + (&classes * self.distillation)?)?.backward()?;
         let of = |tensor: &Tensor| gradients.get(tensor).cloned().map_or_else(|| tensor.zeros_like(), Ok);
         let scalars = SCALARS.iter().map(|&name| Ok((name.into(), of(weights.get(name))?)));
         Ok(Joint {
             images: of(&images)?,
             texts: of(&texts)?,
             scalars: scalars.collect::<Result<_, Error>>()?,
-            losses: [sigmoid.to_scalar()?, softmax.to_scalar()?],
+            losses: [sigmoid.to_scalar()?, softmax.to_scalar()?, classes.to_scalar()?],
+        })
+    }
+}
+
+/// What the teacher says of a step's pictures over some of its classes.
+struct TeacherTargets {
+    /// Further sentences, after those of the captions, about classes that no caption names.
+    sentences: Vec<String>,
+    /// [classes], the column of each class's phrase among all sentences.
+    columns: Tensor,
+    /// [pictures, classes]
+    logits: Tensor,
+    /// [pictures, 1]: 1 for photographs, 0 for drawings, which the teacher has hardly seen.
+    weights: Tensor,
+}
+
+impl TeacherTargets {
+    /// Draws a class for each picture as the teacher sees it there, and some others.
+    fn new(
+        train: &Train,
+        batches: &[Batch],
+        phrases: &[usize],
+        captions: &Captions,
+        pictures: &Pictures,
+        random: &mut SmallRng,
+    ) -> Result<TeacherTargets, Error> {
+        let (weight, bias) = &pictures.classifier;
+        let features: Vec<&Tensor> = batches.iter().map(|batch| &batch.features).collect();
+        let logits = Tensor::cat(&features, 0)?.matmul(&weight.t()?)?.broadcast_add(bias)?;
+        let drawings: Vec<bool> = batches.iter().flat_map(|batch| batch.drawings.iter().copied()).collect();
+        let mut classes = BTreeSet::new();
+        for (row, drawing) in logits.to_vec2::<f32>()?.iter().zip(&drawings) {
+            if !drawing {
+                // The largest after adding Gumbel's noise is a draw from the softmax.
+                let noisy = |x: f32, random: &mut SmallRng| x - (-random.random::<f32>().max(1e-9).ln()).ln();
+                let drawn = row.iter().enumerate().map(|(class, &x)| (class, noisy(x, random)));
+                classes.extend(drawn.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(class, _)| class));
+            }
+        }
+        classes.extend((0..train.other_classes).map(|_| random.random_range(0..captions.teacher.len())));
+        let mut columns: BTreeMap<usize, u32> = phrases.iter().copied().zip(0..).collect();
+        let (mut sentences, mut taught, mut taught_columns) = (Vec::new(), Vec::new(), BTreeSet::new());
+        let mut places = Vec::new();
+        for class in classes {
+            let Some(phrase) = captions.draw_teacher(class, random) else { continue };
+            let next = (phrases.len() + sentences.len()) as u32;
+            let column = *columns.entry(phrase).or_insert_with(|| {
+                sentences.push(captions.say(phrase, false, random));
+                next
+            });
+            // Two classes of one name ("crane") can't be told apart by it.
+            if taught_columns.insert(column) {
+                taught.push(class as u32);
+                places.push(column);
+            }
+        }
+        let count = taught.len();
+        let weights: Vec<f32> = drawings.iter().map(|&drawing| f32::from(u8::from(!drawing))).collect();
+        Ok(TeacherTargets {
+            sentences,
+            columns: Tensor::from_vec(places, count, &Device::Cpu)?,
+            logits: logits.index_select(&Tensor::from_vec(taught, count, &Device::Cpu)?, 1)?,
+            weights: Tensor::from_vec(weights, (drawings.len(), 1), &Device::Cpu)?,
         })
     }
 }
@@ -243,7 +365,7 @@ struct Joint {
     images: Tensor,
     texts: Tensor,
     scalars: BTreeMap<String, Tensor>,
-    losses: [f32; 2],
+    losses: [f32; 3],
 }
 
 /// Does the work on each item in a thread of its own.

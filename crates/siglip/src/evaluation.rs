@@ -129,7 +129,7 @@ impl Evaluation {
             five_way: enough.then(|| self.five_way()),
             text_to_image: Recall::of(|places| self.found_by_text(places)),
             image_to_text: Recall::of(|places| self.top(places)),
-            calibration: enough.then(|| self.calibration()),
+            calibration: enough.then(|| Calibration::of(self.questions())),
         }
     }
 
@@ -187,10 +187,13 @@ impl Evaluation {
             })
         })
     }
+}
 
-    fn calibration(&self) -> Calibration {
+impl Calibration {
+    /// Of the questions' logits and answers. The weights of all questions add up to one.
+    pub fn of(questions: impl IntoIterator<Item = Question>) -> Calibration {
         let mut bins = vec![Bin::default(); BINS];
-        for Question { logit, truth, weight } in self.questions() {
+        for Question { logit, truth, weight } in questions {
             let probability = f64::from(crate::sigmoid(logit));
             let bin = &mut bins[((probability * BINS as f64) as usize).min(BINS - 1)];
             bin.share += weight;

@@ -5,7 +5,7 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use super::{exp, numbers, reduce, sum, with_numbers};
 
-/// softmax(Q Kᵀ / √d) V in every head, without a mask; heads are 32 or 64 wide.
+/// softmax(Q Kᵀ / √d) V in every head, without a mask; heads are 16, 32 or 64 wide.
 /// `q` [batch·queries, width] holds the queries of one sequence after the other, `kv` [batch·keys, 2·width] its keys and, right of them, its values.
 pub fn attention(q: &Tensor, kv: &Tensor, batch: usize, heads: usize) -> Result<Tensor> {
     let (rows, width) = q.dims2()?;
@@ -193,9 +193,10 @@ impl CustomOp2 for Attention {
     ) -> Result<(CpuStorage, Shape)> {
         let (q, kv) = (numbers(q, ql)?, numbers(kv, kvl)?);
         let out = match self.head {
+            16 => self.forward::<16>(q, kv),
             32 => self.forward::<32>(q, kv),
             64 => self.forward::<64>(q, kv),
-            other => candle_core::bail!("heads are 32 or 64 wide, not {other}"),
+            other => candle_core::bail!("heads are 16, 32 or 64 wide, not {other}"),
         };
         Ok((CpuStorage::F32(out), ql.shape().clone()))
     }
@@ -210,6 +211,7 @@ impl CustomOp2 for Attention {
         let (grad_q, grad_kv) = with_numbers(q, |q| {
             with_numbers(kv, |kv| {
                 with_numbers(grad, |grad| match self.head {
+                    16 => self.backward::<16>(q, kv, grad),
                     32 => self.backward::<32>(q, kv, grad),
                     _ => self.backward::<64>(q, kv, grad),
                 })
@@ -246,7 +248,7 @@ mod tests {
 
     #[test]
     fn is_the_formula_for_one_query_and_for_many() {
-        for (batch, heads, queries, keys, width) in [(2, 3, 5, 5, 96), (2, 2, 18, 37, 64), (3, 1, 1, 7, 64)] {
+        for (batch, heads, queries, keys, width) in [(2, 3, 5, 5, 96), (2, 4, 18, 37, 64), (3, 1, 1, 7, 64)] {
             same(
                 &[noise(&[batch * queries, width], 8), noise(&[batch * keys, 2 * width], 9)],
                 |x| attention(&x[0], &x[1], batch, heads),

@@ -2,16 +2,23 @@
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 
+use super::product::{Rounding, product};
 use super::{numbers, with_numbers};
 
 /// `x`, `[rows, inputs]`, times the transpose of `weight`, `[outputs, inputs]`, plus `bias`, `[outputs]`, in every row.
-pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
-    x.matmul(&weight.t()?)?.apply_op2(bias, AddRow)
+pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor, rounding: Rounding) -> Result<Tensor> {
+    product(x, weight, rounding)?.apply_op2(bias, AddRow)
 }
 
 /// The same plus `residual` [rows, outputs].
-pub fn linear_onto(residual: &Tensor, x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
-    x.matmul(&weight.t()?)?.apply_op3(bias, residual, AddRowAndResidual)
+pub fn linear_onto(
+    residual: &Tensor,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    rounding: Rounding,
+) -> Result<Tensor> {
+    product(x, weight, rounding)?.apply_op3(bias, residual, AddRowAndResidual)
 }
 
 /// A row added to every row.
@@ -106,7 +113,7 @@ mod tests {
     fn is_a_product_and_a_sum() {
         same(
             &[noise(&[7, 5], 1), noise(&[3, 5], 2), noise(&[3], 3)],
-            |x| linear(&x[0], &x[1], &x[2]),
+            |x| linear(&x[0], &x[1], &x[2], Rounding::F32),
             |x| x[0].matmul(&x[1].t()?)?.broadcast_add(&x[2]),
         );
     }
@@ -115,7 +122,7 @@ mod tests {
     fn onto_adds_the_residual() {
         same(
             &[noise(&[7, 3], 4), noise(&[7, 5], 1), noise(&[3, 5], 2), noise(&[3], 3)],
-            |x| linear_onto(&x[0], &x[1], &x[2], &x[3]),
+            |x| linear_onto(&x[0], &x[1], &x[2], &x[3], Rounding::F32),
             |x| &x[0] + x[1].matmul(&x[2].t()?)?.broadcast_add(&x[3])?,
         );
     }

@@ -5,6 +5,7 @@ mod attention;
 mod gelu;
 mod layer_norm;
 mod linear;
+mod product;
 
 use candle_core::{CpuStorage, Error, Layout, Result, Tensor};
 
@@ -12,6 +13,7 @@ pub use attention::attention;
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_onto};
+pub use product::Rounding;
 
 /// The numbers of a contiguous f32 argument.
 fn numbers<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
