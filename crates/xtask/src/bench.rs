@@ -27,7 +27,7 @@ pub struct Bench {
     /// Print the figures as JSON.
     #[arg(long)]
     json: bool,
-    /// Write the figures to bench/records/<cpu>/<date>.json as well.
+    /// Write the figures to bench/records/ as well, named by processor and date.
     #[arg(long)]
     record: bool,
     /// Repetitions; the median counts.
