@@ -1,4 +1,4 @@
-/** The page for those who see it not, or touch no mouse. */
+/** Accessibility: keyboard alone, screen readers, contrast. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { complaintsOfAxe } from './axe.js';
@@ -25,7 +25,7 @@ test('the page is used with the keyboard alone', async () => {
   await page.keyboard.type('a snail');
   await page.keyboard.press('Enter');
   await scoredLabel(page, 'insect.jpg', 'a snail').waitFor();
-  // Once more: an empty field takes the last label away.
+  // Backspace in the empty field removes the last label.
   await page.keyboard.press('Backspace');
   await scoredLabel(page, 'insect.jpg', 'a snail').waitFor({ state: 'detached' });
   await page.getByRole('button', { name: 'Sample: a red powerboat' }).press('Enter');
@@ -33,7 +33,7 @@ test('the page is used with the keyboard alone', async () => {
 });
 
 for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
-  // What dark looks like is the same everywhere; Playwright alone asks for it.
+  // Dark colours are the same in every browser, but only Playwright can ask for them.
   if (colorScheme === 'dark' && browserOfTests.name !== 'chromium') continue;
   test(`axe finds no accessibility fault, ${colorScheme}`, async () => {
     const page = await harness.open({ options: { colorScheme } });

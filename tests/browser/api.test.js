@@ -1,4 +1,4 @@
-/** siglip.js as a page's own script calls it. */
+/** The API of siglip.js, called as from a page's own script. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { browserOfTests } from './browsers.js';
@@ -62,7 +62,7 @@ test('damaged pictures come with a notice', async () => {
   });
   assert.deepEqual(notices[0], ['a cat']);
   assert.deepEqual(notices[1], ['a cat', 'damaged: The file is damaged: its last scans are missing.']);
-  // Pillow refuses it, the browser shows it.
+  // Pillow refuses this file, the browser shows it.
   assert.match(notices[2][1], /^damaged: Shown as far as the browser reads it: this JPEG file is broken/);
 });
 

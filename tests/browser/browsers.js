@@ -1,4 +1,4 @@
-/** The browsers of this machine: nothing is downloaded. */
+/** Starts the installed browsers; none is downloaded. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
@@ -17,7 +17,7 @@ function find(variable, usual, advice) {
   return path;
 }
 
-/** Every name under .test is this machine. */
+/** Resolves every name under .test to this machine. */
 const flags = [
   '--headless=new',
   '--no-sandbox',
@@ -37,14 +37,14 @@ const chromiumPath = () =>
 export const launchChromium = () => chromium.launch({ executablePath: chromiumPath(), args: flags });
 
 /**
- * Chromium with a profile that is kept, and that can be killed.
+ * Chromium with a persistent profile. It can be killed.
  * @param {string} profile a folder
  */
 export async function launchChromiumAt(profile) {
   const port = join(profile, 'DevToolsActivePort');
   await rm(port, { force: true });
   const args = [...flags, `--user-data-dir=${profile}`, '--remote-debugging-port=0', 'about:blank'];
-  // A group of its own, so that no process of it is left behind.
+  // Its own process group, so that all of its processes can be ended.
   const main = spawn(chromiumPath(), args, { stdio: 'ignore', detached: true });
   const ended = new Promise((resolve) => main.on('exit', resolve));
   const kill = async () => {
@@ -72,7 +72,7 @@ export const launchFirefox = async (preferences = {}) =>
     { 'network.dns.localDomains': 'insecure.test', ...preferences },
   );
 
-/** WebKitGTK's MiniBrowser, on a screen that nobody sees; each context has a fresh profile. */
+/** WebKitGTK's MiniBrowser on a virtual screen. Each context has a fresh profile. */
 export const launchWebkit = async () =>
   (await import('./remote/webkit.js')).launch({
     driver: find(
@@ -88,7 +88,7 @@ export const launchWebkit = async () =>
     screen: find('XVFB', '/usr/bin/Xvfb', 'install it (Debian: apt install xvfb)'),
   });
 
-/** What a browser of the tests has, and what it lacks. */
+/** The capabilities of a browser in the tests. */
 const traits = {
   chromium: {
     launch: launchChromium,
@@ -107,11 +107,11 @@ const traits = {
   webkit: {
     launch: launchWebkit,
     backend: 'simd',
-    // What is kept goes to the Cache API, whole or not at all.
+    // Models are cached in the Cache API, so a partial download is not kept.
     hasFiles: false,
     // Workers share a model by messages, on isolated pages too.
     hasSharedMemory: false,
-    // A profile under the driver lives in memory alone.
+    // The driver's profiles are in memory only.
     hasHttpCache: false,
   },
 };

@@ -1,4 +1,4 @@
-/** What `cargo xtask package` makes of the scripts and styles: small, and working. */
+/** The scripts and styles that `cargo xtask package` bundles: they stay small, and they work. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -9,7 +9,7 @@ import { labelsOf } from './page-actions.js';
 const BUDGET = 15_000;
 const harness = new Harness();
 
-/** Fetched by those who evaluate a folder. */
+/** Downloaded only when a folder is evaluated. */
 const isLazy = (/** @type {string} */ path) => path.includes('evaluation-view');
 
 /** Bytes on the wire, the generated scripts beside the .wasm left out. @param {string[]} entries */

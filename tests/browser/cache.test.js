@@ -1,4 +1,4 @@
-/** What is kept for the next visit, and what happens where nothing can be. */
+/** The cache of models, and pages without storage. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { browserOfTests } from './browsers.js';
@@ -110,7 +110,7 @@ test('new weights on the server replace those in the cache', async () => {
   const page = await harness.open({ path: blank, headers: { etag: '"1"' } });
   await ask(page);
   harness.server.headers = { etag: '"2"' };
-  // It answers from what is kept while it asks the server; a later visit profits from that.
+  // It loads from the cache and asks the server in the background. A later visit gets the new weights.
   await ask(page);
   assert.equal(downloads(), 1);
   for (let visit = 0; visit < 20 && downloads() === 1; visit++) await ask(page);

@@ -1,4 +1,4 @@
-/** <siglip-classifier> in other people's pages. */
+/** <siglip-classifier> on pages of other sites. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
@@ -270,7 +270,7 @@ test('a picture dropped or pasted on the element is classified, and the page doe
     const options = { bubbles: true, cancelable: true, composed: true };
     const text = new DataTransfer();
     text.setData('text/plain', 'words');
-    // Firefox leaves out the data that a made-up event is given.
+    // Firefox drops the data of a synthetic event.
     const paste = (/** @type {DataTransfer} */ clipboardData) =>
       Object.defineProperty(new ClipboardEvent('paste', options), 'clipboardData', { value: clipboardData });
     return [

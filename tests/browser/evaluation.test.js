@@ -1,4 +1,4 @@
-/** A folder of class folders: how often the model's best label is the true one. */
+/** The evaluation of a folder with one folder per class. */
 import assert from 'node:assert/strict';
 import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -29,7 +29,7 @@ async function lay(pictures) {
   }
 }
 
-/** Takes the tiny model some seconds, also on a fast machine. */
+/** So many pictures that the tiny model takes some seconds, even on a fast machine. */
 const many = () =>
   Object.fromEntries(
     ['cat', 'dog'].flatMap((name) =>

@@ -1,4 +1,4 @@
-/** What siglip.js says when something is wrong, is given up or is over. */
+/** Errors, aborts and disposal in siglip.js. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Harness, untilWorkers, workersAlive } from './harness.js';
@@ -6,7 +6,7 @@ import { Harness, untilWorkers, workersAlive } from './harness.js';
 const harness = new Harness();
 const open = () => harness.open({ path: '/tests/browser/pages/blank.html' });
 
-/** How long a call may go on after it was given up, in milliseconds: not a measurement, but a machine may be busy. */
+/** The longest time in milliseconds from an abort to the rejection. Generous, because the machine may be busy. */
 const SOON = 1000;
 
 test('every failure has its code', async () => {

@@ -1,4 +1,4 @@
-/** What every test file starts from: a server, a browser, and pages that report what goes wrong in them. */
+/** The base of every test file: a server, a browser, and pages whose errors are recorded. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** The page's list of the models that the browser keeps, and what it says of the room for more. */
+/** The page's list of cached models, and what it says about free storage. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Harness, openIn, problemsOf } from './harness.js';

@@ -1,4 +1,4 @@
-/** The page and its models: another one, one that fails, one that takes its time. */
+/** The page's model chooser: another model, a failing one, a slow one. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createReadStream } from 'node:fs';

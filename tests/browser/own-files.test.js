@@ -1,4 +1,4 @@
-/** The visitor's own files, by themselves and in folders: models, pictures, and what is neither. */
+/** The visitor's own files and folders: models, pictures, and other files. */
 import assert from 'node:assert/strict';
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** What a visitor of the page does and sees. */
+/** Actions of a visitor on the page, and what the page shows. */
 import { readFile } from 'node:fs/promises';
 import { fileAt } from './harness.js';
 
@@ -40,7 +40,7 @@ export async function drop(page, paths) {
 }
 
 /**
- * Drops what lies on disk, folders too: the browser itself hands it to the page.
+ * Drops files and folders from disk through the browser's own drag and drop.
  * @param {Page} page
  * @param {string[]} files absolute
  */

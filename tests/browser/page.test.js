@@ -38,7 +38,7 @@ test('labels are added with Enter or a comma, and can be edited', async () => {
   await page.getByRole('button', { name: 'Remove a coffee cup' }).click();
   await scoredLabel(page, 'insect.jpg', 'a coffee cup').waitFor({ state: 'detached' });
 
-  // What was asked is in the address: a reload, or a friend, asks the same.
+  // Labels and template are in the URL, so a reload or a shared link restores them.
   const asked = (await labelsOf(page, 'insect.jpg')).sort();
   assert.equal(asked.length, 7);
   await page.reload();

@@ -1,4 +1,4 @@
-/** What SECURITY.md promises: hostile pictures, weights, hubs and pages get nowhere. */
+/** The promises of SECURITY.md: hostile pictures, weights, hubs and pages do no harm. */
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
@@ -67,7 +67,7 @@ test("the page's policy blocks foreign and injected code, frames, forms and plai
     add('link', { rel: 'stylesheet', href: 'https://attacker.test/x.css' });
     add('base', { href: 'https://attacker.test/' });
     add('form', { action: 'https://attacker.test/', method: 'post' });
-    // Out of the driver's own script, which may evaluate what it likes.
+    // Outside the driver's own script, to which the policy does not apply.
     await new Promise((resolve) => setTimeout(resolve));
     const thrown = [];
     for (const attempt of [
@@ -212,7 +212,7 @@ test('cached files of one model are never used for another', async () => {
     (await one.at('/one/')(path, ...rest)) !== false || (await other.at('/other/')(path, ...rest));
   const answers = [await load(page, '/one/'), await load(page, '/other/')];
   assert.notEqual(answers[0].embeddings, answers[1].embeddings);
-  // Somebody puts the bytes of the one where those of the other are kept.
+  // Puts one model's bytes in the place of the other's.
   const swapped = await page.evaluate(async () => {
     const isOf = async (/** @type {Blob} */ blob, /** @type {string} */ folder) =>
       (await blob.slice(0, 1000).text()).includes(folder);

@@ -18,7 +18,7 @@ const types = {
   '.wasm': 'application/wasm',
 };
 
-/** What pages begin with in the browser whose driver does not tell what goes wrong in them. */
+/** The first script of every page in WebKit, whose driver does not report errors of a page. */
 export const reporter =
   process.env.BROWSER === 'webkit' ? '<script src="/tests/browser/pages/report-problems.js"></script>' : '';
 
@@ -36,7 +36,7 @@ export const reporter =
  */
 
 /**
- * Answers in the place of a file; `false` leaves it to the file.
+ * Responds instead of the file; returns `false` to serve the file.
  * @typedef {(path: string, response: ServerResponse, method: string, request: IncomingMessage) => boolean | void | Promise<boolean | void>} Intercept
  */
 
@@ -70,7 +70,7 @@ export class Server {
     return this.log.filter((line) => line.includes(part));
   }
 
-  /** From now on nobody answers: connections are refused. */
+  /** Refuses every connection from now on. */
   close() {
     this.#http.closeAllConnections();
     return new Promise((resolve) => this.#http.close(resolve));
@@ -101,7 +101,7 @@ export class Server {
       return;
     }
     response.setHeader('content-type', types[extname(file)] ?? 'application/octet-stream');
-    // Faults may stand in front of it the next time.
+    // No caching: the next request may want it with faults in front.
     if (path === '/www/worker.js' && !response.hasHeader('cache-control')) {
       response.setHeader('cache-control', 'no-store');
     }

@@ -5,7 +5,7 @@ import { Harness } from './harness.js';
 import { scenarios } from './soak/scenarios.js';
 
 const SEED = 1;
-/** What one browser has run need not be as long in the others. */
+/** The other browsers run a smaller share of what Chromium runs. */
 const share = browserOfTests.name === 'chromium' ? 1 : 0.2;
 const harness = new Harness();
 

@@ -5,7 +5,7 @@ import { AllReduce } from '../../www/worker/all-reduce.js';
 
 /** @typedef {import('../../www/wasm/simd128/siglip_web.js').Engine} Engine */
 
-/** An engine that only adds up; it records in which order it was given the partial sums. */
+/** An engine that only adds; it records the order of the partial sums. */
 class Adder {
   /** @type {number[]} */
   added = [];
@@ -37,7 +37,7 @@ class Adder {
 }
 
 /**
- * So many workers of one model in this thread.
+ * `count` workers of one model, in this thread.
  * @param {import('node:test').TestContext} context
  * @param {number} count
  */

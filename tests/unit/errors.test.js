@@ -11,7 +11,7 @@ test('an error with a code reaches the page unchanged', () => {
     message: 'no image',
     ...marks,
   });
-  // A follower's failure has crossed once already.
+  // A follower's error has been sent to another thread once already.
   assert.deepEqual(errorMessageOf(errorMessageOf(error)), errorMessageOf(error));
   assert.equal(errorMessageOf(wasmError('no SIMD')).code, 'wasm');
 });

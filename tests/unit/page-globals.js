@@ -1,4 +1,4 @@
-/** The globals of a page that the scripts under test read, for Node. */
+/** Defines the globals of a page in Node, for the scripts under test. */
 
 /** @typedef {{baseURI?: string, hash?: string, pathname?: string, search?: string}} Page */
 

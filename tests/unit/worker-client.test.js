@@ -7,7 +7,7 @@ import { define, definePage } from './page-globals.js';
 /** @typedef {import('../../www/worker/protocol.js').FromWorker} FromWorker */
 /** @typedef {import('../../www/worker/protocol.js').ToWorker} ToWorker */
 
-/** A worker that the test answers for. */
+/** A worker whose messages the test sends. */
 class FakeWorker {
   /** @type {FakeWorker[]} */
   static all = [];

@@ -1,4 +1,4 @@
-/** worker.js that tells, when asked over a BroadcastChannel, what has gone through the towers since it was last asked. */
+/** worker.js that counts the inputs of both towers; a BroadcastChannel asks for the counts since the last question. */
 import { Engine as Plain } from '/www/wasm/simd128/siglip_web.js';
 import { Engine as Relaxed } from '/www/wasm/relaxed-simd/siglip_web.js';
 import '/www/worker.js';

@@ -1,4 +1,4 @@
-/** worker.js whose followers do not even start. */
+/** worker.js whose followers do not start. */
 import '/www/worker.js';
 
 if (self.name !== 'siglip') throw new Error('this worker does not start');

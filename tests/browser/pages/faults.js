@@ -21,7 +21,7 @@ const { fetch } = scope;
 const strike = () => void fetch('/struck').catch(() => {});
 
 /**
- * Has `before` called, which may throw, and perhaps an answer given, in front of a method.
+ * Calls `before` ahead of a method. It may throw, or return a result in place of the method's.
  * @param {string} name of a class
  * @param {string[]} methods
  * @param {(method: string) => unknown} before
@@ -51,7 +51,7 @@ if (storage) {
     operations++;
     if (operations < storage.at || (storage.once && operations > storage.at)) return undefined;
     if (operations === storage.at) strike();
-    // A file takes what there is room for, and says how much that was.
+    // Writes as many bytes as there is room for, and returns that number.
     if (storage.error === 'short' && method === 'write') return 1;
     throw new DOMException(
       'an injected fault',
@@ -65,7 +65,7 @@ if (storage) {
   precede('CacheStorage', ['open'], fail);
   precede('Cache', ['match', 'put', 'delete'], fail);
   precede('WritableStreamDefaultWriter', ['write', 'close'], fail);
-  // A disk that does not read shows in the stream, not before.
+  // A read error appears in the stream, not before.
   precede(
     'Blob',
     ['stream'],
@@ -118,7 +118,7 @@ if (dies) {
 }
 
 if (clock) {
-  // An hour on or back every few looks: what a laptop's sleep, a time server or a person does.
+  // Jumps by an hour every few calls, as a laptop's sleep, a time server or a person may cause.
   let [looks, shift] = [0, 0];
   const jump = () => {
     if (++looks % clock.every === 0) shift += ((looks / clock.every) % 2 ? 1 : -1.5) * 3_600_000;

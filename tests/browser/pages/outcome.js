@@ -1,5 +1,5 @@
 /**
- * How a promise has settled, in a form that leaves the page.
+ * The outcome of a promise, in a form that can leave the page.
  * @param {Promise<unknown>} promise
  */
 export async function outcome(promise) {

@@ -1,5 +1,5 @@
 /**
- * Keeps what goes wrong in a page, where a browser's driver does not tell. A classic script: the first of the page.
+ * Records the errors of a page for drivers that do not report them. A classic script, the first of the page.
  *
  * WebKit under a driver has a profile in memory alone, and drops a cache that nobody holds open: the page does.
  */

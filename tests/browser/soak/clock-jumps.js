@@ -1,4 +1,4 @@
-/** A clock that jumps an hour on and back, also while the server stalls and is tried again: the right model. */
+/** The clock jumps by an hour, also during a stall and its retry. Expected: the right model. */
 import assert from 'node:assert/strict';
 import { WEIGHTS } from '../weights/checkpoint.js';
 import { load, patient } from '../weights/fake-hub.js';

@@ -1,4 +1,4 @@
-/** A page that is closed at any moment of a download: the old model or the new one, never a broken one. */
+/** The page is closed at any moment of a download. Expected: the old or the new model, never a broken one. */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WEIGHTS, otherWeights } from '../weights/checkpoint.js';
@@ -8,10 +8,10 @@ import { Room, inLanes } from './room.js';
 
 /** @typedef {import('../harness.js').Page} Page */
 
-/** Milliseconds that a download takes, about: the moments lie within. */
+/** Roughly the time of a download, in milliseconds. The page is closed within it. */
 export const DOWNLOAD = 500;
 const LANES = 4;
-/** Pieces so small, and so slow, that a download takes that long. */
+/** Chunks so small and slow that a download takes that long. */
 export const slow = { pace: DOWNLOAD / (small[WEIGHTS].length / (1 << 15)) };
 /** @type {import('/www/siglip.js').LoadOptions} */
 export const options = { precision: 'f32' };
@@ -57,7 +57,7 @@ export const closedPages = (browser, seed, runs) =>
       await sleep(random.next() * DOWNLOAD * 1.3);
       await page.close();
       hub.behaviour = {};
-      // Every fourth finds another version at the server.
+      // Every fourth visit finds another version on the server.
       if (!random.chance(0.25)) {
         await check(later, hub, folder, before, `seed ${seed}`);
         return 'the same version';

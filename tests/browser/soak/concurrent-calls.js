@@ -1,8 +1,8 @@
-/** Calls of every kind at once, given up at random: each has the right answer or is aborted. */
+/** Concurrent calls of every kind, some aborted at random. Expected: each has the right result or is aborted. */
 import assert from 'node:assert/strict';
 import { Room } from './room.js';
 
-/** Calls under way at a time. */
+/** Concurrent calls. */
 const AT_ONCE = 24;
 
 /**

@@ -1,4 +1,4 @@
-/** A worker that ends at each step of a load and of a pass: an error that says so, and the next load works. */
+/** A worker ends at each step of a load and of a pass. Expected: an error that says so, and the next load works. */
 import assert from 'node:assert/strict';
 import { load, patient } from '../weights/fake-hub.js';
 import { Room, count } from './room.js';
@@ -12,7 +12,7 @@ const ways = [
 ];
 
 /**
- * `runs` steps of each way, spread evenly over all of them, beginning at one that the seed tells.
+ * `runs` steps of each way to die, spread evenly over all steps, starting at one that the seed chooses.
  * @type {import('./room.js').Scenario}
  */
 export const dyingWorkers = (browser, seed, runs) =>
@@ -45,7 +45,7 @@ export const dyingWorkers = (browser, seed, runs) =>
         count(tally, code ?? 'too late');
         return struck() > before;
       };
-      // How many steps there are shows in that none of a later number strikes.
+      // Finds the number of steps: a fault at a later step never occurs.
       let steps = 1;
       while (steps < MOST && (await dieAt(2 * steps))) steps *= 2;
       const stride = Math.max(1, (2 * steps) / runs);

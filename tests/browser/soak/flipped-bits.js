@@ -1,4 +1,4 @@
-/** A bit of what is kept has flipped: the model is fetched anew, never answered from wrong weights. */
+/** One bit in the cache flips. Expected: the model is downloaded again; wrong weights are never used. */
 import assert from 'node:assert/strict';
 import { load, patient } from '../weights/fake-hub.js';
 import { Random } from '../weights/random.js';
@@ -47,7 +47,7 @@ export const flippedBits = (browser, seed, runs) =>
   Room.with(browser, async (room) => {
     const first = await room.newPage();
     const expected = await room.rightAnswer(first);
-    // One at a time: flip() looks into every file, and files of another load come and go.
+    // One at a time, because flip() reads every file, and another load would create and delete files.
     return inLanes(room, { seed, runs, lanes: 1 }, async (page, seed) => {
       const random = new Random(seed);
       const { hub, folder } = room.add(`flip-${seed}`);
@@ -55,7 +55,7 @@ export const flippedBits = (browser, seed, runs) =>
       const where = { folder, share: random.next(), bit: random.below(8) };
       const told = JSON.stringify({ seed, ...where });
       assert.equal(await page.evaluate(flip, where), 1, told);
-      // Without a server there is no model; half of the time that is tried first.
+      // Without a server no model can load. Half of the runs try that first.
       if (random.chance(0.5)) {
         hub.isOpen = false;
         const alone = await load(page, folder);

@@ -1,4 +1,4 @@
-/** A browser that is killed at any moment of a download: the next one finds a whole model, or what it can go on from. */
+/** The browser is killed at any moment of a download. Expected: a complete model, or a partial one that can be resumed. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * Faults, seeded and repeatable, for as long as is asked:
+ * Injects seeded, repeatable faults for a given time:
  *
  *     cargo xtask soak --seed N --minutes M
  *

@@ -1,4 +1,4 @@
-/** Memory after many pictures, and after many loads and disposals, is what it was after the first few. */
+/** Many pictures, loads and disposals. Expected: as much memory in use as after the first few. */
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,16 +7,16 @@ import { launchChromiumAt } from '../browsers.js';
 import { Server } from '../server.js';
 import { Room } from './room.js';
 
-/** Pictures and loads before the first look: caches and pools are full after them. */
+/** Pictures and loads before the first measurement, which fill caches and pools. */
 const WARM = { pictures: 50, loads: 5 };
-/** Share by which memory may be more. */
+/** The largest allowed growth, as a share. */
 const TOLERANCE = 0.05;
 
 /** Memory of the renderers of a browser that is resident, the largest, in bytes. @param {number} main */
 async function rendererMemory(main) {
   const sizes = [0];
   for (const pid of await readdir('/proc')) {
-    // A process may end while it is looked at.
+    // A process may end while it is read.
     const read = (/** @type {string} */ name) => readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '');
     const [, , , , group] = (await read('stat')).replace(/\(.*\)/, '()').split(' ');
     if (Number(group) !== main || !(await read('cmdline')).includes('--type=renderer')) continue;
@@ -26,7 +26,7 @@ async function rendererMemory(main) {
 }
 
 /**
- * `runs` pictures, and a tenth as many loads; Chromium alone tells its memory here.
+ * `runs` pictures, and a tenth as many loads. Only Chromium's memory can be measured here.
  * @type {import('./room.js').Scenario}
  */
 export async function memoryGrowth(_browser, _seed, runs) {

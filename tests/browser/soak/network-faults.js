@@ -1,4 +1,4 @@
-/** A server that does everything wrong: the right model, or an error with a code, and nothing broken left behind. */
+/** A faulty server. Expected: the right model, or an error with a code, and nothing broken in the cache. */
 import assert from 'node:assert/strict';
 import { WEIGHTS, otherWeights, sha256 } from '../weights/checkpoint.js';
 import { load, patient, small } from '../weights/fake-hub.js';
@@ -8,7 +8,7 @@ import { LOAD_CODES, Room, inLanes } from './room.js';
 /** @typedef {import('../weights/file-server.js').Fault} Fault */
 /** @typedef {import('../harness.js').Page} Page */
 
-/** Loads at a time, each in a page of its own. */
+/** Concurrent loads, each in its own page. */
 const LANES = 4;
 /** Sums of two workers' parts round otherwise, so each way has an answer of its own. @type {import('/www/siglip.js').LoadOptions[]} */
 const ways = [
@@ -66,7 +66,7 @@ async function run(room, page, seed, right) {
   }
   /** @type {import('/www/siglip.js').LoadOptions} */
   const options = random.pick(ways);
-  // Nothing but its hash can tell that a bit is wrong.
+  // Only the hash can show that a bit is wrong.
   const hash = flips ? { sha256: sha256(small[WEIGHTS]) } : {};
   const told = JSON.stringify({ seed, faults, behaviour: hub.behaviour, options, truncated });
 
@@ -79,7 +79,7 @@ async function run(room, page, seed, right) {
     assert.ok(LOAD_CODES.includes(outcome.code ?? ''), `${outcome.code}: ${outcome.message}: ${told}`);
   }
 
-  // Afterwards the server is as it should be, and then not there.
+  // Then one load with a sound server, and one without a server.
   Object.assign(hub, { faults: {}, behaviour: {}, change: undefined });
   if (truncated || !outcome.embeddings) hub.files = small;
   const clean = await load(page, folder, { ...options, ...hash, ...patient });

@@ -1,4 +1,4 @@
-/** What a scenario of the soak runs in: a server of checkpoints, and pages of one context. */
+/** The environment of a soak scenario: a server with checkpoints, and pages of one context. */
 import assert from 'node:assert/strict';
 import { openIn } from '../harness.js';
 import { Server } from '../server.js';
@@ -32,7 +32,7 @@ export class Room {
       const [, folder, name] = path.split('/');
       if (folder !== 'run') return false;
       const hub = this.hubs[name];
-      // A load that is over may still ask whether there is a newer version.
+      // A finished load may still ask the server for a newer version.
       return hub ? hub.at(`/run/${name}/`)(path, response, method, request) : void response.destroy();
     };
   }
@@ -69,7 +69,7 @@ export class Room {
   }
 
   /**
-   * What a checkpoint answers where nothing goes wrong.
+   * The scores of a checkpoint without faults.
    * @param {Page} page
    * @param {import('../weights/checkpoint.js').Files} [files]
    * @param {LoadOptions} [options]
@@ -88,7 +88,7 @@ export function count(tally, outcome) {
 }
 
 /**
- * Runs of consecutive seeds, some at a time, each lane in a page of its own.
+ * Runs consecutive seeds, several at a time, each lane in its own page.
  * @param {Room} room
  * @param {{seed: number, runs: number, lanes: number}} plan
  * @param {(page: Page, seed: number) => Promise<string>} run gives its outcome

@@ -12,7 +12,7 @@ import { storageFaults } from './storage-faults.js';
 import { twoVersions } from './two-versions.js';
 
 /**
- * What a scenario does `short` times in every test run, and `long` times in a soak before any comes up again.
+ * A scenario. It runs `short` times in every test run, and `long` times per round of a soak.
  * @type {{name: string, run: import('./room.js').Scenario, short: number, long: number, onlyChromium?: boolean}[]}
  */
 export const scenarios = [

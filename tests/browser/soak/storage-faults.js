@@ -1,10 +1,10 @@
-/** Storage that fails at each of its operations in turn: the model works from memory, and the next load works. */
+/** Storage fails at each of its operations in turn. Expected: the model works from memory, and the next load works. */
 import assert from 'node:assert/strict';
 import { load, patient } from '../weights/fake-hub.js';
 import { Random } from '../weights/random.js';
 import { Room, count } from './room.js';
 
-/** No room, a handle that is revoked, a file that is gone, a disk that does not read, a write that takes a part. */
+/** Storage full, a revoked handle, a missing file, a read error, a short write. */
 const ERRORS = ['QuotaExceededError', 'InvalidStateError', 'NotFoundError', 'NotReadableError', 'short'];
 /** More operations than a load of the small checkpoint has. */
 const MOST = 60;

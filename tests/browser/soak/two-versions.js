@@ -54,7 +54,7 @@ export const twoVersions = (browser, seed, runs) =>
         assert.equal(embeddings, expected, `${message}: ${told}`);
         assert.deepEqual(notices, [], told);
       }
-      // One deletes what it keeps: the other's stays, or is fetched again.
+      // One deletes its model. The other's stays, or is downloaded again.
       await page.evaluate(async () => (await import('/www/siglip.js')).deleteAllModels());
       for (const version of order) {
         assert.equal((await loadAs(page, version, folder)).embeddings, expected, `deleted: seed ${seed}`);

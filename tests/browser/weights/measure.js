@@ -19,7 +19,7 @@ const folder = resolve(process.argv[2] ?? '.');
 async function rendererPeak(main) {
   const peaks = [];
   for (const pid of await readdir('/proc')) {
-    // A process may end while it is looked at.
+    // A process may end while it is read.
     const read = (/** @type {string} */ name) => readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '');
     const [, , , , group] = (await read('stat')).replace(/\(.*\)/, '()').split(' ');
     if (Number(group) !== main || !(await read('cmdline')).includes('--type=renderer')) continue;
