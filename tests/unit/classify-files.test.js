@@ -45,6 +45,12 @@ test('a single file of weights may have any name, but the shards of an index kee
   assert.deepEqual(names(indexed?.files ?? []), ['config.json', shard, 'model.safetensors.index.json']);
 });
 
+test('a folder onnx belongs to the model beside it', () => {
+  const model = modelIn(found('m/config.json', 'm/onnx/model_quantized.onnx', 'm/onnx/readme.md'));
+  assert.deepEqual(names(model?.files ?? []), ['config.json', 'model_quantized.onnx']);
+  assert.throws(() => modelIn(found('model_quantized.onnx')), { code: 'bad-input', message: /config\.json/ });
+});
+
 test('weights without config.json are refused with the files that are missing', () => {
   assert.throws(() => modelIn(found('model.safetensors')), {
     code: 'bad-input',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkpoints, folderOf } from '../../www/lib/checkpoints.js';
-import { loadParametersOf, modelNameOf, scoreParametersOf } from '../../www/lib/parameters.js';
+import { loadParametersOf, modelNameOf, noticeOf, scoreParametersOf } from '../../www/lib/parameters.js';
 import { definePage } from './page-globals.js';
 
 test('a model is a name at the hub, a URL, or one that is relative to the page', (context) => {
@@ -31,10 +31,36 @@ test('options that are left out, or undefined, have defaults', () => {
       towers: 'both',
       headers: {},
       sha256: {},
+      onnx: { vision: 'q8', text: 'q8', first: false, original: undefined },
       stallTimeout: 30_000,
       retryDelay: 500,
     },
   });
+});
+
+test('models for transformers.js have a pinned revision, and the address of what they were made of', (context) => {
+  definePage(context);
+  const id = 'onnx-community/siglip2-base-patch16-224-ONNX';
+  const hub = 'https://huggingface.co/';
+  const revision = 'ba1f3b0843f24bc5417d38e19c37b287d719b2f4';
+  assert.equal(folderOf(id), `${hub}${id}/resolve/${revision}/`);
+  assert.equal(folderOf('/m/onnx/model_q4.onnx'), 'https://example.org/m/onnx/model_q4.onnx');
+  const { onnx } = loadParametersOf(id, {}).options;
+  const original = `${hub}google/siglip2-base-patch16-224/resolve/main/model.safetensors`;
+  assert.deepEqual(onnx, { vision: 'q8', text: 'q8', first: true, original });
+});
+
+test('dtype chooses files by the names of transformers.js', (context) => {
+  definePage(context);
+  const chosen = (/** @type {any} */ dtype, model = 'a/b') => loadParametersOf(model, { dtype }).options;
+  assert.deepEqual([chosen('auto').onnx.vision, chosen('auto').precision], ['q8', 'q8']);
+  assert.deepEqual([chosen('fp32').onnx.text, chosen('fp32').precision], ['fp32', 'f32']);
+  const four = chosen('q4f16').onnx;
+  assert.deepEqual([four.vision, four.text, noticeOf(four)], ['q4f16', 'q8', undefined]);
+  const wished = chosen({ vision_model: 'q4', text_model: 'q4' }).onnx;
+  assert.equal(noticeOf(wished)?.code, 'text-4-bits');
+  assert.equal(chosen('q8', 'google/siglip-base-patch16-224').onnx.first, false, 'there are none');
+  assert.throws(() => chosen('q3'), { code: 'bad-input', message: /fp16/ });
 });
 
 test('a single hash belongs to model.safetensors', () => {

@@ -18,7 +18,7 @@ const folderOf = ({ path }) => path.slice(0, Math.max(0, path.lastIndexOf('/')))
 const isLoose = (found) => !folderOf(found);
 
 /**
- * The model among files: a .gguf, or the files beside a config.json.
+ * The model among files: a .gguf, or the files beside a config.json, with those in a folder onnx.
  * @param {Found[]} found
  * @returns {OwnModel | undefined}
  */
@@ -28,7 +28,7 @@ export function modelIn(found) {
     const { file } = theOne(ggufs);
     return { name: file.name, files: [file] };
   }
-  const weights = found.filter(({ file }) => file.name.endsWith('.safetensors'));
+  const weights = found.filter(({ file }) => /\.(safetensors|onnx)$/.test(file.name));
   const configs = found.filter(({ file }) => file.name === CONFIG);
   if (!configs.length) {
     if (!weights.length) return;
@@ -40,9 +40,12 @@ export function modelIn(found) {
   const depth = (/** @type {Found} */ { path }) => path.split('/').length;
   const top = Math.min(...configs.map(depth));
   const folder = folderOf(theOne(configs.filter((config) => depth(config) === top)));
-  const beside = found.filter((other) => folderOf(other) === folder);
+  const onnx = folder ? `${folder}/onnx` : 'onnx';
+  const beside = found.filter(
+    (other) => folderOf(other) === folder || (folderOf(other) === onnx && other.file.name.endsWith('.onnx')),
+  );
   const names = beside.map(({ file }) => file.name);
-  const own = weights.filter((weight) => folderOf(weight) === folder);
+  const own = weights.filter((weight) => folderOf(weight) === folder && !weight.file.name.endsWith('.onnx'));
   const files = beside.map(({ file }) =>
     // A single file of weights may have any name.
     own.length === 1 && file === own[0].file && !names.includes(INDEX) ? new File([file], WEIGHTS) : file,

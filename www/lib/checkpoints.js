@@ -43,17 +43,43 @@ export const checkpoints = published.map(([name, label, bytes, multilingual = fa
 }));
 
 /**
- * The address of a model: the URL of its folder, with a slash at the end, or of its .gguf.
+ * The revisions of repositories for transformers.js whose files have known hashes: many programs pin them.
+ * @type {Record<string, string>}
+ */
+const revisions = {
+  'Xenova/siglip-base-patch16-224': '4649052661e53c7000355844105f8a1792088239',
+  'onnx-community/siglip2-base-patch16-224-ONNX': 'ba1f3b0843f24bc5417d38e19c37b287d719b2f4',
+};
+
+/** @param {string} model */
+const isHubId = (model) => /^[\w.-]+\/[\w.-]+$/.test(model) && !/^\.|\.(gguf|onnx)$/.test(model);
+
+/**
+ * The address of a model: the URL of its folder, with a slash at the end, or of its .gguf or .onnx.
  * @param {string} model `tiny`, a hub id, or a URL
  * @param {string} [baseUrl] the address of another hub
  */
 export function folderOf(model, baseUrl = hub) {
   if (model === 'tiny') return tinyModel();
-  if (model.endsWith('.gguf')) return absolute(model);
-  if (/^[\w.-]+\/[\w.-]+$/.test(model) && !model.startsWith('.')) {
-    return `${withSlash(absolute(baseUrl))}${model}/resolve/main/`;
+  if (isHubId(model)) {
+    return `${withSlash(absolute(baseUrl))}${model}/resolve/${revisions[model] ?? 'main'}/`;
   }
-  return withSlash(absolute(model));
+  return /\.(gguf|onnx)$/.test(model) ? absolute(model) : withSlash(absolute(model));
+}
+
+/** Whether a hub id is that of a repository for transformers.js. @param {string} model */
+export const isOnnxRepository = (model) =>
+  isHubId(model) && (/^(Xenova|onnx-community)\//.test(model) || model.endsWith('-ONNX'));
+
+/**
+ * The address of the weights that a repository for transformers.js was made of: they have the scale and bias, which the
+ * files of single towers lack.
+ * @param {string} model
+ * @param {string} [baseUrl]
+ */
+export function originalOf(model, baseUrl = hub) {
+  const [, name] = /^(?:Xenova|onnx-community)\/(.*?)(?:-ONNX)?$/.exec(model) ?? [];
+  return name && `${folderOf(`google/${name}`, baseUrl)}model.safetensors`;
 }
 
 /** @param {string} url */

@@ -9,9 +9,10 @@ const HEAD = 16;
 
 /**
  * @typedef {object} CachedModel
- * @property {string} model the URL of its folder or .gguf
+ * @property {string} model the URL of its folder, .gguf or .onnx
  * @property {import('../worker/protocol.js').Precision} precision
  * @property {'image' | 'text' | 'both'} towers
+ * @property {string} [onnx] the dtypes of the ONNX files that were asked for, such as `q8/q8`
  * @property {number} bytes of storage
  * @property {boolean} complete false after an interrupted download, which the next load continues
  */
@@ -24,7 +25,7 @@ export async function cachedModels() {
 }
 
 /** The properties that identify an entry of {@link cachedModels}. */
-const identity = /** @type {const} */ (['model', 'precision', 'towers', 'complete']);
+const identity = /** @type {const} */ (['model', 'precision', 'towers', 'onnx', 'complete']);
 
 /**
  * Deletes a model from the cache.

@@ -1,5 +1,5 @@
 /** What callers pass to the API, checked and made into the parameters of the worker's calls. */
-import { folderOf } from './checkpoints.js';
+import { folderOf, isOnnxRepository, originalOf } from './checkpoints.js';
 import { SiglipError } from './errors.js';
 
 /** @typedef {import('../worker/protocol.js').Calls} Calls */
@@ -12,6 +12,9 @@ import { SiglipError } from './errors.js';
  * @typedef {object} LoadOptions
  * @property {import('../worker/protocol.js').Precision} [precision] weights in memory: 8-bit integers or 32-bit floats.
  *   "q8-exact" gives the same bits on every machine
+ * @property {Dtype | {vision_model?: Dtype, text_model?: Dtype}} [dtype] which ONNX files to load, by the names of
+ *   transformers.js; "q8" if it is not given. In 4 bits the text tower differs much, so "q4", "q4f16" and "bnb4" are for
+ *   the image tower alone, unless they are given for `text_model`
  * @property {'auto' | number} [workers] how many workers share the work
  * @property {boolean} [cache] whether to keep the model in the browser for the next visit
  * @property {AbortSignal} [signal]
@@ -28,6 +31,24 @@ import { SiglipError } from './errors.js';
  * @property {string} [workerUrl] a copy of worker.js on the page's own origin, for a page whose policy forbids blob:
  */
 
+/** How an ONNX stores its weights. @typedef {'fp32' | 'fp16' | 'q8' | 'int8' | 'uint8' | 'q4' | 'q4f16' | 'bnb4' | 'auto'} Dtype */
+
+/** @type {Record<string, import('../worker/protocol.js').OnnxDtype>} */
+const dtypes = {
+  auto: 'q8',
+  f32: 'fp32',
+  fp32: 'fp32',
+  fp16: 'fp16',
+  q8: 'q8',
+  int8: 'int8',
+  uint8: 'uint8',
+  q4: 'q4',
+  q4f16: 'q4f16',
+  bnb4: 'bnb4',
+};
+const in4Bits = ['q4', 'q4f16', 'bnb4'];
+const inFloats = ['fp32', 'fp16'];
+
 /** The template of callers that give none. */
 export const DEFAULT_TEMPLATE = 'This is a photo of {}.';
 
@@ -37,8 +58,10 @@ export const DEFAULT_TEMPLATE = 'This is a photo of {}.';
  * @returns {Calls['load']['parameters']}
  */
 export function loadParametersOf(model, options) {
+  const onnx = onnxOf(model, options);
+  const asksForFloats = options.dtype !== undefined && inFloats.includes(onnx.vision);
   const {
-    precision = 'q8',
+    precision = asksForFloats ? 'f32' : 'q8',
     workers = 'auto',
     cache = true,
     towers = 'both',
@@ -54,9 +77,45 @@ export function loadParametersOf(model, options) {
   return {
     source: sourceOf(model, options.baseUrl),
     workers,
-    options: { precision, cache, towers, headers, sha256: hashes, stallTimeout, retryDelay },
+    options: { precision, cache, towers, headers, sha256: hashes, onnx, stallTimeout, retryDelay },
   };
 }
+
+/**
+ * Which ONNX files a load takes, and whether before all others.
+ * @param {string | File | File[]} model
+ * @param {LoadOptions} options
+ * @returns {import('../worker/protocol.js').OnnxChoice}
+ */
+function onnxOf(model, { dtype, baseUrl }) {
+  const { vision_model, text_model } = typeof dtype === 'object' ? dtype : { vision_model: dtype };
+  const named = (/** @type {string} */ name) => {
+    if (Object.hasOwn(dtypes, name)) return dtypes[name];
+    throw new SiglipError('bad-input', `dtype is one of ${Object.keys(dtypes).join(', ')}, not "${name}".`);
+  };
+  const vision = named(vision_model ?? 'q8');
+  const text = named(text_model ?? (in4Bits.includes(vision) ? 'q8' : vision));
+  const isName = typeof model === 'string';
+  // google's repositories have no ONNX files: looking for them would cost a request.
+  const first = isName
+    ? isOnnxRepository(model) || (!!dtype && model !== 'tiny' && !model.startsWith('google/'))
+    : !!dtype;
+  return { vision, text, first, original: isName ? originalOf(model, baseUrl) : undefined };
+}
+
+/**
+ * What is worth telling about a choice of files.
+ * @param {import('../worker/protocol.js').OnnxChoice} onnx
+ * @returns {Notice | undefined}
+ */
+export const noticeOf = ({ text }) =>
+  in4Bits.includes(text)
+    ? {
+        code: 'text-4-bits',
+        message:
+          'In 4 bits the text tower differs much from the original (cosine 0.94). Take "q8" for text_model.',
+      }
+    : undefined;
 
 /**
  * @param {string[]} labels
@@ -83,7 +142,7 @@ export function listOf(strings) {
 }
 
 /**
- * What the engine loads: the URL of a folder or a .gguf, or files by name.
+ * What the engine loads: the URL of a folder, a .gguf or an .onnx, or files by name.
  * @param {unknown} model
  * @param {string | undefined} baseUrl
  */

@@ -15,17 +15,15 @@ import { Siglip } from './siglip.js';
  *
  * @param {string} task
  * @param {string} [model]
- * @param {{dtype?: string, progress_callback?: (event: object) => void} & LoadOptions} [options]
+ * @param {{progress_callback?: (event: object) => void} & LoadOptions} [options] `dtype` chooses the files where there
+ *   are ONNX files; "fp32" and "fp16" compute in single precision, all others in 8 bits
  */
-export async function pipeline(task, model, { dtype = 'q8', progress_callback, ...options } = {}) {
+export async function pipeline(task, model, { progress_callback, ...options } = {}) {
   if (task !== 'zero-shot-image-classification') {
     throw new SiglipError('bad-input', `The only task is "zero-shot-image-classification", not "${task}".`);
   }
-  const precision = { q8: 'q8', int8: 'q8', uint8: 'q8', fp32: 'f32', f32: 'f32' }[dtype];
-  if (!precision) throw new SiglipError('bad-input', `dtype is "q8" or "fp32", not "${dtype}".`);
   const siglip = await Siglip.load(model, {
     ...options,
-    precision: /** @type {import('../worker/protocol.js').Precision} */ (precision),
     onProgress: (progress) => {
       options.onProgress?.(progress);
       const { phase, loaded, total, file } = progress;

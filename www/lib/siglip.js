@@ -2,7 +2,7 @@
 import { each } from './each.js';
 import { SiglipError, throwIfAborted } from './errors.js';
 import { rasterise, toImageMessage } from './images.js';
-import { listOf, loadParametersOf, modelNameOf, scoreParametersOf } from './parameters.js';
+import { listOf, loadParametersOf, modelNameOf, noticeOf, scoreParametersOf } from './parameters.js';
 import { WorkerClient } from './worker-client.js';
 
 /** @typedef {import('../worker/protocol.js').Score} Score */
@@ -40,7 +40,7 @@ export class Siglip {
   /**
    * Loads a model in a worker of its own.
    * @param {string | File | File[]} [model] `tiny`, the small demonstration model that comes with the page; a hub
-   *   id; the URL of a folder or of a .gguf; or a checkpoint's files
+   *   id, also one for transformers.js; the URL of a folder, of a .gguf or of an .onnx; or a checkpoint's files
    * @param {LoadOptions} [options]
    * @returns {Promise<Siglip>}
    */
@@ -51,6 +51,11 @@ export class Siglip {
     const worker = new WorkerClient(options.workerUrl);
     /** @type {Notice[]} */
     const notices = [];
+    const choice = noticeOf(parameters.options.onnx);
+    if (choice) {
+      notices.push(choice);
+      onNotice?.(choice);
+    }
     let reached = { loaded: 0, total: 0, file: '' };
     try {
       const info = await worker.call({ method: 'load', parameters }, signal, (event) => {

@@ -25,6 +25,13 @@
 /** Something worth knowing that stops nothing. @typedef {{code: string, message: string}} Notice */
 /** An error, in a form that can be sent. @typedef {{code: ErrorCode, message: string, unsupportedFormat?: boolean, broken?: boolean}} ErrorMessage */
 
+/** How an ONNX stores its weights, by the names of transformers.js. @typedef {'fp32' | 'fp16' | 'q8' | 'int8' | 'uint8' | 'q4' | 'q4f16' | 'bnb4'} OnnxDtype */
+/**
+ * Which ONNX files are loaded where there are such, whether they are looked for before others, and the address of a
+ * safetensors file with the model's scale and bias.
+ * @typedef {{vision: OnnxDtype, text: OnnxDtype, first: boolean, original?: string}} OnnxChoice
+ */
+
 /**
  * What every worker of a model needs to know to load it.
  * @typedef {object} EngineOptions
@@ -33,6 +40,7 @@
  * @property {boolean} cache
  * @property {Record<string, string>} headers
  * @property {Record<string, string>} sha256
+ * @property {OnnxChoice} onnx
  * @property {number} stallTimeout
  * @property {number} retryDelay
  */

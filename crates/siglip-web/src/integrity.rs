@@ -5,13 +5,99 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
 
-/// Hub id, file, bytes, sha256. A file of another length is another file, such as a converted one, and not damaged.
-const KNOWN: [(&str, &str, u64, &str); 1] = [(
-    "google/siglip-base-patch16-224",
-    "model.safetensors",
-    812_672_320,
-    "2c63cb7d1f2e95ba501893cbb8faeb4ea9a3af295498d35097126228659c2af8",
-)];
+/// Hub id and revision, file, bytes, sha256. A file of another length is another file, such as a converted one, and not damaged.
+const KNOWN: [(&str, &str, u64, &str); 15] = [
+    (
+        "google/siglip-base-patch16-224/resolve/main",
+        "model.safetensors",
+        812_672_320,
+        "2c63cb7d1f2e95ba501893cbb8faeb4ea9a3af295498d35097126228659c2af8",
+    ),
+    (
+        "google/siglip2-base-patch16-224/resolve/main",
+        "model.safetensors",
+        1_500_800_904,
+        "612923381c76ec5a9bed335d1c48827e3f2e506ac31b044b63b2031fadee6a0b",
+    ),
+    (
+        "google/siglip2-base-patch16-384/resolve/main",
+        "model.safetensors",
+        1_501_968_264,
+        "ed72c0ace85020ae610fc817c2538b9cae5a477b012a50859c60af5b3ad30857",
+    ),
+    (
+        "Xenova/siglip-base-patch16-224/resolve/4649052661e53c7000355844105f8a1792088239",
+        "onnx/vision_model.onnx",
+        371_819_850,
+        "f89d41bac7f4d4b87e010a467d93f98689d708916ed22f5a07f96fdfa26f475f",
+    ),
+    (
+        "Xenova/siglip-base-patch16-224/resolve/4649052661e53c7000355844105f8a1792088239",
+        "onnx/text_model.onnx",
+        441_332_132,
+        "3aa7fdbd20eaa8740cce17bf82913de641fcb632a768fed59f661cdcd0c32553",
+    ),
+    (
+        "Xenova/siglip-base-patch16-224/resolve/4649052661e53c7000355844105f8a1792088239",
+        "onnx/vision_model_quantized.onnx",
+        99_499_129,
+        "ef14a954f3d57e1806666432bd9785004c1dc27100aa260eee0cb0f10a5de058",
+    ),
+    (
+        "Xenova/siglip-base-patch16-224/resolve/4649052661e53c7000355844105f8a1792088239",
+        "onnx/text_model_quantized.onnx",
+        111_475_220,
+        "ad0329b1f35acc66d8953ff2559ce358da8eb0a7011794cf951523d63a4dbce2",
+    ),
+    (
+        "onnx-community/siglip2-base-patch16-224-ONNX/resolve/ba1f3b0843f24bc5417d38e19c37b287d719b2f4",
+        "onnx/vision_model.onnx",
+        371_807_752,
+        "c0573e3f4140c3a7c4e9cc5912bd6b26a033b46a6a8e8af26cbea262b163bcad",
+    ),
+    (
+        "onnx-community/siglip2-base-patch16-224-ONNX/resolve/ba1f3b0843f24bc5417d38e19c37b287d719b2f4",
+        "onnx/text_model.onnx",
+        1_129_469_657,
+        "baf12d941beabafafb14f7b4adb38dc15be18681b964a84410ec53d9d65e6293",
+    ),
+    (
+        "onnx-community/siglip2-base-patch16-224-ONNX/resolve/ba1f3b0843f24bc5417d38e19c37b287d719b2f4",
+        "onnx/vision_model_int8.onnx",
+        94_553_333,
+        "0dd31785a2713f1113ef2272472165c69d580473dae38d7b47568ac587795e70",
+    ),
+    (
+        "onnx-community/siglip2-base-patch16-224-ONNX/resolve/ba1f3b0843f24bc5417d38e19c37b287d719b2f4",
+        "onnx/text_model_int8.onnx",
+        283_438_275,
+        "3a0603d3a00c05a80a6ded4743c16aaac7b1e62cdcc7e362e7ce418659b96400",
+    ),
+    (
+        "onnx-community/siglip2-base-patch16-256-ONNX/resolve/d1114256",
+        "onnx/vision_model.onnx",
+        371_992_072,
+        "f5cb16728a704703f05516ded628397e11dbca4de2eb5db04b0c0bcee988aa7a",
+    ),
+    (
+        "onnx-community/siglip2-base-patch16-256-ONNX/resolve/d1114256",
+        "onnx/vision_model_fp16.onnx",
+        186_131_676,
+        "fe9ad8020a6d3d98d394c9be8f07064066135fc2f87ec11692de0b677c0ac4db",
+    ),
+    (
+        "onnx-community/siglip2-base-patch16-256-ONNX/resolve/d1114256",
+        "onnx/text_model_fp16.onnx",
+        564_862_230,
+        "80954edffdc689599e5d5bc6a1738380bc9e8139a18e5c8892485f248b6b4890",
+    ),
+    (
+        "onnx-community/siglip2-base-patch16-256-ONNX/resolve/d1114256",
+        "onnx/text_model_quantized.onnx",
+        283_438_275,
+        "6f59b39d880c413042314b79302b74d0dd93b273caf8fbfdb1eb2df61a7fefd4",
+    ),
+];
 
 /// The sha256 of a stream of bytes. Its state can be saved and resumed in another visit.
 #[derive(Clone, Default)]
@@ -47,7 +133,14 @@ pub fn sha256(bytes: &[u8]) -> String {
 
 /// The sha256 of the published file at `url`, if it is in the table.
 pub fn known(url: &str, bytes: u64) -> Option<&'static str> {
-    let is = |model: &str, file: &str| url.ends_with(&format!("/{model}/resolve/main/{file}"));
+    let is = |model: &str, file: &str| {
+        // A revision may be given by the first digits of its hash.
+        let folder = url.strip_suffix(file).and_then(|folder| folder.strip_suffix('/'));
+        let revision =
+            folder.and_then(|folder| folder.rsplit_once(&format!("/{}", model.rsplit_once('/')?.0)));
+        let wanted = model.rsplit_once('/').map_or("", |(_, revision)| revision);
+        revision.is_some_and(|(_, found)| found.trim_start_matches('/').starts_with(wanted))
+    };
     KNOWN.iter().find(|(model, file, length, _)| *length == bytes && is(model, file)).map(|known| known.3)
 }
 
@@ -119,6 +212,9 @@ mod tests {
         assert!(known(url, 812_672_320).is_some());
         assert_eq!(known(url, 406_336_160), None);
         assert_eq!(known("https://mirror.example/model.safetensors", 812_672_320), None);
+        let onnx = "https://huggingface.co/Xenova/siglip-base-patch16-224/resolve/4649052661e53c7000355844105f8a1792088239/onnx/vision_model_quantized.onnx";
+        assert!(known(onnx, 99_499_129).is_some_and(|hash| hash.starts_with("ef14a954")));
+        assert_eq!(known(&onnx.replace("Xenova/", "NotXenova/"), 99_499_129), None);
     }
 
     #[test]

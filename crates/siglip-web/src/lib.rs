@@ -62,7 +62,8 @@ struct Info {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Loads a checkpoint from `source`: the URL of a folder, with its slash, or of a `.gguf`, or a Map from name to File.
+    /// Loads a checkpoint from `source`: the URL of a folder, with its slash, of a `.gguf` or of an `.onnx`, or a
+    /// Map from name to File.
     pub async fn load(
         source: JsValue,
         options: JsValue,

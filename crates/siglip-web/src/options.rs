@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
+use siglip::weights::{OnnxDtype, OnnxDtypes};
 use siglip::{Precision, Shard, Towers};
 
 use crate::error::Error;
@@ -30,8 +31,36 @@ pub struct Options {
     /// The sha256 that the caller demands of a file, by its name; in lower case.
     #[serde(deserialize_with = "hashes")]
     pub sha256: BTreeMap<String, String>,
+    /// Which ONNX files are loaded, where there are such; by the names of transformers.js.
+    #[serde(default)]
+    pub onnx: OnnxChoice,
     stall_timeout: u32,
     retry_delay: u32,
+}
+
+/// Which of a folder's files are loaded.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct OnnxChoice {
+    /// The image tower's dtype.
+    #[serde(default, deserialize_with = "dtype")]
+    vision: OnnxDtype,
+    /// The text tower's dtype.
+    #[serde(default, deserialize_with = "dtype")]
+    text: OnnxDtype,
+    /// Whether they are looked for before a model.safetensors.
+    #[serde(default)]
+    pub first: bool,
+    /// Where a `model.safetensors` with the model's scale and bias may be, beside the folder itself.
+    #[serde(default)]
+    pub original: Option<String>,
+}
+
+impl OnnxChoice {
+    /// The dtypes.
+    pub fn dtypes(&self) -> OnnxDtypes {
+        OnnxDtypes { vision: self.vision, text: self.text }
+    }
 }
 
 impl Options {
@@ -48,7 +77,10 @@ impl Options {
     /// Identifies the model in the cache.
     pub fn manifest(&self, model: &str) -> Manifest {
         let (precision, towers) = (self.precision.name().into(), self.towers.name().into());
-        Manifest { model: model.into(), precision, towers }
+        let OnnxDtypes { vision, text } = self.onnx.dtypes();
+        // The choice counts where there is one: the same folder may have safetensors and ONNX files.
+        let onnx = self.onnx.first.then(|| format!("{}/{}", vision.name(), text.name()));
+        Manifest { model: model.into(), precision, towers, onnx }
     }
 }
 
@@ -63,6 +95,14 @@ fn towers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Towers, D::Error
     let name = String::deserialize(deserializer)?;
     let unknown = || D::Error::custom(format!("towers {name:?} is none of \"image\", \"text\" and \"both\""));
     Towers::from_name(&name).ok_or_else(unknown)
+}
+
+fn dtype<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OnnxDtype, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    OnnxDtype::from_name(&name).ok_or_else(|| {
+        let names = OnnxDtype::ALL.map(|dtype| format!("{:?}", dtype.name())).join(", ");
+        D::Error::custom(format!("dtype {name:?} is none of {names}"))
+    })
 }
 
 fn hashes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {

@@ -143,3 +143,38 @@ fn weights_that_are_not_numbers_are_refused() {
     let error = packer(Towers::Both, Precision::Q8).rows(&bias, 0, &[f32::NAN]).unwrap_err();
     assert!(error.to_string().contains("logit_bias"));
 }
+
+/// A reader that continues an ONNX begins each tensor at its start.
+#[test]
+fn rows_that_an_earlier_visit_has_packed_may_come_again() {
+    let options = whole(Precision::Q8);
+    let exact = from_batches(options, &batches(Towers::Both, Precision::Q8));
+    let all = tensors(&config(RANDOM_SMALL));
+    let table = all.iter().find(|tensor| tensor.name.ends_with("token_embedding.weight")).unwrap();
+    let values: Vec<f32> = (0..table.len()).map(|at| (at as f32).sin()).collect();
+    let (first, rest) = values.split_at(100 * table.row_len());
+
+    let mut loader = loader(options);
+    let mut packer = loader.packer();
+    packer.rows(table, 0, first).unwrap();
+    loader.push_packed(&packer.take()).unwrap();
+
+    let mut again = loader.packer();
+    again.leave_out_begun(&loader);
+    again.rows(table, 0, first).unwrap();
+    assert_eq!(again.pending(), 0);
+    again.rows(table, 100, rest).unwrap();
+    loader.push_packed(&again.take()).unwrap();
+    for tensor in all.iter().filter(|tensor| tensor.name != table.name) {
+        again.rows(tensor, 0, &vec![0.5; tensor.len()]).unwrap();
+    }
+    loader.push_packed(&again.take()).unwrap();
+    assert_eq!(loader.finish().unwrap().bytes(), exact.bytes());
+
+    let mut twice = self::loader(options);
+    let mut packer = twice.packer();
+    packer.rows(table, 0, first).unwrap();
+    let batch = packer.take();
+    twice.push_packed(&batch).unwrap();
+    assert!(twice.push_packed(&batch).is_err());
+}

@@ -34,6 +34,8 @@ pub struct Download<'c> {
     furthest: u64,
     /// The file's length by its own header. Content-Length is the length of the encoded body, so it is not used.
     total: Option<u64>,
+    /// The length of the body by Content-Length: that of the file, unless the server has encoded it.
+    stated: Option<u64>,
     /// The version of the file that the bytes so far belong to.
     identity: Identity,
     body: Option<Body>,
@@ -52,6 +54,7 @@ impl<'c> Download<'c> {
             position: 0,
             furthest: 0,
             total: None,
+            stated: None,
             identity: Identity::default(),
             body: None,
             surplus: 0,
@@ -92,6 +95,11 @@ impl<'c> Download<'c> {
     /// Sets the file's length, from its own header. Without it, a truncated response cannot be detected.
     pub fn expect(&mut self, total: u64) {
         self.total = Some(total);
+    }
+
+    /// The length by the server, if it lies in a range that the file's own contents allow. An encoded body has another.
+    pub fn stated_total(&self, plausible: std::ops::Range<u64>) -> Option<u64> {
+        self.stated.filter(|stated| plausible.contains(stated))
     }
 
     /// Whether bytes can be skipped.
@@ -194,6 +202,7 @@ impl<'c> Download<'c> {
         match response.head.status() {
             200 if self.position == 0 || same => {
                 self.takes_ranges &= self.position == 0;
+                self.stated = response.header("content-length").and_then(|value| value.trim().parse().ok());
                 self.surplus = self.position;
                 self.identity = identity;
                 self.take_body(response)

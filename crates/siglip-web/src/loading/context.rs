@@ -1,5 +1,9 @@
 //! What every step of a load from a server needs.
 
+use std::collections::VecDeque;
+
+use siglip::weights::onnx_files;
+
 use super::callbacks::Callbacks;
 use crate::fetch::Client;
 use crate::options::Options;
@@ -30,6 +34,11 @@ impl Context<'_> {
     /// The URL of a file in the model's folder.
     pub fn url(&self, file: &str) -> String {
         let (folder, _) = self.manifest.model.rsplit_once('/').unwrap_or_default();
+        // The small files of an ONNX are beside it, or beside its folder `onnx`.
+        let folder = match self.onnx() {
+            Some(_) => folder.strip_suffix("/onnx").unwrap_or(folder),
+            None => folder,
+        };
         format!("{folder}/{file}")
     }
 
@@ -37,5 +46,58 @@ impl Context<'_> {
     pub fn gguf(&self) -> Option<&str> {
         let (_, name) = self.manifest.model.rsplit_once('/')?;
         name.ends_with(".gguf").then_some(name)
+    }
+
+    /// The ONNX files of the model, if its address is that of one: itself, or both towers.
+    pub fn onnx(&self) -> Option<Vec<String>> {
+        let (folder, name) = self.manifest.model.rsplit_once('/')?;
+        if !name.ends_with(".onnx") {
+            return None;
+        }
+        let path = if folder.ends_with("/onnx") { format!("onnx/{name}") } else { name.into() };
+        let towers = self.options.towers;
+        let files = onnx_files(&path).unwrap_or_else(|| vec![path]);
+        Some(match files.as_slice() {
+            [vision, _] if !towers.has_text() => vec![vision.clone()],
+            [_, text] if !towers.has_image() => vec![text.clone()],
+            _ => files,
+        })
+    }
+
+    /// Where the weights may be, the likeliest place first.
+    pub fn places(&self) -> VecDeque<Place> {
+        if let Some(name) = self.gguf() {
+            return [Place::Files(vec![name.into()])].into();
+        }
+        if let Some(names) = self.onnx() {
+            return [Place::Files(names)].into();
+        }
+        let onnx = &self.options.onnx;
+        let lists = onnx.dtypes().files(self.options.towers).into_iter().map(Place::Files);
+        let mut places = VecDeque::from([Place::Files(vec![WEIGHTS.into()]), Place::Indexed]);
+        if onnx.first {
+            lists.rev().for_each(|list| places.push_front(list));
+        } else {
+            places.extend(lists);
+        }
+        places
+    }
+}
+
+/// Where a folder may have its weights.
+pub enum Place {
+    /// In these files.
+    Files(Vec<String>),
+    /// In several files with an index.
+    Indexed,
+}
+
+impl Place {
+    /// The files, if their names are known beforehand.
+    pub fn files(self) -> Option<Vec<String>> {
+        match self {
+            Place::Files(names) => Some(names),
+            Place::Indexed => None,
+        }
     }
 }

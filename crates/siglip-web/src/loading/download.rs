@@ -1,11 +1,14 @@
 //! Downloads a checkpoint from a server: from its first byte, or from where an earlier visit stopped.
 
+use std::collections::VecDeque;
+
 use siglip::weights::WeightIndex;
 use siglip::{CheckpointFiles, Siglip, Towers};
 
 use super::cache_writer::CacheWriter;
-use super::context::{Context, FLUSH_BYTES, INDEX, WEIGHTS};
+use super::context::{Context, FLUSH_BYTES, INDEX, Place};
 use super::from_cache::{CachedModel, CachedWeightFile};
+use super::logits;
 use super::model_builder::ModelBuilder;
 use super::weight_file::WeightFile;
 use crate::body::{self, Body};
@@ -16,6 +19,9 @@ use crate::store::{PartialLog, Source};
 
 /// The hub that serves, at `/raw/`, a Git LFS pointer for each large file. The pointer has the file's sha256.
 const HUB: &str = "https://huggingface.co/";
+
+/// Most bytes of an ONNX after its graph: the versions of the operators, and the exporter's notes.
+const MAX_TAIL: u64 = 1 << 20;
 
 /// The download of a checkpoint's files, one after another.
 pub struct CheckpointDownload<'a> {
@@ -28,6 +34,10 @@ pub struct CheckpointDownload<'a> {
     weights: Vec<RemoteWeightFile<'a>>,
     /// Place in `weights` of the file that is being read.
     current: usize,
+    /// Where the weights may be, if they are not in the files that are tried first.
+    other_places: VecDeque<Place>,
+    /// The error of the first file that was not there.
+    missing: Option<Error>,
     /// The highest progress reported so far; progress never goes back.
     reported: u64,
 }
@@ -42,13 +52,15 @@ struct RemoteWeightFile<'a> {
     name: String,
     download: Download<'a>,
     file: WeightFile,
+    /// The file's length, once its header has arrived and if it is known.
+    total: Option<u64>,
 }
 
 impl<'a> RemoteWeightFile<'a> {
     fn new(context: &'a Context<'a>, name: &str) -> RemoteWeightFile<'a> {
         let url = context.url(name);
         let download = Download::new(&context.client, url.clone());
-        RemoteWeightFile { name: name.into(), download, file: WeightFile::new(url) }
+        RemoteWeightFile { name: name.into(), download, file: WeightFile::new(url), total: None }
     }
 
     fn resume(context: &'a Context<'a>, cached: CachedWeightFile) -> Result<RemoteWeightFile<'a>, Error> {
@@ -58,14 +70,18 @@ impl<'a> RemoteWeightFile<'a> {
         let identity = Identity { etag, last_modified, sha256: None };
         let download =
             Download::resume(&context.client, context.url(&name), identity, progress.position, total);
-        Ok(RemoteWeightFile { name, download, file })
+        Ok(RemoteWeightFile { name, download, file, total: Some(total) })
     }
 }
 
 impl<'a> CheckpointDownload<'a> {
     /// Starts with the small files.
     pub async fn start(context: &'a Context<'a>) -> Result<Self, Error> {
-        let weights = vec![RemoteWeightFile::new(context, context.gguf().unwrap_or(WEIGHTS))];
+        let mut other_places = context.places();
+        let Some(Place::Files(names)) = other_places.pop_front() else {
+            return Err(Error::BadInput("no weights".into()));
+        };
+        let weights = names.iter().map(|name| RemoteWeightFile::new(context, name)).collect();
         let mut download = CheckpointDownload {
             context,
             files: None,
@@ -74,6 +90,8 @@ impl<'a> CheckpointDownload<'a> {
             cache: CacheWriter::none(context.callbacks),
             weights,
             current: 0,
+            other_places,
+            missing: None,
             reported: 0,
         };
         download.fetch_small_files().await?;
@@ -86,17 +104,38 @@ impl<'a> CheckpointDownload<'a> {
         partial: &PartialLog,
         cached: CachedModel<'a>,
     ) -> Result<Self, Error> {
-        let CachedModel { files, index, builder, weights: cached, .. } = cached;
+        let CachedModel { files, index, mut builder, weights: cached, .. } = cached;
+        builder.leave_out_begun();
         let current = cached.len() - 1;
         let mut weights = Vec::new();
         for file in cached {
             weights.push(RemoteWeightFile::resume(context, file)?);
         }
-        let later = index.iter().flat_map(WeightIndex::files).skip(weights.len());
-        weights.extend(later.map(|name| RemoteWeightFile::new(context, name)).collect::<Vec<_>>());
+        let started: Vec<String> = weights.iter().map(|file| file.name.clone()).collect();
+        let names: Vec<String> = match &index {
+            Some(index) => index.files().map(String::from).collect(),
+            // The list of files that begins with those that were started.
+            None => {
+                let lists = context.places().into_iter().filter_map(Place::files);
+                lists.into_iter().find(|list| list.starts_with(&started)).unwrap_or_default()
+            }
+        };
+        weights.extend(names.iter().skip(started.len()).map(|name| RemoteWeightFile::new(context, name)));
         let cache = CacheWriter::resume(&context.store, &context.manifest, partial, context.callbacks).await;
         let index = index.map(|index| Index { json: Vec::new(), total_size: index.total_size() });
-        Ok(CheckpointDownload { context, files, index, builder, cache, weights, current, reported: 0 })
+        let other_places = VecDeque::new();
+        Ok(CheckpointDownload {
+            context,
+            files,
+            index,
+            builder,
+            cache,
+            weights,
+            current,
+            other_places,
+            missing: None,
+            reported: 0,
+        })
     }
 
     /// Downloads everything that is missing. If it fails for a transient reason, what has arrived stays in the cache
@@ -124,16 +163,14 @@ impl<'a> CheckpointDownload<'a> {
         while self.current < self.weights.len() {
             match self.read_file().await {
                 Ok(FileRead::Complete) => {
+                    if self.current + 1 == self.weights.len() {
+                        self.add_logits().await?;
+                    }
                     self.check_file().await?;
                     self.current += 1;
                 }
                 Ok(FileRead::Changed) => self.start_over().await?,
-                Err(error @ Error::NotFound { .. }) if self.may_have_index() => {
-                    self.fetch_index().await.map_err(|other| match other {
-                        Error::NotFound { .. } => error,
-                        other => other,
-                    })?;
-                }
+                Err(error @ Error::NotFound { .. }) if self.current == 0 => self.try_elsewhere(error).await?,
                 Err(error) => return Err(error),
             }
         }
@@ -168,9 +205,14 @@ impl<'a> CheckpointDownload<'a> {
 
     /// Caches the file's header as soon as it has arrived. With the first file's header the cache starts.
     async fn cache_header(&mut self) {
-        let RemoteWeightFile { name, download, file } = &mut self.weights[self.current];
-        let (Some(header), Some(total)) = (file.take_header(), file.total()) else { return };
-        download.expect(total);
+        let RemoteWeightFile { name, download, file, total: known_total } = &mut self.weights[self.current];
+        let (Some(header), Some(least)) = (file.take_header(), file.least()) else { return };
+        // An ONNX does not say where it ends: some bytes follow its graph.
+        *known_total = file.total().or_else(|| download.stated_total(least..least + MAX_TAIL));
+        if let Some(total) = *known_total {
+            download.expect(total);
+        }
+        let total = known_total.unwrap_or(least);
         let Identity { etag, last_modified, .. } = download.identity().clone();
         let source = Source { file: name.clone(), total, etag, last_modified };
         if self.current == 0 {
@@ -198,7 +240,7 @@ impl<'a> CheckpointDownload<'a> {
     /// Skips the bytes of a tower that is not needed, unless the caller demands the sha256 of the whole file.
     fn skip_unneeded(&mut self) -> Result<(), Error> {
         let options = self.context.options;
-        let RemoteWeightFile { name, download, file } = &mut self.weights[self.current];
+        let RemoteWeightFile { name, download, file, .. } = &mut self.weights[self.current];
         if options.towers == Towers::Both || options.sha256.contains_key(name) || !download.can_seek() {
             return Ok(());
         }
@@ -210,12 +252,15 @@ impl<'a> CheckpointDownload<'a> {
     }
 
     fn report_progress(&mut self) {
-        let Some(total) = self.weights[self.current].file.total() else { return };
+        let current = &self.weights[self.current];
+        let Some(total) = current.total.or_else(|| current.file.least()) else { return };
         let read: u64 = self.weights.iter().map(|file| file.download.position()).sum();
         let loaded = self.small_bytes() + read;
         if loaded > self.reported {
             self.reported = loaded;
-            let total = self.index.as_ref().and_then(|index| index.total_size).unwrap_or(total);
+            let others = self.weights.iter().enumerate().filter(|(at, _)| *at != self.current);
+            let others: u64 = others.filter_map(|(_, file)| file.total).sum();
+            let total = self.index.as_ref().and_then(|index| index.total_size).unwrap_or(others + total);
             let total = loaded.max(self.small_bytes() + total);
             self.context.callbacks.progress(&self.weights[self.current].name, loaded, total, false);
         }
@@ -230,9 +275,10 @@ impl<'a> CheckpointDownload<'a> {
     async fn start_over(&mut self) -> Result<(), Error> {
         self.builder = ModelBuilder::new(self.context.options, self.context.callbacks);
         self.cache = CacheWriter::none(self.context.callbacks);
-        for RemoteWeightFile { name, download, file } in &mut self.weights {
+        for RemoteWeightFile { name, download, file, total } in &mut self.weights {
             download.rewind();
             *file = WeightFile::new(self.context.url(name));
+            *total = None;
         }
         self.current = 0;
         self.fetch_small_files().await?;
@@ -270,9 +316,29 @@ impl<'a> CheckpointDownload<'a> {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Whether the weights may be in several files: the single file is missing, and no index was fetched yet.
-    fn may_have_index(&self) -> bool {
-        self.current == 0 && self.index.is_none() && self.context.gguf().is_none()
+    /// Goes on to the next place where the weights may be. If there is none, the file that was looked for first is the one
+    /// to name.
+    async fn try_elsewhere(&mut self, missing: Error) -> Result<(), Error> {
+        let first = self.missing.take().unwrap_or(missing);
+        loop {
+            match self.other_places.pop_front() {
+                None => return Err(first),
+                Some(Place::Files(names)) => {
+                    self.weights =
+                        names.iter().map(|name| RemoteWeightFile::new(self.context, name)).collect();
+                    self.missing = Some(first);
+                    return Ok(());
+                }
+                Some(Place::Indexed) => match self.fetch_index().await {
+                    Ok(()) => {
+                        self.missing = Some(first);
+                        return Ok(());
+                    }
+                    Err(Error::NotFound { .. }) => {}
+                    Err(error) => return Err(error),
+                },
+            }
+        }
     }
 
     /// Fetches the index of a checkpoint whose weights are in several files.
@@ -291,10 +357,23 @@ impl<'a> CheckpointDownload<'a> {
         Ok(())
     }
 
+    /// Adds the model's scale and bias, which files of single towers lack.
+    async fn add_logits(&mut self) -> Result<(), Error> {
+        if !self.builder.lacks_logits() {
+            return Ok(());
+        }
+        let logits = logits::find(self.context).await;
+        if logits.is_none() && self.context.options.towers == Towers::Both {
+            self.context.callbacks.notice(&logits::missing());
+        }
+        self.builder.add_logits(logits)?;
+        self.flush().await
+    }
+
     /// Checks the sha256 of the file that was read.
     async fn check_file(&mut self) -> Result<(), Error> {
-        let RemoteWeightFile { name, download, file } = &mut self.weights[self.current];
-        let (url, total) = (self.context.url(name), file.total().unwrap_or(0));
+        let RemoteWeightFile { name, download, file, total } = &mut self.weights[self.current];
+        let (url, total) = (self.context.url(name), total.unwrap_or(0));
         let from_server = download.identity().sha256.clone();
         let found = std::mem::replace(file, WeightFile::new(url.clone())).finish()?;
         let expected = match self.context.options.sha256.get(name) {

@@ -1,12 +1,13 @@
 //! A checkpoint in files that the user has chosen.
 
-use siglip::weights::WeightIndex;
-use siglip::{CheckpointFiles, Siglip};
+use siglip::weights::{Logits, OnnxDtype, OnnxDtypes, WeightIndex};
+use siglip::{CheckpointFiles, Siglip, Towers};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Blob;
 
 use super::callbacks::Callbacks;
 use super::context::{FLUSH_BYTES, INDEX, WEIGHTS};
+use super::logits;
 use super::model_builder::ModelBuilder;
 use super::weight_file::WeightFile;
 use crate::body::{self, Body};
@@ -21,8 +22,8 @@ impl LocalFiles {
     /// Loads a checkpoint: a `.gguf`, or the files of a folder.
     pub async fn load(&self, options: &Options, callbacks: &Callbacks) -> Result<Siglip, Error> {
         let mut builder = ModelBuilder::new(options, callbacks);
-        let mut loaded = 0;
-        let names = match self.gguf() {
+        let (mut loaded, mut source) = (0, None);
+        let names = match self.ending(".gguf") {
             Some(name) => vec![name],
             None => {
                 let [config, preprocessor, tokenizer] = CheckpointFiles::NAMES;
@@ -36,7 +37,8 @@ impl LocalFiles {
                     },
                 };
                 builder.start(&files)?;
-                self.weight_files(&mut builder).await?
+                source = files.source();
+                self.weight_files(options, &mut builder).await?
             }
         };
         let total = names.iter().filter_map(|name| self.get(name).ok()).map(|file| file.size() as u64).sum();
@@ -58,17 +60,50 @@ impl LocalFiles {
             builder.add(&batches).await?;
             integrity::check(&name, file.finish()?, options.sha256.get(&name).cloned())?;
         }
+        if builder.lacks_logits() {
+            let known = source.and_then(|source| Logits::known(&source));
+            if known.is_none() && options.towers == Towers::Both {
+                callbacks.notice(&logits::missing());
+            }
+            builder.add_logits(known)?;
+            let batches = builder.take_pending();
+            builder.add(&batches).await?;
+        }
         builder.finish()
     }
 
-    fn gguf(&self) -> Option<String> {
+    fn ending(&self, extension: &str) -> Option<String> {
         let names = self.0.keys().into_iter().flatten().filter_map(|name| name.as_string());
-        names.into_iter().find(|name| name.ends_with(".gguf"))
+        names.into_iter().find(|name| name.ends_with(extension))
     }
 
-    /// The names of the weight files: one, or those in the index.
-    async fn weight_files(&self, builder: &mut ModelBuilder<'_>) -> Result<Vec<String>, Error> {
-        if !self.0.has(&JsValue::from(INDEX)) {
+    fn has(&self, name: &str) -> bool {
+        self.0.has(&JsValue::from(name))
+    }
+
+    /// The ONNX files to load: those of the dtypes that were asked for, or the best for their size.
+    fn onnx(&self, options: &Options) -> Option<Vec<String>> {
+        let all = OnnxDtype::ALL.into_iter().map(OnnxDtypes::of);
+        let lists =
+            std::iter::once(options.onnx.dtypes()).chain(all).flat_map(|dtypes| dtypes.files(options.towers));
+        // Chosen files have no folder.
+        let lists =
+            lists.map(|list| list.iter().map(|name| name.replacen("onnx/", "", 1)).collect::<Vec<_>>());
+        let complete = lists.into_iter().find(|list| list.iter().all(|name| self.has(name)));
+        complete.or_else(|| self.ending(".onnx").map(|name| vec![name]))
+    }
+
+    /// The names of the weight files: one, those in the index, or ONNX files.
+    async fn weight_files(
+        &self,
+        options: &Options,
+        builder: &mut ModelBuilder<'_>,
+    ) -> Result<Vec<String>, Error> {
+        let has_safetensors = self.has(WEIGHTS) || self.has(INDEX);
+        if let Some(names) = self.onnx(options).filter(|_| options.onnx.first || !has_safetensors) {
+            return Ok(names);
+        }
+        if !self.has(INDEX) {
             return Ok(vec![WEIGHTS.into()]);
         }
         let index = WeightIndex::parse(self.text(INDEX).await?.as_bytes())?;

@@ -10,6 +10,7 @@ mod context;
 mod download;
 mod from_cache;
 mod local_files;
+mod logits;
 mod model_builder;
 mod weight_file;
 
@@ -29,7 +30,7 @@ use from_cache::CachedModel;
 pub use local_files::LocalFiles;
 pub use model_builder::ShardBuilder;
 
-/// Loads a checkpoint from `address`: the URL of a folder, with its slash, or of a `.gguf`.
+/// Loads a checkpoint from `address`: the URL of a folder, with its slash, of a `.gguf` or of an `.onnx`.
 pub async fn load(
     address: String,
     options: &Options,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use siglip::model::{Model, ModelLoader, Packer};
-use siglip::weights::{Metadata, TensorShape, TensorSink, WeightIndex};
+use siglip::weights::{Logits, Metadata, TensorShape, TensorSink, WeightIndex};
 use siglip::{Checkpoint, CheckpointFiles, Config, EngineLoader as _, LoadOptions, Shard, Siglip};
 
 use super::callbacks::Callbacks;
@@ -75,6 +75,29 @@ impl<'l> ModelBuilder<'l> {
         }
         self.started()?.loader.push_packed(batches)?;
         self.callbacks.weights(batches).await
+    }
+
+    /// Leaves out rows that an earlier visit has cached of tensors that come again from their start.
+    pub fn leave_out_begun(&mut self) {
+        if let Some(Started { packer, loader, .. }) = &mut self.started {
+            packer.leave_out_begun(loader);
+        }
+    }
+
+    /// Whether the weights that were added lack the model's scale or bias.
+    pub fn lacks_logits(&self) -> bool {
+        self.started.as_ref().is_some_and(|started| started.loader.lacks_logits())
+    }
+
+    /// Adds the scale and bias to the waiting batches; `None` if there are none.
+    pub fn add_logits(&mut self, logits: Option<Logits>) -> Result<(), Error> {
+        match logits {
+            Some(logits) => Ok(logits.pass(self)?),
+            None => {
+                self.started()?.packer.without_logits();
+                Ok(())
+            }
+        }
     }
 
     /// The model, once all weights were added.

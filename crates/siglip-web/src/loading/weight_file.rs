@@ -57,9 +57,14 @@ impl WeightFile {
         Some(header)
     }
 
-    /// The file's length by its header.
+    /// The file's length by its header; unknown of an ONNX.
     pub fn total(&self) -> Option<u64> {
         self.reader.total_bytes()
+    }
+
+    /// The least length that the file can have, by its header.
+    pub fn least(&self) -> Option<u64> {
+        self.reader.least_bytes()
     }
 
     /// The next byte that the model needs, if the gap before it is worth skipping.

@@ -48,6 +48,9 @@ pub struct Manifest {
     pub precision: String,
     /// `image`, `text` or `both`.
     pub towers: String,
+    /// The dtypes of the ONNX files that were asked for; `None` for the folder's own choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onnx: Option<String>,
 }
 
 /// Where a weight file comes from.
@@ -208,7 +211,12 @@ mod tests {
             last_modified: None,
         };
         vec![
-            Record::Manifest(Manifest { model: "m".into(), precision: "q8".into(), towers: "both".into() }),
+            Record::Manifest(Manifest {
+                model: "m".into(),
+                precision: "q8".into(),
+                towers: "both".into(),
+                onnx: None,
+            }),
             Record::File("config.json".into(), b"{}".to_vec()),
             Record::File("empty".into(), Vec::new()),
             Record::Header(source, vec![1, 2, 3]),

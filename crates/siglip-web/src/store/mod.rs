@@ -174,6 +174,7 @@ pub async fn check_room(scope: &WorkerGlobalScope, bytes: u64) -> Result<(), Not
 }
 
 /// The name of a model's file.
-fn key(Manifest { model, precision, towers }: &Manifest) -> String {
-    integrity::sha256(format!("{model}\n{precision}\n{towers}").as_bytes())[..32].into()
+fn key(Manifest { model, precision, towers, onnx }: &Manifest) -> String {
+    let onnx = onnx.iter().map(|onnx| format!("\n{onnx}")).collect::<String>();
+    integrity::sha256(format!("{model}\n{precision}\n{towers}{onnx}").as_bytes())[..32].into()
 }

@@ -53,7 +53,7 @@ impl EngineLoader for ModelLoader {
 
     fn without_logits(&mut self) -> Result<(), Error> {
         for name in LOGITS {
-            self.inventory.arrived(name, 1)?;
+            self.inventory.arrived(name, 0, 1)?;
             if let Some(destination) = self.model.destination(name) {
                 destination.write(0, 1, &[f32::NAN]);
             }

@@ -12,6 +12,7 @@
 //! | rest | the values, row by row, in f32 or quantized |
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 
 use super::ModelLoader;
 use super::destination::QuantizedRows;
@@ -28,6 +29,8 @@ pub struct Packer {
     inventory: Inventory,
     /// The tensors of the loaded towers, by name.
     places: HashMap<String, Place>,
+    /// Rows that the loader has from an earlier visit, of tensors that come again from their start.
+    begun: HashMap<String, Vec<Range<usize>>>,
     batches: Vec<u8>,
 }
 
@@ -52,6 +55,12 @@ impl Packer {
     /// As [`EngineLoader::expect_files`](crate::EngineLoader::expect_files).
     pub fn expect_files(&mut self, index: &WeightIndex) -> Result<(), Error> {
         self.inventory.expect_files(index)
+    }
+
+    /// Leaves out the rows that `loader` has of tensors that it has not whole: a reader that continues an ONNX begins each
+    /// tensor at its start.
+    pub fn leave_out_begun(&mut self, loader: &ModelLoader) {
+        self.begun = loader.inventory.begun();
     }
 
     /// Says that `logit_scale` and `logit_bias` will not arrive; see
@@ -89,6 +98,12 @@ impl Packer {
         self.batches.extend(header.into_iter().flat_map(u32::to_le_bytes));
     }
 
+    /// Whether rows are left out. Batches of a file are the same in every visit, so it is all of them or none.
+    fn leaves_out(&self, tensor: &TensorShape, first_row: usize, rows: usize) -> bool {
+        let has = |range: &Range<usize>| range.contains(&first_row) && first_row + rows <= range.end;
+        self.begun.get(&tensor.name).is_some_and(|begun| begun.iter().any(has))
+    }
+
     fn add_quantized(&mut self, index: usize, first_row: usize, scales: &[f32], quantized: &[i8]) {
         self.begin_batch(index, first_row, scales.len(), QUANTIZED);
         Dtype::F32.narrow(scales, &mut self.batches);
@@ -107,8 +122,11 @@ impl TensorSink for Packer {
 
     fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), Error> {
         self.inventory.rows(tensor, first_row, values)?;
-        let Some(&Place { index, precision, .. }) = self.places.get(&tensor.name) else { return Ok(()) };
         let row_len = tensor.row_len();
+        if self.leaves_out(tensor, first_row, values.len() / row_len) {
+            return Ok(());
+        }
+        let Some(&Place { index, precision, .. }) = self.places.get(&tensor.name) else { return Ok(()) };
         if precision.is_quantized() {
             let QuantizedRows { scales, quantized } = QuantizedRows::new(values, row_len);
             self.add_quantized(index, first_row, &scales, &quantized);
@@ -133,7 +151,7 @@ impl TensorSink for Packer {
             place => {
                 let index = place.map(|place| place.index);
                 self.inventory.quantized_rows(tensor, first_row, scales)?;
-                if let Some(index) = index {
+                if let Some(index) = index.filter(|_| !self.leaves_out(tensor, first_row, scales.len())) {
                     self.add_quantized(index, first_row, scales, quantized);
                 }
                 Ok(())
@@ -156,7 +174,8 @@ impl ModelLoader {
                 places.insert(tensor.name.clone(), Place { index, precision, bytes });
             }
         }
-        Packer { inventory: Inventory::new(self.model.config()), places, batches: Vec::new() }
+        let inventory = Inventory::new(self.model.config());
+        Packer { inventory, places, begun: HashMap::new(), batches: Vec::new() }
     }
 
     /// Takes whole batches of a [`Packer`].
@@ -181,7 +200,7 @@ impl ModelLoader {
         if first_row.checked_add(rows)? > tensor.rows() {
             return None;
         }
-        self.inventory.arrived(&tensor.name, rows).ok()?;
+        self.inventory.arrived(&tensor.name, first_row, rows).ok()?;
         let destination = self.model.destination(&tensor.name)?;
         match kind {
             FLOATS => {

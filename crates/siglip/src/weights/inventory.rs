@@ -1,6 +1,7 @@
 //! Which tensors a model needs, and which have arrived.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::ops::Range;
 
 use super::{TensorShape, WeightIndex, bad, tensors};
 use crate::{Config, Error};
@@ -19,13 +20,34 @@ pub struct Inventory {
 struct Wanted {
     tensor: TensorShape,
     rows_left: usize,
+    /// Those that have arrived: one range, but for tensors that an ONNX stores in parts.
+    arrived: Vec<Range<usize>>,
+}
+
+impl Wanted {
+    fn new(tensor: TensorShape) -> Wanted {
+        Wanted { rows_left: tensor.rows(), arrived: Vec::new(), tensor }
+    }
+
+    /// Counts rows. Returns false if there are no such rows, or one of them has arrived before.
+    fn count(&mut self, rows: Range<usize>) -> bool {
+        let overlaps = |arrived: &Range<usize>| rows.start < arrived.end && arrived.start < rows.end;
+        if rows.end > self.tensor.rows() || self.arrived.iter().any(overlaps) {
+            return false;
+        }
+        self.rows_left -= rows.len();
+        match self.arrived.last_mut() {
+            Some(last) if last.end == rows.start => last.end = rows.end,
+            _ => self.arrived.push(rows),
+        }
+        true
+    }
 }
 
 impl Inventory {
     /// The tensors of a model of this configuration.
     pub fn new(config: &Config) -> Inventory {
-        let wanted: Vec<Wanted> =
-            tensors(config).into_iter().map(|tensor| Wanted { rows_left: tensor.rows(), tensor }).collect();
+        let wanted: Vec<Wanted> = tensors(config).into_iter().map(Wanted::new).collect();
         let places = wanted.iter().enumerate().map(|(at, wanted)| (wanted.tensor.name.clone(), at)).collect();
         Inventory { wanted, places, files: None }
     }
@@ -122,7 +144,7 @@ impl Inventory {
             let at = first_row * tensor.row_len() + at;
             return Err(bad(format!("tensor {name:?} holds a value that is not finite, at {at}")));
         }
-        self.arrived(name, values.len() / tensor.row_len())
+        self.arrived(name, first_row, values.len() / tensor.row_len())
     }
 
     /// As [`Inventory::rows`], for quantized rows with these scales.
@@ -141,7 +163,7 @@ impl Inventory {
             let at = first_row + at;
             return Err(bad(format!("tensor {name:?} has a scale that is not finite, for row {at}")));
         }
-        self.arrived(name, scales.len())
+        self.arrived(name, first_row, scales.len())
     }
 
     /// Checks the shape of a tensor, which the file's header may not have had.
@@ -159,12 +181,19 @@ impl Inventory {
     ///
     /// # Errors
     /// [`Error::BadWeights`] names a tensor that arrives twice.
-    pub fn arrived(&mut self, name: &str, rows: usize) -> Result<(), Error> {
+    pub fn arrived(&mut self, name: &str, first_row: usize, rows: usize) -> Result<(), Error> {
         let wanted = self.places.get(name).map(|&place| &mut self.wanted[place]);
         let wanted = wanted.ok_or_else(|| bad(format!("tensor {name:?} belongs to another model")))?;
-        let left = wanted.rows_left.checked_sub(rows);
-        wanted.rows_left = left.ok_or_else(|| bad(format!("tensor {name:?} comes twice")))?;
-        Ok(())
+        if wanted.count(first_row..first_row.saturating_add(rows)) {
+            return Ok(());
+        }
+        Err(bad(format!("tensor {name:?} comes twice")))
+    }
+
+    /// The rows that have arrived of tensors that are not complete, by the tensors' names.
+    pub(crate) fn begun(&self) -> HashMap<String, Vec<Range<usize>>> {
+        let begun = self.wanted.iter().filter(|wanted| wanted.rows_left > 0 && !wanted.arrived.is_empty());
+        begun.map(|wanted| (wanted.tensor.name.clone(), wanted.arrived.clone())).collect()
     }
 
     /// The tensors that the model needs, in the order of [`tensors`].

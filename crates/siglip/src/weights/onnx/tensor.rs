@@ -1,7 +1,5 @@
 //! A `TensorProto` up to its data, and the types of numbers in it.
 
-use half::f16;
-
 use super::super::{Dtype, bad};
 use super::wire::{self, Value};
 use crate::Error;
@@ -156,13 +154,4 @@ pub fn floats(data_type: DataType, bytes: &[u8]) -> Vec<f32> {
         dtype.widen(bytes, &mut values);
     }
     values
-}
-
-/// The float at element `at`.
-pub fn float_at(dtype: Dtype, bytes: &[u8], at: usize) -> f32 {
-    match dtype {
-        Dtype::F32 => f32::from_le_bytes(bytes.as_chunks().0[at]),
-        Dtype::F16 => f16::from_le_bytes(bytes.as_chunks().0[at]).to_f32(),
-        Dtype::Bf16 => half::bf16::from_le_bytes(bytes.as_chunks().0[at]).to_f32(),
-    }
 }
