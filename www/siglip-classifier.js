@@ -23,7 +23,11 @@ import { elementSheet } from './element/style.js';
  * `siglip.info`. `result {file, scores, ms}` follows each scoring of an image, `error {code, message}` each failure.
  */
 export class SiglipClassifier extends Attributes {
-  #chooser = h('input', { type: 'file', accept: 'image/*' });
+  // The names are for formats that browsers do not know.
+  #chooser = h('input', {
+    type: 'file',
+    accept: 'image/*,.tif,.tiff,.tga,.qoi,.pbm,.pgm,.ppm,.pnm,.pfm,.jxl',
+  });
   #chooserText = h('span');
   #loader = h('button', { part: 'button', type: 'button' });
   #status = h('p', { part: 'progress', role: 'status' });

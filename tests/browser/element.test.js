@@ -110,6 +110,17 @@ test('on another site, under the policy in the guide, the engine and the model l
   assert.deepEqual(await problemsOf(page), []);
 });
 
+test('on a foreign site, a TIFF has the decoders of rare formats fetched from where the script is', async () => {
+  const page = await embed('<siglip-classifier labels="a cat, a boat" loading="eager"></siglip-classifier>', {
+    origin: foreign.origin,
+    csp: policy(foreign.origin),
+  });
+  const input = page.locator('siglip-classifier input[type=file]');
+  await input.setInputFiles(fileAt('tests/fixtures/pictures/rare/boat.tif'));
+  assert.equal((await labelsOf(page))[0], 'a boat');
+  assert.equal(foreign.requestsOf('wasm/rare-formats/').length, 2);
+});
+
 test('a page of another site can have several workers', async () => {
   const page = await embed(
     '<siglip-classifier labels="a cat, a boat" workers="2" loading="eager"></siglip-classifier>',

@@ -4,7 +4,7 @@ import { SiglipError, abortable, throwIfAborted } from '../../www/lib/errors.js'
 import { errorMessageOf, wasmError } from '../../www/worker/errors.js';
 
 test('an error with a code reaches the page unchanged', () => {
-  const marks = { unsupportedFormat: true, broken: false };
+  const marks = { unsupportedFormat: true, rareFormat: false, broken: false };
   const error = Object.assign(new Error('no image'), { code: 'bad-image', ...marks });
   assert.deepEqual(errorMessageOf(error), {
     code: 'bad-image',

@@ -9,7 +9,7 @@ import { SiglipError } from '../siglip.js';
 const CONFIG = 'config.json';
 const WEIGHTS = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
-const IMAGE = /\.(jpe?g|jfif|png|apng|gif|webp|bmp|avif|hei[cf]|svg)$/i;
+const IMAGE = /\.(jpe?g|jfif|png|apng|gif|webp|bmp|avif|hei[cf]|svg|jxl|tiff?|ico|p[bgpn]m|pfm|qoi|tga)$/i;
 
 /** The folder of a file; empty if the file came without one. @param {Found} found */
 const folderOf = ({ path }) => path.slice(0, Math.max(0, path.lastIndexOf('/')));

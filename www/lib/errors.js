@@ -16,6 +16,8 @@ export class SiglipError extends Error {
     this.code = code;
     /** Whether another decoder may be able to read the image. @type {boolean | undefined} */
     this.unsupportedFormat = undefined;
+    /** Whether the module for rare formats can read the image. @type {boolean | undefined} */
+    this.rareFormat = undefined;
     /** Whether the image is damaged. @type {boolean | undefined} */
     this.broken = undefined;
   }

@@ -7,6 +7,7 @@ import { WorkerClient } from './worker-client.js';
 
 /** @typedef {import('../worker/protocol.js').Score} Score */
 /** @typedef {import('../worker/protocol.js').Notice} Notice */
+/** @typedef {import('../worker/protocol.js').ImageMessage} ImageMessage */
 /** @typedef {import('./images.js').ImageInput} ImageInput */
 /** @typedef {import('./parameters.js').LoadOptions} LoadOptions */
 /** @typedef {import('./parameters.js').ScoreOptions} ScoreOptions */
@@ -182,21 +183,38 @@ export class Siglip {
    * @returns {Promise<Float32Array>}
    */
   async #embed(image, { signal, onNotice }) {
-    const message = await this.#worker.whileAlive(toImageMessage(image, signal), signal);
-    try {
-      return await this.#worker.call(
-        { method: 'embedImage', parameters: { image: message } },
+    const embed = (/** @type {ImageMessage} */ image) =>
+      this.#worker.call(
+        { method: 'embedImage', parameters: { image } },
         signal,
         (event) => event.type === 'notice' && onNotice?.(event.notice),
       );
+    const message = await this.#worker.whileAlive(toImageMessage(image, signal), signal);
+    try {
+      return await embed(message);
     } catch (error) {
       if (!('blob' in message && error instanceof SiglipError)) throw error;
       if (!error.unsupportedFormat && !error.broken) throw error;
-      const drawn = await this.#worker.whileAlive(rasterise(message.blob, error), signal);
+      const otherwise = await this.#worker.whileAlive(decodedOtherwise(message.blob, error), signal);
       if (error.broken) {
         onNotice?.({ code: 'damaged', message: `Shown as far as the browser reads it: ${error.message}.` });
       }
-      return this.#worker.call({ method: 'embedImage', parameters: { image: drawn } }, signal);
+      return embed(otherwise);
     }
+  }
+}
+
+/**
+ * An image that the engine does not decode: as the browser draws it, or else for the decoders of rare formats.
+ * @param {Blob} blob
+ * @param {SiglipError} error the engine's, thrown if nothing else decodes the image
+ * @returns {Promise<ImageMessage>}
+ */
+async function decodedOtherwise(blob, error) {
+  try {
+    return await rasterise(blob, error);
+  } catch (failure) {
+    if (error.rareFormat) return { blob, isRare: true };
+    throw failure;
   }
 }

@@ -85,9 +85,10 @@ export class WorkerClient {
 }
 
 /** @param {import('../worker/protocol.js').ErrorMessage} message */
-function toError({ code, message, unsupportedFormat, broken }) {
+function toError({ code, message, unsupportedFormat, rareFormat, broken }) {
   const error = new SiglipError(code, message);
   error.unsupportedFormat = unsupportedFormat;
+  error.rareFormat = rareFormat;
   error.broken = broken;
   return error;
 }

@@ -146,7 +146,13 @@ async function runPass(signal) {
  * @returns {Promise<PixelValues & {damage?: string}>} `damage` says what is wrong with a file that is shown nevertheless
  */
 async function pixelValuesOf(image) {
-  if ('blob' in image) return engine.pixel_values(new Uint8Array(await image.blob.arrayBuffer()));
+  if ('blob' in image) {
+    const bytes = new Uint8Array(await image.blob.arrayBuffer());
+    if (!image.isRare) return engine.pixel_values(bytes);
+    const { decodeRare } = await import('../rare-formats.js');
+    const { damage, ...pixels } = await decodeRare(bytes);
+    return { ...(await pixelValuesOf(pixels)), damage };
+  }
   const { width, height, rgba } = image;
   const bytes = new Uint8Array(rgba.buffer, rgba.byteOffset, rgba.length);
   return engine.pixel_values_from_rgba(width, height, bytes);

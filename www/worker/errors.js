@@ -18,8 +18,8 @@ export const wasmError = (message, cause) => Object.assign(new Error(message, { 
  */
 export function errorMessageOf(error) {
   if (error?.code && typeof error.code === 'string') {
-    const { code, message, unsupportedFormat, broken } = error;
-    return { code, message, unsupportedFormat, broken };
+    const { code, message, unsupportedFormat, rareFormat, broken } = error;
+    return { code, message, unsupportedFormat, rareFormat, broken };
   }
   if (error?.name === 'AbortError') return { code: 'aborted', message: 'The call was aborted.' };
   if (error instanceof RangeError) {

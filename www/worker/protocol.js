@@ -13,7 +13,7 @@
 /** @typedef {import('../lib/errors.js').ErrorCode} ErrorCode */
 /** How the model stores and multiplies matrices. @typedef {'q8' | 'q8-exact' | 'f32'} Precision */
 
-/** An image as the worker takes it: an encoded file, or pixels. @typedef {{blob: Blob} | {width: number, height: number, rgba: Uint8ClampedArray}} ImageMessage */
+/** An image as the worker takes it: an encoded file, of a rare format or not, or pixels. @typedef {{blob: Blob, isRare?: boolean} | {width: number, height: number, rgba: Uint8ClampedArray}} ImageMessage */
 /** An image as the model takes it: values of shape [3, height, width]. @typedef {{values: Float32Array, height: number}} PixelValues */
 /** What a pass through a tower begins with. @typedef {{pixels: PixelValues} | {inputIds: Uint32Array}} PassInput */
 /** @typedef {{labels: string[], template: string}} Prompts */
@@ -23,7 +23,7 @@
  * @typedef {{label: string, score: number, logit: number, unknown?: string[]}} Score
  */
 /** Something worth knowing that stops nothing. @typedef {{code: string, message: string}} Notice */
-/** An error, in a form that can be sent. @typedef {{code: ErrorCode, message: string, unsupportedFormat?: boolean, broken?: boolean}} ErrorMessage */
+/** An error, in a form that can be sent. @typedef {{code: ErrorCode, message: string, unsupportedFormat?: boolean, rareFormat?: boolean, broken?: boolean}} ErrorMessage */
 
 /** How an ONNX stores its weights, by the names of transformers.js. @typedef {'fp32' | 'fp16' | 'q8' | 'int8' | 'uint8' | 'q4' | 'q4f16' | 'bnb4'} OnnxDtype */
 /**

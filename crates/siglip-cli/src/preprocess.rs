@@ -11,7 +11,7 @@ use crate::{ModelArgs, checkpoint, npy};
 /// The pixel_values that a model sees of images, for comparing pipelines.
 #[derive(clap::Args)]
 pub struct Preprocess {
-    /// Images: PNG, JPEG, GIF, WebP, BMP, TIFF, ICO, PNM, QOI or TGA.
+    /// Images: PNG, JPEG, GIF, WebP, BMP, TIFF, ICO, PNM, QOI, TGA or JPEG XL.
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<PathBuf>,
     /// Where to write pixel_values: [images, 3, height, width], float32.

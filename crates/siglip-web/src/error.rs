@@ -81,7 +81,7 @@ impl Error {
 
 impl From<Error> for JsValue {
     /// A JavaScript Error with the property `code`. `unsupportedFormat` says that the browser's decoder may read
-    /// the image, `broken` that it may make something of a damaged one.
+    /// the image, `rareFormat` that `siglip-rare` does, `broken` that the browser may make something of a damaged one.
     fn from(error: Error) -> JsValue {
         if let Error::Worker(exception) = error {
             return exception;
@@ -92,6 +92,8 @@ impl From<Error> for JsValue {
         // Setting a property of a new object cannot fail.
         let _ = js_sys::Reflect::set(&object, &"code".into(), &error.code().into());
         let _ = js_sys::Reflect::set(&object, &"unsupportedFormat".into(), &unsupported.into());
+        let rare = matches!(&error, Error::Siglip(siglip::Error::BadImage(ImageError::RareFormat { .. })));
+        let _ = js_sys::Reflect::set(&object, &"rareFormat".into(), &rare.into());
         let broken = matches!(&error, Error::Siglip(siglip::Error::BadImage(ImageError::Broken { .. })));
         let _ = js_sys::Reflect::set(&object, &"broken".into(), &broken.into());
         object.into()

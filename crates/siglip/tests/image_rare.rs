@@ -159,3 +159,49 @@ fn undecodable_formats_give_a_clear_error() {
         "this PNM file is broken or cut short (it ends early); fetch or save it again"
     );
 }
+
+/// JPEG XL against libjxl, as record_jxl.py recorded it: lossless pictures to the bit, others within its rounding. A
+/// JPEG that was packed losslessly is decoded from its coefficients in floats, where libjpeg rounds in between.
+#[test]
+fn jpeg_xl_is_as_in_libjxl() {
+    for (name, bound) in [
+        ("rgb-lossless", 0),
+        ("rgba-lossless", 0),
+        ("grey-lossless", 0),
+        ("grey", 1),
+        ("rgb", 1),
+        ("rgba", 1),
+        ("photo", 1),
+        ("photo-own-profile", 1),
+        ("of-a-jpeg", 4),
+    ] {
+        let file = read(&format!("fixtures/pictures/jxl/{name}.jxl"));
+        let found = image::read(&file).unwrap();
+        let expected = decode(&read(&format!("fixtures/pictures/jxl/{name}.png"))).unwrap();
+        assert_eq!((found.image.width(), found.image.height()), (expected.width(), expected.height()));
+        let differences = found.image.data().iter().zip(expected.data()).map(|(a, b)| a.abs_diff(*b));
+        let (largest, sum) =
+            differences.fold((0, 0), |(largest, sum), d| (d.max(largest), sum + usize::from(d)));
+        println!("{name}: at most {largest}, on average {}", sum as f64 / expected.data().len() as f64);
+        assert!(largest <= bound, "{name}: {largest}");
+        assert_eq!(found.damage, None);
+    }
+}
+
+#[test]
+fn damaged_jpeg_xl_is_survived() {
+    let mut random = Random(4);
+    for name in ["rgb-lossless", "rgba", "of-a-jpeg"] {
+        let file = read(&format!("fixtures/pictures/jxl/{name}.jxl"));
+        for len in (0..file.len()).step_by(1 + file.len() / 40) {
+            assert!(decode(&file[..len]).is_err(), "{len} bytes of {name}");
+        }
+        for _ in 0..150 {
+            let mut damaged = file.clone();
+            for _ in 0..=random.below(4) {
+                damaged[random.below(file.len())] = random.below(256) as u8;
+            }
+            let _ = decode(&damaged);
+        }
+    }
+}

@@ -17,7 +17,7 @@ const FIRST_RUN: &str = "\
 The first run takes some minutes:
   1. install npm packages and Rust's WebAssembly target
   2. build the engine that every browser runs, then print the address
-  3. build two faster engines, while you use the page";
+  3. build two faster engines and the decoders of rare picture formats, while you use the page";
 
 /// How the page is served.
 #[derive(clap::Args)]

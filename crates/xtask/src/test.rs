@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::command::{command, run};
-use crate::wasm::{Build, RELAXED_SIMD, SIMD128, TARGET, THREADS};
+use crate::wasm::{Build, RARE_FORMATS, RELAXED_SIMD, SIMD128, TARGET, THREADS};
 use crate::{Result, audit, crates, setup, wasm};
 
 /// Runs every check and test; stops at the first failure.
@@ -23,6 +23,8 @@ fn rust() -> Result {
     let lint = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run(&mut command("cargo", &lint))?;
     lint_on_wasm(&SIMD128, &["siglip-kernels", "siglip-web"])?;
+    // In a command of its own: cargo would give its features to the engine too.
+    lint_on_wasm(&RARE_FORMATS, &["siglip-rare"])?;
     // This build differs from the one before only in the kernels.
     lint_on_wasm(&RELAXED_SIMD, &["siglip-kernels"])?;
     lint_on_wasm(&THREADS, &["siglip-kernels", "siglip-web"])?;

@@ -1,4 +1,4 @@
-//! Builds the engine for the browser.
+//! Builds the modules for the browser: the engine, and the decoders of rare picture formats.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,14 @@ use crate::setup;
 /// The browser's target triple.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
-/// A build of the engine; `www/worker/wasm.js` chooses between them.
+/// A build of a module; `www/worker/wasm.js` chooses between those of the engine.
 pub struct Build {
     /// Its folder in www/wasm/.
     pub name: &'static str,
+    /// The crate.
+    package: &'static str,
+    /// Its folder in target/. Builds with the same flags share one, and the dependencies in it.
+    target: &'static str,
     /// The name that the engine reports.
     pub backend: &'static str,
     /// Flags for rustc.
@@ -30,6 +34,8 @@ pub struct Build {
 /// The build that every browser runs. It is made first.
 pub const SIMD128: Build = Build {
     name: "simd128",
+    package: "siglip-web",
+    target: "simd128",
     backend: "simd",
     rustflags: "-C target-feature=+simd128",
     wasm_opt: &[],
@@ -39,6 +45,8 @@ pub const SIMD128: Build = Build {
 /// The build for browsers with relaxed SIMD. Other browsers refuse a module that contains a single relaxed opcode.
 pub const RELAXED_SIMD: Build = Build {
     name: "relaxed-simd",
+    package: "siglip-web",
+    target: "relaxed-simd",
     backend: "relaxed-simd",
     rustflags: "-C target-feature=+simd128,+relaxed-simd",
     wasm_opt: &["--enable-relaxed-simd"],
@@ -49,6 +57,8 @@ pub const RELAXED_SIMD: Build = Build {
 /// needs to start a thread, and let the memory grow to 4 GiB.
 pub const THREADS: Build = Build {
     name: "threads",
+    package: "siglip-web",
+    target: "threads",
     backend: "relaxed-simd",
     rustflags: "-C target-feature=+atomics,+bulk-memory,+simd128,+relaxed-simd \
         -C link-arg=--shared-memory -C link-arg=--import-memory -C link-arg=--max-memory=4294967296 \
@@ -58,10 +68,13 @@ pub const THREADS: Build = Build {
     threads: true,
 };
 
-/// Every build. A page works with the first alone; each further one is faster.
-pub const BUILDS: [Build; 3] = [SIMD128, RELAXED_SIMD, THREADS];
+/// The decoders that a page loads only for a picture of a rare format.
+pub const RARE_FORMATS: Build = Build { name: "rare-formats", package: "siglip-rare", ..SIMD128 };
 
-/// Builds all engines into www/wasm/.
+/// Every build. A page works with the first alone; the next two are faster, the last reads more formats.
+pub const BUILDS: [Build; 4] = [SIMD128, RELAXED_SIMD, THREADS, RARE_FORMATS];
+
+/// Builds all modules into www/wasm/.
 pub fn build() -> Result {
     setup::wasm()?;
     BUILDS.iter().try_for_each(Build::run)
@@ -86,13 +99,10 @@ const FEATURES: [&str; 6] = [
     "--enable-sign-ext",
 ];
 
-/// The module's file in a build's folder.
-const MODULE: &str = "siglip_web_bg.wasm";
-
 impl Build {
-    /// Each build has its own target folder: cargo compiles everything again when flags change.
+    /// Cargo compiles everything again when flags change, so other flags have another target folder.
     fn target_dir(&self) -> PathBuf {
-        crate::path("target").join(self.name)
+        crate::path("target").join(self.target)
     }
 
     /// A file that cargo has built.
@@ -107,19 +117,29 @@ impl Build {
 
     /// The folder where it is put together before pages can load it.
     fn aside(&self) -> PathBuf {
-        self.target_dir().join("packed")
+        self.target_dir().join("packed").join(self.name)
+    }
+
+    /// The name that cargo and wasm-bindgen give its files.
+    fn stem(&self) -> String {
+        self.package.replace('-', "_")
+    }
+
+    /// The module's file in its folder.
+    fn module(&self) -> String {
+        format!("{}_bg.wasm", self.stem())
     }
 
     /// Whether pages can load it.
     pub fn is_published(&self) -> bool {
-        self.folder().join(MODULE).exists()
+        self.folder().join(self.module()).exists()
     }
 
     /// Whether it is newer than every source file.
     fn is_current(&self) -> bool {
-        let module = self.folder().join(MODULE);
+        let module = self.folder().join(self.module());
         // Cargo writes "module: source source …" beside each module.
-        let sources = fs::read_to_string(self.release("siglip_web.d")).unwrap_or_default();
+        let sources = fs::read_to_string(self.release(&format!("{}.d", self.stem()))).unwrap_or_default();
         let sources = sources.split_once(": ").map(|(_, sources)| sources.split_whitespace());
         let inputs = sources.map(|sources| sources.map(PathBuf::from).chain([crate::path("Cargo.lock")]));
         inputs.is_some_and(|mut inputs| inputs.all(|input| is_newer(&module, &input)))
@@ -131,7 +151,7 @@ impl Build {
         if self.is_current() {
             return Ok(());
         }
-        let (folder, script) = (self.folder(), self.folder().join("siglip_web.js"));
+        let (folder, script) = (self.folder(), self.folder().join(format!("{}.js", self.stem())));
         if folder.exists() {
             replace_folder(&folder, &self.aside())?;
         }
@@ -139,15 +159,16 @@ impl Build {
         fs::write(&script, "// This build is being made.\nexport {};\n").map_err(Error::file(&script))
     }
 
-    /// Compiles the engine. Pages see it in one step, when it is complete.
+    /// Compiles the crate. Pages see it in one step, when it is complete.
     pub fn run(&self) -> Result {
-        let compile = ["build", "--lib", "--release", "--package", "siglip-web", "--target", TARGET];
+        let compile = ["build", "--lib", "--release", "--package", self.package, "--target", TARGET];
         run(self.configure(command("cargo", &compile).args(self.cargo_options())))?;
-        let (compiled, aside, folder) = (self.release("siglip_web.wasm"), self.aside(), self.folder());
-        if is_newer(&folder.join(MODULE), &compiled) {
+        let (compiled, aside, folder) =
+            (self.release(&format!("{}.wasm", self.stem())), self.aside(), self.folder());
+        if is_newer(&folder.join(self.module()), &compiled) {
             return Ok(());
         }
-        if !is_newer(&aside.join(MODULE), &compiled) {
+        if !is_newer(&aside.join(self.module()), &compiled) {
             self.pack(&compiled, &aside)?;
         }
         replace_folder(&aside, &folder)
@@ -155,11 +176,11 @@ impl Build {
 
     /// Optimises a compiled module and writes the script that loads it.
     fn pack(&self, compiled: &Path, folder: &Path) -> Result {
-        let made = self.target_dir().join("unfinished");
+        let made = self.target_dir().join("unfinished").join(self.name);
         let mut bindgen = Bindgen::new();
         bindgen.input_path(compiled).typescript(true).omit_default_module_path(false);
         bindgen.web(true).and_then(|bindgen| bindgen.generate(&made)).map_err(Error::bindgen(compiled))?;
-        let (module, optimised) = (made.join(MODULE), made.join("optimised"));
+        let (module, optimised) = (made.join(self.module()), made.join("optimised"));
         let mut optimise = command("node", &["node_modules/binaryen/bin/wasm-opt", "-O3"]);
         run(optimise.args(FEATURES).args(self.wasm_opt).arg(&module).arg("-o").arg(&optimised))?;
         fs::rename(&optimised, &module).map_err(Error::file(&module))?;

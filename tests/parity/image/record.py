@@ -66,8 +66,8 @@ def main():
     make_pictures(made)
 
     pictures, resized, errors = [], [], []
-    # record_rare.py records those of the rare formats.
-    for path in sorted(path for path in PICTURES.glob("*/*") if path.parent.name != "rare"):
+    # record_rare.py and record_jxl.py record those of the rare formats.
+    for path in sorted(path for path in PICTURES.glob("*/*") if path.parent.name not in ("rare", "jxl")):
         name = path.relative_to(PICTURES).as_posix()
         try:
             image = upright_rgb(Image.open(path))

@@ -136,6 +136,8 @@ def tiffs():
              ("palette-lzw", PALETTE, {"compression": "tiff_lzw"}), ("rgba", RGBA, {"compression": "tiff_lzw"})]
     for name, image, options in saves:
         yield f"{name}.tif", saved(image, "TIFF", **options)
+    boat = Image.open(ROOT / "www/samples/boat.jpg").resize((96, 96))
+    yield "boat.tif", saved(boat, "TIFF", compression="jpeg")
     yield "rgb-lzw-predictor.tif", saved(SCENE, "TIFF", compression="tiff_lzw", tiffinfo={317: 2})
     for name, order in ("little", "<"), ("big", ">"):
         yield f"rgb16-{name}.tif", tiff(rgb16, 2, order=order)

@@ -16,6 +16,7 @@ pub(super) enum Format {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rare {
     Icon,
+    JpegXl,
     Pnm,
     Qoi,
     Tga,
@@ -27,6 +28,7 @@ impl Rare {
     pub fn name(self) -> &'static str {
         match self {
             Rare::Icon => "ICO",
+            Rare::JpegXl => "JPEG XL",
             Rare::Pnm => "PNM",
             Rare::Qoi => "QOI",
             Rare::Tga => "TGA",
@@ -39,6 +41,8 @@ impl Rare {
         const TIFF: [&[u8; 4]; 6] = [b"II*\0", b"MM\0*", b"MM*\0", b"II\0*", b"II+\0", b"MM\0+"];
         match bytes {
             [0, 0, 1, 0, ..] => Some(Rare::Icon),
+            // A codestream, or one in a container.
+            [0xff, 0x0a, ..] | [0, 0, 0, 12, b'J', b'X', b'L', b' ', ..] => Some(Rare::JpegXl),
             [b'q', b'o', b'i', b'f', ..] => Some(Rare::Qoi),
             [b'P', b'1'..=b'6' | b'f', b' ' | b'\t'..=b'\r', ..] => Some(Rare::Pnm),
             _ if TIFF.iter().any(|start| bytes.starts_with(*start)) => Some(Rare::Tiff),
@@ -63,9 +67,7 @@ fn is_tga(bytes: &[u8]) -> bool {
 }
 
 /// First bytes of formats that are known but not decoded here.
-const ELSEWHERE: [(&[u8], &str); 9] = [
-    (b"\xff\x0a", "JPEG XL"),
-    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+const ELSEWHERE: [(&[u8], &str); 7] = [
     (b"\0\0\0\x0cjP  ", "JPEG 2000"),
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
     (b"8BPS", "a Photoshop file (PSD)"),
@@ -144,6 +146,8 @@ mod tests {
             (b"P5\n1 1 255 ", Rare::Pnm),
             (b"Pf 1 1 -1 ", Rare::Pnm),
             (b"qoif", Rare::Qoi),
+            (b"\xff\x0a", Rare::JpegXl),
+            (b"\0\0\0\x0cJXL \x0d\x0a\x87\x0a", Rare::JpegXl),
             (tga, Rare::Tga),
         ] {
             assert_eq!(Format::of(start), Ok(Format::Rare(rare)));

@@ -1,7 +1,7 @@
 //! Pictures, read and resized as Pillow does.
 //!
 //! [`decode`] is `ImageOps.exif_transpose(Image.open(file)).convert("RGB")`, for PNG, JPEG, GIF, WebP and BMP, and with
-//! the feature `rare-formats` for TIFF, ICO, PNM, QOI and TGA;
+//! the feature `rare-formats` for TIFF, ICO, PNM, QOI and TGA, and JPEG XL as libjxl decodes it;
 //! [`Processor`] is transformers' `SiglipImageProcessor` on Pillow, and `Siglip2ImageProcessor` for NaFlex.
 //!
 //! ```

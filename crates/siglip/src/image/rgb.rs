@@ -59,6 +59,11 @@ impl RgbImage {
     pub fn data(&self) -> &[u8] {
         &self.data
     }
+
+    /// The pixels, as [`RgbImage::data`] shows them.
+    pub fn into_data(self) -> Vec<u8> {
+        self.data
+    }
 }
 
 impl std::fmt::Debug for RgbImage {

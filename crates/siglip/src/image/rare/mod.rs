@@ -1,7 +1,8 @@
-//! Formats that few pictures have, read as Pillow reads them.
+//! Formats that few pictures have, read as Pillow reads them where it does.
 
 mod grey;
 mod icon;
+mod jxl;
 mod pnm;
 mod qoi;
 mod tga;
@@ -13,6 +14,7 @@ use super::{Decoded, ImageError};
 pub(super) fn decode(format: Rare, bytes: &[u8]) -> Result<Decoded, ImageError> {
     match format {
         Rare::Icon => icon::decode(bytes),
+        Rare::JpegXl => jxl::decode(bytes),
         Rare::Pnm => pnm::decode(bytes).map(Decoded::from),
         Rare::Qoi => qoi::decode(bytes).map(Decoded::from),
         Rare::Tga => tga::decode(bytes).map(Decoded::from),

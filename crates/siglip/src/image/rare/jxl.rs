@@ -1,0 +1,50 @@
+//! JPEG XL, which Pillow does not open: by `jxl-oxide`, upright, the first frame. Colours are as they are stored, as
+//! Pillow leaves those of other formats; but XYB, in which nobody shows pictures, becomes sRGB.
+
+use jxl_oxide::{AllocTracker, EnumColourEncoding, JxlImage, PixelFormat, RenderingIntent};
+
+use super::super::{Decoded, ImageError, RgbImage, rgb};
+
+/// Most bytes that the decoder may hold: so many for each pixel, which its planes of f32 in several steps need, and so
+/// many in addition.
+const BYTES_PER_PIXEL: usize = 96;
+const SPARE_BYTES: usize = 64 << 20;
+
+pub fn decode(bytes: &[u8]) -> Result<Decoded, ImageError> {
+    let memory = AllocTracker::with_limit(SPARE_BYTES);
+    let mut picture = JxlImage::builder().alloc_tracker(memory.clone()).read(bytes).map_err(broken)?;
+    let (width, height) = (picture.width(), picture.height());
+    rgb::check_sides(width, height)?;
+    let channels = match picture.pixel_format() {
+        PixelFormat::Gray | PixelFormat::Graya => 1,
+        PixelFormat::Rgb | PixelFormat::Rgba => 3,
+        PixelFormat::Cmyk | PixelFormat::Cmyka => return Err(ImageError::unsupported("JPEG XL", "CMYK")),
+    };
+    if picture.num_loaded_keyframes() == 0 {
+        return Err(broken("it ends early"));
+    }
+    if picture.image_header().metadata.xyb_encoded {
+        picture.request_color_encoding(match channels {
+            1 => EnumColourEncoding::gray_srgb(RenderingIntent::Relative),
+            _ => EnumColourEncoding::srgb(RenderingIntent::Relative),
+        });
+    }
+    memory.expand_limit((width as usize * height as usize).saturating_mul(BYTES_PER_PIXEL));
+    let frame = picture.render_frame(0).map_err(broken)?;
+    let mut pixels = frame.stream_no_alpha();
+    if (pixels.width(), pixels.height(), pixels.channels()) != (width, height, channels) {
+        return Err(broken("its frame has other sides than it says"));
+    }
+    let mut data = rgb::buffer(width, height, channels as usize)?;
+    pixels.write_to_buffer(&mut data);
+    let image = match channels {
+        1 => RgbImage::from_pixels(width, height, data.into_iter().map(|level| [level; 3]))?,
+        _ => RgbImage::from_rgb(width, height, data)?,
+    };
+    let damage = (!picture.is_loading_done()).then_some("its data ends early");
+    Ok(Decoded { image, damage })
+}
+
+fn broken(reason: impl ToString) -> ImageError {
+    ImageError::broken("JPEG XL", reason)
+}
