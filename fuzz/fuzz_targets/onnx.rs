@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| siglip_fuzz::weights(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| siglip_fuzz::onnx(data));

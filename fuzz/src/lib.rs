@@ -5,7 +5,7 @@
 pub mod odd;
 mod parsers;
 
-pub use parsers::{checkpoint, image, tokenizer, weights};
+pub use parsers::{checkpoint, image, onnx, tokenizer, weights};
 
 /// A target: its name, which its corpus has too, and what it does with bytes.
 pub type Target = (&'static str, fn(&[u8]));
@@ -16,7 +16,7 @@ pub const TARGETS: [Target; 8] = [
     ("image", image),
     ("tokenizer", tokenizer),
     ("weights", weights),
-    ("onnx", weights),
+    ("onnx", onnx),
     ("odd_pictures", odd::pictures),
     ("odd_weights", odd::weights),
     ("odd_tokenizers", odd::tokenizers),

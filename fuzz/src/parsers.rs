@@ -58,6 +58,19 @@ pub fn weights(data: &[u8]) {
     assert_eq!(whole, cut);
 }
 
+/// An ONNX in chunks, as [`weights`], and then as the file with its own data, if it says that they are in another.
+pub fn onnx(data: &[u8]) {
+    weights(data);
+    let (mut reader, mut tensors) = (WeightReader::new(), Tensors::default());
+    let file = data.get(1..).unwrap_or_default();
+    if reader.push(file, &mut tensors).is_ok()
+        && let Ok(Some((name, mut reader))) = reader.into_data_file()
+    {
+        assert!(!name.contains('/'));
+        let _ = reader.push(file, &mut tensors).and_then(|()| reader.finish());
+    }
+}
+
 /// Takes whatever a file holds: tensors by name, as bits, so that a NaN equals itself.
 #[derive(Default, PartialEq, Debug)]
 pub struct Tensors(pub Vec<(String, Vec<u32>)>);
