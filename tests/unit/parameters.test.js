@@ -63,6 +63,17 @@ test('dtype chooses files by the names of transformers.js', (context) => {
   assert.throws(() => chosen('q3'), { code: 'bad-input', message: /fp16/ });
 });
 
+test('source "small" takes the files in 8 bits of the same checkpoint, where they are known', (context) => {
+  definePage(context);
+  const source = (/** @type {any} */ source, model = 'google/siglip-base-patch16-224') =>
+    loadParametersOf(model, { source }).source;
+  assert.equal(source('small'), folderOf('Xenova/siglip-base-patch16-224'));
+  assert.equal(source('original'), folderOf('google/siglip-base-patch16-224'));
+  assert.equal(source('auto'), source(undefined));
+  assert.throws(() => source('small', 'tiny'), { code: 'bad-input', message: /tiny/ });
+  assert.throws(() => source('tiny'), { code: 'bad-input' });
+});
+
 test('a single hash belongs to model.safetensors', () => {
   const { options } = loadParametersOf('tiny', { sha256: 'abc' });
   assert.deepEqual(options.sha256, { 'model.safetensors': 'abc' });

@@ -1,5 +1,5 @@
 /** What callers pass to the API, checked and made into the parameters of the worker's calls. */
-import { folderOf, isOnnxRepository, originalOf } from './checkpoints.js';
+import { folderOf, isOnnxRepository, originalOf, smallOf } from './checkpoints.js';
 import { SiglipError } from './errors.js';
 
 /** @typedef {import('../worker/protocol.js').Calls} Calls */
@@ -15,6 +15,8 @@ import { SiglipError } from './errors.js';
  * @property {Dtype | {vision_model?: Dtype, text_model?: Dtype}} [dtype] which ONNX files to load, by the names of
  *   transformers.js; "q8" if it is not given. In 4 bits the text tower differs much, so "q4", "q4f16" and "bnb4" are for
  *   the image tower alone, unless they are given for `text_model`
+ * @property {'auto' | 'original' | 'small'} [source] "small" loads one of google's checkpoints from the files in 8 bits that
+ *   others have published of it, where such are known: a quarter of the bytes. "auto" is the original
  * @property {'auto' | number} [workers] how many workers share the work
  * @property {boolean} [cache] whether to keep the model in the browser for the next visit
  * @property {AbortSignal} [signal]
@@ -58,6 +60,7 @@ export const DEFAULT_TEMPLATE = 'This is a photo of {}.';
  * @returns {Calls['load']['parameters']}
  */
 export function loadParametersOf(model, options) {
+  model = sourced(model, options.source);
   const onnx = onnxOf(model, options);
   const asksForFloats = options.dtype !== undefined && inFloats.includes(onnx.vision);
   const {
@@ -79,6 +82,24 @@ export function loadParametersOf(model, options) {
     workers,
     options: { precision, cache, towers, headers, sha256: hashes, onnx, stallTimeout, retryDelay },
   };
+}
+
+/**
+ * The model to load in place of one that was named.
+ * @param {string | File | File[]} model
+ * @param {LoadOptions['source']} source
+ */
+function sourced(model, source = 'auto') {
+  if (!['auto', 'original', 'small'].includes(source)) {
+    throw new SiglipError('bad-input', `source is "auto", "original" or "small", not "${source}".`);
+  }
+  if (source !== 'small') return model;
+  const other = typeof model === 'string' && smallOf(model);
+  if (other) return other;
+  throw new SiglipError(
+    'bad-input',
+    `No smaller files are known of ${modelNameOf(model)}; take source "original".`,
+  );
 }
 
 /**
