@@ -71,6 +71,7 @@ test('source "small" takes the files in 8 bits of the same checkpoint, where the
   assert.equal(source('original'), folderOf('google/siglip-base-patch16-224'));
   assert.equal(source('auto'), source(undefined));
   assert.throws(() => source('small', 'tiny'), { code: 'bad-input', message: /tiny/ });
+  assert.throws(() => source('small', /** @type {any} */ ([])), { code: 'bad-input' });
   assert.throws(() => source('tiny'), { code: 'bad-input' });
 });
 

@@ -9,6 +9,8 @@ import { announce, byId } from './page.js';
 
 /** Bytes cached for each byte downloaded, of f32 weights and tokenizer; rounded up. */
 const CACHED_SHARE = { q8: 0.27, 'q8-exact': 0.27, f32: 1 };
+/** The same, of weights in 8 bits. */
+const CACHED_SHARE_OF_QUANTIZED = { q8: 1.03, 'q8-exact': 1.03, f32: 4 };
 
 /** The list of cached models in the model panel. */
 export class CachedModels {
@@ -144,10 +146,14 @@ export class CachedModels {
  * @param {Pick<CachedModels, 'models' | 'room' | 'hasStorage'>} cache
  */
 export function costOf({ model, precision }, { models, room, hasStorage }) {
-  const bytes = checkpoints.some(({ id }) => id === model) && downloadSize(model);
+  const checkpoint = checkpoints.find(({ id }) => id === model);
+  const bytes = checkpoint && downloadSize(model);
   const roomText = room === undefined ? '' : ` The browser has room for ${formatBytes(room)}.`;
   if (!bytes) return { cost: model === 'tiny' ? '' : roomText.trim(), warning: '' };
-  const download = `Downloads ${formatBytes(bytes)} from huggingface.co`;
+  const kind = checkpoint.quantized
+    ? 'Weights in 8 bits, made by others of the original: a little less exact. '
+    : '';
+  const download = `${kind}Downloads ${formatBytes(bytes)} from huggingface.co`;
   if (!hasStorage)
     return { cost: `${download}, on every visit: the browser gives this page no storage.`, warning: '' };
   const folder = folderOf(model);
@@ -155,7 +161,8 @@ export function costOf({ model, precision }, { models, room, hasStorage }) {
     (entry) => entry.model === folder && entry.precision === precision && entry.towers === 'both',
   );
   if (cached?.complete) return { cost: 'Kept on this device: nothing is downloaded.', warning: '' };
-  const toCache = bytes * CACHED_SHARE[precision];
+  const share = checkpoint.quantized ? CACHED_SHARE_OF_QUANTIZED : CACHED_SHARE;
+  const toCache = bytes * share[precision];
   const size = `about ${formatBytes(toCache)}`;
   if (room !== undefined && toCache - (cached?.bytes ?? 0) > room) {
     const warning = `There is no room to keep this model, which takes ${size}. It will work, but it will be downloaded again on the next visit. Delete models below to make room.`;

@@ -198,16 +198,18 @@ export class ModelPanel {
 
   #fillSelect() {
     const option = (/** @type {string} */ value, /** @type {string} */ text) => h('option', { value }, text);
-    const published = checkpoints.map(({ id, label, bytes }) =>
-      option(id, `${label} · ${formatBytes(bytes)}`),
-    );
+    const published = (/** @type {boolean} */ inEightBits) =>
+      checkpoints
+        .filter(({ quantized }) => quantized === inEightBits)
+        .map(({ id, label, bytes }) => option(id, `${label} · ${formatBytes(bytes)}`));
     this.#select.append(
       h(
         'optgroup',
         { label: 'Comes with this page' },
         option('tiny', `Tiny, for demonstration · ${formatBytes(downloadSize('tiny') ?? 0)}`),
       ),
-      h('optgroup', { label: 'Published by Google' }, ...published),
+      h('optgroup', { label: 'Published by Google' }, ...published(false)),
+      h('optgroup', { label: 'The same in fewer bytes' }, ...published(true)),
       h('optgroup', { label: 'Elsewhere' }, option(CUSTOM, 'An address, or your own files …')),
     );
     this.#describeChoice();

@@ -10,6 +10,7 @@ const hub = 'https://huggingface.co/';
  * @property {string} label its name for people
  * @property {number} bytes to download
  * @property {boolean} multilingual whether labels may be in many languages
+ * @property {boolean} quantized whether its files are in 8 bits, made by others of one of google's checkpoints
  */
 
 /** `bytes` are those of the f32 weights and the tokenizer. @type {[name: string, label: string, bytes: number, multilingual?: boolean][]} */
@@ -34,13 +35,29 @@ const published = [
   ['siglip2-so400m-patch16-naflex', 'SigLIP 2 400M, aspect kept', 4579e6, true],
 ];
 
+/** Files in 8 bits of the same checkpoints. @type {[id: string, label: string, bytes: number, multilingual?: boolean][]} */
+const quantized = [
+  ['Xenova/siglip-base-patch16-224', 'Base, 224 px, in 8 bits', 213e6],
+  ['onnx-community/siglip2-base-patch16-224-ONNX', 'SigLIP 2 base, 224 px, in 8 bits', 412e6, true],
+];
+
 /** The published checkpoints that this library runs. @type {Checkpoint[]} */
-export const checkpoints = published.map(([name, label, bytes, multilingual = false]) => ({
-  id: `google/${name}`,
-  label,
-  bytes,
-  multilingual,
-}));
+export const checkpoints = [
+  ...published.map(([name, label, bytes, multilingual = false]) => ({
+    id: `google/${name}`,
+    label,
+    bytes,
+    multilingual,
+    quantized: false,
+  })),
+  ...quantized.map(([id, label, bytes, multilingual = false]) => ({
+    id,
+    label,
+    bytes,
+    multilingual,
+    quantized: true,
+  })),
+];
 
 /**
  * The revisions of repositories for transformers.js whose files have known hashes: many programs pin them.

@@ -98,7 +98,7 @@ function sourced(model, source = 'auto') {
   if (other) return other;
   throw new SiglipError(
     'bad-input',
-    `No smaller files are known of ${modelNameOf(model)}; take source "original".`,
+    `No smaller files of ${typeof model === 'string' ? model : 'these'} are known; take source "original".`,
   );
 }
 
