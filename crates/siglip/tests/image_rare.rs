@@ -133,6 +133,10 @@ fn decompression_bombs_are_refused() {
     for bomb in [qoi, tga, b"P6 50000 50000 255 ".to_vec(), tiff(&[(256, 50_000), (257, 50_000)])] {
         assert_eq!(decode(&bomb), Err(large.clone()));
     }
+    // JPEG XL: a large picture, a height less 1 of 30 bits, a square, default metadata and transform.
+    let header: u64 = 3 << 1 | 49_999 << 3 | 1 << 33 | 3 << 36;
+    let jxl = [&[0xff, 0x0a][..], &header.to_le_bytes(), &[0; 64]].concat();
+    assert_eq!(decode(&jxl), Err(large));
     // Strips and tiles far beyond a small picture, for which there is neither memory nor time.
     for (width, height) in [(1 << 20, 1 << 20), (1 << 31, 1 << 31), (1 << 27, 1)] {
         let tiles =

@@ -73,7 +73,14 @@ fn decode_as_stored(
     if (frame.width, frame.height) != (header.width as usize, header.height as usize) {
         return Err(ImageError::broken("JPEG", "its headers differ in width and height"));
     }
-    let image = output::render(frame, &planes, given.unwrap_or(colors))?;
+    let colors = given.unwrap_or(colors);
+    if colors.components() != planes.len() {
+        return Err(ImageError::broken(
+            "JPEG",
+            "it has another number of components than its container says",
+        ));
+    }
+    let image = output::render(frame, &planes, colors)?;
     Ok((image, source.damage))
 }
 

@@ -20,6 +20,14 @@ pub enum Colors {
 }
 
 impl Colors {
+    pub fn components(self) -> usize {
+        match self {
+            Colors::Grey => 1,
+            Colors::Rgb | Colors::YCbCr => 3,
+            _ => 4,
+        }
+    }
+
     /// As libjpeg guesses them.
     pub fn of(frame: &Frame, has_jfif: bool, adobe: Option<u8>) -> Decoded<Colors> {
         let ids: Vec<u8> = frame.components.iter().map(|component| component.id).collect();

@@ -6,9 +6,10 @@ use jxl_oxide::{AllocTracker, EnumColourEncoding, JxlImage, PixelFormat, Renderi
 use super::super::{Decoded, ImageError, RgbImage, rgb};
 
 /// Most bytes that the decoder may hold: so many for each pixel, which its planes of f32 in several steps need, and so
-/// many in addition.
+/// many in addition; but never more than that.
 const BYTES_PER_PIXEL: usize = 96;
 const SPARE_BYTES: usize = 64 << 20;
+const MOST_BYTES: usize = 3 << 30;
 
 pub fn decode(bytes: &[u8]) -> Result<Decoded, ImageError> {
     let memory = AllocTracker::with_limit(SPARE_BYTES);
@@ -29,7 +30,8 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, ImageError> {
             _ => EnumColourEncoding::srgb(RenderingIntent::Relative),
         });
     }
-    memory.expand_limit((width as usize * height as usize).saturating_mul(BYTES_PER_PIXEL));
+    let pixels = width as usize * height as usize;
+    memory.expand_limit(pixels.saturating_mul(BYTES_PER_PIXEL).min(MOST_BYTES));
     let frame = picture.render_frame(0).map_err(broken)?;
     let mut pixels = frame.stream_no_alpha();
     if (pixels.width(), pixels.height(), pixels.channels()) != (width, height, channels) {
