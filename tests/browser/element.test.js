@@ -91,7 +91,7 @@ test('on another site, under the policy in the guide, the engine and the model l
   assert.deepEqual(foreign.requestsOf('wasm/'), []);
   assert.deepEqual(foreign.requestsOf('worker.js'), []);
 
-  await page.getByRole('button', { name: 'Load the model (6.9 MB)' }).click();
+  await page.getByRole('button', { name: 'Load the model (10.0 MB)' }).click();
   assert.equal((await labelsOf(page))[0], 'a cat');
   assert.equal(await page.evaluate(() => crossOriginIsolated), false);
   const [info] = await eventsOf(page, 'ready');
@@ -259,7 +259,7 @@ test('a failure fires an event and is shown, and another model can be loaded aft
   await page.getByRole('button', { name: 'Try again' }).waitFor();
 
   await page.evaluate(() => document.querySelector('siglip-classifier')?.setAttribute('model', 'tiny'));
-  await page.getByRole('button', { name: 'Load the model (6.9 MB)' }).click();
+  await page.getByRole('button', { name: 'Load the model (10.0 MB)' }).click();
   await page
     .locator('siglip-classifier input[type=file]')
     .setInputFiles(fileAt('tests/fixtures/pictures/formats/pillow_broken.png'));

@@ -14,11 +14,11 @@ import {
 } from '../../www/ui/format.js';
 
 test('bytes are written in decimal units', () => {
-  const written = [0, 1, 1000, 999_999, 1e6, 6_940_586, 99.96e6, 1e8, 815e6, 999e6, 1e9, 4579e6].map(
+  const written = [0, 1, 1000, 999_999, 1e6, 9_990_625, 99.96e6, 1e8, 815e6, 999e6, 1e9, 4579e6].map(
     formatBytes,
   );
   assert.deepEqual(written, [
-    ...['0 kB', '1 kB', '1 kB', '1000 kB', '1.0 MB', '6.9 MB'],
+    ...['0 kB', '1 kB', '1 kB', '1000 kB', '1.0 MB', '10.0 MB'],
     ...['100.0 MB', '100 MB', '815 MB', '999 MB', '1.00 GB', '4.58 GB'],
   ]);
 });

@@ -2,7 +2,7 @@
 import { checkpoints } from '../siglip.js';
 
 /** Bytes to download for the demonstration model. */
-const TINY_BYTES = 6_940_586;
+const TINY_BYTES = 9_990_625;
 
 /** In decimal units, as the model hub writes sizes. @param {number} bytes */
 export function formatBytes(bytes) {
