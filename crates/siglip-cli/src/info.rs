@@ -105,8 +105,15 @@ fn describe(model: String, precision: Precision, config: &Config, headers: &[Hea
     }
     let options = |precision| LoadOptions { precision, ..LoadOptions::default() };
     let memory = |precision: Precision| (precision.name(), model::memory_needed(config, options(precision)));
-    let stored = headers.iter().map(|header| header.logits).find(Logits::is_complete);
-    let logits = stored.or_else(|| Logits::known(&model)).unwrap_or_default();
+    // The files of a sharded checkpoint may have one each.
+    let mut logits = Logits::default();
+    for header in headers {
+        logits.logit_scale = logits.logit_scale.or(header.logits.logit_scale);
+        logits.logit_bias = logits.logit_bias.or(header.logits.logit_bias);
+    }
+    if !logits.is_complete() {
+        logits = Logits::known(&model).unwrap_or_default();
+    }
     Description {
         model,
         precision: precision.name(),
