@@ -99,9 +99,15 @@ impl Tensors {
     pub fn read<'c>(chunks: impl Iterator<Item = &'c [u8]>) -> Result<Tensors, String> {
         let (mut reader, mut tensors) = (WeightReader::new(), Tensors::default());
         for chunk in chunks {
-            reader.push(chunk, &mut tensors).map_err(|error| error.to_string())?;
+            reader.push(chunk, &mut tensors).map_err(message)?;
         }
-        reader.finish().map_err(|error| error.to_string())?;
+        reader.finish().map_err(message)?;
         Ok(tensors)
     }
+}
+
+/// An error's message, without the bytes that it quotes: there may be more of them in a longer chunk.
+fn message(error: Error) -> String {
+    let message = error.to_string();
+    message.split(" begins with ").next().unwrap_or_default().into()
 }
