@@ -99,15 +99,17 @@ impl Tensors {
     pub fn read<'c>(chunks: impl Iterator<Item = &'c [u8]>) -> Result<Tensors, String> {
         let (mut reader, mut tensors) = (WeightReader::new(), Tensors::default());
         for chunk in chunks {
-            reader.push(chunk, &mut tensors).map_err(message)?;
+            reader.push(chunk, &mut tensors).map_err(told)?;
         }
-        reader.finish().map_err(message)?;
+        reader.finish().map_err(told)?;
         Ok(tensors)
     }
 }
 
-/// An error's message, without the bytes that it quotes: there may be more of them in a longer chunk.
-fn message(error: Error) -> String {
+/// An error's message. What stands in place of weights is told by as many of its bytes as have arrived, so the message
+/// depends on the chunks.
+fn told(error: Error) -> String {
     let message = error.to_string();
-    message.split(" begins with ").next().unwrap_or_default().into()
+    let is_impostor = message.contains("begins with") || message.contains("neither a safetensors file nor");
+    if is_impostor { "no weights".into() } else { message }
 }
