@@ -16,7 +16,7 @@ import { ScoreList, scoreSheet } from './ui/scores.js';
 import { elementSheet } from './element/style.js';
 
 /** @typedef {import('./siglip.js').Siglip} Siglip */
-/** An image with what is shown of it. @typedef {{image: ScoredImage, figure: HTMLElement, list: ScoreList, error: HTMLElement}} View */
+/** An image with what is shown of it. @typedef {{image: ScoredImage, figure: HTMLElement, list: ScoreList, error: HTMLElement, answer: HTMLElement}} View */
 
 /**
  * Its events bubble and cross shadow roots. `progress` has the progress of Siglip.load as its detail, and `ready` has
@@ -171,7 +171,7 @@ export class SiglipClassifier extends Attributes {
       const wasLoaded = !!this.#loan;
       this.#unload();
       // The scores on show are another model's.
-      this.#views.forEach(({ list }) => list.show([]));
+      this.#views.forEach((view) => showScores(view, []));
       this.#offerLoad();
       if (wasLoaded) this.load().catch(() => {});
     } else if (name === 'loading') this.#offerLoad();
@@ -218,8 +218,9 @@ export class SiglipClassifier extends Attributes {
     const error = h('p', { part: 'error', role: 'alert', hidden: true });
     const preview = h('img', { src: image.url, alt: image.name });
     preview.onerror = () => preview.replaceWith(image.name);
-    const figure = h('figure', {}, h('div', {}, preview), h('div', {}, list.element, error));
-    const view = { image, figure, list, error };
+    const answer = h('div', { hidden: true }, list.element, error);
+    const figure = h('figure', {}, h('div', {}, preview), answer);
+    const view = { image, figure, list, error, answer };
     this.#views.push(view);
     this.#status.before(figure);
     this.#score(view);
@@ -250,7 +251,7 @@ export class SiglipClassifier extends Attributes {
       if (!this.#loan) this.#status.textContent = 'The picture waits for the model.';
       return;
     }
-    const { image, list, error } = view;
+    const { image, error } = view;
     const { labels, template, threshold, topK } = this;
     try {
       const { scores, notices, embeddingMs, scoringMs } = await image.score(this.#siglip, labels, {
@@ -259,8 +260,8 @@ export class SiglipClassifier extends Attributes {
         topK,
       });
       const ms = embeddingMs + scoringMs;
-      list.show(scores);
       error.hidden = true;
+      showScores(view, scores);
       const best = scores[0] ? `${scores[0].label}, ${formatPercent(scores[0].score)}` : 'none of the labels';
       const told = notices.map(({ message }) => ` ${message}`).join('');
       this.#status.textContent = `${image.name}: ${best} (${formatTime(ms)})${told}`;
@@ -272,8 +273,8 @@ export class SiglipClassifier extends Attributes {
         this.#loan?.retire();
         this.#unload();
       }
-      list.show([]);
       this.#fail(error, reason);
+      showScores(view, []);
     }
   }
 
@@ -295,6 +296,17 @@ export class SiglipClassifier extends Attributes {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
   }
+}
+
+/**
+ * Shows the scores of an image, or no room for them. A style with `:has(:empty)` would not do: WebKit goes on hiding what
+ * is no longer empty.
+ * @param {View} view
+ * @param {import('./siglip.js').Score[]} scores
+ */
+function showScores({ list, error, answer }, scores) {
+  list.show(scores);
+  answer.hidden = !scores.length && error.hidden;
 }
 
 // A page may load this script from two addresses.

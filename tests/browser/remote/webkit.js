@@ -4,9 +4,12 @@
  * that take long are started and asked after.
  */
 import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { createServer as createProxy, request } from 'node:http';
 import { createServer } from 'node:net';
+import { basename, extname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { types } from '../server.js';
 import { RemotePage } from './page.js';
 
 /** @typedef {import('./page.js').Tab} Tab */
@@ -25,6 +28,30 @@ const freePort = () =>
       server.close(() => (address && typeof address === 'object' ? resolve(address.port) : reject()));
     });
   });
+
+/** @typedef {{name: string, type: string, base64: string}} FileParts a file, in a form that JSON carries */
+
+/** @param {string} path @returns {Promise<FileParts>} */
+const toFileParts = async (path) => ({
+  name: basename(path),
+  type: types[extname(path)] ?? '',
+  base64: await readFile(path, 'base64'),
+});
+
+/**
+ * Runs in the page: chooses files in its input. WebKit's own command does not return for an input that is not visible.
+ * @param {HTMLInputElement} input
+ * @param {FileParts[]} files
+ */
+function putFiles(input, files) {
+  const transfer = new DataTransfer();
+  for (const { name, type, base64 } of files) {
+    const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+    transfer.items.add(new File([bytes], name, { type }));
+  }
+  input.files = transfer.files;
+  for (const type of ['input', 'change']) input.dispatchEvent(new Event(type, { bubbles: true }));
+}
 
 /** A screen that nobody sees. @param {string} program */
 async function startScreen(program) {
@@ -189,7 +216,12 @@ class Session {
     };
     let calls = 0;
     return {
-      goto: (url) => send('POST', '/url', { url }),
+      goto: async (url) => {
+        await send('POST', '/url', { url });
+        // The command may return before the scripts of the page have run.
+        const isLoaded = `return location.href === ${JSON.stringify(url)} && document.readyState === 'complete';`;
+        while (!(await execute(isLoaded))) await sleep(POLL);
+      },
       reload: () => send('POST', '/refresh', {}),
       close: async () => {
         await this.#inWindow(handle, async () => {
@@ -208,13 +240,19 @@ class Session {
           await sleep(POLL);
         }
       },
-      async handle(expression) {
-        const { [ELEMENT]: id } = await execute(`return ${expression};`);
-        return {
-          click: () => send('POST', `/element/${id}/click`, {}),
-          setFiles: (paths) => send('POST', `/element/${id}/value`, { text: paths.join('\n') }),
-        };
-      },
+      handle: async (expression) => ({
+        click: async () => {
+          const { [ELEMENT]: id } = await execute(`return ${expression};`);
+          await send('POST', `/element/${id}/click`, {});
+        },
+        setFiles: async (paths) => {
+          const files = await Promise.all(paths.map(toFileParts));
+          await send('POST', '/execute/sync', {
+            script: `(${putFiles})(${expression}, ...arguments)`,
+            args: [files],
+          });
+        },
+      }),
       type,
       press: (key) => type(KEYS[key] ?? key),
       problems: () => execute('return globalThis.siglipProblems ?? [];'),
