@@ -24,9 +24,7 @@ export class WorkerClient {
     this.#worker.onmessage = (/** @type {MessageEvent<FromWorker>} */ { data }) => this.#receive(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
-      const reason =
-        event.message ?? "worker.js could not be started: check its URL and the page's policy (worker-src)";
-      this.end(new SiglipError('wasm', `The worker has died: ${reason}. Load the model again.`, event.error));
+      this.end(diedOf(event.message, event.error));
     };
   }
 
@@ -102,5 +100,20 @@ function startWorker(url) {
   const script = foreign
     ? URL.createObjectURL(new Blob([`import '${url}';`], { type: 'text/javascript' }))
     : url;
-  return new Worker(script, { type: 'module', name: 'siglip' });
+  try {
+    return new Worker(script, { type: 'module', name: 'siglip' });
+  } catch (error) {
+    // WebKit throws where other browsers fire an event.
+    throw diedOf(undefined, error);
+  }
+}
+
+/**
+ * @param {string | undefined} message of the exception that ended the worker; none if it did not start
+ * @param {unknown} cause
+ */
+function diedOf(message, cause) {
+  const reason =
+    message ?? "worker.js could not be started: check its URL and the page's policy (worker-src)";
+  return new SiglipError('wasm', `The worker has died: ${reason}. Load the model again.`, cause);
 }
