@@ -52,7 +52,7 @@ pub struct Pictures {
     views: Vec<View>,
     /// Numbers that the teacher says of a picture.
     pub features: usize,
-    /// The teacher's last layer, from those numbers to its classes: [classes, features] and [classes].
+    /// The teacher's last layer, from those numbers to its classes: `[classes, features]` and `[classes]`.
     pub classifier: (Tensor, Tensor),
     sources: Vec<Source>,
     shares: WeightedIndex<f32>,

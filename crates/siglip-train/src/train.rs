@@ -294,7 +294,7 @@ impl Train {
 struct TeacherTargets {
     /// Further sentences, after those of the captions, about classes that no caption names.
     sentences: Vec<String>,
-    /// [classes], the column of each class's phrase among all sentences.
+    /// `[classes]`, the column of each class's phrase among all sentences.
     columns: Tensor,
     /// [pictures, classes]
     logits: Tensor,
