@@ -216,12 +216,7 @@ class Session {
     };
     let calls = 0;
     return {
-      goto: async (url) => {
-        await send('POST', '/url', { url });
-        // The command may return before the scripts of the page have run.
-        const isLoaded = `return location.href === ${JSON.stringify(url)} && document.readyState === 'complete';`;
-        while (!(await execute(isLoaded))) await sleep(POLL);
-      },
+      goto: (url) => send('POST', '/url', { url }),
       reload: () => send('POST', '/refresh', {}),
       close: async () => {
         await this.#inWindow(handle, async () => {
