@@ -15,6 +15,10 @@ import { RemotePage } from './page.js';
 /** @typedef {import('./page.js').Tab} Tab */
 
 const POLL = 15;
+/** How long a session may take to begin, in milliseconds; most take one second. */
+const LONGEST_START = 20_000;
+/** Drivers that are tried for a session. */
+const MOST_DRIVERS = 5;
 /** The name of an element in WebDriver's JSON. */
 const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf';
 /** Keys by name: https://www.w3.org/TR/webdriver2/#keyboard-actions. @type {Record<string, string>} */
@@ -137,8 +141,33 @@ class Session {
     this.#base = base;
   }
 
-  /** @param {string} driver @param {string} binary @param {string} display @param {string} httpProxy */
+  /**
+   * A session with a driver of its own. The driver may wait for its browser without end, which then never answers: it is
+   * replaced by another one.
+   * @param {string} driver @param {string} binary @param {string} display @param {string} httpProxy
+   */
   static async start(driver, binary, display, httpProxy) {
+    const capabilities = {
+      alwaysMatch: {
+        browserName: 'MiniBrowser',
+        proxy: { proxyType: 'manual', httpProxy, noProxy: ['127.0.0.1', 'localhost'] },
+        'webkitgtk:browserOptions': { binary, args: ['--automation'] },
+      },
+    };
+    for (let tries = 1; ; tries++) {
+      const session = await Session.#ofNewDriver(driver, display);
+      try {
+        await session.#begin(capabilities);
+        return session;
+      } catch (error) {
+        session.#kill();
+        if (tries === MOST_DRIVERS) throw error;
+      }
+    }
+  }
+
+  /** @param {string} driver @param {string} display */
+  static async #ofNewDriver(driver, display) {
     const port = await freePort();
     // A group of its own: the browser's processes end with it.
     const child = spawn(driver, [`--port=${port}`], {
@@ -146,22 +175,20 @@ class Session {
       stdio: 'ignore',
       detached: true,
     });
-    const session = new Session(child, `http://127.0.0.1:${port}/session`);
-    const options = { binary, args: ['--automation'] };
-    const capabilities = {
-      alwaysMatch: {
-        browserName: 'MiniBrowser',
-        proxy: { proxyType: 'manual', httpProxy, noProxy: ['127.0.0.1', 'localhost'] },
-        'webkitgtk:browserOptions': options,
-      },
-    };
-    for (let tries = 0; ; tries++) {
+    return new Session(child, `http://127.0.0.1:${port}/session`);
+  }
+
+  /** @param {object} capabilities */
+  async #begin(capabilities) {
+    const signal = AbortSignal.timeout(LONGEST_START);
+    for (;;) {
       try {
-        const { sessionId } = await session.#send('POST', '', { capabilities });
-        session.#base += `/${sessionId}`;
-        return session;
+        const { sessionId } = await this.#send('POST', '', { capabilities }, signal);
+        this.#base += `/${sessionId}`;
+        return;
       } catch (error) {
-        if (tries === 100) throw error;
+        // The driver does not listen yet, unless the time is over.
+        if (signal.aborted) throw error;
         await sleep(50);
       }
     }
@@ -169,12 +196,16 @@ class Session {
 
   async end() {
     await this.#send('DELETE', '').catch(() => {});
+    this.#kill();
+  }
+
+  #kill() {
     if (this.#driver.pid && this.#driver.exitCode === null) process.kill(-this.#driver.pid, 'SIGKILL');
   }
 
-  /** @param {string} method @param {string} path @param {object} [body] */
-  async #send(method, path, body) {
-    const options = { method, body: body && JSON.stringify(body) };
+  /** @param {string} method @param {string} path @param {object} [body] @param {AbortSignal} [signal] */
+  async #send(method, path, body, signal) {
+    const options = { method, body: body && JSON.stringify(body), signal };
     const response = await fetch(`${this.#base}${path}`, options);
     const { value } = /** @type {any} */ (await response.json());
     if (!response.ok) throw new Error(`WebDriver ${method} ${path}: ${value.error}: ${value.message}`);
