@@ -247,7 +247,12 @@ class Session {
     };
     let calls = 0;
     return {
-      goto: (url) => send('POST', '/url', { url }),
+      goto: async (url) => {
+        await send('POST', '/url', { url });
+        // The command may return before the scripts of the page have run.
+        const isLoaded = `return location.href === ${JSON.stringify(new URL(url).href)} && document.readyState === 'complete';`;
+        while (!(await execute(isLoaded))) await sleep(POLL);
+      },
       reload: () => send('POST', '/refresh', {}),
       close: async () => {
         await this.#inWindow(handle, async () => {
