@@ -35,10 +35,27 @@ const published = [
   ['siglip2-so400m-patch16-naflex', 'SigLIP 2 400M, aspect kept', 4579e6, true],
 ];
 
-/** Files in 8 bits of the same checkpoints. @type {[id: string, label: string, bytes: number, multilingual?: boolean][]} */
+/**
+ * Repositories for transformers.js with one of these checkpoints in 8 bits, a quarter of the bytes. The hashes of their files
+ * are known for one revision, which many programs pin.
+ * @type {{original: string, id: string, revision: string, label: string, bytes: number, multilingual?: boolean}[]}
+ */
 const quantized = [
-  ['Xenova/siglip-base-patch16-224', 'Base, 224 px, in 8 bits', 213e6],
-  ['onnx-community/siglip2-base-patch16-224-ONNX', 'SigLIP 2 base, 224 px, in 8 bits', 412e6, true],
+  {
+    original: 'google/siglip-base-patch16-224',
+    id: 'Xenova/siglip-base-patch16-224',
+    revision: '4649052661e53c7000355844105f8a1792088239',
+    label: 'Base, 224 px, in 8 bits',
+    bytes: 213e6,
+  },
+  {
+    original: 'google/siglip2-base-patch16-224',
+    id: 'onnx-community/siglip2-base-patch16-224-ONNX',
+    revision: 'ba1f3b0843f24bc5417d38e19c37b287d719b2f4',
+    label: 'SigLIP 2 base, 224 px, in 8 bits',
+    bytes: 412e6,
+    multilingual: true,
+  },
 ];
 
 /** The published checkpoints that this library runs. @type {Checkpoint[]} */
@@ -50,7 +67,7 @@ export const checkpoints = [
     multilingual,
     quantized: false,
   })),
-  ...quantized.map(([id, label, bytes, multilingual = false]) => ({
+  ...quantized.map(({ id, label, bytes, multilingual = false }) => ({
     id,
     label,
     bytes,
@@ -60,26 +77,11 @@ export const checkpoints = [
 ];
 
 /**
- * The revisions of repositories for transformers.js whose files have known hashes: many programs pin them.
- * @type {Record<string, string>}
- */
-const revisions = {
-  'Xenova/siglip-base-patch16-224': '4649052661e53c7000355844105f8a1792088239',
-  'onnx-community/siglip2-base-patch16-224-ONNX': 'ba1f3b0843f24bc5417d38e19c37b287d719b2f4',
-};
-
-/** The repositories with the same checkpoint in 8 bits, a quarter of the bytes. @type {Record<string, string>} */
-const small = {
-  'google/siglip-base-patch16-224': 'Xenova/siglip-base-patch16-224',
-  'google/siglip2-base-patch16-224': 'onnx-community/siglip2-base-patch16-224-ONNX',
-};
-
-/**
  * The hub id of the same checkpoint in fewer bytes, where one is known.
  * @param {string} model
  * @returns {string | undefined}
  */
-export const smallOf = (model) => (Object.hasOwn(small, model) ? small[model] : undefined);
+export const smallOf = (model) => quantized.find(({ original }) => original === model)?.id;
 
 /** @param {string} model */
 const isHubId = (model) => /^[\w.-]+\/[\w.-]+$/.test(model) && !/^\.|\.(gguf|onnx)$/.test(model);
@@ -92,7 +94,8 @@ const isHubId = (model) => /^[\w.-]+\/[\w.-]+$/.test(model) && !/^\.|\.(gguf|onn
 export function folderOf(model, baseUrl = hub) {
   if (model === 'tiny') return tinyModel();
   if (isHubId(model)) {
-    return `${withSlash(absolute(baseUrl))}${model}/resolve/${revisions[model] ?? 'main'}/`;
+    const revision = quantized.find(({ id }) => id === model)?.revision ?? 'main';
+    return `${withSlash(absolute(baseUrl))}${model}/resolve/${revision}/`;
   }
   return /\.(gguf|onnx)$/.test(model) ? absolute(model) : withSlash(absolute(model));
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use siglip::image::{self, Decoded};
 use siglip::weights::{
-    Logits, Metadata, OnnxDtype, OnnxDtypes, StoredTensor, TensorShape, TensorSink, WeightIndex,
-    WeightReader, onnx_files,
+    Logits, Metadata, StoredTensor, TensorShape, TensorSink, WeightIndex, WeightReader, onnx_candidates,
+    onnx_files,
 };
 use siglip::{CheckpointFiles, LoadOptions, Precision, Siglip, Towers};
 
@@ -36,10 +36,12 @@ impl Source {
         let Some(path) = path else { return Source::BuiltIn };
         let is =
             |wanted: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
-        match () {
-            () if is("gguf") => Source::Gguf(path.into()),
-            () if is("onnx") => Source::of_onnx(path),
-            () => Source::Folder(path.into()),
+        if is("gguf") {
+            Source::Gguf(path.into())
+        } else if is("onnx") {
+            Source::of_onnx(path)
+        } else {
+            Source::Folder(path.into())
         }
     }
 
@@ -58,8 +60,7 @@ impl Source {
 
     /// The ONNX files of a folder that has no other weights: the best for their size.
     fn onnx_in(folder: &Path) -> Option<Vec<String>> {
-        let lists = OnnxDtype::ALL.into_iter().flat_map(|dtype| OnnxDtypes::of(dtype).files(Towers::Both));
-        lists.into_iter().find(|list| list.iter().all(|name| folder.join(name).exists()))
+        onnx_candidates(Towers::Both).find(|list| list.iter().all(|name| folder.join(name).exists()))
     }
 
     /// Its name in messages.

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read};
 
-use crate::weights::{
-    Logits, Metadata, OnnxDtype, OnnxDtypes, TensorShape, TensorSink, WeightIndex, WeightReader,
-};
+use crate::weights::{Logits, Metadata, TensorShape, TensorSink, WeightIndex, WeightReader, onnx_candidates};
 use crate::{Checkpoint, CheckpointFiles, Engine, EngineLoader, Error, LoadOptions, Towers};
 
 const WEIGHTS: &str = "model.safetensors";
@@ -74,8 +72,7 @@ fn read_indexed<R: Read>(
 
 /// The ONNX files of a folder that are the best for their size.
 fn find_onnx<R: Read>(open: &mut impl FnMut(&str) -> io::Result<R>, towers: Towers) -> Option<Vec<String>> {
-    let lists = OnnxDtype::ALL.into_iter().flat_map(|dtype| OnnxDtypes::of(dtype).files(towers));
-    lists.into_iter().find(|list| list.iter().all(|name| open(name).is_ok()))
+    onnx_candidates(towers).find(|list| list.iter().all(|name| open(name).is_ok()))
 }
 
 /// Reads ONNX files. Those of a single tower have no scale and bias: these are in a `model.safetensors` beside, or known

@@ -1,7 +1,11 @@
 //! Broken pictures and bombs: an error each, never a panic, which would end a wasm instance.
 
+#[path = "support/damage.rs"]
+mod damage;
+
 use std::path::PathBuf;
 
+use damage::{Random, decode_damaged};
 use siglip::image::{ImageError, decode};
 
 fn made(name: &str) -> Vec<u8> {
@@ -53,27 +57,6 @@ fn every_truncated_picture_is_handled_without_a_panic() {
         let half = decode(&file[..file.len() / 2]);
         // The first frame lies before the middle.
         assert!(half.is_err() || name.starts_with("animated"), "half of {name}: {half:?}");
-    }
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((bits ^ (bits >> 31)) % end as u64) as usize
-    }
-}
-
-/// A picture or an error, whose message holds none of a decoder's insides.
-fn decode_damaged(file: &[u8]) {
-    if let Err(error) = decode(file) {
-        let message = error.to_string();
-        assert!(!message.contains(" { "), "the insides of a decoder: {message}");
     }
 }
 

@@ -1,11 +1,14 @@
 //! Pictures in rare formats, whole and damaged, against what tests/parity/image/record_rare.py recorded of Pillow.
 
+#[path = "support/damage.rs"]
+mod damage;
 #[path = "support/edits.rs"]
 mod edits;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use damage::{Random, decode_damaged};
 use edits::{Edit, apply};
 use serde::Deserialize;
 use siglip::image::{self, ImageError, decode};
@@ -70,19 +73,6 @@ fn damaged_pictures_are_decoded_as_in_pillow() {
     assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n"));
 }
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((bits ^ (bits >> 31)) % end as u64) as usize
-    }
-}
-
 #[test]
 fn damaged_files_do_not_panic() {
     let mut random = Random(3);
@@ -103,10 +93,7 @@ fn damaged_files_do_not_panic() {
                 };
                 damaged[at] = [random.below(256) as u8, 0, 1, 255][random.below(4)];
             }
-            if let Err(error) = decode(&damaged) {
-                let message = error.to_string();
-                assert!(!message.contains(" { "), "the insides of a decoder: {message}");
-            }
+            decode_damaged(&damaged);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A checkpoint in files that the user has chosen.
 
-use siglip::weights::{Logits, OnnxDtype, OnnxDtypes, WeightIndex};
+use siglip::weights::{Logits, WeightIndex, onnx_candidates};
 use siglip::{CheckpointFiles, Siglip, Towers};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Blob;
@@ -83,13 +83,12 @@ impl LocalFiles {
 
     /// The ONNX files to load: those of the dtypes that were asked for, or the best for their size.
     fn onnx(&self, options: &Options) -> Option<Vec<String>> {
-        let all = OnnxDtype::ALL.into_iter().map(OnnxDtypes::of);
-        let lists =
-            std::iter::once(options.onnx.dtypes()).chain(all).flat_map(|dtypes| dtypes.files(options.towers));
+        let asked_for = options.onnx.dtypes().files(options.towers);
+        let lists = asked_for.into_iter().chain(onnx_candidates(options.towers));
         // Chosen files have no folder.
-        let lists =
+        let mut lists =
             lists.map(|list| list.iter().map(|name| name.replacen("onnx/", "", 1)).collect::<Vec<_>>());
-        let complete = lists.into_iter().find(|list| list.iter().all(|name| self.has(name)));
+        let complete = lists.find(|list| list.iter().all(|name| self.has(name)));
         complete.or_else(|| self.ending(".onnx").map(|name| vec![name]))
     }
 

@@ -24,7 +24,7 @@ pub use index::WeightIndex;
 pub use inventory::Inventory;
 pub(crate) use logits::LOGITS;
 pub use logits::Logits;
-pub use onnx::{OnnxDtype, OnnxDtypes, onnx_files};
+pub use onnx::{OnnxDtype, OnnxDtypes, onnx_candidates, onnx_files};
 pub use reader::WeightReader;
 pub use row_parser::StoredTensor;
 pub use safetensors::header_bytes;

@@ -25,7 +25,7 @@ pub enum OnnxDtype {
 }
 
 impl OnnxDtype {
-    /// All, the best for its size first: a folder that has several is read in the first of them.
+    /// All, the best for its size first.
     pub const ALL: [OnnxDtype; 8] = [
         OnnxDtype::Q8,
         OnnxDtype::Int8,
@@ -105,6 +105,12 @@ impl OnnxDtypes {
             Towers::Both => vec![vec![vision, text]],
         }
     }
+}
+
+/// Every list of files that have these towers, the best for its size first: a folder that has several is read from the
+/// first of them.
+pub fn onnx_candidates(towers: Towers) -> impl Iterator<Item = Vec<String>> {
+    OnnxDtype::ALL.into_iter().flat_map(move |dtype| OnnxDtypes::of(dtype).files(towers))
 }
 
 /// The files that belong to the one at `path`: itself, or the two towers in order. `None` for another name than

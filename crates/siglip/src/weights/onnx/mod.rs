@@ -24,7 +24,7 @@ mod tensor;
 mod weight;
 mod wire;
 
-pub use files::{OnnxDtype, OnnxDtypes, onnx_files};
+pub use files::{OnnxDtype, OnnxDtypes, onnx_candidates, onnx_files};
 
 pub(super) use external::ExternalReader;
 pub(super) use reader::Reader;
