@@ -94,6 +94,7 @@ const traits = {
     launch: launchChromium,
     backend: 'relaxed-simd',
     hasFiles: true,
+    hasStorageManager: true,
     hasSharedMemory: true,
     hasHttpCache: true,
   },
@@ -101,6 +102,7 @@ const traits = {
     launch: launchFirefox,
     backend: 'relaxed-simd',
     hasFiles: true,
+    hasStorageManager: true,
     hasSharedMemory: true,
     hasHttpCache: true,
   },
@@ -109,6 +111,8 @@ const traits = {
     backend: 'simd',
     // Models are cached in the Cache API, so a partial download is not kept.
     hasFiles: false,
+    // There is no `navigator.storage`: nothing tells how much room there is, or keeps models for good.
+    hasStorageManager: false,
     // Workers share a model by messages, on isolated pages too.
     hasSharedMemory: false,
     // The driver's profiles are in memory only.

@@ -13,6 +13,7 @@ import { gzipSync } from 'node:zlib';
  * @property {number} [cut] the connection ends after this share of the body
  * @property {boolean} [politely] it ends as if that were all
  * @property {number} [stall] nothing comes after this share of the body
+ * @property {Promise<void>} [until] the end of a stall: the rest of the body follows
  * @property {number} [flip] a bit is wrong, at this share of the body
  * @property {number} [start] a part begins so many bytes too late, and says so
  * @property {number} [total] a part is said to be of a file so many bytes longer
@@ -80,7 +81,11 @@ export async function answer(request, response, { bytes, version }, behaviour, f
     response.write(body.subarray(at, Math.min(at + PIECE, end)));
     await sleep(pace);
   }
-  if (fault.stall !== undefined) return;
+  if (fault.stall !== undefined) {
+    if (!fault.until) return;
+    await fault.until;
+    response.write(body.subarray(end));
+  }
   if (fault.cut !== undefined && !fault.politely) response.destroy();
   else response.end();
 }
