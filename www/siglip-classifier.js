@@ -252,13 +252,18 @@ export class SiglipClassifier extends Attributes {
       return;
     }
     const { image, error } = view;
-    const { labels, template, threshold, topK } = this;
+    const { labels, labelSet, template, threshold, topK } = this;
     try {
-      const { scores, notices, embeddingMs, scoringMs } = await image.score(this.#siglip, labels, {
-        template,
-        threshold,
-        topK,
-      });
+      const { scores, notices, embeddingMs, scoringMs } = await image.score(
+        this.#siglip,
+        labels[0] ? labels : undefined,
+        {
+          labelSet,
+          template,
+          threshold,
+          topK,
+        },
+      );
       const ms = embeddingMs + scoringMs;
       error.hidden = true;
       showScores(view, scores);

@@ -8,10 +8,20 @@
  */
 export { checkpoints } from './lib/checkpoints.js';
 export { SiglipError } from './lib/errors.js';
-export { cachedModels, deleteAllModels, deleteModel, persistModels } from './lib/model-cache.js';
 export { DEFAULT_TEMPLATE } from './lib/parameters.js';
 export { pipeline } from './lib/pipeline.js';
 export { Siglip } from './lib/siglip.js';
+
+/** What the browser keeps. The code is fetched when one of these is first called. */
+const cache = () => import('./lib/model-cache.js');
+/** @type {typeof import('./lib/model-cache.js').cachedModels} */
+export const cachedModels = async () => (await cache()).cachedModels();
+/** @type {typeof import('./lib/model-cache.js').deleteModel} */
+export const deleteModel = async (...parameters) => (await cache()).deleteModel(...parameters);
+/** @type {typeof import('./lib/model-cache.js').deleteAllModels} */
+export const deleteAllModels = async () => (await cache()).deleteAllModels();
+/** @type {typeof import('./lib/model-cache.js').persistModels} */
+export const persistModels = async () => (await cache()).persistModels();
 
 /** @typedef {import('./lib/checkpoints.js').Checkpoint} Checkpoint */
 /** @typedef {import('./lib/errors.js').ErrorCode} ErrorCode */
@@ -21,5 +31,6 @@ export { Siglip } from './lib/siglip.js';
 /** @typedef {import('./lib/parameters.js').Progress} Progress */
 /** @typedef {import('./lib/parameters.js').ScoreOptions} ScoreOptions */
 /** @typedef {import('./lib/siglip.js').Info} Info */
+/** @typedef {import('./worker/protocol.js').LabelSet} LabelSet */
 /** @typedef {import('./worker/protocol.js').Notice} Notice */
 /** @typedef {import('./worker/protocol.js').Score} Score */

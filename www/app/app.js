@@ -14,6 +14,8 @@ const defaults = {
   labels: ['a cat', 'a dog', 'a boat', 'an insect', 'a coffee cup'],
   template: DEFAULT_TEMPLATE,
 };
+/** Most labels of a bundle that become chips. */
+const MOST_CHIPS = 100;
 const EXAMPLE = 'www/samples/insect.jpg';
 
 const template = byId('template', HTMLInputElement);
@@ -25,6 +27,7 @@ let cards = [];
 const labels = new LabelEditor(scoreAll);
 const model = new ModelPanel(
   () => {
+    showOwnLabels();
     scoreAll();
     evaluation?.modelReady();
   },
@@ -34,6 +37,13 @@ const model = new ModelPanel(
 );
 /** @type {import('./evaluation-view.js').EvaluationView | undefined} */
 let evaluation;
+
+/** A bundle's labels take the place of those on show: it can answer for no others. */
+function showOwnLabels() {
+  const [own] = model.siglip?.info.labelSets ?? [];
+  // Without a chip, all of its labels are scored.
+  if (own) labels.values = own.labels.length <= MOST_CHIPS ? own.labels : [];
+}
 
 /** Scores all images. Those that the model has embedded already are not embedded again. */
 async function scoreAll() {
@@ -47,7 +57,8 @@ async function score(card) {
   if (!model.siglip) return '';
   // An engine that has stopped cannot be used again. The new model scores all images when it is ready.
   const retry = (/** @type {string} */ code) => (code === 'wasm' ? model.reload() : score(card));
-  return card.score(model.siglip, labels.values, template.value, retry);
+  const chosen = labels.values;
+  return card.score(model.siglip, chosen.length ? chosen : undefined, template.value, retry);
 }
 
 /** @param {(File | string)[]} sources */

@@ -5,6 +5,9 @@ import { ScoreList } from '../ui/scores.js';
 
 /** @typedef {import('../siglip.js').Siglip} Siglip */
 
+/** Most scores on a card of all labels of a bundle. */
+const MOST_SHOWN = 20;
+
 /** An image on the page with the probabilities of the labels. */
 export class Card {
   #image;
@@ -55,7 +58,7 @@ export class Card {
 
   /**
    * @param {Siglip} siglip
-   * @param {string[]} labels
+   * @param {string[] | undefined} labels those of a bundle if they are left out
    * @param {string} template
    * @param {(code: string) => void} onRetry
    * @returns {Promise<string>} the best label, for screen readers; empty if there is none or a later call has replaced this one
@@ -64,8 +67,10 @@ export class Card {
     if (!this.#list.element.childElementCount) this.wait('Looking at it …');
     this.element.ariaBusy = 'true';
     try {
+      const topK = labels ? undefined : MOST_SHOWN;
       const { scores, notices, embeddingMs, scoringMs } = await this.#image.score(siglip, labels, {
         template,
+        topK,
       });
       this.#error.hidden = true;
       this.#list.show(scores);

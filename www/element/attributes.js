@@ -8,10 +8,10 @@ export const modelAttributes = ['model', 'precision', 'workers', 'worker-url'];
 export class Attributes extends HTMLElement {
   static observedAttributes = [
     ...modelAttributes,
-    ...['labels', 'template', 'threshold', 'top-k', 'src', 'loading', 'multiple'],
+    ...['labels', 'label-set', 'template', 'threshold', 'top-k', 'src', 'loading', 'multiple'],
   ];
 
-  /** `tiny`, a hub id or the URL of a folder. */
+  /** `tiny`, a hub id, or the URL of a folder or of a .gguf such as a bundle. */
   get model() {
     return this.getAttribute('model') || 'tiny';
   }
@@ -25,6 +25,14 @@ export class Attributes extends HTMLElement {
   }
   set labels(value) {
     this.setAttribute('labels', unique(value).join(', '));
+  }
+
+  /** Which of a bundle's sets of labels. @returns {string | undefined} */
+  get labelSet() {
+    return this.getAttribute('label-set') ?? undefined;
+  }
+  set labelSet(value) {
+    this.#set('label-set', value);
   }
 
   /** The sentence around each label, which replaces `{}`. */

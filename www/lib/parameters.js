@@ -6,7 +6,11 @@ import { SiglipError } from './errors.js';
 /** @typedef {import('../worker/protocol.js').Notice} Notice */
 /** Bytes of all files; `total` is 0 where it is not known. @typedef {{phase: 'download' | 'prepare' | 'ready', loaded: number, total: number, file: string}} Progress */
 /** What a call for an image tells besides its answer, such as that the file is damaged. @typedef {{signal?: AbortSignal, onNotice?: (notice: Notice) => void}} ImageOptions */
-/** @typedef {{template?: string, topK?: number, threshold?: number} & ImageOptions} ScoreOptions */
+/**
+ * `labelSet` names one of the label sets of a bundle, or of imported ones. Their labels are in sentences already, so that
+ * `template` has no effect on them.
+ * @typedef {{template?: string, topK?: number, threshold?: number, labelSet?: string} & ImageOptions} ScoreOptions
+ */
 
 /**
  * @typedef {object} LoadOptions
@@ -137,6 +141,17 @@ export const noticeOf = ({ text }) =>
           'In 4 bits the text tower differs much from the original (cosine 0.94). Take "q8" for text_model.',
       }
     : undefined;
+
+/**
+ * What is asked about an image: labels, or else those of a label set.
+ * @param {string[] | undefined} labels
+ * @param {ScoreOptions} options
+ */
+export function questionOf(labels, options) {
+  const parameters = scoreParametersOf(labels ?? [], options);
+  const { labelSet } = options;
+  return { ...parameters, labels: labels && parameters.labels, labelSet: labelSet && String(labelSet) };
+}
 
 /**
  * @param {string[]} labels

@@ -2,7 +2,14 @@
 import { each } from './each.js';
 import { SiglipError, throwIfAborted } from './errors.js';
 import { rasterise, toImageMessage } from './images.js';
-import { listOf, loadParametersOf, modelNameOf, noticeOf, scoreParametersOf } from './parameters.js';
+import {
+  DEFAULT_TEMPLATE,
+  listOf,
+  loadParametersOf,
+  modelNameOf,
+  noticeOf,
+  questionOf,
+} from './parameters.js';
 import { WorkerClient } from './worker-client.js';
 
 /** @typedef {import('../worker/protocol.js').Score} Score */
@@ -18,7 +25,6 @@ import { WorkerClient } from './worker-client.js';
  * @typedef {object} LoadedModel
  * @property {string} model
  * @property {import('../worker/protocol.js').Precision} precision
- * @property {'image' | 'text' | 'both'} towers
  * @property {Notice[]} notices what came up during the load
  */
 /** @typedef {LoadedModel & import('../worker/protocol.js').EngineInfo} Info */
@@ -70,8 +76,8 @@ export class Siglip {
         }
       });
       onProgress?.({ phase: 'ready', ...reached });
-      const { precision, towers } = parameters.options;
-      return new Siglip(worker, { model: modelNameOf(model), precision, towers, ...info, notices });
+      const { precision } = parameters.options;
+      return new Siglip(worker, { model: modelNameOf(model), precision, ...info, notices });
     } catch (error) {
       worker.end();
       throw error;
@@ -84,29 +90,30 @@ export class Siglip {
   }
 
   /**
-   * The probabilities of the labels for one image or several, best first.
+   * The probabilities of the labels for one image or several, best first. Without labels: those of a bundle, or imported
+   * ones.
    * @overload
    * @param {ImageInput[]} images
-   * @param {string[]} labels
+   * @param {string[]} [labels]
    * @param {ScoreOptions} [options]
    * @returns {Promise<Score[][]>}
    */
   /**
    * @overload
    * @param {ImageInput} images
-   * @param {string[]} labels
+   * @param {string[]} [labels]
    * @param {ScoreOptions} [options]
    * @returns {Promise<Score[]>}
    */
   /**
    * @param {ImageInput | ImageInput[]} images
-   * @param {string[]} labels
+   * @param {string[]} [labels]
    * @param {ScoreOptions} [options]
    * @returns {Promise<Score[] | Score[][]>}
    */
   async classify(images, labels, options = {}) {
     await this.#worker.call(
-      { method: 'checkPrompts', parameters: scoreParametersOf(labels, options) },
+      { method: 'checkPrompts', parameters: questionOf(labels, options) },
       options.signal,
     );
     const one = async (/** @type {ImageInput} */ image) =>
@@ -117,12 +124,12 @@ export class Siglip {
   /**
    * The probabilities of the labels for the embedding of an image, from {@link embedImage}, best first.
    * @param {Float32Array} embedding
-   * @param {string[]} labels
+   * @param {string[]} [labels]
    * @param {ScoreOptions} [options]
    * @returns {Promise<Score[]>}
    */
   async score(embedding, labels, options = {}) {
-    const parameters = { embedding, ...scoreParametersOf(labels, options) };
+    const parameters = { embedding, ...questionOf(labels, options) };
     return this.#worker.call({ method: 'score', parameters }, options.signal);
   }
 
@@ -170,6 +177,33 @@ export class Siglip {
     const parameters = { texts: listOf([texts].flat()) };
     const list = await this.#worker.call({ method: 'embedTexts', parameters }, signal);
     return Array.isArray(texts) ? list : list[0];
+  }
+
+  /**
+   * Labels with their embeddings, as JSON for {@link importLabels} and for `siglip bundle`.
+   * @param {string[]} [labels] those of a bundle, or imported ones, if they are left out
+   * @param {{template?: string | string[], name?: string, signal?: AbortSignal}} [options] the mean is taken of several
+   *   templates; `name` is that of the label set
+   * @returns {Promise<string>}
+   */
+  async exportLabels(labels, { template = DEFAULT_TEMPLATE, name = 'labels', signal } = {}) {
+    const { model } = this.#info;
+    const parameters = {
+      ...questionOf(labels, {}),
+      templates: listOf([template].flat()),
+      name,
+      model,
+    };
+    return this.#worker.call({ method: 'exportLabels', parameters }, signal);
+  }
+
+  /**
+   * Adds label sets, which then need no text tower: `classify(image)` scores the first one, `labelSet` names another.
+   * @param {string | object} json what {@link exportLabels} has returned, of this model
+   */
+  async importLabels(json) {
+    const labelSets = await this.#worker.call({ method: 'importLabels', parameters: { json } });
+    this.#info = { ...this.#info, labelSets };
   }
 
   /** Ends the worker and frees its memory. Calls that have not ended are rejected as aborted. */

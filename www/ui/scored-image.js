@@ -27,7 +27,7 @@ export class ScoredImage {
   /**
    * Scores the labels. A call before this one that has not ended is rejected as aborted.
    * @param {Siglip} siglip
-   * @param {string[]} labels
+   * @param {string[] | undefined} labels those of a bundle if they are left out
    * @param {ScoreOptions} options
    * @returns {Promise<{scores: Score[], notices: Notice[], embeddingMs: number, scoringMs: number}>} with what
    *   is wrong with the file, the time that the model took to embed the image, perhaps in an earlier call, and the time
@@ -48,7 +48,7 @@ export class ScoredImage {
   /**
    * @param {Promise<unknown> | undefined} previous
    * @param {Siglip} siglip
-   * @param {string[]} labels
+   * @param {string[] | undefined} labels
    * @param {ScoreOptions} options
    */
   async #scoreAfter(previous, siglip, labels, options) {

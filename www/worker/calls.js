@@ -45,8 +45,8 @@ export const calls = {
     return engine.finish_image();
   },
 
-  async checkPrompts({ labels, template }) {
-    engine.prompts(labels, template);
+  async checkPrompts({ labels, labelSet, template }) {
+    engine.check_labels(labels, labelSet, template);
   },
 
   async embedTexts({ texts }, signal) {
@@ -58,15 +58,27 @@ export const calls = {
     return embeddings;
   },
 
-  async score({ embedding, labels, template, topK, threshold }, signal) {
+  async score({ embedding, labels, labelSet, template, topK, threshold }, signal) {
+    if (engine.check_labels(labels, labelSet, template) || !labels) {
+      return engine.own_scores(embedding, labels, labelSet, topK, threshold);
+    }
     const scores = [];
-    engine.prompts(labels, template);
     for (const batch of batchesOf(labels)) {
       await embedTexts(engine.prompts(batch, template), signal);
       scores.push(...engine.scores(embedding, batch, template, undefined, threshold));
     }
     // As in the engine: labels with unknown words are last.
     return scores.sort((a, b) => +!!a.unknown - +!!b.unknown || b.logit - a.logit).slice(0, topK);
+  },
+
+  async exportLabels(parameters, signal) {
+    const { exportLabels } = await labelSetsModule();
+    return exportLabels(engine, parameters, (texts) => embedTexts(texts, signal));
+  },
+
+  async importLabels({ json }) {
+    const { importLabels } = await labelSetsModule();
+    return importLabels(engine, json);
   },
 };
 
@@ -85,12 +97,14 @@ async function load({ source, options: chosen }, count, signal, tell) {
   engine = await Engine.load(source, options, signal, {
     onProgress: (file, loaded, total, cached) => tell({ type: 'progress', file, loaded, total, cached }),
     onNotice: (code, message) => tell({ type: 'notice', notice: { code, message } }),
-    onConfig: (config) => followers?.sendConfig(config),
+    onConfig: (config, towers) => followers?.sendConfig(config, towers),
     onWeights: followers && ((weights) => /** @type {Followers} */ (followers).sendWeights(weights)),
   });
   const bytesElsewhere = (await followers?.finishLoading()) ?? 0;
   const info = engine.info();
-  return { ...info, backend, workers: count, bytes: info.bytes + bytesElsewhere };
+  const bytes = info.bytes + bytesElsewhere;
+  const labelSets = engine.label_sets();
+  return { ...info, backend, workers: count, bytes, ...(labelSets.length && { labelSets }) };
 }
 
 /** @param {Calls['load']['parameters']} parameters */
@@ -100,6 +114,9 @@ function workersFor({ source, workers }) {
   if (typeof source === 'string' && source.endsWith('/models/tiny/')) return 1;
   return Math.min(navigator.hardwareConcurrency ?? 1, AUTO_WORKERS);
 }
+
+/** Few pages export or import labels: the code is fetched when it is first needed. */
+const labelSetsModule = () => import('./label-sets.js');
 
 /** @param {string[]} texts */
 function* batchesOf(texts) {

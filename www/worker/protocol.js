@@ -16,7 +16,8 @@
 /** An image as the worker takes it: an encoded file, of a rare format or not, or pixels. @typedef {{blob: Blob, isRare?: boolean} | {width: number, height: number, rgba: Uint8ClampedArray}} ImageMessage */
 /** An image as the model takes it: values of shape [3, height, width]. @typedef {{values: Float32Array, height: number}} PixelValues */
 /** What a pass through a tower begins with. @typedef {{pixels: PixelValues} | {inputIds: Uint32Array}} PassInput */
-/** @typedef {{labels: string[], template: string}} Prompts */
+/** Labels, or those at hand; `labelSet` names a set of these. @typedef {{labels?: string[], labelSet?: string, template: string}} Prompts */
+/** Labels whose embeddings are at hand: those of a bundle, or imported ones. @typedef {{name: string, labels: string[]}} LabelSet */
 /**
  * What an image scores for a label. `unknown` lists the words of the label that the model cannot read; the score is
  * then what the model expects of any label, and says nothing about the image.
@@ -56,6 +57,8 @@
  * @property {number} logitScale factor of the cosine similarity
  * @property {number} logitBias added to that product
  * @property {number} bytes of weights in memory
+ * @property {'image' | 'text' | 'both'} towers that are loaded; a bundle has the image tower alone
+ * @property {LabelSet[]} [labelSets] of a bundle, or imported ones
  */
 
 /**
@@ -66,6 +69,8 @@
  * @property {{parameters: {texts: string[]}, result: Float32Array[]}} embedTexts
  * @property {{parameters: Prompts, result: void}} checkPrompts refuses labels or a template that no score can be had for
  * @property {{parameters: Prompts & {embedding: Float32Array, topK?: number, threshold?: number}, result: Score[]}} score
+ * @property {{parameters: Prompts & {templates: string[], name: string, model: string}, result: string}} exportLabels
+ * @property {{parameters: {json: string | object}, result: LabelSet[]}} importLabels
  */
 /** @typedef {keyof Calls} Method */
 /**
@@ -92,7 +97,7 @@
 
 /** What a follower shares with its leader: the compiled engine, and the load's options. @typedef {{build: import('./wasm.js').SharedBuild, options: EngineOptions & {workers: number}}} SharedModel */
 /** Be follower `index`; `ports` lead to all other workers, by index. @typedef {{type: 'follow', index: number, ports: (MessagePort | undefined)[]} & SharedModel} FollowMessage */
-/** Weights follow, of a model with this config.json; those sent before are void. @typedef {{type: 'config', config: string}} ConfigMessage */
+/** Weights follow, of these towers of a model with this config.json; those sent before are void. @typedef {{type: 'config', config: string, towers: string}} ConfigMessage */
 /** `length` bytes of packed weights; the buffer is returned. @typedef {{type: 'weights', buffer: ArrayBuffer, length: number}} WeightsMessage */
 /** All weights are sent. @typedef {{type: 'weights-sent'}} WeightsSentMessage */
 /** @typedef {{type: 'begin', pass: number, input: PassInput}} BeginMessage */

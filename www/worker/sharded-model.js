@@ -60,9 +60,10 @@ export class Followers {
   /**
    * Begins the transfer of weights, or begins it again.
    * @param {string} config contents of config.json
+   * @param {string} towers that are loaded
    */
-  sendConfig(config) {
-    this.#sendToAll({ type: 'config', config });
+  sendConfig(config, towers) {
+    this.#sendToAll({ type: 'config', config, towers });
   }
 
   /**
@@ -185,11 +186,11 @@ export class Follower {
 
   /** @type {import('./protocol.js').Handlers<Exclude<ToFollower, import('./protocol.js').StopMessage>>} */
   #handlers = {
-    config: async ({ config }) => {
+    config: async ({ config, towers }) => {
       const { Engine } = await this.#wasm;
       // If the weights begin again, they need the memory of those so far.
       this.#engine?.free();
-      this.#engine = Engine.follow(config, this.#shared.options, this.#shared.index);
+      this.#engine = Engine.follow(config, { ...this.#shared.options, towers }, this.#shared.index);
     },
     weights: ({ buffer, length }) => {
       this.#engine?.push_weights(new Uint8Array(buffer, 0, length));

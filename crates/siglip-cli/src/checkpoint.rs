@@ -81,6 +81,7 @@ impl Source {
                 config: siglip_tiny::CONFIG.into(),
                 preprocessor: siglip_tiny::PREPROCESSOR.into(),
                 tokenizer: siglip_tiny::TOKENIZER.into(),
+                labels: None,
             }),
             Source::Folder(folder) | Source::Onnx(folder, _) => CheckpointFiles::read(|name| {
                 fs::read_to_string(folder.join(name)).map_err(Error::file(folder.join(name)))
@@ -116,6 +117,24 @@ impl Source {
                 Ok(Weights { index: Some(index), files })
             }
         }
+    }
+
+    /// Its name in a file made of it: that of its folder or file, without the extension.
+    pub fn stem(&self) -> String {
+        let path = PathBuf::from(self.name());
+        let path = path.canonicalize().unwrap_or(path);
+        path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+    }
+
+    /// The scale and bias that ONNX files of single towers lack: those of a model.safetensors beside, or of a published model.
+    pub fn known_logits(&self, files: &CheckpointFiles) -> Option<Logits> {
+        let (Source::Folder(folder) | Source::Onnx(folder, _)) = self else { return None };
+        let beside = Weights { index: None, files: vec![WeightFile::Path(folder.join("model.safetensors"))] };
+        let stored = beside.headers().ok().and_then(|headers| headers.first().map(|header| header.logits));
+        stored
+            .filter(Logits::is_complete)
+            .or_else(|| Logits::known(&self.name()))
+            .or_else(|| Logits::known(&files.source()?))
     }
 
     /// Loads the model.

@@ -17,10 +17,13 @@ pub struct Classify {
     /// Images: PNG, JPEG, GIF, WebP, BMP, TIFF, ICO, PNM, QOI, TGA or JPEG XL.
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<PathBuf>,
-    /// A label; repeat for more.
-    #[arg(long = "label", value_name = "LABEL", required = true)]
+    /// A label; repeat for more. A bundle has labels of its own: then these choose among them.
+    #[arg(long = "label", value_name = "LABEL")]
     labels: Vec<String>,
-    /// The sentence that the model reads; {} stands for the label.
+    /// Which of a bundle's sets of labels; the first one if it is not given.
+    #[arg(long, value_name = "NAME")]
+    label_set: Option<String>,
+    /// The sentence that the model reads; {} stands for the label. A bundle's labels are in sentences already.
     #[arg(long, default_value = siglip::text::DEFAULT_TEMPLATE)]
     template: String,
     /// At most N labels per image, the best ones.
@@ -40,14 +43,32 @@ impl Classify {
     /// Loads the model, then answers image by image.
     pub fn run(self) -> Result<ExitCode, Error> {
         let template = Template::new(&self.template)?;
-        siglip::prompts(&self.labels, &template)?;
+        let labels = Some(&self.labels[..]).filter(|labels| !labels.is_empty());
+        match labels {
+            Some(labels) => drop(siglip::prompts(labels, &template)?),
+            // A bundle is small to look into; another model may be large to load in vain.
+            None if self.model.source().files()?.labels.is_none() => {
+                let reason = "there are no labels; give --label, or a bundle with --model, which has its own";
+                return Err(Error::Usage(reason.into()));
+            }
+            None => {}
+        }
         let mut siglip = self.model.load()?;
+        let set = self.label_set.as_deref();
+        let uses_label_sets = siglip.uses_label_sets(labels, set);
+        if uses_label_sets {
+            siglip.check_own_labels(labels, set)?;
+        }
         let filter = ScoreFilter { top_k: self.top_k, threshold: self.threshold };
         let mut answers = Answers::new(self.json);
         for path in &self.images {
-            let scores = answers
-                .image(path)
-                .and_then(|image| Ok(siglip.classify(&image, &self.labels, &template, filter)?));
+            let scores = answers.image(path).and_then(|image| {
+                let image_embeds = siglip.image_embeds(&image)?;
+                Ok(match uses_label_sets {
+                    true => siglip.own_scores(&image_embeds, labels, set, filter)?,
+                    false => siglip.scores(&image_embeds, &self.labels, &template, filter)?,
+                })
+            });
             let name = path.display().to_string();
             let scores = scores.map(|scores| Scores { scores });
             answers.answer(Given::Image(&name), scores, |Scores { scores }| table(&name, scores))?;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
-use siglip::Checkpoint;
 use siglip::weights::{GgufWriter, Inventory, MatrixType, TensorShape, TensorSink};
+use siglip::{Checkpoint, CheckpointFiles};
 use tempfile::NamedTempFile;
 
 use crate::checkpoint::Source;
@@ -28,8 +28,9 @@ pub struct Convert {
     to: MatrixTypeArg,
 }
 
+/// How matrices are stored, as an argument.
 #[derive(Clone, Copy, ValueEnum)]
-enum MatrixTypeArg {
+pub enum MatrixTypeArg {
     /// 8 bits, with one scale per 32 numbers.
     #[value(name = "q8_0")]
     Q8_0,
@@ -50,59 +51,71 @@ impl From<MatrixTypeArg> for MatrixType {
 }
 
 impl Convert {
-    /// Streams the weights, a few rows at a time, to a temporary file, which is then renamed to the target.
+    /// Writes all of the source.
     pub fn run(self) -> Result<(), Error> {
         let source = Source::new(Some(&self.source));
-        let files = source.files()?;
-        let wrong = Error::checkpoint(&self.source);
-        let checkpoint = Checkpoint::parse(&files).map_err(&wrong)?;
-        let weights = source.weights()?;
-        let mut inventory = Inventory::new(&checkpoint.config);
-        if let Some(index) = &weights.index {
-            inventory.expect_files(index).map_err(&wrong)?;
-        }
-        let plan = GgufWriter::new(&files, &self.name(), self.to.into()).map_err(&wrong)?;
-
-        let mut temporary = self.temporary()?;
-        let file = temporary.as_file_mut();
-        file.write_all(plan.header())
-            .and_then(|()| file.set_len(plan.total_bytes()))
-            .map_err(Error::file(&self.target))?;
-        let mut conversion = Conversion { plan, inventory, file, encoded: Vec::new(), failed: None };
-        let progress = progress_bar(weights.bytes()?);
-        let read = weights.read(&mut conversion, |bytes| progress.inc(bytes));
-        if let Some(error) = conversion.failed {
-            return Err(Error::file(&self.target)(error));
-        }
-        read?;
-        conversion.inventory.finish(|_| true).map_err(&wrong)?;
-        temporary.persist(&self.target).map_err(|error| Error::file(&self.target)(error.error))?;
-        progress.finish_and_clear();
-        Ok(())
-    }
-
-    /// The name stored in the file: the source's file name without its extension.
-    fn name(&self) -> String {
-        let path = self.source.canonicalize().unwrap_or_else(|_| self.source.clone());
-        path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
-    }
-
-    /// A temporary file in the target's folder, since a rename is atomic only within one file system.
-    fn temporary(&self) -> Result<NamedTempFile, Error> {
-        let folder = match self.target.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".siglip-").suffix(".gguf.part");
-        // The library's default is readable by its owner only; this becomes an ordinary file.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        builder.tempfile_in(folder).map_err(Error::file(&self.target))
+        write_gguf(&source, &source.files()?, &source.stem(), self.to.into(), &self.target)
     }
 }
 
-fn progress_bar(bytes: u64) -> ProgressBar {
+/// Streams the source's weights, a few rows at a time, to a temporary file, which is then renamed to `target`. `files` are the
+/// small files of the target: those of a bundle have no text tower, so that its weights are left out.
+pub fn write_gguf(
+    source: &Source,
+    files: &CheckpointFiles,
+    name: &str,
+    matrices: MatrixType,
+    target: &Path,
+) -> Result<(), Error> {
+    let wrong = Error::checkpoint(source.name());
+    let config = Checkpoint::parse(files).map_err(&wrong)?.config;
+    let weights = source.weights()?;
+    let mut inventory = Inventory::of_towers(&config, files.towers());
+    if let Some(index) = &weights.index {
+        inventory.expect_files(index).map_err(&wrong)?;
+    }
+    let plan = GgufWriter::new(files, name, matrices).map_err(&wrong)?;
+
+    let mut temporary = temporary(target)?;
+    let file = temporary.as_file_mut();
+    file.write_all(plan.header())
+        .and_then(|()| file.set_len(plan.total_bytes()))
+        .map_err(Error::file(target))?;
+    let mut conversion = Conversion { plan, inventory, file, encoded: Vec::new(), failed: None };
+    let progress = progress_bar(weights.bytes()?);
+    let read = weights.read(&mut conversion, |bytes| progress.inc(bytes));
+    if let Some(error) = conversion.failed {
+        return Err(Error::file(target)(error));
+    }
+    read?;
+    if conversion.inventory.lacks("logit_scale")
+        && let Some(logits) = source.known_logits(files)
+    {
+        logits.pass(&mut conversion).map_err(&wrong)?;
+    }
+    let Conversion { inventory, plan, .. } = conversion;
+    inventory.finish(|tensor| plan.holds(tensor)).map_err(&wrong)?;
+    temporary.persist(target).map_err(|error| Error::file(target)(error.error))?;
+    progress.finish_and_clear();
+    Ok(())
+}
+
+/// A temporary file in the target's folder, since a rename is atomic only within one file system.
+fn temporary(target: &Path) -> Result<NamedTempFile, Error> {
+    let folder = match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".siglip-").suffix(".gguf.part");
+    // The library's default is readable by its owner only; this becomes an ordinary file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder).map_err(Error::file(target))
+}
+
+/// A bar for so many bytes.
+pub fn progress_bar(bytes: u64) -> ProgressBar {
     let template = "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
     // It draws to standard error, if that is a terminal.
     let progress = ProgressBar::new(bytes);
@@ -133,6 +146,9 @@ impl TensorSink for Conversion<'_> {
 
     fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), siglip::Error> {
         self.inventory.rows(tensor, first_row, values)?;
+        if !self.plan.holds(tensor) {
+            return Ok(());
+        }
         let place = self.plan.encode(tensor, first_row, values, &mut self.encoded)?;
         let written = self.file.seek(SeekFrom::Start(place)).and_then(|_| self.file.write_all(&self.encoded));
         written.map_err(|error| {

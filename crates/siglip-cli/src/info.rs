@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 use siglip::weights::{Inventory, Logits, StoredTensor};
-use siglip::{Checkpoint, Config, LoadOptions, Precision, model};
+use siglip::{Checkpoint, Config, LabelSet, LoadOptions, Precision, Towers, model};
 
 use crate::ModelArgs;
 use crate::answers::{print, print_json};
@@ -42,6 +42,9 @@ struct Description {
     dtypes: BTreeMap<&'static str, Stored>,
     /// Peak bytes that loading takes, by precision.
     memory_needed: BTreeMap<&'static str, u64>,
+    /// Labels of each of a bundle's sets.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    label_sets: BTreeMap<String, usize>,
 }
 
 /// Some of a file's tensors.
@@ -65,11 +68,12 @@ impl Info {
     pub fn run(self) -> Result<(), Error> {
         let source = self.model.source();
         let wrong = Error::checkpoint(source.name());
-        let config = Checkpoint::parse(&source.files()?).map_err(&wrong)?.config;
+        let files = source.files()?;
+        let Checkpoint { config, labels, .. } = Checkpoint::parse(&files).map_err(&wrong)?;
         let weights = source.weights()?;
         let headers = weights.headers()?;
 
-        let mut inventory = Inventory::new(&config);
+        let mut inventory = Inventory::of_towers(&config, files.towers());
         if let Some(index) = &weights.index {
             inventory.expect_files(index).map_err(&wrong)?;
         }
@@ -82,7 +86,10 @@ impl Info {
             .map_err(&wrong)?;
         }
 
-        let description = describe(source.name(), self.model.precision.into(), &config, &headers);
+        let mut description =
+            describe(source.name(), self.model.precision.into(), &config, files.towers(), &headers);
+        let count = |set: &LabelSet| (set.name().to_string(), set.labels().len());
+        description.label_sets = labels.sets().iter().map(count).collect();
         if self.json {
             return print_json(&description);
         }
@@ -91,7 +98,13 @@ impl Info {
     }
 }
 
-fn describe(model: String, precision: Precision, config: &Config, headers: &[Header]) -> Description {
+fn describe(
+    model: String,
+    precision: Precision,
+    config: &Config,
+    available: Towers,
+    headers: &[Header],
+) -> Description {
     let mut towers: BTreeMap<&'static str, Stored> = BTreeMap::new();
     let mut dtypes: BTreeMap<&'static str, Stored> = BTreeMap::new();
     for tensor in headers.iter().flat_map(|header| &header.tensors) {
@@ -103,7 +116,7 @@ fn describe(model: String, precision: Precision, config: &Config, headers: &[Hea
         towers.entry(tower).or_default().add(tensor);
         dtypes.entry(tensor.dtype()).or_default().add(tensor);
     }
-    let options = |precision| LoadOptions { precision, ..LoadOptions::default() };
+    let options = |precision| LoadOptions { precision, towers: available, ..LoadOptions::default() };
     let memory = |precision: Precision| (precision.name(), model::memory_needed(config, options(precision)));
     // The files of a sharded checkpoint may have one each.
     let mut logits = Logits::default();
@@ -129,6 +142,7 @@ fn describe(model: String, precision: Precision, config: &Config, headers: &[Hea
         towers,
         dtypes,
         memory_needed: [memory(Precision::Q8), memory(Precision::F32)].into(),
+        label_sets: BTreeMap::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `siglip`: the command line.
 
 mod answers;
+mod bundle;
 mod checkpoint;
 mod classify;
 mod convert;
@@ -41,6 +42,7 @@ enum Command {
     Search(search::Search),
     Eval(eval::Eval),
     Convert(convert::Convert),
+    Bundle(bundle::Bundle),
     Info(info::Info),
     Random(random::Random),
     Preprocess(preprocess::Preprocess),
@@ -104,6 +106,7 @@ fn main() -> ExitCode {
         Command::Search(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Convert(command) => command.run().map(|()| ExitCode::SUCCESS),
+        Command::Bundle(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Info(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Random(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Preprocess(command) => command.run().map(|()| ExitCode::SUCCESS),

@@ -9,6 +9,7 @@ mod body;
 mod error;
 mod fetch;
 mod integrity;
+mod label_sets;
 mod loading;
 mod options;
 mod step;
@@ -19,7 +20,7 @@ use serde::Serialize;
 use siglip::image::{self, RgbImage};
 use siglip::model::{self, Model, Pass};
 use siglip::text::Template;
-use siglip::{PixelValues, ScoreFilter, Siglip};
+use siglip::{LabelSet, PixelValues, ScoreFilter, Siglip};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
@@ -35,6 +36,8 @@ pub struct Engine {
     pass: Option<Pass>,
     /// The texts of the current pass.
     texts: Vec<String>,
+    /// The label set that is being made.
+    label_set: Option<LabelSet>,
 }
 
 /// What a worker holds.
@@ -58,6 +61,7 @@ struct Info {
     logit_scale: f32,
     logit_bias: f32,
     bytes: usize,
+    towers: &'static str,
 }
 
 #[wasm_bindgen]
@@ -112,6 +116,7 @@ impl Engine {
             logit_scale: model.logit_scale(),
             logit_bias: model.logit_bias(),
             bytes: model.bytes(),
+            towers: model.towers().name(),
         };
         Ok(serde_wasm_bindgen::to_value(&info)?)
     }
@@ -222,15 +227,8 @@ impl Engine {
         top_k: Option<usize>,
         threshold: Option<f32>,
     ) -> Result<JsValue, JsValue> {
+        self.check_image_embeds(image_embeds)?;
         let siglip = self.siglip_mut()?;
-        let expected = siglip.engine().config().embedding_size();
-        if image_embeds.len() != expected {
-            let found = image_embeds.len();
-            return Err(Error::BadInput(format!(
-                "an image embedding of {found}; this model's have {expected}"
-            ))
-            .into());
-        }
         let template = Template::new(template).map_err(Error::from)?;
         let filter = ScoreFilter { top_k, threshold };
         let scores = siglip.scores(image_embeds, &labels, &template, filter).map_err(Error::from)?;
@@ -240,7 +238,7 @@ impl Engine {
 
 impl Engine {
     fn new(role: Role) -> Engine {
-        Engine { role, pass: None, texts: Vec::new() }
+        Engine { role, pass: None, texts: Vec::new(), label_set: None }
     }
 
     fn preprocess(&self, image: &RgbImage) -> Result<JsValue, JsValue> {
@@ -253,14 +251,25 @@ impl Engine {
         Ok(pixels.into())
     }
 
-    fn siglip(&self) -> Result<&Siglip, JsValue> {
+    pub(crate) fn check_image_embeds(&self, image_embeds: &[f32]) -> Result<(), JsValue> {
+        let (found, expected) = (image_embeds.len(), self.model()?.config().embedding_size());
+        match found == expected {
+            true => Ok(()),
+            false => {
+                let reason = format!("an image embedding of {found}; this model's have {expected}");
+                Err(Error::BadInput(reason).into())
+            }
+        }
+    }
+
+    pub(crate) fn siglip(&self) -> Result<&Siglip, JsValue> {
         match &self.role {
             Role::Leader(siglip) => Ok(siglip),
             _ => Err(misused("this worker has one shard of the model only")),
         }
     }
 
-    fn siglip_mut(&mut self) -> Result<&mut Siglip, JsValue> {
+    pub(crate) fn siglip_mut(&mut self) -> Result<&mut Siglip, JsValue> {
         match &mut self.role {
             Role::Leader(siglip) => Ok(siglip),
             _ => Err(misused("this worker has one shard of the model only")),
@@ -296,6 +305,6 @@ fn parse_options(options: JsValue) -> Result<Options, JsValue> {
 }
 
 /// A call out of order: a fault of `worker.js`, reported as an error instead of a trap.
-fn misused(reason: &str) -> JsValue {
+pub(crate) fn misused(reason: &str) -> JsValue {
     Error::BadInput(reason.into()).into()
 }

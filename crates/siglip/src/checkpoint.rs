@@ -2,7 +2,7 @@
 
 use crate::image::Processor;
 use crate::text::Tokenizer;
-use crate::{CheckpointFiles, Config, Engine, Error, LoadOptions};
+use crate::{CheckpointFiles, Config, Engine, Error, LabelSets, LoadOptions, Towers};
 
 /// A checkpoint without its weights.
 #[derive(Debug)]
@@ -13,13 +13,18 @@ pub struct Checkpoint {
     pub processor: Processor,
     /// `tokenizer.json`; `None` if that file is empty.
     pub tokenizer: Option<Tokenizer>,
+    /// The labels that come with their embeddings: those of a bundle, otherwise none.
+    pub labels: LabelSets,
+    /// The towers that its weights have.
+    available: Towers,
 }
 
 impl Checkpoint {
     /// Parses the small files. An empty `tokenizer.json` is accepted: then no text can be read.
     ///
     /// # Errors
-    /// [`Error::UnsupportedModel`] names the field that is wrong, or that contradicts another file.
+    /// [`Error::UnsupportedModel`] names the field that is wrong, or that contradicts another file; [`Error::BadWeights`] for
+    /// label sets that are not this model's.
     pub fn parse(files: &CheckpointFiles) -> Result<Checkpoint, Error> {
         let config = Config::from_json(&files.config)?;
         let processor = Processor::from_json(&files.preprocessor)?;
@@ -27,17 +32,42 @@ impl Checkpoint {
         let (tokenizer, text) = (files.tokenizer.as_bytes(), &config.text_config);
         let read = || Tokenizer::from_bytes(tokenizer, text.max_position_embeddings, text.pad_token_id);
         let tokenizer = (!tokenizer.is_empty()).then(read).transpose()?;
-        Ok(Checkpoint { config, processor, tokenizer })
+        let labels = match &files.labels {
+            Some(json) => LabelSets::of_bundle(json, config.embedding_size())?,
+            None => LabelSets::default(),
+        };
+        Ok(Checkpoint { config, processor, tokenizer, labels, available: files.towers() })
+    }
+
+    /// Those of the wanted towers that the checkpoint has.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] if the text tower alone is wanted of a bundle.
+    pub fn towers(&self, wanted: Towers) -> Result<Towers, Error> {
+        match (self.available, wanted) {
+            (Towers::Image, Towers::Text) => Err(no_text_tower()),
+            (Towers::Image, _) => Ok(Towers::Image),
+            _ => Ok(wanted),
+        }
     }
 
     /// A loader that takes the weights for engine `E`.
     ///
     /// # Errors
-    /// [`Error::UnsupportedModel`] for a text tower without a tokenizer; otherwise as [`Engine::loader`].
-    pub fn loader<E: Engine>(&self, options: LoadOptions) -> Result<E::Loader, Error> {
+    /// [`Error::UnsupportedModel`] for a text tower without a tokenizer; otherwise as [`Checkpoint::towers`] and
+    /// [`Engine::loader`].
+    pub fn loader<E: Engine>(&self, mut options: LoadOptions) -> Result<E::Loader, Error> {
+        options.towers = self.towers(options.towers)?;
         if options.towers.has_text() && self.tokenizer.is_none() {
             return Err(Error::unsupported("tokenizer.json", "it is empty, and texts are to be read"));
         }
         E::loader(self.config.clone(), options)
     }
+}
+
+/// The error of a call that needs the text tower of a bundle.
+pub(crate) fn no_text_tower() -> Error {
+    Error::BadInput(
+        "this is a bundle for fixed labels, without a text tower; for other texts load the model that it was made of".into(),
+    )
 }

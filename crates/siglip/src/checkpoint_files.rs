@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::Towers;
+
 /// A checkpoint's small files as they are published, and as a GGUF carries them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckpointFiles {
@@ -11,6 +13,8 @@ pub struct CheckpointFiles {
     pub preprocessor: String,
     /// `tokenizer.json`. It may be empty if no text is to be read.
     pub tokenizer: String,
+    /// The label sets of a bundle, as [`LabelSets::to_json`](crate::LabelSets::to_json) writes them.
+    pub labels: Option<String>,
 }
 
 impl CheckpointFiles {
@@ -27,7 +31,13 @@ impl CheckpointFiles {
             config: read(config)?,
             preprocessor: read(preprocessor)?,
             tokenizer: read(tokenizer)?,
+            labels: None,
         })
+    }
+
+    /// The towers that the checkpoint's weights have: a bundle for fixed labels has no text tower.
+    pub fn towers(&self) -> Towers {
+        if self.labels.is_some() && self.tokenizer.is_empty() { Towers::Image } else { Towers::Both }
     }
 
     /// The model that config.json says it was made of, such as `google/siglip2-base-patch16-224`.

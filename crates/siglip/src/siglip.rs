@@ -4,21 +4,22 @@ use std::io::{self, Read};
 
 use crate::image::{Processor, RgbImage};
 use crate::model::Model;
-use crate::options::missing_tower;
 use crate::scores::{Score, ScoreFilter, rank};
 use crate::text::{Template, Tokenizer};
 use crate::text_cache::TextCache;
-use crate::{Checkpoint, Engine, Error, LoadOptions, PixelValues, loading, prompts};
+use crate::{Checkpoint, Engine, Error, LabelSets, LoadOptions, PixelValues, loading, prompts};
 
 /// A loaded model: images and labels in, probabilities out.
 ///
 /// `E` runs the towers. Text embeddings are cached, so labels seen before cost nothing.
 #[derive(Debug)]
 pub struct Siglip<E = Model> {
-    engine: E,
+    pub(crate) engine: E,
     processor: Processor,
-    tokenizer: Option<Tokenizer>,
+    pub(crate) tokenizer: Option<Tokenizer>,
     texts: TextCache,
+    /// The labels that come with their embeddings.
+    pub(crate) label_sets: LabelSets,
 }
 
 impl Siglip {
@@ -88,8 +89,8 @@ impl<E: Engine> Siglip<E> {
 
     /// Joins a checkpoint's small files and the engine that was loaded with its weights.
     pub fn new(checkpoint: Checkpoint, engine: E) -> Siglip<E> {
-        let Checkpoint { processor, tokenizer, .. } = checkpoint;
-        Siglip { engine, processor, tokenizer, texts: TextCache::default() }
+        let Checkpoint { processor, tokenizer, labels, .. } = checkpoint;
+        Siglip { engine, processor, tokenizer, texts: TextCache::default(), label_sets: labels }
     }
 
     /// The engine, for what this type does not offer.
@@ -132,7 +133,7 @@ impl<E: Engine> Siglip<E> {
     }
 
     fn tokenizer(&self) -> Result<&Tokenizer, Error> {
-        self.tokenizer.as_ref().ok_or_else(|| missing_tower("text"))
+        self.tokenizer.as_ref().ok_or_else(|| self.no_text())
     }
 
     /// Those of `texts` that have no cached embedding, at most as many as one pass takes.

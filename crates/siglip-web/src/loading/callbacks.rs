@@ -1,6 +1,7 @@
 //! How a load reports to JavaScript and to the other workers.
 
 use js_sys::{Function, Promise, Uint8Array};
+use siglip::Towers;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
@@ -15,8 +16,11 @@ export interface LoadCallbacks {
   onProgress(file: string, loaded: number, total: number, cached: boolean): void;
   /** Something worth knowing that does not stop the load. */
   onNotice(code: string, message: string): void;
-  /** The text of config.json: before the first weights, and again when the load starts over. For workers with other shards. */
-  onConfig(config: string): void;
+  /**
+   * The text of config.json and the towers that are loaded: before the first weights, and again when the load starts over.
+   * For workers with other shards.
+   */
+  onConfig(config: string, towers: string): void;
   /**
    * Packed weights for the workers with other shards, in the engine's memory: copy them before you return. The load
    * waits for the promise. Leave it out if there are no such workers.
@@ -44,7 +48,7 @@ extern "C" {
     fn on_notice(this: &Callbacks, code: &str, message: &str) -> Result<(), JsValue>;
 
     #[wasm_bindgen(method, structural, catch, js_name = onConfig)]
-    fn on_config(this: &Callbacks, config: &str) -> Result<(), JsValue>;
+    fn on_config(this: &Callbacks, config: &str, towers: &str) -> Result<(), JsValue>;
 
     #[wasm_bindgen(method, structural, getter, js_name = onWeights)]
     fn on_weights(this: &Callbacks) -> Option<Function>;
@@ -63,8 +67,8 @@ impl Callbacks {
     }
 
     /// Has the other workers start, or start over.
-    pub fn config(&self, config: &str) {
-        let _ = self.on_config(config);
+    pub fn config(&self, config: &str, towers: Towers) {
+        let _ = self.on_config(config, towers.name());
     }
 
     /// Passes packed weights to the other workers, no faster than they take them.

@@ -301,6 +301,7 @@ impl<'a> CheckpointDownload<'a> {
             } else {
                 String::new()
             },
+            labels: None,
         };
         self.builder.start(&files)?;
         self.files = Some(files);

@@ -88,7 +88,7 @@ impl<'l> CachedModel<'l> {
             found.map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned())
         };
         if let [Some(config), Some(preprocessor), Some(tokenizer)] = CheckpointFiles::NAMES.map(content) {
-            let files = CheckpointFiles { config, preprocessor, tokenizer };
+            let files = CheckpointFiles { config, preprocessor, tokenizer, labels: None };
             self.builder.start(&files)?;
             self.files = Some(files);
         }

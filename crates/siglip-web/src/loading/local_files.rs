@@ -35,6 +35,7 @@ impl LocalFiles {
                     } else {
                         String::new()
                     },
+                    labels: None,
                 };
                 builder.start(&files)?;
                 source = files.source();

@@ -38,7 +38,7 @@ impl<'l> ModelBuilder<'l> {
         let checkpoint = Checkpoint::parse(files)?;
         let shard = Shard::new(0, workers)?;
         let mut loader = checkpoint.loader::<Model>(LoadOptions { precision, towers, shard })?;
-        self.callbacks.config(&files.config);
+        self.callbacks.config(&files.config, checkpoint.towers(towers)?);
         self.started = Some(Started { packer: loader.packer(), checkpoint, loader });
         Ok(())
     }

@@ -35,7 +35,7 @@ impl ModelLoader {
             )));
         }
         memory::reserve(memory::memory_needed(&config, options))?;
-        let inventory = Inventory::new(&config);
+        let inventory = Inventory::of_towers(&config, options.towers);
         Ok(ModelLoader { model: Model::new(config, options), inventory })
     }
 }

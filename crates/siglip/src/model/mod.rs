@@ -96,7 +96,8 @@ impl Model {
         vision + self.text.as_ref().map_or(0, TextTower::bytes)
     }
 
-    fn towers(&self) -> Towers {
+    /// The towers that are loaded.
+    pub fn towers(&self) -> Towers {
         match (&self.vision, &self.text) {
             (Some(_), None) => Towers::Image,
             (None, Some(_)) => Towers::Text,

@@ -174,7 +174,7 @@ impl ModelLoader {
                 places.insert(tensor.name.clone(), Place { index, precision, bytes });
             }
         }
-        let inventory = Inventory::new(self.model.config());
+        let inventory = Inventory::of_towers(self.model.config(), self.model.towers());
         Packer { inventory, places, begun: HashMap::new(), batches: Vec::new() }
     }
 

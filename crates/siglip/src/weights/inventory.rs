@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
 
 use super::{TensorShape, WeightIndex, bad, tensors};
-use crate::{Config, Error};
+use crate::{Config, Error, Towers};
 
 /// The tensors that a model needs, and the rows of them that have arrived. Every [`TensorSink`](super::TensorSink) checks
 /// a weight file with it.
@@ -12,6 +12,8 @@ use crate::{Config, Error};
 pub struct Inventory {
     wanted: Vec<Wanted>,
     places: HashMap<String, usize>,
+    /// The towers that must arrive. A file may lack the other one, if it lacks all of it.
+    towers: Towers,
     /// With several files: the names of those that have not begun, and the tensors that each must hold.
     files: Option<VecDeque<(String, BTreeSet<String>)>>,
 }
@@ -47,9 +49,20 @@ impl Wanted {
 impl Inventory {
     /// The tensors of a model of this configuration.
     pub fn new(config: &Config) -> Inventory {
+        Inventory::of_towers(config, Towers::Both)
+    }
+
+    /// The same, of which only these towers are needed. A file that has the other one has to have all of it.
+    pub fn of_towers(config: &Config, towers: Towers) -> Inventory {
         let wanted: Vec<Wanted> = tensors(config).into_iter().map(Wanted::new).collect();
         let places = wanted.iter().enumerate().map(|(at, wanted)| (wanted.tensor.name.clone(), at)).collect();
-        Inventory { wanted, places, files: None }
+        Inventory { wanted, places, towers, files: None }
+    }
+
+    /// Whether files with these tensors may lack the tensor `name`: if they have nothing of its tower, which is not needed.
+    fn may_lack<'n>(&self, name: &str, mut found: impl Iterator<Item = &'n str>) -> bool {
+        let tower = name.split_once('.').map(|(tower, _)| tower);
+        !self.towers.need(name) && !found.any(|other| other.split_once('.').map(|(tower, _)| tower) == tower)
     }
 
     /// Says that the weights are in several files, which will arrive in the order of [`WeightIndex::files`].
@@ -64,16 +77,17 @@ impl Inventory {
             }
             indexed.extend(names);
         }
-        if let Some(Wanted { tensor, .. }) =
-            self.wanted.iter().find(|wanted| !indexed.contains(&wanted.tensor.name))
-        {
+        let lacks = |name: &String| {
+            !indexed.contains(name) && !self.may_lack(name, indexed.iter().map(|name| name.as_str()))
+        };
+        if let Some(Wanted { tensor, .. }) = self.wanted.iter().find(|wanted| lacks(&wanted.tensor.name)) {
             return Err(bad(format!("tensor {:?} is missing in the index", tensor.name)));
         }
         self.files = Some(index.assignments().map(|(file, names)| (file.clone(), names.clone())).collect());
         Ok(())
     }
 
-    /// Checks that a file has exactly the tensors that it must hold, in the right shapes.
+    /// Checks that a file has exactly the tensors that it must hold, in the right shapes. It may lack a tower that is not needed.
     ///
     /// # Errors
     /// [`Error::BadWeights`] names the first tensor that is missing, unexpected or of another shape.
@@ -90,7 +104,9 @@ impl Inventory {
         for Wanted { tensor: TensorShape { name, shape }, .. } in &self.wanted {
             let belongs = assigned.as_ref().is_none_or(|assigned| assigned.contains(name));
             match shapes.get(name.as_str()) {
-                None if belongs => return Err(bad(format!("tensor {name:?} is missing in {file}"))),
+                None if belongs && !self.may_lack(name, shapes.keys().copied()) => {
+                    return Err(bad(format!("tensor {name:?} is missing in {file}")));
+                }
                 Some(_) if !belongs => {
                     return Err(bad(format!(
                         "tensor {name:?} is in {file}, where the index does not have it"

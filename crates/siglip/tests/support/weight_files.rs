@@ -23,6 +23,7 @@ pub fn files() -> CheckpointFiles {
         config: CONFIG.into(),
         preprocessor: r#"{"size": {"height": 21, "width": 21}}"#.into(),
         tokenizer: String::from_utf8(tokenizer).unwrap(),
+        labels: None,
     }
 }
 
@@ -43,10 +44,16 @@ pub fn safetensors(config: &Config, dtype: Dtype) -> Vec<u8> {
 
 /// The same weights as a GGUF.
 pub fn gguf(matrices: MatrixType) -> Vec<u8> {
-    let plan = GgufWriter::new(&files(), "small", matrices).unwrap();
+    gguf_of(&files(), matrices)
+}
+
+/// The same weights as a GGUF with these small files, which may be those of a bundle.
+pub fn gguf_of(files: &CheckpointFiles, matrices: MatrixType) -> Vec<u8> {
+    let plan = GgufWriter::new(files, "small", matrices).unwrap();
     let mut file = plan.header().to_vec();
     file.resize(plan.total_bytes() as usize, 0);
-    for Rows { tensor, first_row, values } in rows_of(&safetensors(&config(), Dtype::F32)).unwrap() {
+    let rows = rows_of(&safetensors(&config(), Dtype::F32)).unwrap();
+    for Rows { tensor, first_row, values } in rows.into_iter().filter(|rows| plan.holds(&rows.tensor)) {
         let mut bytes = Vec::new();
         let place = plan.encode(&tensor, first_row, &values, &mut bytes).unwrap() as usize;
         file[place..place + bytes.len()].copy_from_slice(&bytes);

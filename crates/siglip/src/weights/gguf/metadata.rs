@@ -10,6 +10,8 @@ pub(super) const ARCHITECTURE: &str = "siglip";
 pub(super) const CONFIG: &str = "siglip.config_json";
 pub(super) const PREPROCESSOR: &str = "siglip.preprocessor_config_json";
 pub(super) const TOKENIZER: &str = "siglip.tokenizer_json";
+/// Only of a bundle, which may lack the tokenizer.
+pub(super) const LABELS: &str = "siglip.labels_json";
 
 /// What a GGUF says about itself: the strings under `general.` and `siglip.`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,10 +39,12 @@ impl Metadata {
                 Error::unsupported(key, reason)
             })
         };
-        Ok(CheckpointFiles {
-            config: take(CONFIG)?,
-            preprocessor: take(PREPROCESSOR)?,
-            tokenizer: take(TOKENIZER)?,
-        })
+        let (config, preprocessor) = (take(CONFIG)?, take(PREPROCESSOR)?);
+        let labels = take(LABELS).ok();
+        let tokenizer = match take(TOKENIZER) {
+            Err(_) if labels.is_some() => String::new(),
+            tokenizer => tokenizer?,
+        };
+        Ok(CheckpointFiles { config, preprocessor, tokenizer, labels })
     }
 }

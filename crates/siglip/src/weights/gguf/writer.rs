@@ -7,7 +7,7 @@ use half::f16;
 use super::super::encoding::Encoding;
 use super::super::ggml_quants::encode_q8_0;
 use super::super::{Dtype, TensorShape, bad, tensors};
-use super::metadata::{ARCHITECTURE, CONFIG, PREPROCESSOR, TOKENIZER};
+use super::metadata::{ARCHITECTURE, CONFIG, LABELS, PREPROCESSOR, TOKENIZER};
 use super::{ALIGNMENT_KEY, DEFAULT_ALIGNMENT, MAGIC, STRING, U32};
 use crate::{CheckpointFiles, Config, Error};
 
@@ -58,21 +58,25 @@ pub struct GgufWriter {
 }
 
 impl GgufWriter {
-    /// Lays out the file of a checkpoint called `name`.
+    /// Lays out the file of a checkpoint called `name`, or of a bundle: then the text tower is left out.
     ///
     /// # Errors
     /// [`Error::UnsupportedModel`] if config.json describes a model that does not run here.
     pub fn new(files: &CheckpointFiles, name: &str, matrices: MatrixType) -> Result<GgufWriter, Error> {
-        let tensors = tensors(&Config::from_json(&files.config)?);
-        let pairs = [
+        let mut tensors = tensors(&Config::from_json(&files.config)?);
+        tensors.retain(|tensor| files.towers().need(&tensor.name));
+        let mut pairs = vec![
             Pair::text("general.architecture", ARCHITECTURE),
             Pair::text("general.name", name),
             Pair::number("general.file_type", matrices.file_type()),
             Pair::number(ALIGNMENT_KEY, DEFAULT_ALIGNMENT),
             Pair::text(CONFIG, &files.config),
             Pair::text(PREPROCESSOR, &files.preprocessor),
-            Pair::text(TOKENIZER, &files.tokenizer),
         ];
+        if files.towers().has_text() {
+            pairs.push(Pair::text(TOKENIZER, &files.tokenizer));
+        }
+        pairs.extend(files.labels.iter().map(|labels| Pair::text(LABELS, labels)));
         let mut header = MAGIC.to_vec();
         header.extend(VERSION.to_le_bytes());
         header.extend((tensors.len() as u64).to_le_bytes());
@@ -104,6 +108,24 @@ impl GgufWriter {
     /// The file's whole length.
     pub fn total_bytes(&self) -> u64 {
         self.total_bytes
+    }
+
+    /// Whether the file holds this tensor.
+    pub fn holds(&self, tensor: &TensorShape) -> bool {
+        self.places.contains_key(&tensor.name)
+    }
+
+    /// Rows of a tensor as they will be read back: rounded to its encoding.
+    ///
+    /// # Errors
+    /// As [`GgufWriter::encode`].
+    pub fn rounded(&self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<Vec<f32>, Error> {
+        let (mut bytes, mut rounded) = (Vec::new(), Vec::with_capacity(values.len()));
+        self.encode(tensor, first_row, values, &mut bytes)?;
+        if let Some((encoding, _)) = self.places.get(&tensor.name) {
+            encoding.decode(&bytes, &mut rounded);
+        }
+        Ok(rounded)
     }
 
     /// Encodes rows of a tensor into `bytes`, which is cleared first. Returns their offset in the file.
