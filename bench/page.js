@@ -7,7 +7,7 @@ import { kernelRate } from './kernel.js';
  * @property {string} folder of the checkpoint
  * @property {string} preprocessor folder of a checkpoint with one layer
  * @property {string} picture
- * @property {string} kernels folder of the modules that hold only the matrix product, one per backend
+ * @property {string} kernels folder of the modules that hold only the matrix product, one per build
  * @property {'f32' | 'q8'} precision
  * @property {number} workers
  * @property {number} runs
@@ -89,7 +89,9 @@ async function measure({ folder, preprocessor, picture, kernels, precision, work
   const tower = median(await time(runs, () => small.embedImage(ready)));
   small.dispose();
   await phase('kernel');
-  const kernel = await kernelRate(`${kernels}${backend}.wasm`, precision, runs);
+  // Without what the engine has found out about the processor.
+  const build = backend.replace(/-[ui]8$/, '');
+  const kernel = await kernelRate(`${kernels}${build}.wasm`, precision, runs);
 
   const isolated = crossOriginIsolated;
   const preprocess = withTower - tower;

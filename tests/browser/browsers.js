@@ -88,7 +88,7 @@ export const launchWebkit = async () =>
     screen: find('XVFB', '/usr/bin/Xvfb', 'install it (Debian: apt install xvfb)'),
   });
 
-/** The capabilities of a browser in the tests. */
+/** The capabilities of a browser in the tests; `backend` is the fastest build that it runs. */
 const traits = {
   chromium: {
     launch: launchChromium,
@@ -119,6 +119,9 @@ const traits = {
     hasHttpCache: false,
   },
 };
+
+/** The build behind `info.backend`, which also tells how the processor multiplies bytes. @param {string} backend */
+export const buildOf = (backend) => backend.replace(/-[ui]8$/, '');
 
 const name = /** @type {keyof typeof traits} */ (process.env.BROWSER ?? 'chromium');
 if (!traits[name]) throw new Error(`BROWSER is ${Object.keys(traits).join(', ')}; not ${name}`);

@@ -104,7 +104,7 @@ async function load({ source, options: chosen }, count, signal, tell) {
   const info = engine.info();
   const bytes = info.bytes + bytesElsewhere;
   const labelSets = engine.label_sets();
-  return { ...info, backend, workers: count, bytes, ...(labelSets.length && { labelSets }) };
+  return { ...info, workers: count, bytes, ...(labelSets.length && { labelSets }) };
 }
 
 /** @param {Calls['load']['parameters']} parameters */

@@ -49,7 +49,8 @@
 /**
  * What the engine tells about a loaded model.
  * @typedef {object} EngineInfo
- * @property {'simd' | 'relaxed-simd'} backend
+ * @property {'simd' | 'relaxed-simd' | 'relaxed-simd-u8' | 'relaxed-simd-i8'} backend the build, and what its dot
+ *   product of bytes is exact for on this processor
  * @property {number} workers
  * @property {number} imageSize side of the square image the model sees, in pixels
  * @property {number} contextLength tokens of a text

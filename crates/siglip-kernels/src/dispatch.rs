@@ -1,11 +1,11 @@
 //! Runs kernels on the best instruction set the processor has.
 
-use crate::simd::{Backend, Simd, Wide};
+use crate::simd::{Backend, ByteDot, ByteDots as _, Simd, Wide};
 
 /// The instruction set in use: on WebAssembly that of the build, elsewhere the best that the processor has.
 ///
-/// Where the processor decides, the environment variable `SIGLIP_KERNELS`, read once, can ask for a lesser one: `avx2` or
-/// `portable`.
+/// Where the processor decides, the environment variable `SIGLIP_KERNELS`, read once, can ask for a lesser one: `avx-vnni`,
+/// `avx2` or `portable`.
 pub fn backend() -> Backend {
     struct Name;
     impl Kernel for Name {
@@ -14,7 +14,7 @@ pub fn backend() -> Backend {
             S::BACKEND
         }
     }
-    dispatch(Name)
+    byte_dots().map_or_else(|| dispatch(Name), |dots| dots.backend())
 }
 
 /// Work that runs on any instruction set. Implementations mark `run` `#[inline(always)]`, so its code is compiled for that
@@ -30,6 +30,12 @@ pub(crate) trait WideKernel {
     fn run<S: Wide>(self, simd: S) -> Self::Output;
 }
 
+/// Work that runs on any instruction set with dot products of bytes. See [`Kernel`].
+pub(crate) trait ByteKernel {
+    type Output;
+    fn run<S: Simd, D: ByteDot<S>>(self, simd: S) -> Self::Output;
+}
+
 #[cfg(all(target_feature = "simd128", not(feature = "portable")))]
 #[inline(always)]
 pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
@@ -42,52 +48,72 @@ pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
 }
 
 #[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
-pub(crate) use x86_64::{dispatch, wide};
+pub(crate) use x86_64::{WideSimd, byte_dots, dispatch, wide};
 
 #[cfg(any(feature = "portable", not(target_arch = "x86_64")))]
-pub(crate) use no_wide::wide;
+pub(crate) use no_wide::{WideSimd, wide};
+
+/// The relaxed dot product, where it is exact for bytes.
+#[cfg(all(target_feature = "relaxed-simd", not(feature = "portable")))]
+pub(crate) fn byte_dots() -> Option<crate::simd::RelaxedDots> {
+    crate::simd::RelaxedDots::new()
+}
+
+#[cfg(any(feature = "portable", not(any(target_arch = "x86_64", target_feature = "relaxed-simd"))))]
+pub(crate) use no_byte_dots::byte_dots;
 
 #[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
 mod x86_64 {
     use std::sync::LazyLock;
 
     use super::Kernel;
-    use crate::simd::{Avx2, Avx512, Portable};
+    use crate::simd::{Avx2, Avx512, AvxVnni, Portable};
 
     #[derive(Clone, Copy)]
     enum Best {
         Avx512(Avx512),
+        AvxVnni(AvxVnni),
         Avx2(Avx2),
         Portable,
     }
 
     static BEST: LazyLock<Best> = LazyLock::new(|| {
         let wanted = std::env::var("SIGLIP_KERNELS").unwrap_or_default();
-        let (avx512, avx2) = match wanted.as_str() {
-            "portable" => (None, None),
-            "avx2" => (None, Avx2::new()),
-            _ => (Avx512::new(), Avx2::new()),
-        };
-        match (avx512, avx2) {
-            (Some(avx512), _) => Best::Avx512(avx512),
-            (None, Some(avx2)) => Best::Avx2(avx2),
-            (None, None) => Best::Portable,
+        let avx2 = || Avx2::new().map_or(Best::Portable, Best::Avx2);
+        let avx_vnni = || AvxVnni::new().map_or_else(avx2, Best::AvxVnni);
+        match wanted.as_str() {
+            "portable" => Best::Portable,
+            "avx2" => avx2(),
+            "avx-vnni" => avx_vnni(),
+            _ => Avx512::new().map_or_else(avx_vnni, Best::Avx512),
         }
     });
 
     pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
         match *BEST {
             Best::Avx512(avx512) => avx512.run(kernel),
+            Best::AvxVnni(avx_vnni) => avx_vnni.run(kernel),
             Best::Avx2(avx2) => avx2.run(kernel),
             Best::Portable => kernel.run(Portable),
         }
     }
 
+    /// The instruction set with wide vectors.
+    pub(crate) type WideSimd = Avx512;
+
     /// The instruction set in use, if it has wide vectors.
-    pub(crate) fn wide() -> Option<Avx512> {
+    pub(crate) fn wide() -> Option<WideSimd> {
         match *BEST {
             Best::Avx512(avx512) => Some(avx512),
-            Best::Avx2(_) | Best::Portable => None,
+            Best::AvxVnni(_) | Best::Avx2(_) | Best::Portable => None,
+        }
+    }
+
+    /// The processor's dot products of bytes, if it has them, but no wide vectors.
+    pub(crate) fn byte_dots() -> Option<AvxVnni> {
+        match *BEST {
+            Best::AvxVnni(avx_vnni) => Some(avx_vnni),
+            Best::Avx512(_) | Best::Avx2(_) | Best::Portable => None,
         }
     }
 }
@@ -106,7 +132,37 @@ mod no_wide {
         }
     }
 
-    pub(crate) fn wide() -> Option<NoWide> {
+    pub(crate) type WideSimd = NoWide;
+
+    pub(crate) fn wide() -> Option<WideSimd> {
+        None
+    }
+}
+
+#[cfg(any(feature = "portable", not(any(target_arch = "x86_64", target_feature = "relaxed-simd"))))]
+mod no_byte_dots {
+    use super::ByteKernel;
+    use crate::simd::{Backend, ByteDots, RowBytes};
+
+    /// This build has no dot products of bytes.
+    #[derive(Clone, Copy)]
+    pub(crate) enum NoByteDots {}
+
+    impl ByteDots for NoByteDots {
+        fn backend(self) -> Backend {
+            match self {}
+        }
+
+        fn row_bytes(self) -> RowBytes {
+            match self {}
+        }
+
+        fn run_bytes<K: ByteKernel>(self, _: K) -> K::Output {
+            match self {}
+        }
+    }
+
+    pub(crate) fn byte_dots() -> Option<NoByteDots> {
         None
     }
 }

@@ -38,9 +38,11 @@
 //!
 //! # Instruction sets
 //! The kernels are written once, over vectors of eight lanes; `src/simd/` has one file for each instruction set. There is
-//! WebAssembly's simd128, with what relaxed SIMD does better in a file of its own; AVX2 with FMA, and AVX-512 with VNNI, both
-//! detected at run time; and portable loops for everything else, or everywhere with the feature `portable`. On WebAssembly the build decides:
-//! `-C target-feature=+simd128` or `+simd128,+relaxed-simd`. [`backend()`] tells which is in use.
+//! WebAssembly's simd128, with what relaxed SIMD does better in a file of its own; AVX2 with FMA, AVX-VNNI on top of it, and
+//! AVX-512 with VNNI, all detected at run time; and portable loops for everything else, or everywhere with the feature
+//! `portable`. On WebAssembly the build decides: `-C target-feature=+simd128` or `+simd128,+relaxed-simd`. What relaxed SIMD's
+//! dot product of bytes is exact for depends on the processor, and a test at run time finds it out. [`backend()`] tells which
+//! is in use.
 //!
 //! Results on one instruction set are repeatable. Between two instruction sets f32 results differ in the last bits, where one
 //! rounds a product and its sum together. The integer sums of [`Precision::Q8Exact`] are the same everywhere, and with any number
@@ -59,6 +61,9 @@
 
 mod activation;
 mod attention;
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;
 mod disjoint_slice;
 mod dispatch;
 mod layout;

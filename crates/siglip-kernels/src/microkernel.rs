@@ -9,7 +9,7 @@ use crate::layout::{
     ColumnStepI8, ColumnStepI16, ROWS, RowStepI16, WIDE_ROWS, WideColumnStepF32, WideColumnStepI8,
 };
 use crate::layout::{WideColumnStepI16, WideRowStepF32, WideRowStepI16, WideRowStepU8};
-use crate::simd::{LANES, Simd, Wide};
+use crate::simd::{ByteDot, LANES, Simd, Wide};
 
 /// What is multiplied: how a step of either side is stored, and how its products are summed.
 pub(crate) trait Operand<S: Simd> {
@@ -153,6 +153,39 @@ impl<S: Simd> Operand<S> for WinogradI16 {
     #[inline(always)]
     fn accumulate(simd: S, row: [S::I16; 2], columns: [S::I16; 2], sum: S::I32) -> S::I32 {
         simd.winograd_madd(sum, row, columns)
+    }
+}
+
+/// Quads of bytes by quads of i8, with the instruction `D`.
+pub(crate) struct Bytes<D>(PhantomData<D>);
+
+impl<S: Simd, D: ByteDot<S>> Operand<S> for Bytes<D> {
+    type RowStep = RowStepI16;
+    type ColumnStep = ColumnStepI16;
+    type Row = S::I16;
+    type Columns = S::I16;
+    type Sum = S::I32;
+
+    const ROWS: usize = ROWS;
+
+    #[inline(always)]
+    fn zero(simd: S) -> S::I32 {
+        simd.splat_i32(0)
+    }
+
+    #[inline(always)]
+    fn broadcast(simd: S, step: &RowStepI16, row: usize) -> S::I16 {
+        simd.splat_pair(&step[row])
+    }
+
+    #[inline(always)]
+    fn load(simd: S, step: &ColumnStepI16) -> S::I16 {
+        simd.load_pairs(step)
+    }
+
+    #[inline(always)]
+    fn accumulate(simd: S, row: S::I16, columns: S::I16, sum: S::I32) -> S::I32 {
+        D::dot_add(simd, sum, row, columns)
     }
 }
 

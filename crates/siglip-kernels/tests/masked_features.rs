@@ -16,10 +16,11 @@ fn with_fewer_processor_features() {
         return;
     }
     let this = std::env::current_exe().unwrap();
-    for backend in ["avx2", "portable"] {
-        if backend == "avx2" && !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")) {
-            continue;
-        }
+    let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    let avx_vnni = avx2 && is_x86_feature_detected!("avxvnni");
+    for (backend, _) in
+        [("avx-vnni", avx_vnni), ("avx2", avx2), ("portable", true)].iter().filter(|(_, has)| *has)
+    {
         let status = Command::new(&this).env(VARIABLE, backend).status().unwrap();
         assert!(status.success(), "tests fail with {backend}");
     }

@@ -3,9 +3,10 @@
 //! A byte has 255 steps from a row's least value to its largest. That suffices where a row's values are spread evenly. In a row
 //! with an outlier, most values would share a few steps; such rows are quantized to 16 bits.
 
-use crate::layout::{WIDE_ROWS, WideRowStepU8};
-use crate::rows::Rows;
-use crate::simd::{LANES, Simd, WIDE_LANES, Wide, load_part, padded};
+use crate::layout::{ROWS, RowStepI16, WIDE_ROWS, WideRowStepU8};
+use crate::quantize::{ROUND, round};
+use crate::rows::{Rows, tail};
+use crate::simd::{LANES, RowBytes, Simd, WIDE_LANES, Wide, load_part, padded};
 
 /// A row is an outlier row, for 16 bits, if its largest magnitude is more than so many times its mean magnitude.
 const OUTLIER_RATIO: f32 = 10.0;
@@ -55,9 +56,55 @@ impl ByteQuantizer {
         })
     }
 
-    /// What stands for zero.
-    pub fn zero_point(&self) -> i32 {
-        self.zero_point as i32
+    /// What stands for zero in bytes of this type.
+    pub fn zero_point(&self, bytes: RowBytes) -> i32 {
+        self.zero_point as i32 - bytes.offset()
+    }
+
+    /// Quantizes the first 32 of `values`, eight quads; zeros where there are fewer.
+    #[inline(always)]
+    fn quads<S: Simd>(self, simd: S, values: &[f32], bytes: RowBytes) -> S::I16 {
+        let values = match values.first_chunk::<{ 4 * LANES }>() {
+            Some(values) => values,
+            None => &padded(values),
+        };
+        let ([a, b, c, d], _) = values.as_chunks::<LANES>() else { unreachable!("four times eight") };
+        let low = simd.narrow(self.round(simd, a, bytes), self.round(simd, b, bytes));
+        let high = simd.narrow(self.round(simd, c, bytes), self.round(simd, d, bytes));
+        match bytes {
+            RowBytes::Unsigned => simd.narrow_to_u8(low, high),
+            RowBytes::Signed => simd.narrow_to_i8(low, high),
+        }
+    }
+
+    #[inline(always)]
+    fn round<S: Simd>(self, simd: S, values: &[f32; LANES], bytes: RowBytes) -> S::I32 {
+        let scaled = simd.mul(simd.load(values), simd.splat(self.inverse));
+        let rounded = round(simd, simd.add(scaled, simd.splat(self.zero_point)));
+        simd.sub_i32(rounded, simd.splat_i32(ROUND.to_bits() as i32 + bytes.offset()))
+    }
+}
+
+/// Packs rows as bytes in one panel of four, four columns per step.
+#[inline(always)]
+pub(super) fn pack_quads<S: Simd>(
+    simd: S,
+    x: Rows,
+    first: usize,
+    quantizers: &[ByteQuantizer],
+    bytes: RowBytes,
+    steps: &mut [RowStepI16],
+) {
+    for (group, steps) in steps.chunks_mut(LANES).enumerate() {
+        let mut vectors = [simd.splat_pair(&[0; 2]); ROWS];
+        for (vector, row) in vectors.iter_mut().zip(first..) {
+            if let Some(quantizer) = quantizers.get(row) {
+                *vector = quantizer.quads(simd, tail(x.row(row), group * 4 * LANES), bytes);
+            }
+        }
+        let mut eight = [[[0; 2]; ROWS]; LANES];
+        simd.transpose_pairs(vectors, &mut eight);
+        steps.copy_from_slice(&eight[..steps.len()]);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::scratch::{Scratch, sized};
 use crate::simd::Simd;
 
 /// Panels that a single row is multiplied with at a time: enough sums to keep the processor's adders busy.
-const ONE_ROW_PANELS: usize = 4;
+pub(super) const ONE_ROW_PANELS: usize = 4;
 
 /// Activations in f32, one step per input, times some of the panels of a matrix.
 pub(super) struct StripsF32<'a> {
@@ -92,19 +92,19 @@ fn widen<S: Simd>(simd: S, weights: &[ColumnStepI8], widened: &mut [ColumnStepI1
 }
 
 /// Activations in panels of `L` rows, ready to be multiplied.
-struct DirectProduct<'a, O: Operand<S>, S: Simd, const L: usize> {
-    activations: &'a [O::RowStep],
-    rows: usize,
+pub(super) struct DirectProduct<'a, O: Operand<S>, S: Simd, const L: usize> {
+    pub activations: &'a [O::RowStep],
+    pub rows: usize,
     /// Steps from the start of one panel of activations to the start of the next.
-    panel_steps: usize,
+    pub panel_steps: usize,
     /// Steps of a panel that are multiplied.
-    depth: usize,
+    pub depth: usize,
 }
 
 impl<S: Simd, O: Operand<S>, const L: usize> DirectProduct<'_, O, S, L> {
     /// All rows, `R` at a time, times `P` panels of columns. The first of them is panel `first` of the matrix.
     #[inline(always)]
-    fn strip<K: Store<S, O::Sum>, const R: usize, const P: usize>(
+    pub fn strip<K: Store<S, O::Sum>, const R: usize, const P: usize>(
         &self,
         simd: S,
         columns: &[O::ColumnStep],

@@ -4,6 +4,7 @@ mod activations;
 mod bytes;
 mod direct;
 mod epilogue;
+mod quads;
 mod quantized;
 mod quantized_rows;
 mod strassen;

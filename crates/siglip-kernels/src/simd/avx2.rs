@@ -227,6 +227,26 @@ impl Simd for Avx2 {
     fn store_pairs(self, pairs: __m256i, out: &mut [[i16; 2]; LANES]) {
         avx2!(_mm256_storeu_si256(out.as_mut_ptr().cast(), pairs))
     }
+
+    #[inline(always)]
+    fn narrow_to_u8(self, low: __m256i, high: __m256i) -> __m256i {
+        // As in `narrow`.
+        avx2!(_mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi16(low, high)))
+    }
+
+    #[inline(always)]
+    fn narrow_to_i8(self, low: __m256i, high: __m256i) -> __m256i {
+        avx2!(_mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi16(low, high)))
+    }
+
+    #[inline(always)]
+    fn quads(self, first: &[[i8; 2]; LANES], second: &[[i8; 2]; LANES]) -> __m256i {
+        avx2!({
+            let first = _mm_loadu_si128(first.as_ptr().cast());
+            let second = _mm_loadu_si128(second.as_ptr().cast());
+            _mm256_set_m128i(_mm_unpackhi_epi16(first, second), _mm_unpacklo_epi16(first, second))
+        })
+    }
 }
 
 /// The columns of four rows, two per vector.

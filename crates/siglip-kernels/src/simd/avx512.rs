@@ -102,6 +102,9 @@ impl Simd for Avx512 {
         fn transpose(rows: [__m256; 4], columns: &mut [[f32; 4]; LANES]);
         fn transpose_pairs(rows: [__m256i; 4], columns: &mut [[[i16; 2]; 4]; LANES]);
         fn store_pairs(pairs: __m256i, out: &mut [[i16; 2]; LANES]);
+        fn narrow_to_u8(low: __m256i, high: __m256i) -> __m256i;
+        fn narrow_to_i8(low: __m256i, high: __m256i) -> __m256i;
+        fn quads(first: &[[i8; 2]; LANES], second: &[[i8; 2]; LANES]) -> __m256i;
     }
 
     #[inline(always)]
@@ -174,8 +177,9 @@ impl Wide for Avx512 {
     fn wide_quantize_u8(self, values: &[f32; WIDE_LANES], inverse: f32, zero_point: f32) -> [u8; WIDE_LANES] {
         let mut bytes = [0; WIDE_LANES];
         avx512!({
-            let scaled =
-                _mm512_fmadd_ps(self.wide_load(values), _mm512_set1_ps(inverse), _mm512_set1_ps(zero_point));
+            // Rounded twice, as on every instruction set: the bytes are then the same everywhere.
+            let scaled = _mm512_mul_ps(self.wide_load(values), _mm512_set1_ps(inverse));
+            let scaled = _mm512_add_ps(scaled, _mm512_set1_ps(zero_point));
             let rounded = _mm512_max_epi32(_mm512_cvtps_epi32(scaled), _mm512_setzero_si512());
             _mm_storeu_si128(bytes.as_mut_ptr().cast(), _mm512_cvtusepi32_epi8(rounded));
         });

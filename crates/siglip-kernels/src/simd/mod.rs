@@ -7,17 +7,27 @@ mod portable;
 mod avx2;
 #[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
 mod avx512;
+#[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
+mod avx_vnni;
+mod byte_dot;
 #[cfg(all(target_feature = "relaxed-simd", not(feature = "portable")))]
 mod relaxed_simd;
 #[cfg(all(target_feature = "simd128", not(feature = "portable")))]
 mod simd128;
 
 #[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
+pub(crate) use avx_vnni::AvxVnni;
+#[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
 pub(crate) use avx2::Avx2;
 #[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
 pub(crate) use avx512::Avx512;
+#[cfg(test)]
+pub(crate) use byte_dot::models;
+pub(crate) use byte_dot::{ByteDot, ByteDots, RowBytes};
 #[cfg(any(feature = "portable", not(target_feature = "simd128")))]
 pub(crate) use portable::Portable;
+#[cfg(all(target_feature = "relaxed-simd", not(feature = "portable")))]
+pub(crate) use relaxed_simd::RelaxedDots;
 #[cfg(all(target_feature = "simd128", not(feature = "portable")))]
 pub(crate) use simd128::Simd128;
 
@@ -28,23 +38,41 @@ pub enum Backend {
     Portable,
     /// x86-64 with AVX2 and FMA, detected at run time.
     Avx2,
+    /// [`Backend::Avx2`] with AVX-VNNI, which multiplies bytes, detected at run time.
+    AvxVnni,
     /// x86-64 with AVX-512 F, BW, VL and VNNI, detected at run time.
     Avx512,
     /// WebAssembly with fixed-width SIMD.
     Simd128,
     /// WebAssembly with relaxed SIMD, which can multiply and add in one instruction.
     RelaxedSimd,
+    /// [`Backend::RelaxedSimd`] where a test at run time has found that its dot product is exact for u8 by i8.
+    RelaxedSimdU8,
+    /// [`Backend::RelaxedSimd`] where a test at run time has found that its dot product is exact for i8 by i8.
+    RelaxedSimdI8,
 }
 
 impl Backend {
-    /// Its name in lower case: `portable`, `avx2`, `avx512`, `simd` or `relaxed-simd`.
+    /// Its name in lower case: `portable`, `avx2`, `avx-vnni`, `avx512`, `simd`, `relaxed-simd`, `relaxed-simd-u8` or
+    /// `relaxed-simd-i8`.
     pub const fn name(self) -> &'static str {
         match self {
             Backend::Portable => "portable",
             Backend::Avx2 => "avx2",
+            Backend::AvxVnni => "avx-vnni",
             Backend::Avx512 => "avx512",
             Backend::Simd128 => "simd",
             Backend::RelaxedSimd => "relaxed-simd",
+            Backend::RelaxedSimdU8 => "relaxed-simd-u8",
+            Backend::RelaxedSimdI8 => "relaxed-simd-i8",
+        }
+    }
+
+    /// Whether it has dot products of bytes, which [`Precision::Q8`](crate::Precision::Q8) uses.
+    pub const fn multiplies_bytes(self) -> bool {
+        match self {
+            Backend::AvxVnni | Backend::Avx512 | Backend::RelaxedSimdU8 | Backend::RelaxedSimdI8 => true,
+            Backend::Portable | Backend::Avx2 | Backend::Simd128 | Backend::RelaxedSimd => false,
         }
     }
 }
@@ -143,6 +171,39 @@ pub(crate) trait Simd: Copy {
     /// Transposes four rows of eight pairs.
     fn transpose_pairs(self, rows: [Self::I16; 4], columns: &mut [[[i16; 2]; 4]; LANES]);
     fn store_pairs(self, pairs: Self::I16, out: &mut [[i16; 2]; LANES]);
+
+    /// 32 i16 to as many u8, saturated, in order: eight quads in place of eight pairs.
+    #[inline(always)]
+    fn narrow_to_u8(self, low: Self::I16, high: Self::I16) -> Self::I16 {
+        narrow_lanes(self, low, high, |value| value.clamp(0, 255) as u8)
+    }
+
+    /// [`Simd::narrow_to_u8`] for i8.
+    #[inline(always)]
+    fn narrow_to_i8(self, low: Self::I16, high: Self::I16) -> Self::I16 {
+        narrow_lanes(self, low, high, |value| value.clamp(-128, 127) as u8)
+    }
+
+    /// Puts each pair of `second` behind the pair of `first`: eight quads.
+    #[inline(always)]
+    fn quads(self, first: &[[i8; 2]; LANES], second: &[[i8; 2]; LANES]) -> Self::I16 {
+        let mut quads = [[0; 2]; LANES];
+        for (quad, pairs) in quads.iter_mut().zip(first.iter().zip(second)) {
+            *quad = [pairs.0, pairs.1].map(|pair| i16::from_le_bytes(pair.map(|byte| byte as u8)));
+        }
+        self.load_pairs(&quads)
+    }
+}
+
+#[inline(always)]
+fn narrow_lanes<S: Simd>(simd: S, low: S::I16, high: S::I16, narrow: impl Fn(i16) -> u8) -> S::I16 {
+    let (mut wide, mut quads) = ([[[0; 2]; LANES]; 2], [[0; 2]; LANES]);
+    simd.store_pairs(low, &mut wide[0]);
+    simd.store_pairs(high, &mut wide[1]);
+    for (quad, pairs) in quads.iter_mut().zip(wide.as_flattened().as_chunks::<2>().0) {
+        *quad = pairs.map(|[first, second]| i16::from_le_bytes([narrow(first), narrow(second)]));
+    }
+    simd.load_pairs(&quads)
 }
 
 /// Lanes of a wide vector.

@@ -23,7 +23,7 @@ pub(crate) struct Simd128;
 
 /// Lanes 0..4 and 4..8.
 #[derive(Clone, Copy)]
-pub(crate) struct Two(v128, v128);
+pub(crate) struct Two(pub(super) v128, pub(super) v128);
 
 impl Two {
     #[inline(always)]
@@ -283,5 +283,27 @@ impl Simd for Simd128 {
     #[inline(always)]
     fn store_pairs(self, pairs: Two, out: &mut [[i16; 2]; LANES]) {
         pairs.store(out);
+    }
+
+    #[inline(always)]
+    fn narrow_to_u8(self, low: Two, high: Two) -> Two {
+        Two(u8x16_narrow_i16x8(low.0, low.1), u8x16_narrow_i16x8(high.0, high.1))
+    }
+
+    #[inline(always)]
+    fn narrow_to_i8(self, low: Two, high: Two) -> Two {
+        Two(i8x16_narrow_i16x8(low.0, low.1), i8x16_narrow_i16x8(high.0, high.1))
+    }
+
+    #[inline(always)]
+    fn quads(self, first: &[[i8; 2]; LANES], second: &[[i8; 2]; LANES]) -> Two {
+        const { assert!(size_of::<[[i8; 2]; LANES]>() == size_of::<v128>()) };
+        // SAFETY: each array is one vector long, and loads need no alignment.
+        let (first, second) =
+            unsafe { (v128_load(first.as_ptr().cast()), v128_load(second.as_ptr().cast())) };
+        Two(
+            i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(first, second),
+            i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(first, second),
+        )
     }
 }

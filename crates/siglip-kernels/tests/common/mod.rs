@@ -56,7 +56,7 @@ pub fn product_u8(x: &[f32], weight: &[f32], inputs: usize) -> Vec<f32> {
         let (range, inverse) = (largest + least, 255.0 / (largest + least));
         let zero = (least * inverse).round_ties_even();
         let x: Vec<i64> =
-            x.iter().map(|x| (x.mul_add(inverse, zero).round_ties_even() as i64).clamp(0, 255)).collect();
+            x.iter().map(|x| ((x * inverse + zero).round_ties_even() as i64).clamp(0, 255)).collect();
         for (weight, scale) in &weight {
             let sum: i64 = x.iter().zip(weight).map(|(x, weight)| (x - zero as i64) * weight).sum();
             out.push(sum as f32 * (range / 255.0 * scale));
