@@ -3,20 +3,20 @@
  * script then. Its address is relative to www/, as in addresses.js.
  */
 
-/** @typedef {typeof import('./wasm/rare-formats/siglip_rare.js').decode} Decode */
+/** @typedef {typeof import('./wasm/rare-formats/siglip_rare.js') & {__wbg_reset_state: () => void}} Module */
 
-/** @type {Promise<Decode> | undefined} */
-let decoder;
+/** @type {Promise<Module> | undefined} */
+let loading;
 
 /**
  * @param {Uint8Array} bytes a file
- * @returns {Promise<{width: number, height: number, rgba: Uint8ClampedArray, damage?: string}>}
+ * @returns {Promise<import('./worker/protocol.js').Pixels & {damage?: string}>}
  */
 export async function decodeRare(bytes) {
-  decoder ??= load();
+  loading ??= load();
   // A host or connection that fails now may be there for the next picture.
-  decoder.catch(() => (decoder = undefined));
-  const decode = await decoder;
+  loading.catch(() => (loading = undefined));
+  const { decode, __wbg_reset_state: beginAnew } = await loading;
   try {
     const picture = decode(bytes);
     const { width, height, rgb, damage } = picture;
@@ -25,9 +25,24 @@ export async function decodeRare(bytes) {
   } catch (error) {
     const { message } = /** @type {Error} */ (error);
     const failed = error instanceof WebAssembly.RuntimeError;
+    // What a trap leaves in memory is of no use to the next picture.
+    if (failed) beginAnew();
     const reason = failed ? `The decoder has failed: ${message}. Convert the picture to PNG.` : message;
     throw Object.assign(new Error(reason, { cause: error }), { code: 'bad-image' });
   }
+}
+
+/** Pixels of the longer side of a preview. */
+const PREVIEW = 768;
+
+/** The picture for the page to show, made small. @param {import('./worker/protocol.js').Pixels} pixels */
+export function previewOf({ width, height, rgba }) {
+  const scale = Math.min(1, PREVIEW / Math.max(width, height));
+  return createImageBitmap(new ImageData(/** @type {ImageDataArray} */ (rgba), width, height), {
+    resizeWidth: Math.ceil(scale * width),
+    resizeHeight: Math.ceil(scale * height),
+    resizeQuality: 'medium',
+  });
 }
 
 /** The pixels as the engine takes them. @param {Uint8Array} rgb */
@@ -41,15 +56,15 @@ function withAlpha(rgb) {
   return rgba;
 }
 
-/** @returns {Promise<Decode>} */
+/** @returns {Promise<Module>} */
 async function load() {
   const address = new URL('./wasm/rare-formats/siglip_rare_bg.wasm', import.meta.url);
   try {
-    const { default: init, decode } = await import('./wasm/rare-formats/siglip_rare.js');
+    const module = await import('./wasm/rare-formats/siglip_rare.js');
     const response = await fetch(address);
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
-    await init({ module_or_path: await response.arrayBuffer() });
-    return decode;
+    await module.default({ module_or_path: await response.arrayBuffer() });
+    return /** @type {Module} */ (module);
   } catch (error) {
     const reason = error instanceof Error ? error.message : error;
     const message = `The decoders of rare formats at ${address} could not be loaded: ${reason}. Try again, or convert the picture to PNG.`;

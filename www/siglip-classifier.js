@@ -216,10 +216,8 @@ export class SiglipClassifier extends Attributes {
     const image = new ScoredImage(source);
     const list = new ScoreList();
     const error = h('p', { part: 'error', role: 'alert', hidden: true });
-    const preview = h('img', { src: image.url, alt: image.name });
-    preview.onerror = () => preview.replaceWith(image.name);
     const answer = h('div', { hidden: true }, list.element, error);
-    const figure = h('figure', {}, h('div', {}, preview), answer);
+    const figure = h('figure', {}, image.element, answer);
     const view = { image, figure, list, error, answer };
     this.#views.push(view);
     this.#status.before(figure);

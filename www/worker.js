@@ -71,7 +71,7 @@ async function answer({ id, method, parameters }) {
   await last;
   try {
     controller.signal.throwIfAborted();
-    const tell = (/** @type {import('./worker/protocol.js').LoadEvent} */ event) =>
+    const tell = (/** @type {import('./worker/protocol.js').CallEvent} */ event) =>
       send({ type: 'event', id, event });
     const result = await calls[method](parameters, controller.signal, tell);
     send({ type: 'result', id, result });

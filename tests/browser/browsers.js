@@ -39,11 +39,12 @@ export const launchChromium = () => chromium.launch({ executablePath: chromiumPa
 /**
  * Chromium with a persistent profile. It can be killed.
  * @param {string} profile a folder
+ * @param {string[]} [more] flags
  */
-export async function launchChromiumAt(profile) {
+export async function launchChromiumAt(profile, more = []) {
   const port = join(profile, 'DevToolsActivePort');
   await rm(port, { force: true });
-  const args = [...flags, `--user-data-dir=${profile}`, '--remote-debugging-port=0', 'about:blank'];
+  const args = [...flags, ...more, `--user-data-dir=${profile}`, '--remote-debugging-port=0', 'about:blank'];
   // Its own process group, so that all of its processes can be ended.
   const main = spawn(chromiumPath(), args, { stdio: 'ignore', detached: true });
   const ended = new Promise((resolve) => main.on('exit', resolve));

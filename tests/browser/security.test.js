@@ -39,7 +39,7 @@ for (const [what, pattern] of /** @type {const} */ ([
   });
 }
 
-test("the page's policy blocks foreign and injected code, frames, forms and plain connections", async () => {
+test("the page's policy blocks foreign and injected code, frames, forms, media and plain connections", async () => {
   const page = await harness.open();
   await labelsOf(page, 'insect.jpg');
   const blocked = await page.evaluate(async () => {
@@ -66,7 +66,17 @@ test("the page's policy blocks foreign and injected code, frames, forms and plai
     add('object', { data: 'https://attacker.test/x.swf' });
     add('link', { rel: 'stylesheet', href: 'https://attacker.test/x.css' });
     add('base', { href: 'https://attacker.test/' });
-    add('form', { action: 'https://attacker.test/', method: 'post' });
+    // Into a frame, because the driver waits for a navigation of the page, blocked or not.
+    add('iframe', { name: 'inside' });
+    const form = add('form', { action: 'https://attacker.test/', method: 'post', target: 'inside' });
+    /** @type {HTMLFormElement} */ (form).submit();
+    add('img', { src: 'http://attacker.test/x.png' });
+    add('video', { src: 'https://attacker.test/x.mp4' });
+    try {
+      new Worker('data:text/javascript,').onerror = (event) => event.preventDefault();
+    } catch {
+      // Where it does not throw, the violation is reported all the same.
+    }
     // Outside the driver's own script, to which the policy does not apply.
     await new Promise((resolve) => setTimeout(resolve));
     const thrown = [];
@@ -94,7 +104,8 @@ test("the page's policy blocks foreign and injected code, frames, forms and plai
   assert.deepEqual(blocked.thrown, ['EvalError', 'EvalError']);
   assert.equal(new URL(blocked.base).origin, harness.server.origin);
   const names = new Set(blocked.directives.map((line) => line.split(' ')[0].replace(/-(elem|attr)$/, '')));
-  for (const name of ['script-src', 'frame-src', 'object-src', 'style-src', 'base-uri', 'connect-src']) {
+  const expected = ['script-src', 'frame-src', 'object-src', 'style-src', 'base-uri', 'connect-src'];
+  for (const name of [...expected, 'form-action', 'img-src', 'media-src', 'worker-src']) {
     assert.ok(
       names.has(name) || (name === 'frame-src' && names.has('child-src')),
       `${name}: ${blocked.directives}`,

@@ -24,17 +24,14 @@ export class Card {
   constructor(source, { isExample, onRemove }) {
     this.isExample = isExample;
     const image = (this.#image = new ScoredImage(source));
-    const preview = h('img', { src: image.url, alt: `Picture: ${image.name}`, decoding: 'async' });
-    preview.addEventListener('error', () =>
-      preview.replaceWith(h('p', { className: 'unseen' }, 'No preview')),
-    );
+    image.element.className = 'thumbnail';
     const badge = h('span', { className: 'badge', hidden: !isExample }, 'Example');
     this.removeButton = h('button', { className: 'remove', type: 'button', onclick: onRemove }, '×');
     this.removeButton.setAttribute('aria-label', `Remove ${image.name}`);
     this.element = h(
       'li',
       { className: 'panel card' },
-      h('div', { className: 'thumbnail' }, preview),
+      image.element,
       h(
         'div',
         { className: 'answer' },

@@ -34,6 +34,6 @@ progress { width: 100%; accent-color: var(--accent); }
 [part=error] strong { display: block; }
 figure { display: grid; gap: var(--gap); margin: 0; align-items: start; }
 figure + figure { border-top: 1px solid var(--track); padding-top: var(--gap); }
-img { width: 100%; max-height: 16rem; object-fit: contain; border-radius: calc(var(--radius) * .7); background: var(--track); }
+img, canvas { width: 100%; max-height: 16rem; object-fit: contain; border-radius: calc(var(--radius) * .7); background: var(--track); }
 @container (min-width: 28rem) { figure { grid-template-columns: minmax(0, 2fr) minmax(0, 3fr); } }
 `);

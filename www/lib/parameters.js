@@ -5,7 +5,14 @@ import { SiglipError } from './errors.js';
 /** @typedef {import('../worker/protocol.js').Calls} Calls */
 /** @typedef {import('../worker/protocol.js').Notice} Notice */
 /** Bytes of all files; `total` is 0 where it is not known. @typedef {{phase: 'download' | 'prepare' | 'ready', loaded: number, total: number, file: string}} Progress */
-/** What a call for an image tells besides its answer, such as that the file is damaged. @typedef {{signal?: AbortSignal, onNotice?: (notice: Notice) => void}} ImageOptions */
+/**
+ * What a call for an image tells besides its answer.
+ * @typedef {object} ImageOptions
+ * @property {AbortSignal} [signal]
+ * @property {(notice: Notice) => void} [onNotice] such as that the file is damaged
+ * @property {(preview: ImageBitmap) => void} [onPreview] gets a picture that the browser does not show, such as a TIFF,
+ *   made small
+ */
 /**
  * `labelSet` names one of the label sets of a bundle, or of imported ones. Their labels are in sentences already, so that
  * `template` has no effect on them.

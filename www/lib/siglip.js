@@ -69,7 +69,7 @@ export class Siglip {
         if (event.type === 'notice') {
           notices.push(event.notice);
           onNotice?.(event.notice);
-        } else {
+        } else if (event.type === 'progress') {
           const { loaded, total, file, cached } = event;
           reached = { loaded, total, file };
           onProgress?.({ phase: loaded < total && !cached ? 'download' : 'prepare', ...reached });
@@ -216,20 +216,22 @@ export class Siglip {
    * @param {ImageOptions} options
    * @returns {Promise<Float32Array>}
    */
-  async #embed(image, { signal, onNotice }) {
+  async #embed(image, { signal, onNotice, onPreview }) {
     const embed = (/** @type {ImageMessage} */ image) =>
-      this.#worker.call(
-        { method: 'embedImage', parameters: { image } },
-        signal,
-        (event) => event.type === 'notice' && onNotice?.(event.notice),
-      );
+      this.#worker.call({ method: 'embedImage', parameters: { image } }, signal, (event) => {
+        if (event.type === 'notice') onNotice?.(event.notice);
+        else if (event.type === 'preview') onPreview?.(event.preview);
+      });
     const message = await this.#worker.whileAlive(toImageMessage(image, signal), signal);
     try {
       return await embed(message);
     } catch (error) {
       if (!('blob' in message && error instanceof SiglipError)) throw error;
       if (!error.unsupportedFormat && !error.broken) throw error;
-      const otherwise = await this.#worker.whileAlive(decodedOtherwise(message.blob, error), signal);
+      const otherwise = await this.#worker.whileAlive(
+        decodedOtherwise(message.blob, error, !!onPreview),
+        signal,
+      );
       if (error.broken) {
         onNotice?.({ code: 'damaged', message: `Shown as far as the browser reads it: ${error.message}.` });
       }
@@ -242,13 +244,14 @@ export class Siglip {
  * An image that the engine does not decode: as the browser draws it, or else for the decoders of rare formats.
  * @param {Blob} blob
  * @param {SiglipError} error the engine's, thrown if nothing else decodes the image
+ * @param {boolean} withPreview whether the decoders of rare formats are to make one
  * @returns {Promise<ImageMessage>}
  */
-async function decodedOtherwise(blob, error) {
+async function decodedOtherwise(blob, error, withPreview) {
   try {
     return await rasterise(blob, error);
   } catch (failure) {
-    if (error.rareFormat) return { blob, isRare: true };
+    if (error.rareFormat) return { blob, isRare: true, withPreview };
     throw failure;
   }
 }

@@ -5,9 +5,9 @@ import { SiglipError, abortable, throwIfAborted } from './errors.js';
 /** @typedef {import('../worker/protocol.js').Call} Call */
 /** @typedef {import('../worker/protocol.js').Calls} Calls */
 /** @typedef {import('../worker/protocol.js').FromWorker} FromWorker */
-/** @typedef {import('../worker/protocol.js').LoadEvent} LoadEvent */
+/** @typedef {import('../worker/protocol.js').CallEvent} CallEvent */
 /** @typedef {import('../worker/protocol.js').ToWorker} ToWorker */
-/** @typedef {{resolve: (result: any) => void, reject: (error: unknown) => void, onEvent?: (event: LoadEvent) => void}} Pending */
+/** @typedef {{resolve: (result: any) => void, reject: (error: unknown) => void, onEvent?: (event: CallEvent) => void}} Pending */
 
 /** A worker and the calls to it. An aborted call is rejected at once, without waiting for the worker. */
 export class WorkerClient {
@@ -32,7 +32,7 @@ export class WorkerClient {
    * @template {Call} C
    * @param {C} call
    * @param {AbortSignal} [signal]
-   * @param {(event: LoadEvent) => void} [onEvent]
+   * @param {(event: CallEvent) => void} [onEvent]
    * @returns {Promise<Calls[C['method']]['result']>}
    */
   async call(call, signal, onEvent) {

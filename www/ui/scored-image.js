@@ -1,3 +1,5 @@
+import { h } from './dom.js';
+
 /** @typedef {import('../siglip.js').Siglip} Siglip */
 /** @typedef {import('../siglip.js').Score} Score */
 /** @typedef {import('../siglip.js').ScoreOptions} ScoreOptions */
@@ -15,13 +17,26 @@ export class ScoredImage {
   #scoring = new AbortController();
   /** @type {{siglip: Siglip, embedding: Float32Array, notices: Notice[], ms: number} | undefined} */
   #embedded;
+  #picture = h('img', { decoding: 'async' });
+  /** The picture, as the browser shows it, or else as the model's decoders do. */
+  element = h('div', {}, this.#picture);
 
   /** @param {Blob | string} source a file or a URL */
   constructor(source) {
     this.source = source;
     this.name = nameOf(source);
-    /** For an <img>. */
-    this.url = typeof source === 'string' ? source : URL.createObjectURL(source);
+    const url = typeof source === 'string' ? source : URL.createObjectURL(source);
+    const unseen = h('p', { className: 'unseen' }, `No preview of ${this.name}`);
+    const onerror = () => this.#picture.replaceWith(unseen);
+    Object.assign(this.#picture, { src: url, alt: this.name, onerror });
+  }
+
+  /** In place of what the browser shows, or does not. @param {ImageBitmap} preview */
+  #show(preview) {
+    const { width, height } = preview;
+    const canvas = h('canvas', { width, height, role: 'img', ariaLabel: this.name });
+    canvas.getContext('bitmaprenderer')?.transferFromImageBitmap(preview);
+    this.element.replaceChildren(canvas);
   }
 
   /**
@@ -59,7 +74,11 @@ export class ScoredImage {
       /** @type {Notice[]} */
       const notices = [];
       const onNotice = (/** @type {Notice} */ notice) => notices.push(notice);
-      const embedding = await siglip.embedImage(this.source, { signal: this.#life.signal, onNotice });
+      const embedding = await siglip.embedImage(this.source, {
+        signal: this.#life.signal,
+        onNotice,
+        onPreview: (preview) => this.#show(preview),
+      });
       this.#embedded = { siglip, embedding, notices, ms: performance.now() - start };
     }
     const { embedding, notices, ms } = this.#embedded;
@@ -72,7 +91,7 @@ export class ScoredImage {
   release() {
     this.#life.abort();
     this.#scoring.abort();
-    if (typeof this.source !== 'string') URL.revokeObjectURL(this.url);
+    if (typeof this.source !== 'string') URL.revokeObjectURL(this.#picture.src);
   }
 }
 

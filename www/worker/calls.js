@@ -36,7 +36,7 @@ export const calls = {
   },
 
   async embedImage({ image }, signal, tell) {
-    const { damage, ...pixels } = await pixelValuesOf(image);
+    const { damage, ...pixels } = await pixelValuesOf(image, (preview) => tell({ type: 'preview', preview }));
     if (damage)
       tell({ type: 'notice', notice: { code: 'damaged', message: `The file is damaged: ${damage}.` } });
     followers?.begin({ pixels });
@@ -160,15 +160,17 @@ async function runPass(signal) {
 
 /**
  * @param {import('./protocol.js').ImageMessage} image
+ * @param {(preview: ImageBitmap) => void} show gets the preview of an image that one is wanted of
  * @returns {Promise<PixelValues & {damage?: string}>} `damage` says what is wrong with a file that is shown nevertheless
  */
-async function pixelValuesOf(image) {
+async function pixelValuesOf(image, show) {
   if ('blob' in image) {
     const bytes = new Uint8Array(await image.blob.arrayBuffer());
-    if (!image.isRare) return engine.pixel_values(bytes);
-    const { decodeRare } = await import('../rare-formats.js');
+    if (!('isRare' in image)) return engine.pixel_values(bytes);
+    const { decodeRare, previewOf } = await import('../rare-formats.js');
     const { damage, ...pixels } = await decodeRare(bytes);
-    return { ...(await pixelValuesOf(pixels)), damage };
+    if (image.withPreview) show(await previewOf(pixels));
+    return { ...(await pixelValuesOf(pixels, show)), damage };
   }
   const { width, height, rgba } = image;
   const bytes = new Uint8Array(rgba.buffer, rgba.byteOffset, rgba.length);

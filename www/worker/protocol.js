@@ -13,7 +13,9 @@
 /** @typedef {import('../lib/errors.js').ErrorCode} ErrorCode */
 /** How the model stores and multiplies matrices. @typedef {'q8' | 'q8-exact' | 'f32'} Precision */
 
-/** An image as the worker takes it: an encoded file, of a rare format or not, or pixels. @typedef {{blob: Blob, isRare?: boolean} | {width: number, height: number, rgba: Uint8ClampedArray}} ImageMessage */
+/** Pixels in rows from the top. @typedef {{width: number, height: number, rgba: Uint8ClampedArray}} Pixels */
+/** An encoded image for the decoders of rare formats, and whether the page wants to see it. @typedef {{blob: Blob, isRare: true, withPreview: boolean}} RareImage */
+/** An image as the worker takes it: an encoded file, of a rare format or not, or pixels. @typedef {{blob: Blob} | RareImage | Pixels} ImageMessage */
 /** An image as the model takes it: values of shape [3, height, width]. @typedef {{values: Float32Array, height: number}} PixelValues */
 /** What a pass through a tower begins with. @typedef {{pixels: PixelValues} | {inputIds: Uint32Array}} PassInput */
 /** Labels, or those at hand; `labelSet` names a set of these. @typedef {{labels?: string[], labelSet?: string, template: string}} Prompts */
@@ -81,7 +83,7 @@
  */
 /**
  * A handler for each call. What `tell` is given arrives before the answer.
- * @typedef {{[M in Method]: (parameters: Calls[M]['parameters'], signal: AbortSignal, tell: (event: LoadEvent) => void) => Promise<Calls[M]['result']>}} CallHandlers
+ * @typedef {{[M in Method]: (parameters: Calls[M]['parameters'], signal: AbortSignal, tell: (event: CallEvent) => void) => Promise<Calls[M]['result']>}} CallHandlers
  */
 
 /** @typedef {{type: 'call', id: number} & Call} CallMessage */
@@ -91,7 +93,9 @@
 /** How far a load is; `cached` if the bytes come from this device. @typedef {{type: 'progress', file: string, loaded: number, total: number, cached: boolean}} ProgressEvent */
 /** @typedef {{type: 'notice', notice: Notice}} NoticeEvent */
 /** @typedef {ProgressEvent | NoticeEvent} LoadEvent */
-/** @typedef {{type: 'event', id: number, event: LoadEvent}} EventMessage */
+/** A picture that the browser does not show, made small. @typedef {{type: 'preview', preview: ImageBitmap}} PreviewEvent */
+/** What is told of a call before its answer. @typedef {LoadEvent | PreviewEvent} CallEvent */
+/** @typedef {{type: 'event', id: number, event: CallEvent}} EventMessage */
 /** @typedef {{type: 'result', id: number, result: Calls[Method]['result']}} ResultMessage */
 /** @typedef {{type: 'error', id: number, error: ErrorMessage}} CallErrorMessage */
 /** @typedef {EventMessage | ResultMessage | CallErrorMessage} FromWorker */
