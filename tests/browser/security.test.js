@@ -140,6 +140,85 @@ test('HTML in labels, file names, addresses and errors stays text', async () => 
   assert.deepEqual(state, { attacked: undefined, bold: 0, handlers: 0 });
 });
 
+test('an SVG runs no script and fetches nothing', async () => {
+  const page = await harness.open();
+  await labelsOf(page, 'insect.jpg');
+  const leak = `${harness.server.origin}/leak`;
+  const attack = `globalThis.attacked=parent.attacked=true;fetch('${leak}/script')`;
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64" onload="${attack}">
+    <script>${attack}</script><style>@import url(${leak}/style); rect { fill: url(${leak}/fill#a) }</style>
+    <rect width="64" height="64"/><image href="${leak}/image" width="9" height="9"/><use href="${leak}/use#a"/>
+  </svg>`;
+  await page.evaluate((svg) => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([svg], 'drawing.svg', { type: 'image/svg+xml' }));
+    document.body.dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
+  }, svg);
+  assert.ok((await labelsOf(page, 'drawing.svg')).length, 'it is drawn');
+  assert.equal(await page.evaluate(() => /** @type {any} */ (globalThis).attacked), undefined);
+  assert.deepEqual(harness.server.requestsOf('leak'), []);
+});
+
+test('pictures and labels are sent nowhere', async () => {
+  const page = await harness.open();
+  await labelsOf(page, 'insect.jpg');
+  /** @type {string[]} */
+  const requests = [];
+  harness.server.intercept = (_path, _response, method, request) => {
+    requests.push(`${method} ${request.url} ${JSON.stringify(request.headers)}`);
+    return false;
+  };
+  const entry = page.getByRole('textbox', { name: 'New label' });
+  await entry.fill('a SECRET');
+  await entry.press('Enter');
+  await drop(page, ['www/samples/dog.jpg', 'tests/fixtures/pictures/rare/boat.tif']);
+  await labelsOf(page, 'boat.tif');
+  for (const line of requests) {
+    assert.match(line, /^GET \/www\/(rare-formats\.js|wasm\/rare-formats\/[\w.]+) /);
+    assert.doesNotMatch(line, /SECRET|dog|boat/);
+  }
+  const { elsewhere, own } = await page.evaluate(() => {
+    const names = performance.getEntriesByType('resource').map(({ name }) => name);
+    const isOwn = (/** @type {string} */ name) => name.startsWith(location.origin);
+    return {
+      elsewhere: names.filter((name) => !/^(blob|data):/.test(name) && !isOwn(name)),
+      own: names.length,
+    };
+  });
+  assert.ok(own > 0);
+  assert.deepEqual(elsewhere, []);
+});
+
+test('a picture of another site is read only if that site agrees, and the error says so', async () => {
+  const page = await harness.open({ path: blank });
+  const foreign = await harness.startServer();
+  const address = `${foreign.origin}/www/samples/cat.jpg`;
+  const outcomes = await page.evaluate(async (address) => {
+    const { Siglip } = await import('/www/siglip.js');
+    const { outcome } = await import('/tests/browser/pages/outcome.js');
+    const siglip = await Siglip.load('tiny', { workers: 1 });
+    const image = new Image();
+    image.src = address;
+    await image.decode();
+    const outcomes = [await outcome(siglip.embedImage(address)), await outcome(siglip.embedImage(image))];
+    siglip.dispose();
+    return outcomes.map(({ code, message }) => ({ code, message }));
+  }, address);
+  assert.deepEqual(
+    outcomes.map(({ code }) => code),
+    ['network', 'bad-image'],
+  );
+  assert.match(outcomes[0].message, /whether its site lets this page read it/);
+  assert.match(outcomes[1].message, /from another site\. Load it with crossorigin="anonymous"/);
+  foreign.headers = { 'access-control-allow-origin': harness.server.origin };
+  const agreed = await page.evaluate(async (address) => {
+    const { Siglip } = await import('/www/siglip.js');
+    const siglip = await Siglip.load('tiny', { workers: 1 });
+    return (await siglip.classify(`${address}?agreed`, ['a cat', 'a boat']))[0].label;
+  }, address);
+  assert.equal(agreed, 'a cat');
+});
+
 test('HTML in the element stays text, whatever attribute it is in', async () => {
   const page = await harness.open({ path: blank });
   const state = await page.evaluate(async (html) => {
