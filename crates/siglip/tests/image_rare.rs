@@ -179,6 +179,48 @@ fn jpeg_xl_is_as_in_libjxl() {
     }
 }
 
+/// A few bytes state a frame that takes as long to decode as a picture.
+#[test]
+fn a_jpeg_xl_of_many_frames_is_refused() {
+    // 8 x 8 pixels, default metadata and transform.
+    let header = [0xff, 0x0a, 0x41, 0x06];
+    // Only to refer to, modular, groups as usual, unnamed; then the length of its data, 1 byte, and the data.
+    let hidden = frame(&[
+        (0, 1),
+        (2, 2),
+        (1, 1),
+        (0, 2),
+        (0, 2),
+        (1, 2),
+        (0, 1),
+        (0, 2),
+        (0, 1),
+        (0, 2),
+        (1, 1),
+        (0, 2),
+    ]);
+    let shown = frame(&[(1, 1)]);
+    let file = |count: usize| [&header[..], &hidden.repeat(count), &shown].concat();
+    let error = decode(&file(40)).unwrap_err();
+    assert!(error.to_string().contains("made of 41 frames"), "{error}");
+    let error = decode(&file(3)).unwrap_err();
+    assert!(!error.is_unsupported_format(), "{error}");
+}
+
+/// A frame of JPEG XL: its header as values and numbers of bits, lowest bits first, and a byte of data.
+fn frame(header: &[(u8, usize)]) -> Vec<u8> {
+    let bits = |&(value, count): &(u8, usize)| (0..count).map(move |at| value >> at & 1);
+    // The order of the data is the usual one.
+    let mut bits: Vec<u8> = header.iter().flat_map(bits).chain([0]).collect();
+    bits.resize(bits.len().next_multiple_of(8), 0);
+    // 1 byte, in 10 bits.
+    bits.extend([0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let mut bytes: Vec<u8> =
+        bits.chunks(8).map(|byte| byte.iter().rev().fold(0, |value, bit| value << 1 | bit)).collect();
+    bytes.push(0);
+    bytes
+}
+
 #[test]
 fn damaged_jpeg_xl_is_survived() {
     let mut random = Random(4);

@@ -21,7 +21,8 @@ impl Hunt {
     pub fn run(self) -> Result {
         let python = environment()?;
         let example = "picture_checksums";
-        run(&mut command("cargo", &["build", "--release", "--package", "siglip", "--example", example]))?;
+        let build = ["build", "--release", "--package", "siglip", "--features", "avif", "--example", example];
+        run(&mut command("cargo", &build))?;
         let decoder = crate::path("target/release/examples").join(example);
         let mut hunt = command(&python.to_string_lossy(), &["tests/parity/image/hunt.py"]);
         run(hunt.arg(decoder).args(self.paths))

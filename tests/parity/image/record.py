@@ -66,8 +66,9 @@ def main():
     make_pictures(made)
 
     pictures, resized, errors = [], [], []
-    # record_rare.py and record_jxl.py record those of the rare formats.
-    for path in sorted(path for path in PICTURES.glob("*/*") if path.parent.name not in ("rare", "jxl")):
+    # record_rare.py, record_jxl.py and record_avif.py record the others.
+    elsewhere = "rare", "jxl", "avif"
+    for path in sorted(path for path in PICTURES.glob("*/*") if path.parent.name not in elsewhere):
         name = path.relative_to(PICTURES).as_posix()
         try:
             image = upright_rgb(Image.open(path))

@@ -3,6 +3,8 @@ use super::ImageError;
 /// The formats decoded here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
+    #[cfg(feature = "avif")]
+    Avif,
     Bmp,
     Gif,
     Jpeg,
@@ -92,6 +94,8 @@ impl Format {
             Ok(Format::WebP)
         } else if bytes.starts_with(b"BM") {
             Ok(Format::Bmp)
+        } else if is_avif(bytes) {
+            avif()
         } else if let Some(rare) = Rare::of(bytes) {
             Ok(Format::Rare(rare))
         } else {
@@ -100,10 +104,33 @@ impl Format {
     }
 }
 
+#[cfg(feature = "avif")]
+fn avif() -> Result<Format, ImageError> {
+    Ok(Format::Avif)
+}
+
+#[cfg(not(feature = "avif"))]
+fn avif() -> Result<Format, ImageError> {
+    Err(ImageError::UnsupportedFormat { format: Some("AVIF") })
+}
+
+/// Whether a file in a container of pictures says that it holds AV1.
+fn is_avif(bytes: &[u8]) -> bool {
+    let &[l0, l1, l2, l3, b'f', b't', b'y', b'p', ref rest @ ..] = bytes else { return false };
+    let len = (u32::from_be_bytes([l0, l1, l2, l3]) as usize).saturating_sub(8);
+    let brands = &rest[..len.min(rest.len())];
+    match brands.get(..4) {
+        Some(b"avif" | b"avis") => true,
+        Some(b"mif1" | b"msf1") => {
+            brands.chunks_exact(4).skip(2).any(|brand| matches!(brand, b"avif" | b"avis"))
+        }
+        _ => false,
+    }
+}
+
 fn elsewhere(bytes: &[u8]) -> Option<&'static str> {
     if bytes.get(4..8) == Some(b"ftyp") {
         return Some(match bytes.get(8..12) {
-            Some(b"avif" | b"avis") => "AVIF",
             Some(b"heic" | b"heix" | b"hevc" | b"hevx" | b"heim" | b"heis" | b"mif1" | b"msf1") => "HEIC",
             _ => "a video (MP4)",
         });
@@ -125,7 +152,6 @@ mod tests {
             Err(ImageError::UnsupportedFormat { format }) => format,
             other => panic!("{other:?}"),
         };
-        assert_eq!(named(b"\0\0\0\x20ftypavif\0\0\0\0"), Some("AVIF"));
         assert_eq!(named(b"\0\0\0\x18ftypheic"), Some("HEIC"));
         assert_eq!(named(b"\n<svg xmlns='http://www.w3.org/2000/svg'/>"), Some("SVG"));
         assert_eq!(named(b"P7\nWIDTH 1"), Some("PAM"));
@@ -134,6 +160,18 @@ mod tests {
         assert_eq!(Format::of(b""), Err(ImageError::Empty));
         let heic = Format::of(b"\0\0\0\x18ftypheic").unwrap_err().to_string();
         assert!(heic.contains("save or share it as JPEG"), "{heic}");
+    }
+
+    #[test]
+    fn knows_avif_by_its_brands() {
+        for avif in [&b"\0\0\0\x10ftypavif\0\0\0\0"[..], b"\0\0\0\x18ftypmif1\0\0\0\0miafavif"] {
+            #[cfg(feature = "avif")]
+            assert_eq!(Format::of(avif), Ok(Format::Avif));
+            #[cfg(not(feature = "avif"))]
+            assert_eq!(Format::of(avif), Err(ImageError::UnsupportedFormat { format: Some("AVIF") }));
+        }
+        let heic = b"\0\0\0\x14ftypmif1\0\0\0\0heicavif";
+        assert_eq!(Format::of(heic), Err(ImageError::UnsupportedFormat { format: Some("HEIC") }));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Pictures, read and resized as Pillow does.
 //!
 //! [`decode`] is `ImageOps.exif_transpose(Image.open(file)).convert("RGB")`, for PNG, JPEG, GIF, WebP and BMP, and with
-//! the feature `rare-formats` for TIFF, ICO, PNM, QOI and TGA, and JPEG XL as libjxl decodes it;
+//! the feature `rare-formats` for TIFF, ICO, PNM, QOI and TGA, and JPEG XL as libjxl decodes it, with the feature `avif`
+//! for AVIF;
 //! [`Processor`] is transformers' `SiglipImageProcessor` on Pillow, and `Siglip2ImageProcessor` for NaFlex.
 //!
 //! ```
@@ -20,6 +21,8 @@
 //! In one thing this module leaves Pillow: 16-bit grey is scaled to 8 bits as 16-bit colour is, by its high byte,
 //! where Pillow clips it to white.
 
+#[cfg(feature = "avif")]
+mod avif;
 mod bmp;
 mod decoded;
 mod error;
@@ -61,6 +64,8 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
 /// As [`decode`].
 pub fn read(bytes: &[u8]) -> Result<Decoded, ImageError> {
     match Format::of(bytes)? {
+        #[cfg(feature = "avif")]
+        Format::Avif => avif::decode(bytes).map(Decoded::from),
         Format::Bmp => bmp::decode(bytes).map(Decoded::from),
         Format::Gif => gif::decode(bytes).map(Decoded::from),
         Format::Jpeg => jpeg::decode(bytes),

@@ -27,6 +27,15 @@ impl Orientation {
         value.map_or(Orientation::UPRIGHT, |value| Orientation(value as u8))
     }
 
+    /// By what an AVIF's container says. Pillow puts this into the EXIF block, over what is there.
+    #[cfg(feature = "avif")]
+    pub fn of_avif(stated: u8, exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Orientation {
+        if stated != 1 || exif.and_then(exif_orientation).is_some() {
+            return Orientation(stated);
+        }
+        Orientation::of(None, xmp)
+    }
+
     /// The picture upright, as `ImageOps.exif_transpose` makes it.
     pub fn apply(self, image: RgbImage) -> Result<RgbImage, ImageError> {
         if self == Orientation::UPRIGHT {

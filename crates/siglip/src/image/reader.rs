@@ -1,4 +1,5 @@
 /// Reads a file from its beginning on, as Python's files are read.
+#[derive(Clone)]
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     position: usize,

@@ -59,10 +59,12 @@ fn unpack(chunks: &mut Chunks, pixels: &mut Pixels) -> Result<bool, ImageError> 
         let mut input = chunks.data()?.ok_or_else(cut_short)?;
         while !input.is_empty() {
             let (status, taken, given) = decompress(&mut inflate, input, &mut window, at, flags);
-            pixels.take(&window[at..at + given])?;
+            let surplus = pixels.take(&window[at..at + given])?;
             at = (at + given) % WINDOW;
             input = &input[taken..];
             match status {
+                // zlib is asked for no byte behind the last row, so it does not see what is wrong from there on.
+                _ if surplus > 0 => return Ok(true),
                 // A checksum that follows the last row in the same piece has to be right.
                 TINFLStatus::NeedsMoreInput | TINFLStatus::HasMoreOutput => {
                     if pixels.are_complete() {

@@ -70,7 +70,8 @@ impl<'a> Pixels<'a> {
         self.rgb
     }
 
-    pub fn take(&mut self, mut data: &[u8]) -> Result<(), ImageError> {
+    /// Returns how many bytes were left when the last row was complete.
+    pub fn take(&mut self, mut data: &[u8]) -> Result<usize, ImageError> {
         while !self.is_complete && !data.is_empty() {
             let wanted = self.length + 1 - self.filled;
             let (taken, rest) = data.split_at(wanted.min(data.len()));
@@ -81,7 +82,7 @@ impl<'a> Pixels<'a> {
                 self.finish_row()?;
             }
         }
-        Ok(())
+        Ok(data.len())
     }
 
     /// Passes without a pixel are left out.

@@ -10,6 +10,9 @@ use super::super::{Decoded, ImageError, RgbImage, rgb};
 const BYTES_PER_PIXEL: usize = 96;
 const SPARE_BYTES: usize = 64 << 20;
 const MOST_BYTES: usize = 3 << 30;
+/// Most frames that the first picture is made of: layers, and frames that others refer to. Each takes as long to decode
+/// as a picture, and a few bytes suffice to state one.
+const MOST_FRAMES: usize = 32;
 
 pub fn decode(bytes: &[u8]) -> Result<Decoded, ImageError> {
     let memory = AllocTracker::with_limit(SPARE_BYTES);
@@ -21,8 +24,10 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, ImageError> {
         PixelFormat::Rgb | PixelFormat::Rgba => 3,
         PixelFormat::Cmyk | PixelFormat::Cmyka => return Err(ImageError::unsupported("JPEG XL", "CMYK")),
     };
-    if picture.num_loaded_keyframes() == 0 {
-        return Err(broken("it ends early"));
+    let Some(shown) = picture.frame_by_keyframe(0) else { return Err(broken("it ends early")) };
+    let frames = shown.index() + 1;
+    if frames > MOST_FRAMES {
+        return Err(ImageError::unsupported("JPEG XL", format!("a picture made of {frames} frames")));
     }
     if picture.image_header().metadata.xyb_encoded {
         picture.request_color_encoding(match channels {

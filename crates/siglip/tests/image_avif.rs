@@ -1,0 +1,115 @@
+//! AVIF pictures, whole and damaged, against what tests/parity/image/record_avif.py recorded of Pillow.
+#![cfg(feature = "avif")]
+
+#[path = "support/damage.rs"]
+mod damage;
+#[path = "support/edits.rs"]
+mod edits;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use damage::{Random, decode_damaged};
+use edits::{Edit, apply};
+use serde::Deserialize;
+use siglip::image::{ImageError, decode};
+
+fn read(path: &str) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(path);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn picture(name: &str) -> Vec<u8> {
+    read(&format!("fixtures/pictures/avif/{name}.avif"))
+}
+
+#[derive(Deserialize)]
+struct Recording {
+    /// Name, width, height and CRC-32 of the pixels.
+    pictures: Vec<(String, u32, u32, u32)>,
+    variants: Vec<Variant>,
+}
+
+/// A picture, what is changed in it, and width, height and CRC-32 of the pixels, if Pillow shows it.
+#[derive(Deserialize)]
+struct Variant(String, Vec<Edit>, Option<(u32, u32, u32)>);
+
+fn recording() -> Recording {
+    serde_json::from_slice(&read("parity/image/avif.json")).unwrap()
+}
+
+fn checksum(file: &[u8]) -> Result<(u32, u32, u32), ImageError> {
+    decode(file).map(|image| (image.width(), image.height(), crc32fast::hash(image.data())))
+}
+
+#[test]
+fn every_picture_has_pillows_pixels() {
+    let recording = recording();
+    assert!(recording.pictures.len() > 30);
+    let mut different = Vec::new();
+    for (name, width, height, crc) in recording.pictures {
+        let found = checksum(&picture(&name));
+        if found != Ok((width, height, crc)) {
+            different.push(format!("{name}: {found:?} instead of {:?}", (width, height, crc)));
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+#[test]
+fn damaged_containers_are_read_as_in_pillow() {
+    let recording = recording();
+    assert!(recording.variants.len() >= 800);
+    let mut files = HashMap::new();
+    let (mut different, mut scaled) = (Vec::new(), 0);
+    for Variant(name, edits, expected) in recording.variants {
+        let file = files.entry(name.clone()).or_insert_with(|| picture(&name));
+        let found = checksum(&apply(file, &edits));
+        // A departure: libavif scales a coded picture to the sides that the container states.
+        if matches!(&found, Err(ImageError::UnsupportedKind { reason, .. }) if reason.contains("scaled")) {
+            scaled += usize::from(expected.is_some());
+        } else if found.clone().ok() != expected {
+            different.push(format!("{name} {edits:?}: {found:?} instead of {expected:?}"));
+        }
+    }
+    assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n"));
+    assert_eq!(scaled, 5);
+}
+
+#[test]
+fn damaged_files_do_not_panic() {
+    let mut random = Random(6);
+    for (name, ..) in recording().pictures {
+        let file = picture(&name);
+        for len in (0..file.len()).step_by(1 + file.len() / 20) {
+            decode_damaged(&file[..len]);
+        }
+        for _ in 0..25 {
+            let mut damaged = file.clone();
+            for _ in 0..=random.below(6) {
+                damaged[random.below(file.len())] = [random.below(256) as u8, 0, 1, 255][random.below(4)];
+            }
+            decode_damaged(&damaged);
+        }
+    }
+}
+
+#[test]
+fn what_is_too_much_is_refused() {
+    let file = picture("white_1x1");
+    let change = |from: &[u8], to: &[u8]| {
+        let at = file.windows(from.len()).position(|bytes| bytes == from).unwrap();
+        [&file[..at], to, &file[at + from.len()..]].concat()
+    };
+    let large = change(b"ispe\0\0\0\0\0\0\0\x01\0\0\0\x01", b"ispe\0\0\0\0\0\0\xc3\x50\0\0\xc3\x50");
+    assert!(decode(&large).unwrap_err().to_string().contains("scaled"));
+    // A picture is one frame. Frames that are not shown are decoded as well.
+    let data = file.windows(4).position(|bytes| bytes == b"mdat").unwrap() + 4;
+    let frames = [0x32, 0x01, 0x00].repeat(400);
+    let mut many = [&file[..data], &frames, &file[data..]].concat();
+    let stated = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap());
+    let extent = many.windows(4).position(|bytes| stated(bytes) == (file.len() - data) as u32).unwrap();
+    many[extent..extent + 4].copy_from_slice(&((file.len() - data + frames.len()) as u32).to_be_bytes());
+    let error = decode(&many).unwrap_err();
+    assert!(error.to_string().contains("401 frames"), "{error}");
+}
