@@ -6,7 +6,8 @@ import { SiglipError } from '../siglip.js';
 /** Images of one class. @typedef {{label: string, images: Found[]}} ClassFolder */
 /** @typedef {{name: string, classes: ClassFolder[]}} Dataset */
 
-const CONFIG = 'config.json';
+/** What describes a model: the first is the hub's, the second open_clip's. */
+const CONFIGS = ['config.json', 'open_clip_config.json'];
 const WEIGHTS = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
 const IMAGE = /\.(jpe?g|jfif|png|apng|gif|webp|bmp|avif|hei[cf]|svg|jxl|tiff?|ico|p[bgpn]m|pfm|qoi|tga)$/i;
@@ -18,7 +19,7 @@ const folderOf = ({ path }) => path.slice(0, Math.max(0, path.lastIndexOf('/')))
 const isLoose = (found) => !folderOf(found);
 
 /**
- * The model among files: a .gguf, or the files beside a config.json, with those in a folder onnx.
+ * The model among files: a .gguf, or the files beside a config.json or one of open_clip's, with those in a folder onnx.
  * @param {Found[]} found
  * @returns {OwnModel | undefined}
  */
@@ -29,7 +30,8 @@ export function modelIn(found) {
     return { name: file.name, files: [file] };
   }
   const weights = found.filter(({ file }) => /\.(safetensors|onnx)$/.test(file.name));
-  const configs = found.filter(({ file }) => file.name === CONFIG);
+  const ofName = (/** @type {string} */ name) => found.filter(({ file }) => file.name === name);
+  const configs = CONFIGS.map(ofName).find((list) => list.length) ?? [];
   if (!configs.length) {
     if (!weights.length) return;
     throw new SiglipError(
@@ -50,7 +52,7 @@ export function modelIn(found) {
     // A single file of weights may have any name.
     own.length === 1 && file === own[0].file && !names.includes(INDEX) ? new File([file], WEIGHTS) : file,
   );
-  return { name: folder.split('/').pop() || own[0]?.file.name || CONFIG, files };
+  return { name: folder.split('/').pop() || own[0]?.file.name || CONFIGS[0], files };
 }
 
 /** @param {Found[]} models */

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use siglip::image::{self, Decoded};
 use siglip::weights::{
-    Logits, Metadata, StoredTensor, TensorShape, TensorSink, WeightIndex, WeightReader, onnx_candidates,
-    onnx_files,
+    Logits, Metadata, OPEN_CLIP_WEIGHTS, StoredTensor, TensorShape, TensorSink, WeightIndex, WeightReader,
+    onnx_candidates, onnx_files,
 };
 use siglip::{CheckpointFiles, LoadOptions, Precision, Siglip, Towers};
 
@@ -103,12 +103,18 @@ impl Source {
                 files: names.iter().map(|name| WeightFile::Path(folder.join(name))).collect(),
             }),
             Source::Folder(folder) => {
-                let whole = folder.join("model.safetensors");
-                let path = folder.join("model.safetensors.index.json");
-                if whole.exists() || !path.exists() {
-                    return match Source::onnx_in(folder).filter(|_| !whole.exists()) {
+                let [whole, path, open_clip] =
+                    ["model.safetensors", "model.safetensors.index.json", OPEN_CLIP_WEIGHTS]
+                        .map(|name| folder.join(name));
+                let one = |path| Ok(Weights { index: None, files: vec![WeightFile::Path(path)] });
+                if whole.exists() {
+                    return one(whole);
+                }
+                if !path.exists() {
+                    return match Source::onnx_in(folder) {
+                        _ if open_clip.exists() => one(open_clip),
                         Some(names) => Source::Onnx(folder.clone(), names).weights(),
-                        None => Ok(Weights { index: None, files: vec![WeightFile::Path(whole)] }),
+                        None => one(whole),
                     };
                 }
                 let json = fs::read(&path).map_err(Error::file(&path))?;

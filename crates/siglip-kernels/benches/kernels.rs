@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fastrand::Rng;
-use siglip_kernels::{AttentionShape, Epilogue, PackedMatrix, Precision, Scratch};
+use siglip_kernels::{AttentionShape, Epilogue, Gelu, PackedMatrix, Precision, Scratch};
 
 const ROWS: usize = 256;
 const HIDDEN: usize = 768;
@@ -74,12 +74,14 @@ fn elementwise(criterion: &mut Criterion) {
     group.bench_function("layer norm", |bencher| {
         bencher.iter(|| siglip_kernels::layer_norm(black_box(&x), &gamma, &beta, 1e-6, &mut out));
     });
-    group.bench_function("GELU", |bencher| {
-        bencher.iter(|| {
-            out.copy_from_slice(&x);
-            siglip_kernels::gelu_tanh(&mut out);
+    for kind in [Gelu::Tanh, Gelu::Erf] {
+        group.bench_function(format!("GELU {kind:?}"), |bencher| {
+            bencher.iter(|| {
+                out.copy_from_slice(&x);
+                siglip_kernels::gelu(kind, &mut out);
+            });
         });
-    });
+    }
 }
 
 criterion_group!(benches, linear, attention, elementwise);

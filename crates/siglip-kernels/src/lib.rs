@@ -81,7 +81,7 @@ mod thread_pool;
 mod vector;
 
 #[doc(hidden)]
-pub use activation::{gelu_tanh, softmax};
+pub use activation::{Gelu, gelu, softmax};
 pub use attention::{AttentionShape, attention, attention_q8};
 pub use dispatch::backend;
 pub use linear::{Epilogue, finish_sums, linear, linear_sums, row_magnitudes};

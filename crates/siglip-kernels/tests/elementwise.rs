@@ -3,9 +3,9 @@
 #[path = "common/mod.rs"]
 mod common;
 
-use common::{assert_close, gelu, random, softmax};
+use common::{assert_close, gelu_erf, gelu_tanh, random, softmax};
 use fastrand::Rng;
-use siglip_kernels::{add_assign, dot, gelu_tanh, l2_normalize, layer_norm};
+use siglip_kernels::{Gelu, add_assign, dot, gelu, l2_normalize, layer_norm};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -45,22 +45,27 @@ fn layer_norm_centres_and_scales() {
 }
 
 #[test]
-fn gelu_follows_tanh() {
-    let mut values: Vec<f32> = (-3000..=3000).map(|step| step as f32 / 200.0).collect();
-    values.extend([1e-30, -1e-30, 0.0, 1e4, -1e4, 1e30, -1e30, f32::MAX, f32::MIN]);
-    let expected = values.clone();
-    gelu_tanh(&mut values);
-    for (actual, x) in values.iter().zip(expected) {
-        let expected = gelu(f64::from(x));
-        let error = (f64::from(*actual) - expected).abs();
-        assert!(error <= 2e-7 + 1e-6 * expected.abs(), "GELU({x}) = {actual}, expected {expected}");
+fn gelu_follows_tanh_and_erf() {
+    for (kind, reference) in [(Gelu::Tanh, gelu_tanh as fn(f64) -> f64), (Gelu::Erf, gelu_erf)] {
+        let mut values: Vec<f32> = (-3000..=3000).map(|step| step as f32 / 200.0).collect();
+        values.extend([1e-30, -1e-30, 0.0, 1e4, -1e4, 1e30, -1e30, f32::MAX, f32::MIN]);
+        let expected = values.clone();
+        gelu(kind, &mut values);
+        for (actual, x) in values.iter().zip(expected) {
+            let expected = reference(f64::from(x));
+            let error = (f64::from(*actual) - expected).abs();
+            assert!(
+                error <= 2e-7 + 1e-6 * expected.abs(),
+                "{kind:?} GELU({x}) = {actual}, expected {expected}"
+            );
+        }
+        each_length(|rng, length| {
+            let mut values = random(rng, length);
+            let expected: Vec<f64> = values.iter().map(|x| reference(f64::from(*x))).collect();
+            gelu(kind, &mut values);
+            assert_close(&values, &expected, 1e-6, "GELU");
+        });
     }
-    each_length(|rng, length| {
-        let mut values = random(rng, length);
-        let expected: Vec<f64> = values.iter().map(|x| gelu(f64::from(*x))).collect();
-        gelu_tanh(&mut values);
-        assert_close(&values, &expected, 1e-6, "GELU");
-    });
 }
 
 #[test]
@@ -111,7 +116,8 @@ fn values_that_are_not_finite_do_not_panic() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         for length in [1, 8, 11] {
             let mut values = vec![bad; length];
-            gelu_tanh(&mut values);
+            gelu(Gelu::Tanh, &mut values);
+            gelu(Gelu::Erf, &mut values);
             siglip_kernels::softmax(&mut values);
             l2_normalize(&mut values);
             let mut out = vec![0.0; length];

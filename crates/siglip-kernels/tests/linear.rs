@@ -3,10 +3,10 @@
 #[path = "common/mod.rs"]
 mod common;
 
-use common::{assert_close, cosine, even, gelu, product, product_q8, product_u8, random};
+use common::{assert_close, cosine, even, gelu_erf, gelu_tanh, product, product_q8, product_u8, random};
 use fastrand::Rng;
 use siglip_kernels::{
-    Epilogue, PackedMatrix, Precision, Scratch, finish_sums, linear, linear_sums, quantize_rows,
+    Epilogue, Gelu, PackedMatrix, Precision, Scratch, finish_sums, linear, linear_sums, quantize_rows,
     row_magnitudes,
 };
 #[cfg(target_arch = "wasm32")]
@@ -76,16 +76,17 @@ impl Case {
     }
 
     /// The expected result of each epilogue, from x Wᵀ.
-    fn expected(&self, product: &[f64]) -> [(Epilogue<'_>, Vec<f64>); 5] {
+    fn expected(&self, product: &[f64]) -> [(Epilogue<'_>, Vec<f64>); 6] {
         let outputs = self.outputs;
         let with_bias: Vec<f64> =
             product.iter().enumerate().map(|(at, y)| y + f64::from(self.bias[at % outputs])).collect();
-        let with_gelu = with_bias.iter().map(|y| gelu(*y)).collect();
+        let with_gelu = |gelu: fn(f64) -> f64| with_bias.iter().map(|y| gelu(*y)).collect();
         let plus_before =
             |y: &[f64]| y.iter().zip(&self.before).map(|(y, before)| y + f64::from(*before)).collect();
         [
             (Epilogue::None, product.to_vec()),
-            (Epilogue::BiasGelu(&self.bias), with_gelu),
+            (Epilogue::BiasGelu(&self.bias, Gelu::Tanh), with_gelu(gelu_tanh)),
+            (Epilogue::BiasGelu(&self.bias, Gelu::Erf), with_gelu(gelu_erf)),
             (Epilogue::Residual(&self.bias), plus_before(&with_bias)),
             (Epilogue::Residual(&[]), plus_before(product)),
             (Epilogue::Bias(&self.bias), with_bias),
@@ -203,7 +204,9 @@ fn q8_is_exactly_the_product_of_the_bytes_except_in_outlier_rows() {
         let before = random(rng, rows * outputs);
         let case = Case { rows, inputs, outputs, x, weight, bias, before };
         let (packed, exact) = (case.pack(Precision::Q8), case.pack(Precision::Q8Exact));
-        for epilogue in [Epilogue::None, Epilogue::BiasGelu(&case.bias), Epilogue::Residual(&case.bias)] {
+        for epilogue in
+            [Epilogue::None, Epilogue::BiasGelu(&case.bias, Gelu::Tanh), Epilogue::Residual(&case.bias)]
+        {
             let out = case.run(&packed, epilogue, &mut scratch);
             let of_outliers = case.run(&exact, epilogue, &mut scratch);
             let expected = match epilogue {
@@ -215,7 +218,7 @@ fn q8_is_exactly_the_product_of_the_bytes_except_in_outlier_rows() {
             for (row, ((out, expected), of_outlier)) in rows.enumerate() {
                 let expected = if is_outlier[row] { of_outlier } else { expected };
                 let equal = match epilogue {
-                    Epilogue::BiasGelu(_) if !is_outlier[row] => {
+                    Epilogue::BiasGelu(..) if !is_outlier[row] => {
                         out.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 1e-6 * (1.0 + b.abs()))
                     }
                     _ => out.iter().zip(expected).all(|(a, b)| a == b || (a.is_nan() && b.is_nan())),
@@ -233,7 +236,8 @@ fn continue_with(case: &Case, epilogue: Epilogue, mut product: Vec<f32>) -> Vec<
         *value = match epilogue {
             Epilogue::None => *value,
             Epilogue::Bias(_) => with_bias,
-            Epilogue::BiasGelu(_) => gelu(f64::from(with_bias)) as f32,
+            Epilogue::BiasGelu(_, Gelu::Tanh) => gelu_tanh(f64::from(with_bias)) as f32,
+            Epilogue::BiasGelu(_, Gelu::Erf) => gelu_erf(f64::from(with_bias)) as f32,
             Epilogue::Residual(_) => with_bias + case.before[at],
         };
     }

@@ -7,7 +7,9 @@ use std::sync::Barrier;
 
 use common::random;
 use fastrand::Rng;
-use siglip_kernels::{AttentionShape, Epilogue, PackedMatrix, Precision, Scratch, attention, attention_q8};
+use siglip_kernels::{
+    AttentionShape, Epilogue, Gelu, PackedMatrix, Precision, Scratch, attention, attention_q8,
+};
 use siglip_kernels::{join_thread_pool, layer_norm, linear, thread_pool_members};
 
 /// The results of a block's kernels on random rows.
@@ -21,7 +23,7 @@ fn block(rows: usize, width: usize) -> Vec<f32> {
         let mut packed = PackedMatrix::new(precision, width, 3 * width);
         packed.pack(0, &weight);
         let mut qkv = vec![0.0; rows * 3 * width];
-        linear(&x, rows, &packed, Epilogue::BiasGelu(&bias), &mut qkv, &mut Scratch::default());
+        linear(&x, rows, &packed, Epilogue::BiasGelu(&bias, Gelu::Tanh), &mut qkv, &mut Scratch::default());
         let (heads, stride) = (width / 12, 3 * width);
         let shape = AttentionShape {
             q_rows: rows,

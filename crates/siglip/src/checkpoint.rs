@@ -30,7 +30,11 @@ impl Checkpoint {
         let processor = Processor::from_json(&files.preprocessor)?;
         processor.check(&config.vision_config)?;
         let (tokenizer, text) = (files.tokenizer.as_bytes(), &config.text_config);
-        let read = || Tokenizer::from_bytes(tokenizer, text.max_position_embeddings, text.pad_token_id);
+        let read = || {
+            let tokenizer =
+                Tokenizer::from_bytes(tokenizer, text.max_position_embeddings, text.pad_token_id)?;
+            Ok::<_, Error>(tokenizer.canonicalizing(text.canonicalize))
+        };
         let tokenizer = (!tokenizer.is_empty()).then(read).transpose()?;
         let labels = match &files.labels {
             Some(json) => LabelSets::of_bundle(json, config.embedding_size())?,

@@ -1,8 +1,10 @@
 //! The small files that describe a checkpoint: everything but its weights.
 
 use serde::Deserialize;
+use serde_json::json;
 
-use crate::Towers;
+use crate::config::OpenClipConfig;
+use crate::{Error, Towers};
 
 /// A checkpoint's small files as they are published, and as a GGUF carries them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,16 +23,42 @@ impl CheckpointFiles {
     /// Their file names, in the order of the fields.
     pub const NAMES: [&str; 3] = ["config.json", "preprocessor_config.json", "tokenizer.json"];
 
-    /// The contents of [`CheckpointFiles::NAMES`], each read by `read`.
+    /// The file that a folder of open_clip's has in place of the first two.
+    pub const OPEN_CLIP: &str = OpenClipConfig::NAME;
+
+    /// The contents of [`CheckpointFiles::NAMES`], each read by `read`. Where the first is missing, they are made of
+    /// [`CheckpointFiles::OPEN_CLIP`].
     ///
     /// # Errors
     /// The first error of `read`.
-    pub fn read<E>(mut read: impl FnMut(&'static str) -> Result<String, E>) -> Result<CheckpointFiles, E> {
+    pub fn read<E: From<Error>>(
+        mut read: impl FnMut(&'static str) -> Result<String, E>,
+    ) -> Result<CheckpointFiles, E> {
         let [config, preprocessor, tokenizer] = CheckpointFiles::NAMES;
+        match read(config) {
+            Ok(config) => Ok(CheckpointFiles {
+                config,
+                preprocessor: read(preprocessor)?,
+                tokenizer: read(tokenizer)?,
+                labels: None,
+            }),
+            Err(missing) => match read(CheckpointFiles::OPEN_CLIP) {
+                Ok(open_clip) => Ok(CheckpointFiles::from_open_clip(&open_clip, read(tokenizer)?)?),
+                Err(_) => Err(missing),
+            },
+        }
+    }
+
+    /// The small files of a model whose `open_clip_config.json` is given.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedModel`] names the field by which the model is no SigLIP.
+    pub fn from_open_clip(open_clip_config: &str, tokenizer: String) -> Result<CheckpointFiles, Error> {
+        let open_clip = OpenClipConfig::from_json(open_clip_config)?;
         Ok(CheckpointFiles {
-            config: read(config)?,
-            preprocessor: read(preprocessor)?,
-            tokenizer: read(tokenizer)?,
+            config: json!(open_clip.config()?).to_string(),
+            preprocessor: open_clip.preprocessor()?.to_string(),
+            tokenizer,
             labels: None,
         })
     }

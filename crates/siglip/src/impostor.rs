@@ -1,5 +1,7 @@
 //! Recognises what is often found in place of a checkpoint's file, to say what it is and what to do.
 
+use crate::Error;
+
 /// The start of every Git LFS pointer. It ends before the first byte that could differ.
 const LFS_POINTER: &[u8] = b"version ";
 /// The start of a zip archive, which is how PyTorch stores weights.
@@ -11,16 +13,22 @@ const IS_LFS_POINTER: &str = "this is a Git LFS pointer, which only stands for t
                               or download the file itself";
 const IS_HTML: &str = "this is an HTML page, perhaps an error page or a login page of the server; check the address, and \
                        that the file can be read without a login";
-const IS_ZIP: &str =
-    "this is a zip archive, as PyTorch writes it (.bin, .pt); use the model's .safetensors file";
+/// The start of a pickle of protocol 2 or later, which is how older versions of PyTorch store weights.
+const PICKLE: u8 = 0x80;
+
+const IS_PICKLED: &str = "these weights are pickled, as PyTorch writes them (.bin, .pt), and a pickle is a program: it is not read. \
+     Convert them once, in Python, with: import torch, safetensors.torch; \
+     safetensors.torch.save_file({name: tensor.contiguous().clone() for name, tensor in torch.load(\"FILE.bin\", \
+     weights_only=True).items()}, \"model.safetensors\"). For a file of open_clip's, write \
+     \"open_clip_model.safetensors\"";
 
 /// What a file that should hold weights is instead, by its first bytes: eight are enough.
 pub(crate) fn in_place_of_weights(start: &[u8]) -> Option<String> {
     if let Some(reason) = in_place_of_json(start) {
         return Some(reason.into());
     }
-    if start.starts_with(ZIP) {
-        return Some(IS_ZIP.into());
+    if start.starts_with(ZIP) || matches!(start, [PICKLE, 2..=5, ..]) {
+        return Some(IS_PICKLED.into());
     }
     if !matches!(first_character(start), Some(b'{' | b'[')) {
         return None;
@@ -30,6 +38,11 @@ pub(crate) fn in_place_of_weights(start: &[u8]) -> Option<String> {
         "this is JSON, perhaps a message of the server or another file of the model: it begins with {quote:?}; choose \
          model.safetensors or a .gguf"
     ))
+}
+
+/// That a model's weights are pickled, and the way out.
+pub(crate) fn pickled_weights() -> Error {
+    Error::BadWeights(IS_PICKLED.into())
 }
 
 /// What a file that should hold JSON is instead.

@@ -3,10 +3,14 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read};
 
-use crate::weights::{Logits, Metadata, TensorShape, TensorSink, WeightIndex, WeightReader, onnx_candidates};
-use crate::{Checkpoint, CheckpointFiles, Engine, EngineLoader, Error, LoadOptions, Towers};
+use crate::weights::{
+    Logits, Metadata, OPEN_CLIP_WEIGHTS, TensorShape, TensorSink, WeightIndex, WeightReader, onnx_candidates,
+};
+use crate::{Checkpoint, CheckpointFiles, Engine, EngineLoader, Error, LoadOptions, Towers, impostor};
 
 const WEIGHTS: &str = "model.safetensors";
+/// Weights as PyTorch pickles them, which are not read: a pickle is a program.
+const PICKLES: [&str; 2] = ["pytorch_model.bin", "open_clip_pytorch_model.bin"];
 const INDEX: &str = "model.safetensors.index.json";
 /// Bytes read from a weight file at a time.
 const CHUNK: usize = 1 << 20;
@@ -19,21 +23,36 @@ pub(crate) fn from_files<E: Engine, R: Read>(
     let files = small_files(&mut open)?;
     let checkpoint = Checkpoint::parse(&files)?;
     let mut loader = checkpoint.loader::<E>(options)?;
-    match open(WEIGHTS) {
-        Ok(file) => read(&mut open, WEIGHTS, file, &mut loader)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            match open(INDEX) {
-                Ok(index) => read_indexed(&mut open, index, &mut loader)?,
-                Err(_) => match find_onnx(&mut open, options.towers) {
-                    Some(names) => read_onnx(&mut open, &names, &files, &mut loader)?,
-                    // If there are no other weights either, the missing file is the one to name.
-                    None => return Err(Error::unreadable(WEIGHTS)(error)),
-                },
-            }
-        }
-        Err(error) => return Err(Error::unreadable(WEIGHTS)(error)),
-    }
+    read_weights(&mut open, &files, options.towers, &mut loader)?;
     Ok((checkpoint, loader.finish()?))
+}
+
+/// Reads the weights of a folder from the first of the places where they may be.
+fn read_weights<R: Read>(
+    open: &mut impl FnMut(&str) -> io::Result<R>,
+    files: &CheckpointFiles,
+    towers: Towers,
+    loader: &mut impl EngineLoader,
+) -> Result<(), Error> {
+    let missing = match open(WEIGHTS) {
+        Ok(file) => return read(open, WEIGHTS, file, loader),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => error,
+        Err(error) => return Err(Error::unreadable(WEIGHTS)(error)),
+    };
+    if let Ok(index) = open(INDEX) {
+        return read_indexed(open, index, loader);
+    }
+    if let Ok(file) = open(OPEN_CLIP_WEIGHTS) {
+        return read(open, OPEN_CLIP_WEIGHTS, file, loader);
+    }
+    if let Some(names) = find_onnx(open, towers) {
+        return read_onnx(open, &names, files, loader);
+    }
+    if let Some(name) = PICKLES.into_iter().find(|name| open(name).is_ok()) {
+        return Err(Error::in_file(name)(impostor::pickled_weights()));
+    }
+    // If there are no other weights either, the missing file is the one to name.
+    Err(Error::unreadable(WEIGHTS)(missing))
 }
 
 /// Loads a checkpoint whose weights are in these ONNX files.

@@ -63,6 +63,18 @@ fn giant_equals_the_reference() {
     equals_the_reference("giant");
 }
 
+/// open_clip's names and fused tensors, exact GELU, canonicalized texts.
+#[test]
+fn open_clip_equals_the_reference() {
+    equals_the_reference("open-clip");
+}
+
+/// A text tower of open_clip's without a projection.
+#[test]
+fn open_clip_without_a_text_head_equals_the_reference() {
+    equals_the_reference("open-clip-i18n");
+}
+
 #[test]
 fn gemmas_own_file_is_read_as_siglip_2_was_trained() {
     let published = files("tests/fixtures/random-siglip2").tokenizer;

@@ -147,7 +147,7 @@ fn refused(json: &str) -> String {
 #[test]
 fn an_unsupported_value_is_named() {
     let cases = [
-        ("text_config", "hidden_act", json!("gelu")),
+        ("text_config", "hidden_act", json!("relu")),
         ("vision_config", "hidden_act", json!("quick_gelu")),
         ("text_config", "hidden_size", json!(0)),
         ("text_config", "hidden_size", json!(1_000_000)),

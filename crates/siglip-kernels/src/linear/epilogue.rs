@@ -1,6 +1,6 @@
 //! What becomes of the sums of a product while they are still in registers.
 
-use crate::activation::gelu;
+use crate::activation::Gelu;
 use crate::disjoint_slice::DisjointMut;
 use crate::simd::{LANES, Simd, load_part_i32, store_part_i32};
 
@@ -11,8 +11,8 @@ pub enum Epilogue<'a> {
     None,
     /// out = x Wᵀ + bias.
     Bias(&'a [f32]),
-    /// out = GELU(x Wᵀ + bias), in the tanh approximation.
-    BiasGelu(&'a [f32]),
+    /// out = GELU(x Wᵀ + bias).
+    BiasGelu(&'a [f32], Gelu),
     /// out += x Wᵀ + bias. An empty bias is none.
     Residual(&'a [f32]),
 }
@@ -77,7 +77,7 @@ impl<const W: usize> ColumnStrip<W> {
 #[derive(Clone, Copy)]
 pub(super) struct CheckedEpilogue<'a> {
     bias: &'a [f32],
-    gelu: bool,
+    gelu: Option<Gelu>,
     residual: bool,
     outputs: usize,
 }
@@ -87,10 +87,10 @@ impl<'a> CheckedEpilogue<'a> {
     /// If a bias is not of `outputs` values.
     pub fn new(epilogue: Epilogue<'a>, outputs: usize) -> Self {
         let (bias, gelu, residual): (&[f32], _, _) = match epilogue {
-            Epilogue::None => (&[], false, false),
-            Epilogue::Bias(bias) => (bias, false, false),
-            Epilogue::BiasGelu(bias) => (bias, true, false),
-            Epilogue::Residual(bias) => (bias, false, true),
+            Epilogue::None => (&[], None, false),
+            Epilogue::Bias(bias) => (bias, None, false),
+            Epilogue::BiasGelu(bias, gelu) => (bias, Some(gelu), false),
+            Epilogue::Residual(bias) => (bias, None, true),
         };
         let optional = matches!(epilogue, Epilogue::None | Epilogue::Residual([]));
         assert!(optional || bias.len() == outputs, "bias is not [{outputs}]");
@@ -143,9 +143,9 @@ impl<'a> CheckedEpilogue<'a> {
         for (value, bias) in values.iter_mut().zip(bias) {
             *value = simd.add(*value, simd.load(bias));
         }
-        if self.gelu {
+        if let Some(gelu) = self.gelu {
             for value in &mut values {
-                *value = gelu(simd, *value);
+                *value = gelu.apply(simd, *value);
             }
         }
         if self.residual {

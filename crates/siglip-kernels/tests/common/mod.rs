@@ -65,8 +65,12 @@ pub fn product_u8(x: &[f32], weight: &[f32], inputs: usize) -> Vec<f32> {
     out
 }
 
-pub fn gelu(x: f64) -> f64 {
+pub fn gelu_tanh(x: f64) -> f64 {
     0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())
+}
+
+pub fn gelu_erf(x: f64) -> f64 {
+    0.5 * x * libm::erfc(-x / std::f64::consts::SQRT_2)
 }
 
 pub fn softmax(row: &[f64]) -> Vec<f64> {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use siglip::weights::onnx_files;
+use siglip::weights::{OPEN_CLIP_WEIGHTS, onnx_files};
 
 use super::callbacks::Callbacks;
 use crate::fetch::Client;
@@ -74,7 +74,11 @@ impl Context<'_> {
         }
         let onnx = &self.options.onnx;
         let lists = onnx.dtypes().files(self.options.towers).into_iter().map(Place::Files);
-        let mut places = VecDeque::from([Place::Files(vec![WEIGHTS.into()]), Place::Indexed]);
+        let mut places = VecDeque::from([
+            Place::Files(vec![WEIGHTS.into()]),
+            Place::Indexed,
+            Place::Files(vec![OPEN_CLIP_WEIGHTS.into()]),
+        ]);
         if onnx.first {
             lists.rev().for_each(|list| places.push_front(list));
         } else {

@@ -293,19 +293,34 @@ impl<'a> CheckpointDownload<'a> {
             return Ok(());
         }
         let [config, preprocessor, tokenizer] = CheckpointFiles::NAMES;
-        let files = CheckpointFiles {
-            config: self.fetch_small_file(config).await?,
-            preprocessor: self.fetch_small_file(preprocessor).await?,
-            tokenizer: if self.context.options.towers.has_text() {
-                self.fetch_small_file(tokenizer).await?
-            } else {
-                String::new()
+        let files = match self.fetch_small_file(config).await {
+            Ok(config) => CheckpointFiles {
+                config,
+                preprocessor: self.fetch_small_file(preprocessor).await?,
+                tokenizer: self.fetch_tokenizer(tokenizer).await?,
+                labels: None,
             },
-            labels: None,
+            Err(missing @ Error::NotFound { .. }) => {
+                let open_clip = match self.fetch_small_file(CheckpointFiles::OPEN_CLIP).await {
+                    Err(Error::NotFound { .. }) => return Err(missing),
+                    fetched => fetched?,
+                };
+                CheckpointFiles::from_open_clip(&open_clip, self.fetch_tokenizer(tokenizer).await?)?
+            }
+            Err(error) => return Err(error),
         };
         self.builder.start(&files)?;
         self.files = Some(files);
         Ok(())
+    }
+
+    /// The tokenizer; empty if no text is to be read.
+    async fn fetch_tokenizer(&self, name: &str) -> Result<String, Error> {
+        if self.context.options.towers.has_text() {
+            self.fetch_small_file(name).await
+        } else {
+            Ok(String::new())
+        }
     }
 
     async fn fetch_small_file(&self, name: &str) -> Result<String, Error> {

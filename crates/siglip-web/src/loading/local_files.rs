@@ -1,6 +1,6 @@
 //! A checkpoint in files that the user has chosen.
 
-use siglip::weights::{Logits, WeightIndex, onnx_candidates};
+use siglip::weights::{Logits, OPEN_CLIP_WEIGHTS, WeightIndex, onnx_candidates};
 use siglip::{CheckpointFiles, Siglip, Towers};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Blob;
@@ -27,15 +27,16 @@ impl LocalFiles {
             Some(name) => vec![name],
             None => {
                 let [config, preprocessor, tokenizer] = CheckpointFiles::NAMES;
-                let files = CheckpointFiles {
-                    config: self.text(config).await?,
-                    preprocessor: self.text(preprocessor).await?,
-                    tokenizer: if options.towers.has_text() {
-                        self.text(tokenizer).await?
-                    } else {
-                        String::new()
-                    },
-                    labels: None,
+                let tokenizer = match options.towers.has_text() {
+                    true => self.text(tokenizer).await?,
+                    false => String::new(),
+                };
+                let files = if self.has(CheckpointFiles::OPEN_CLIP) && !self.has(config) {
+                    let open_clip = self.text(CheckpointFiles::OPEN_CLIP).await?;
+                    CheckpointFiles::from_open_clip(&open_clip, tokenizer)?
+                } else {
+                    let (config, preprocessor) = (self.text(config).await?, self.text(preprocessor).await?);
+                    CheckpointFiles { config, preprocessor, tokenizer, labels: None }
                 };
                 builder.start(&files)?;
                 source = files.source();
@@ -99,12 +100,13 @@ impl LocalFiles {
         options: &Options,
         builder: &mut ModelBuilder<'_>,
     ) -> Result<Vec<String>, Error> {
-        let has_safetensors = self.has(WEIGHTS) || self.has(INDEX);
+        let has_safetensors = [WEIGHTS, INDEX, OPEN_CLIP_WEIGHTS].iter().any(|name| self.has(name));
         if let Some(names) = self.onnx(options).filter(|_| options.onnx.first || !has_safetensors) {
             return Ok(names);
         }
         if !self.has(INDEX) {
-            return Ok(vec![WEIGHTS.into()]);
+            let name = [WEIGHTS, OPEN_CLIP_WEIGHTS].into_iter().find(|name| self.has(name));
+            return Ok(vec![name.unwrap_or(WEIGHTS).into()]);
         }
         let index = WeightIndex::parse(self.text(INDEX).await?.as_bytes())?;
         builder.expect_files(&index)?;

@@ -3,18 +3,23 @@
 //! The published files omit every value that equals the default of transformers' `configuration_siglip.py`, and this
 //! reader fills it in.
 
+mod open_clip;
 mod presets;
 
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Deserializer, Serialize};
+use siglip_kernels::Gelu;
 
 use crate::{Error, json};
 
+pub(crate) use open_clip::OpenClipConfig;
 pub use presets::{PRESETS, preset};
 
-/// The activation of every published checkpoint: GELU in its tanh approximation.
+/// The activation of every checkpoint of Google's: GELU in its tanh approximation.
 const GELU_TANH: &str = "gelu_pytorch_tanh";
+/// The activation of models that open_clip trained.
+const GELU_ERF: &str = "gelu";
 /// `model_type` of models with a fixed resolution: SigLIP, and SigLIP 2 other than NaFlex.
 const FIXED: &str = "siglip";
 /// `model_type` of SigLIP 2 NaFlex, whose images keep their aspect ratio.
@@ -67,6 +72,13 @@ pub struct TextConfig {
     /// Width of the embedding; the hidden size unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub projection_size: Option<usize>,
+    /// Whether a linear layer makes the embedding of the last position. Only one model of open_clip's has none.
+    #[serde(skip_serializing_if = "is_true")]
+    pub use_head: bool,
+    /// Whether texts are cleaned before they are tokenized; see [`canonicalize`](crate::text::canonicalize). transformers
+    /// leaves this to the caller, open_clip's files ask for it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub canonicalize: bool,
 }
 
 /// The vision tower's configuration.
@@ -111,6 +123,8 @@ impl Default for TextConfig {
             hidden_act: GELU_TANH.into(),
             pad_token_id: PAD_TOKEN_ID,
             projection_size: None,
+            use_head: true,
+            canonicalize: false,
         }
     }
 }
@@ -141,6 +155,8 @@ pub(crate) struct BlockConfig {
     pub num_hidden_layers: usize,
     pub num_attention_heads: usize,
     pub layer_norm_eps: f32,
+    /// The MLP's activation.
+    pub gelu: Gelu,
 }
 
 impl BlockConfig {
@@ -162,6 +178,8 @@ impl TextConfig {
             num_hidden_layers: self.num_hidden_layers,
             num_attention_heads: self.num_attention_heads,
             layer_norm_eps: self.layer_norm_eps,
+            // `Config::check` refuses any other activation.
+            gelu: gelu(&self.hidden_act).unwrap_or(Gelu::Tanh),
         }
     }
 }
@@ -194,6 +212,8 @@ impl VisionConfig {
             num_hidden_layers: self.num_hidden_layers,
             num_attention_heads: self.num_attention_heads,
             layer_norm_eps: self.layer_norm_eps,
+            // `Config::check` refuses any other activation.
+            gelu: gelu(&self.hidden_act).unwrap_or(Gelu::Tanh),
         }
     }
 }
@@ -264,6 +284,10 @@ impl Config {
             let reason = "a vision tower without its attention pooling head gives no embedding";
             return Err(Error::unsupported("vision_config.vision_use_head", reason));
         }
+        if !text.use_head && text.embedding_size() != text.hidden_size {
+            let reason = format!("{} without a head, whose output it is", text.embedding_size());
+            return Err(Error::unsupported("text_config.projection_size", reason));
+        }
         if text.embedding_size() != vision.hidden_size {
             let (text, vision) = (text.embedding_size(), vision.hidden_size);
             let reason = format!(
@@ -288,6 +312,10 @@ where
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
 fn pad_token_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(PAD_TOKEN_ID))
 }
@@ -306,11 +334,20 @@ fn check_blocks(tower: &str, blocks: &BlockConfig, hidden_act: &str) -> Result<(
         let reason = format!("{} is not between 0 and 1", blocks.layer_norm_eps);
         return Err(Error::unsupported(format!("{tower}.layer_norm_eps"), reason));
     }
-    if hidden_act != GELU_TANH {
-        let reason = format!("{hidden_act:?} is not supported; every published SigLIP uses {GELU_TANH:?}");
+    if gelu(hidden_act).is_none() {
+        let reason = format!("{hidden_act:?} is not supported; {GELU_TANH:?} and {GELU_ERF:?} are");
         return Err(Error::unsupported(format!("{tower}.hidden_act"), reason));
     }
     Ok(())
+}
+
+/// The activation of a `hidden_act`; `None` for any other than the two that SigLIPs have.
+fn gelu(hidden_act: &str) -> Option<Gelu> {
+    match hidden_act {
+        GELU_TANH => Some(Gelu::Tanh),
+        GELU_ERF => Some(Gelu::Erf),
+        _ => None,
+    }
 }
 
 fn in_range(field: &str, value: usize, range: RangeInclusive<usize>) -> Result<(), Error> {

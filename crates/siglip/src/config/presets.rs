@@ -95,7 +95,7 @@ fn text_tower(size: &str) -> TextConfig {
     }
 }
 
-fn vision_tower(size: &str) -> VisionConfig {
+pub(super) fn vision_tower(size: &str) -> VisionConfig {
     if size == "giant-opt" {
         return VisionConfig {
             hidden_size: 1536,

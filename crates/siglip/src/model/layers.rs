@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use siglip_kernels::{Epilogue, PackedMatrix, Scratch};
+use siglip_kernels::{Epilogue, Gelu, PackedMatrix, Scratch};
 
 use super::buffer::sized;
 use super::destination::{Destination, whole_values};
@@ -68,8 +68,8 @@ impl Linear {
     }
 
     /// `out` = GELU(x Wᵀ + b).
-    pub fn forward_gelu(&self, x: &[f32], rows: usize, out: &mut [f32], scratch: &mut Scratch) {
-        siglip_kernels::linear(x, rows, &self.weight, Epilogue::BiasGelu(&self.bias), out, scratch);
+    pub fn forward_gelu(&self, gelu: Gelu, x: &[f32], rows: usize, out: &mut [f32], scratch: &mut Scratch) {
+        siglip_kernels::linear(x, rows, &self.weight, Epilogue::BiasGelu(&self.bias, gelu), out, scratch);
     }
 
     /// `out` += x Wᵀ + b.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use siglip_kernels::Scratch;
+use siglip_kernels::{Gelu, Scratch};
 
 use super::destination::Destination;
 use super::layers::Linear;
@@ -13,6 +13,7 @@ use crate::{Precision, Shard};
 #[derive(Debug)]
 pub(crate) struct Mlp {
     fc1: Linear,
+    gelu: Gelu,
     pub fc2: Linear,
     /// The columns of the whole model's hidden layer that this worker holds.
     columns: Range<usize>,
@@ -23,6 +24,7 @@ impl Mlp {
         let columns = shard.range(config.intermediate_size);
         Mlp {
             fc1: Linear::new(precision, config.hidden_size, columns.len()),
+            gelu: config.gelu,
             fc2: Linear::row_parallel(precision, columns.len(), config.intermediate_size, config.hidden_size),
             columns,
         }
@@ -32,7 +34,7 @@ impl Mlp {
     pub fn hidden(&self, x: &[f32], hidden: &mut Vec<f32>, scratch: &mut Scratch) {
         let rows = x.len() / self.fc1.weight.inputs();
         hidden.resize(rows * self.columns.len(), 0.0);
-        self.fc1.forward_gelu(x, rows, hidden, scratch);
+        self.fc1.forward_gelu(self.gelu, x, rows, hidden, scratch);
     }
 
     pub fn destination(&mut self, layer: &str, kind: &str) -> Option<Destination<'_>> {

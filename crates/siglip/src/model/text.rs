@@ -26,7 +26,13 @@ pub(crate) struct TextTower {
 #[derive(Debug)]
 struct TextHead {
     final_layer_norm: LayerNorm,
-    projection: Linear,
+    projection: Option<Linear>,
+}
+
+impl TextHead {
+    fn bytes(&self) -> usize {
+        self.final_layer_norm.bytes() + self.projection.as_ref().map_or(0, Linear::bytes)
+    }
 }
 
 impl TextTower {
@@ -40,7 +46,7 @@ impl TextTower {
             blocks: (0..blocks.num_hidden_layers).map(|_| Block::new(&blocks, precision, shard)).collect(),
             head: shard.is_first().then(|| TextHead {
                 final_layer_norm: LayerNorm::new(hidden, config.layer_norm_eps),
-                projection: Linear::new(precision, hidden, config.embedding_size()),
+                projection: config.use_head.then(|| Linear::new(precision, hidden, config.embedding_size())),
             }),
             config: config.clone(),
         }
@@ -66,7 +72,7 @@ impl TextTower {
         let Some(head) = &mut self.head else { return Some(Destination::Nowhere) };
         match name.split_once('.')? {
             ("final_layer_norm", kind) => head.final_layer_norm.destination(kind),
-            ("head", kind) => head.projection.whole(kind),
+            ("head", kind) => head.projection.as_mut()?.whole(kind),
             _ => None,
         }
     }
@@ -112,8 +118,9 @@ impl TextTower {
         let Some(head) = &self.head else { return Vec::new() };
         let Workspace { residual, normed, scratch, .. } = workspace;
         let normed = head.final_layer_norm.forward(&residual.x, normed);
+        let Some(projection) = &head.projection else { return normed.to_vec() };
         let mut embeddings = vec![0.0; texts * self.config.embedding_size()];
-        head.projection.forward(normed, texts, &mut embeddings, scratch);
+        projection.forward(normed, texts, &mut embeddings, scratch);
         embeddings
     }
 
@@ -121,6 +128,6 @@ impl TextTower {
         self.token_embedding.bytes()
             + size_of_val(&self.position_embedding[..])
             + self.blocks.iter().map(Block::bytes).sum::<usize>()
-            + self.head.as_ref().map_or(0, |head| head.final_layer_norm.bytes() + head.projection.bytes())
+            + self.head.as_ref().map_or(0, TextHead::bytes)
     }
 }

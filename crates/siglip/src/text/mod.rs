@@ -13,11 +13,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod canonicalize;
 mod charsmap;
 mod template;
 mod tokenizer;
 mod unread;
 mod validate;
 
+pub use canonicalize::canonicalize;
 pub use template::{DEFAULT_TEMPLATE, Template};
 pub use tokenizer::Tokenizer;

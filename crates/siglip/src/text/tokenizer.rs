@@ -1,7 +1,10 @@
+use std::borrow::Cow;
+
 use tokenizers::normalizers::{Lowercase, Sequence};
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{ModelWrapper, PostProcessor, TruncationParams};
 
+use super::canonicalize::canonicalize;
 use super::unread::{self, WordFinder};
 use super::validate;
 use crate::{Error, impostor};
@@ -37,6 +40,7 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     max_length: usize,
     pad_token_id: u32,
+    canonicalizes: bool,
     /// The token for any word that a vocabulary of whole words lacks. `None` for a vocabulary of pieces of words.
     unknown_word: Option<u32>,
     word_finder: WordFinder,
@@ -78,7 +82,19 @@ impl Tokenizer {
             ModelWrapper::WordLevel(words) => inner.token_to_id(&words.unk_token),
             _ => None,
         };
-        Ok(Tokenizer { inner, max_length, pad_token_id, unknown_word, word_finder: WordFinder::new() })
+        Ok(Tokenizer {
+            inner,
+            max_length,
+            pad_token_id,
+            canonicalizes: false,
+            unknown_word,
+            word_finder: WordFinder::new(),
+        })
+    }
+
+    /// Whether texts are [canonicalized](super::canonicalize) first. They are not unless this is called.
+    pub fn canonicalizing(self, canonicalizes: bool) -> Tokenizer {
+        Tokenizer { canonicalizes, ..self }
     }
 
     /// The ids of a text: exactly `max_length`, cut or padded. Only the first 64 KiB of the text are read.
@@ -86,8 +102,8 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::UnsupportedModel`] if the vocabulary has neither the text's words nor a token for unknown words.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
-        let text = &text[..text.floor_char_boundary(MAX_TEXT_BYTES)];
-        let mut input_ids = self.inner.encode_fast(text, true).map_err(unsupported)?.get_ids().to_vec();
+        let text = self.cleaned(text);
+        let mut input_ids = self.inner.encode_fast(&*text, true).map_err(unsupported)?.get_ids().to_vec();
         input_ids.resize(self.max_length, self.pad_token_id);
         Ok(input_ids)
     }
@@ -101,7 +117,8 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn unknown_words(&self, text: &str) -> Result<Vec<String>, Error> {
-        let text = &text[..text.floor_char_boundary(MAX_TEXT_BYTES)];
+        let given = text;
+        let text = &*self.cleaned(given);
         let words = self.word_finder.words(text);
         let mut unknown = self.unknown_tokens(text)?;
         for (start, end) in &mut unknown {
@@ -122,7 +139,7 @@ impl Tokenizer {
         if unknown.is_empty()
             && unread::becomes_empty(self.inner.get_normalizer(), text).map_err(unsupported)?
         {
-            return Ok(vec![text.trim().to_string()]);
+            return Ok(vec![given.trim().to_string()]);
         }
         unknown.sort();
         let mut named: Vec<String> = Vec::new();
@@ -132,6 +149,12 @@ impl Tokenizer {
             }
         }
         Ok(named)
+    }
+
+    /// The part of a text that is read, canonicalized if texts are.
+    fn cleaned<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let text = &text[..text.floor_char_boundary(MAX_TEXT_BYTES)];
+        if self.canonicalizes { canonicalize(text).into() } else { text.into() }
     }
 
     /// The byte ranges of the words that a vocabulary of whole words lacks.

@@ -209,7 +209,7 @@ impl WeightReader {
         if let Some(metadata) = metadata {
             sink.metadata(metadata)?;
         }
-        let stored = header.tensors.iter().map(|tensor| tensor.shape().clone());
+        let stored = header.tensors.iter().map(|tensor| tensor.whole().clone());
         let shapes: Vec<_> = stored.chain(header.empty.iter().cloned()).collect();
         sink.begin(&shapes)?;
         Ok(State::Rows(RowParser::new(header, self.received + taken as u64)))

@@ -23,7 +23,8 @@ impl StoredTensor {
         StoredTensor { shape, dtype, bytes }
     }
 
-    /// Its name and dimensions. An ONNX may store a tensor in parts: each has the number of its own rows.
+    /// Its name and dimensions. An ONNX or a file of open_clip's may store a tensor in parts: each has the number of its own
+    /// rows.
     pub fn shape(&self) -> &TensorShape {
         &self.shape
     }
@@ -46,11 +47,36 @@ pub(super) struct PlacedTensor {
     pub encoding: Encoding,
     /// Offset of its first byte in the file.
     pub start: u64,
+    /// The tensor that these are rows of, and the number of the first, if the file has that tensor in parts.
+    part_of: Option<(TensorShape, usize)>,
 }
 
 impl PlacedTensor {
     pub fn new(shape: TensorShape, encoding: Encoding, start: u64, bytes: u64) -> PlacedTensor {
-        PlacedTensor { stored: StoredTensor::new(shape, encoding.name(), bytes), encoding, start }
+        PlacedTensor {
+            stored: StoredTensor::new(shape, encoding.name(), bytes),
+            encoding,
+            start,
+            part_of: None,
+        }
+    }
+
+    /// As rows of `whole` from `first_row` on.
+    pub fn part_of(self, whole: TensorShape, first_row: usize) -> PlacedTensor {
+        PlacedTensor { part_of: Some((whole, first_row)), ..self }
+    }
+
+    /// The whole tensor that these are rows of.
+    pub fn whole(&self) -> &TensorShape {
+        self.part_of.as_ref().map_or(self.shape(), |(whole, _)| whole)
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.stored.bytes
+    }
+
+    fn first_row(&self) -> usize {
+        self.part_of.as_ref().map_or(0, |(_, first_row)| *first_row)
     }
 
     pub fn shape(&self) -> &TensorShape {
@@ -131,7 +157,7 @@ impl RowParser {
 
     pub fn next_wanted(&self, wants: impl Fn(&TensorShape) -> bool) -> Option<u64> {
         let mut later = self.header.tensors[self.current..].iter();
-        let next = later.position(|tensor| wants(tensor.shape())).map(|skipped| self.current + skipped);
+        let next = later.position(|tensor| wants(tensor.whole())).map(|skipped| self.current + skipped);
         match next {
             Some(next) if next == self.current => None,
             Some(next) => Some(self.header.tensors[next].start),
@@ -223,7 +249,7 @@ impl RowParser {
             tensor.encoding.decode(&self.pending, &mut self.values);
             self.pending.clear();
         }
-        sink.rows(shape, self.row, &self.values)?;
+        sink.rows(tensor.whole(), tensor.first_row() + self.row, &self.values)?;
         self.row += rows;
         if self.row == shape.rows() {
             (self.current, self.row) = (self.current + 1, 0);

@@ -57,7 +57,9 @@ pub fn tensors(config: &Config) -> Vec<TensorShape> {
     list.add("text_model.embeddings.position_embedding.weight", &positions);
     list.add_blocks("text_model", &text.blocks());
     list.add_pair("text_model.final_layer_norm", &[text.hidden_size]);
-    list.add_pair("text_model.head", &[text.embedding_size(), text.hidden_size]);
+    if text.use_head {
+        list.add_pair("text_model.head", &[text.embedding_size(), text.hidden_size]);
+    }
 
     let hidden = vision.hidden_size;
     let convolution = [hidden, vision.num_channels, vision.patch_size, vision.patch_size];
