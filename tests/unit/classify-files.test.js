@@ -37,6 +37,13 @@ test('a folder with config.json is a model, and a nested config.json is not a se
   assert.deepEqual(names(model?.files ?? []), ['config.json', 'tokenizer.json', 'model.safetensors']);
 });
 
+test("a folder of open_clip's is a model, and config.json goes before its file", () => {
+  const openClip = ['b/open_clip_config.json', 'b/open_clip_model.safetensors', 'b/tokenizer.json'];
+  assert.equal(modelIn(found(...openClip))?.name, 'b');
+  const both = modelIn(found('b/config.json', ...openClip));
+  assert.equal(both?.files.length, 4);
+});
+
 test('a single file of weights may have any name, but the shards of an index keep theirs', () => {
   const renamed = modelIn(found('m/config.json', 'm/epoch-7.safetensors'));
   assert.deepEqual(names(renamed?.files ?? []), ['config.json', 'model.safetensors']);
