@@ -77,10 +77,13 @@ fn the_defaults_are_the_references() {
         hidden_act,
         pad_token_id,
         projection_size,
+        use_head,
+        canonicalize,
     } = config.text_config;
     assert_eq!((vocab_size, max_position_embeddings, pad_token_id), (32_000, 64, 1));
     assert_eq!((hidden_size, intermediate_size, num_hidden_layers, num_attention_heads), (768, 3072, 12, 12));
     assert_eq!((layer_norm_eps, hidden_act.as_str(), projection_size), (1e-6, "gelu_pytorch_tanh", None));
+    assert_eq!((use_head, canonicalize), (true, false));
     let vision = config.vision_config;
     let VisionConfig { hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, .. } = vision;
     assert_eq!((hidden_size, intermediate_size, num_hidden_layers, num_attention_heads), (768, 3072, 12, 12));
