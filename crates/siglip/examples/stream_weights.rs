@@ -19,7 +19,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).ok_or("argument: CHECKPOINT; the weights on standard input")?;
 
     // The small files say which tensors to expect, and how much memory they take.
-    let files = CheckpointFiles::read(|name| std::fs::read_to_string(Path::new(&folder).join(name)))?;
+    let read = |name| Ok::<_, Box<dyn Error>>(std::fs::read_to_string(Path::new(&folder).join(name))?);
+    let files = CheckpointFiles::read(read)?;
     let checkpoint = Checkpoint::parse(&files)?;
     let options = LoadOptions::default();
     println!("needs {} MB of memory", Model::memory_needed(&checkpoint.config, options) / 1_000_000);

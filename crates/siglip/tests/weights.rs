@@ -165,7 +165,7 @@ fn other_files_in_place_of_weights_are_named_with_a_remedy() {
         (r#"{"error": "Repository not found"}"#, "JSON"),
         (r#"{"weight_map": {"logit_scale": "model-1.safetensors"}}"#, "choose model.safetensors"),
         ("  \n[1, 2, 3, 4, 5, 6]", "JSON"),
-        ("PK\u{3}\u{4}\u{14}\0\0\0\u{8}\u{8}\0\0archive/data.pkl", "zip archive"),
+        ("PK\u{3}\u{4}\u{14}\0\0\0\u{8}\u{8}\0\0archive/data.pkl", "pickled"),
         ("Entry not found", "neither a safetensors file nor a GGUF"),
     ];
     for (file, expected) in files {
