@@ -58,6 +58,31 @@ test('weights with their JSON files become the model, whatever the weights are c
   assert.equal((await labelsOf(page, 'cat.jpg'))[0], 'a cat');
 });
 
+test("weights of open_clip's become the model", async () => {
+  const page = await open();
+  const names = ['config.json', 'preprocessor_config.json', 'tokenizer.json', 'open_clip_model.safetensors'];
+  await drop(
+    page,
+    names.map((name) => `tests/fixtures/random-open-clip/${name}`),
+  );
+  await modelNamed(page, 'open_clip_model.safetensors');
+  assert.deepEqual(await problemsOf(page), []);
+});
+
+test("a folder of open_clip's without config.json is read, and a model that is no SigLIP is refused by its field", async () => {
+  const page = await open();
+  const failure = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const load = Siglip.load('/tests/fixtures/open-clip-of-another-kind/', { cache: false });
+    return load.then(
+      () => null,
+      (/** @type {any} */ { code, message }) => ({ code, message }),
+    );
+  });
+  assert.equal(failure?.code, 'unsupported-model');
+  assert.match(failure?.message ?? '', /vision_cfg\.timm_model_name/);
+});
+
 test(
   'a dropped folder with a config.json becomes the model, named by the folder',
   onlyChromium('drops folders'),
