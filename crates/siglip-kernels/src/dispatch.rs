@@ -5,7 +5,7 @@ use crate::simd::{Backend, ByteDot, ByteDots as _, Simd, Wide};
 /// The instruction set in use: on WebAssembly that of the build, elsewhere the best that the processor has.
 ///
 /// Where the processor decides, the environment variable `SIGLIP_KERNELS`, read once, can ask for a lesser one: `avx-vnni`,
-/// `avx2` or `portable`.
+/// `avx2` or `portable` on x86-64, `neon` or `portable` on 64-bit Arm.
 pub fn backend() -> Backend {
     struct Name;
     impl Kernel for Name {
@@ -42,13 +42,19 @@ pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(crate::simd::Simd128)
 }
 
-#[cfg(any(feature = "portable", not(any(target_arch = "x86_64", target_feature = "simd128"))))]
+#[cfg(any(
+    feature = "portable",
+    not(any(target_arch = "x86_64", target_arch = "aarch64", target_feature = "simd128"))
+))]
 pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(crate::simd::Portable)
 }
 
 #[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
 pub(crate) use x86_64::{WideSimd, byte_dots, dispatch, wide};
+
+#[cfg(all(target_arch = "aarch64", not(feature = "portable")))]
+pub(crate) use aarch64::{byte_dots, dispatch};
 
 #[cfg(any(feature = "portable", not(target_arch = "x86_64")))]
 pub(crate) use no_wide::{WideSimd, wide};
@@ -59,7 +65,10 @@ pub(crate) fn byte_dots() -> Option<crate::simd::RelaxedDots> {
     crate::simd::RelaxedDots::new()
 }
 
-#[cfg(any(feature = "portable", not(any(target_arch = "x86_64", target_feature = "relaxed-simd"))))]
+#[cfg(any(
+    feature = "portable",
+    not(any(target_arch = "x86_64", target_arch = "aarch64", target_feature = "relaxed-simd"))
+))]
 pub(crate) use no_byte_dots::byte_dots;
 
 #[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
@@ -118,6 +127,43 @@ mod x86_64 {
     }
 }
 
+#[cfg(all(target_arch = "aarch64", not(feature = "portable")))]
+mod aarch64 {
+    use std::sync::LazyLock;
+
+    use super::Kernel;
+    use crate::simd::{Neon, NeonDots, Portable};
+
+    #[derive(Clone, Copy)]
+    enum Best {
+        NeonDot(NeonDots),
+        Neon,
+        Portable,
+    }
+
+    static BEST: LazyLock<Best> =
+        LazyLock::new(|| match std::env::var("SIGLIP_KERNELS").unwrap_or_default().as_str() {
+            "portable" => Best::Portable,
+            "neon" => Best::Neon,
+            _ => NeonDots::new().map_or(Best::Neon, Best::NeonDot),
+        });
+
+    pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+        match *BEST {
+            Best::NeonDot(_) | Best::Neon => kernel.run(Neon),
+            Best::Portable => kernel.run(Portable),
+        }
+    }
+
+    /// The processor's dot products of bytes, if it has them.
+    pub(crate) fn byte_dots() -> Option<NeonDots> {
+        match *BEST {
+            Best::NeonDot(dots) => Some(dots),
+            Best::Neon | Best::Portable => None,
+        }
+    }
+}
+
 #[cfg(any(feature = "portable", not(target_arch = "x86_64")))]
 mod no_wide {
     use super::WideKernel;
@@ -139,7 +185,10 @@ mod no_wide {
     }
 }
 
-#[cfg(any(feature = "portable", not(any(target_arch = "x86_64", target_feature = "relaxed-simd"))))]
+#[cfg(any(
+    feature = "portable",
+    not(any(target_arch = "x86_64", target_arch = "aarch64", target_feature = "relaxed-simd"))
+))]
 mod no_byte_dots {
     use super::ByteKernel;
     use crate::simd::{Backend, ByteDots, RowBytes};

@@ -10,6 +10,8 @@ mod avx512;
 #[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
 mod avx_vnni;
 mod byte_dot;
+#[cfg(all(target_arch = "aarch64", not(feature = "portable")))]
+mod neon;
 #[cfg(all(target_feature = "relaxed-simd", not(feature = "portable")))]
 mod relaxed_simd;
 #[cfg(all(target_feature = "simd128", not(feature = "portable")))]
@@ -24,6 +26,8 @@ pub(crate) use avx512::Avx512;
 #[cfg(test)]
 pub(crate) use byte_dot::models;
 pub(crate) use byte_dot::{ByteDot, ByteDots, RowBytes};
+#[cfg(all(target_arch = "aarch64", not(feature = "portable")))]
+pub(crate) use neon::{Neon, NeonDots};
 #[cfg(any(feature = "portable", not(target_feature = "simd128")))]
 pub(crate) use portable::Portable;
 #[cfg(all(target_feature = "relaxed-simd", not(feature = "portable")))]
@@ -42,6 +46,10 @@ pub enum Backend {
     AvxVnni,
     /// x86-64 with AVX-512 F, BW, VL and VNNI, detected at run time.
     Avx512,
+    /// 64-bit Arm.
+    Neon,
+    /// [`Backend::Neon`] with dot products of bytes, detected at run time.
+    NeonDot,
     /// WebAssembly with fixed-width SIMD.
     Simd128,
     /// WebAssembly with relaxed SIMD, which can multiply and add in one instruction.
@@ -53,14 +61,16 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// Its name in lower case: `portable`, `avx2`, `avx-vnni`, `avx512`, `simd`, `relaxed-simd`, `relaxed-simd-u8` or
-    /// `relaxed-simd-i8`.
+    /// Its name in lower case: `portable`, `avx2`, `avx-vnni`, `avx512`, `neon`, `neon-dot`, `simd`, `relaxed-simd`,
+    /// `relaxed-simd-u8` or `relaxed-simd-i8`.
     pub const fn name(self) -> &'static str {
         match self {
             Backend::Portable => "portable",
             Backend::Avx2 => "avx2",
             Backend::AvxVnni => "avx-vnni",
             Backend::Avx512 => "avx512",
+            Backend::Neon => "neon",
+            Backend::NeonDot => "neon-dot",
             Backend::Simd128 => "simd",
             Backend::RelaxedSimd => "relaxed-simd",
             Backend::RelaxedSimdU8 => "relaxed-simd-u8",
@@ -71,8 +81,11 @@ impl Backend {
     /// Whether it has dot products of bytes, which [`Precision::Q8`](crate::Precision::Q8) uses.
     pub const fn multiplies_bytes(self) -> bool {
         match self {
-            Backend::AvxVnni | Backend::Avx512 | Backend::RelaxedSimdU8 | Backend::RelaxedSimdI8 => true,
-            Backend::Portable | Backend::Avx2 | Backend::Simd128 | Backend::RelaxedSimd => false,
+            Backend::AvxVnni | Backend::Avx512 | Backend::NeonDot => true,
+            Backend::RelaxedSimdU8 | Backend::RelaxedSimdI8 => true,
+            Backend::Portable | Backend::Avx2 | Backend::Neon | Backend::Simd128 | Backend::RelaxedSimd => {
+                false
+            }
         }
     }
 }
