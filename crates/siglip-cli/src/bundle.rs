@@ -28,7 +28,7 @@ pub struct Bundle {
     #[arg(long, value_name = "TEMPLATE", default_value = siglip::text::DEFAULT_TEMPLATE)]
     template: Vec<String>,
     /// How matrices are stored.
-    #[arg(long, value_enum, default_value_t = MatrixTypeArg::Q8_0)]
+    #[arg(long, value_enum, default_value_t = MatrixTypeArg::Q8)]
     to: MatrixTypeArg,
     /// How the labels are embedded: in 8 bits as pages do it, with this processor's own kernels (q8), or in single
     /// precision.
@@ -69,7 +69,9 @@ impl Bundle {
         let loader = checkpoint.loader::<siglip::model::Model>(options).map_err(&wrong)?;
         let weights = source.weights()?;
         let plan = GgufWriter::new(files, "", MatrixType::from(self.to)).map_err(&wrong)?;
-        let mut rounding = Rounding { plan, loader };
+        // Rows that the engine quantizes itself are the same without.
+        let is_needed = !(matches!(self.to, MatrixTypeArg::Q8) && precision.is_quantized());
+        let mut rounding = Rounding { plan: is_needed.then_some(plan), loader };
         if let Some(index) = &weights.index {
             rounding.loader.expect_files(index).map_err(&wrong)?;
         }
@@ -106,7 +108,7 @@ fn read_labels(argument: &str) -> Result<(String, Vec<String>), Error> {
 
 /// Rounds the text tower's rows to the encoding of a file before the loader gets them.
 struct Rounding<L> {
-    plan: GgufWriter,
+    plan: Option<GgufWriter>,
     loader: L,
 }
 
@@ -120,9 +122,11 @@ impl<L: TensorSink> TensorSink for Rounding<L> {
     }
 
     fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), siglip::Error> {
-        if tensor.name.starts_with("vision_model.") {
-            return self.loader.rows(tensor, first_row, values);
+        match &self.plan {
+            Some(plan) if !tensor.name.starts_with("vision_model.") => {
+                self.loader.rows(tensor, first_row, &plan.rounded(tensor, first_row, values)?)
+            }
+            _ => self.loader.rows(tensor, first_row, values),
         }
-        self.loader.rows(tensor, first_row, &self.plan.rounded(tensor, first_row, values)?)
     }
 }

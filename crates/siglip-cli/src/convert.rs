@@ -31,7 +31,10 @@ pub struct Convert {
 /// How matrices are stored, as an argument.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum MatrixTypeArg {
-    /// 8 bits, with one scale per 32 numbers.
+    /// 8 bits, with one scale per row: the fewest bytes, and nothing is quantized a second time at precision q8. Other
+    /// programs that read GGUF see plain integers.
+    Q8,
+    /// 8 bits, with one scale per 32 numbers, as ggml has it.
     #[value(name = "q8_0")]
     Q8_0,
     /// Half precision.
@@ -43,6 +46,7 @@ pub enum MatrixTypeArg {
 impl From<MatrixTypeArg> for MatrixType {
     fn from(argument: MatrixTypeArg) -> MatrixType {
         match argument {
+            MatrixTypeArg::Q8 => MatrixType::Q8,
             MatrixTypeArg::Q8_0 => MatrixType::Q8_0,
             MatrixTypeArg::F16 => MatrixType::F16,
             MatrixTypeArg::F32 => MatrixType::F32,

@@ -46,10 +46,11 @@ fn a_bundle_has_the_scores_of_the_converted_model() {
     let text = |path: &Path| path.to_str().unwrap().to_string();
     fs::write(path("labels.txt"), "\u{feff}a cat\r\n\n  a boat \na blorp\na cat\n").unwrap();
     let labels = ["--label", "a cat", "--label", "a boat"];
-    for model in ["www/models/tiny", "tests/fixtures/random-small"] {
-        for to in ["q8_0", "f16"] {
+    for name in ["www/models/tiny", "tests/fixtures/random-small"] {
+        let model = repository(name);
+        for to in ["q8", "q8_0", "f16"] {
             let (whole, bundle) = (path("whole.gguf"), path("bundle.gguf"));
-            let source = text(&repository(model));
+            let source = text(&model);
             answer(&["convert", &source, &text(&whole), "--to", to]);
             let made = ["--labels", &text(&path("labels.txt")), "--template", "a photo of {}", "--to", to];
             answer(&[&["bundle", &source, &text(&bundle)], &made[..]].concat());
@@ -60,17 +61,17 @@ fn a_bundle_has_the_scores_of_the_converted_model() {
                 let chosen = scores(&bundle, &[&labels[..], &precision].concat());
                 assert_eq!(chosen.len(), 2);
                 for ((label, logit), (expected_label, expected)) in chosen.iter().zip(&expected) {
-                    assert_eq!(label, expected_label, "{model} in {to}");
-                    assert!((logit - expected).abs() <= 1e-6, "{model} in {to}: {logit}, not {expected}");
+                    assert_eq!(label, expected_label, "{name} in {to}");
+                    assert!((logit - expected).abs() <= 1e-6, "{name} in {to}: {logit}, not {expected}");
                 }
                 let all = scores(&bundle, &precision);
                 assert_eq!(all.len(), 3, "each label once");
-                if model.ends_with("tiny") {
+                if name.ends_with("tiny") {
                     assert_eq!(all[2].0, "a blorp", "unknown labels rank last");
                 }
             }
             let (whole, bundle) = (fs::metadata(&whole).unwrap().len(), fs::metadata(&bundle).unwrap().len());
-            let most = if model.ends_with("tiny") { whole / 3 } else { whole };
+            let most = if name.ends_with("tiny") { whole / 3 } else { whole };
             assert!(bundle < most, "{bundle} of {whole} bytes");
         }
     }

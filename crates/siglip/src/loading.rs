@@ -217,6 +217,16 @@ impl<E: Engine> TensorSink for GgufSink<E> {
     fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), Error> {
         self.loader()?.rows(tensor, first_row, values)
     }
+
+    fn quantized_rows(
+        &mut self,
+        tensor: &TensorShape,
+        first_row: usize,
+        scales: &[f32],
+        quantized: &[i8],
+    ) -> Result<(), Error> {
+        self.loader()?.quantized_rows(tensor, first_row, scales, quantized)
+    }
 }
 
 fn not_begun() -> Error {

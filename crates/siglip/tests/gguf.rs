@@ -5,8 +5,9 @@ mod support;
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
+use siglip::model::ModelLoader;
 use siglip::weights::{Dtype, MatrixType, TensorShape};
-use siglip::{Engine as _, Error, LoadOptions, PixelValues, Siglip};
+use siglip::{Engine as _, Error, LoadOptions, PixelValues, Precision, Siglip};
 
 use support::weight_files::{self, Collect, cut, gguf, joined, message, read, read_chunks, rows_of};
 
@@ -89,6 +90,7 @@ fn a_written_file_is_read_back() {
         (MatrixType::F32, 0.0),
         (MatrixType::F16, 1.0 / 2048.0),
         (MatrixType::Q8_0, 0.5 / 127.0 + 1.0 / 2048.0),
+        (MatrixType::Q8, 0.51 / 127.0),
     ] {
         let mut sink = Collect::default();
         read(&gguf(matrices), &mut sink).unwrap();
@@ -100,7 +102,8 @@ fn a_written_file_is_read_back() {
             let largest = original.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
             let error = values.iter().zip(original).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             let small = name.ends_with("bias") || name.contains("norm") || name.contains("position");
-            let allowed = if small { 0.0 } else { error_of_matrices * largest };
+            let in_half = matrices == MatrixType::Q8 && name.starts_with("vision_model.embeddings.position");
+            let allowed = if small && !in_half { 0.0 } else { error_of_matrices * largest };
             assert!(error <= allowed, "{name} in {matrices:?}: {error} of {largest}");
         }
     }
@@ -108,7 +111,7 @@ fn a_written_file_is_read_back() {
 
 #[test]
 fn every_chunking_gives_the_same_model() {
-    for matrices in [MatrixType::F32, MatrixType::Q8_0] {
+    for matrices in [MatrixType::F32, MatrixType::Q8_0, MatrixType::Q8] {
         let file = gguf(matrices);
         let embed = |chunks: Vec<&[u8]>| {
             let mut siglip = load(chunks).unwrap();
@@ -125,6 +128,57 @@ fn every_chunking_gives_the_same_model() {
             assert_eq!(embed(cut(&file, seed)), whole, "cut with seed {seed}");
         }
     }
+}
+
+/// The engine's own rows: nothing is quantized a second time. The pooling head's projections, which the engine folds in floats,
+/// are quantized in the file.
+#[test]
+fn a_file_of_8_bit_rows_is_quantized_once() {
+    let source = weight_files::safetensors(&weight_files::config(), Dtype::F32);
+    for precision in [Precision::Q8, Precision::Q8Exact] {
+        let options = LoadOptions { precision, ..LoadOptions::default() };
+        let loader = ModelLoader::new(weight_files::config(), options).unwrap();
+        let mut original = support::checkpoints::load(loader, [&source[..]]).unwrap();
+        let pixels =
+            || vec![PixelValues::new((0..3 * 21 * 21).map(|i| (i as f32 * 0.37).sin()).collect(), 21)];
+        let exact = original.image_embeds(pixels()).unwrap();
+        let cosine_of = |matrices| {
+            let mut model = Siglip::from_gguf(&gguf(matrices)[..], options).unwrap();
+            siglip_kernels::dot(&model.engine_mut().image_embeds(pixels()).unwrap(), &exact)
+        };
+        let (once, twice) = (cosine_of(MatrixType::Q8), cosine_of(MatrixType::Q8_0));
+        assert!(once > twice && once > 0.9998, "{once}, {twice}");
+        let mut written = Siglip::from_gguf(&gguf(MatrixType::Q8)[..], options).unwrap();
+        let ids = written.input_ids(&["a label".into()]).unwrap();
+        assert_eq!(
+            written.engine_mut().text_embeds(ids.clone()).unwrap(),
+            original.text_embeds(ids).unwrap()
+        );
+    }
+    assert!(gguf(MatrixType::Q8).len() < gguf(MatrixType::Q8_0).len());
+}
+
+#[test]
+fn wrong_8_bit_rows_are_refused() {
+    const I8: u32 = 24;
+    let file = File::of(&[("rows", &[36, 2], I8, 0)]);
+    let row = |scale: f32, first: u8| [&scale.to_le_bytes()[..], &[first], &[1; 31]].concat();
+    let data = |a: Vec<u8>, b: Vec<u8>| file.with(&[a, b, vec![0; 24]].concat());
+    let read = joined(rows_of(&data(row(0.5, 0x81), row(2.0, 127))).unwrap());
+    assert_eq!(read[0].1[..2], [-63.5, 0.5]);
+    assert_eq!(read[0].1[32..34], [254.0, 2.0]);
+    assert!(message(rows_of(&data(row(0.5, 0x80), row(2.0, 127)))).contains("holds -128"));
+    for sides in [&[4u64, 2][..], &[0, 2], &[3, 2], &[36], &[36, 2, 1]] {
+        let reason = message(rows_of(&File::of(&[("rows", sides, I8, 0)]).with(&[0; 256])));
+        assert!(reason.contains("\"rows\""), "{reason}");
+    }
+    // A scale that is not finite, in a model.
+    let good = gguf(MatrixType::Q8);
+    let mut bad = good.clone();
+    let scale = good.len() - 4 * 64 - 64 * (96 + 4);
+    bad[scale..scale + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    assert!(load(vec![&good]).is_ok());
+    assert!(message(load(vec![&bad])).contains("not finite"));
 }
 
 #[test]
@@ -347,12 +401,17 @@ fn wrong_headers_are_refused_with_the_reason() {
 /// Any damage ends in an error or, where it hit a weight, in other weights: never in a panic.
 #[test]
 fn damaged_files_do_not_panic() {
-    let file = gguf(MatrixType::Q8_0);
+    for matrices in [MatrixType::Q8_0, MatrixType::Q8] {
+        damage(&gguf(matrices));
+    }
+}
+
+fn damage(file: &[u8]) {
     let header = file.windows(8).rposition(|window| window == b"mlp.fc2.").unwrap() + 100;
     let mut random = fastrand::Rng::with_seed(3);
     let mut refused = 0;
     for _ in 0..2000 {
-        let mut damaged = file.clone();
+        let mut damaged = file.to_vec();
         for _ in 0..random.usize(1..4) {
             let at = random.usize(4..header);
             damaged[at] = if random.bool() { random.u8(..) } else { damaged[at] ^ 1 << random.u8(0..8) };

@@ -3,6 +3,11 @@
 use super::Dtype;
 use super::ggml_quants::{self, BLOCK, SUPER_BLOCK};
 
+/// ggml's type of plain integers of 8 bits.
+pub(super) const I8: u32 = 24;
+/// Bytes of a row's scale in [`Encoding::Rows`].
+pub(super) const SCALE: usize = size_of::<f32>();
+
 /// How a file stores a tensor: number by number, or in ggml blocks, whose numbers share scales.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
@@ -17,6 +22,10 @@ pub(super) enum Encoding {
     Q4K,
     Q5K,
     Q6K,
+    /// Rows of 8 bits: before each row its scale, a little-endian f32. Not ggml's; its `ggml_type` is I8.
+    Rows {
+        row_len: usize,
+    },
 }
 
 impl Encoding {
@@ -55,6 +64,7 @@ impl Encoding {
             Encoding::Q4K => ("Q4_K", 12, SUPER_BLOCK, size_of::<ggml_quants::Q4K>()),
             Encoding::Q5K => ("Q5_K", 13, SUPER_BLOCK, size_of::<ggml_quants::Q5K>()),
             Encoding::Q6K => ("Q6_K", 14, SUPER_BLOCK, size_of::<ggml_quants::Q6K>()),
+            Encoding::Rows { row_len } => ("I8", I8, row_len, row_len + SCALE),
         }
     }
 
@@ -96,6 +106,33 @@ impl Encoding {
             Encoding::Q4K => ggml_quants::decode(bytes, ggml_quants::q4_k, values),
             Encoding::Q5K => ggml_quants::decode(bytes, ggml_quants::q5_k, values),
             Encoding::Q6K => ggml_quants::decode(bytes, ggml_quants::q6_k, values),
+            Encoding::Rows { row_len } => {
+                let (scales, quantized) = split_rows(bytes, row_len);
+                for (row, scale) in quantized.chunks_exact(row_len).zip(scales) {
+                    values.extend(row.iter().map(|&quantized| f32::from(quantized) * scale));
+                }
+            }
         }
+    }
+}
+
+/// The scales and the quantized values of whole rows in [`Encoding::Rows`].
+pub(super) fn split_rows(bytes: &[u8], row_len: usize) -> (Vec<f32>, Vec<i8>) {
+    let (mut scales, mut quantized) = (Vec::new(), Vec::with_capacity(bytes.len()));
+    for (scale, row) in bytes.chunks_exact(SCALE + row_len).filter_map(|row| row.split_first_chunk::<SCALE>())
+    {
+        scales.push(f32::from_le_bytes(*scale));
+        quantized.extend_from_slice(bytemuck::cast_slice(row));
+    }
+    (scales, quantized)
+}
+
+/// Encodes whole rows as [`Encoding::Rows`], as the engine quantizes them.
+pub(super) fn encode_rows(values: &[f32], row_len: usize, bytes: &mut Vec<u8>) {
+    let (mut scales, mut quantized) = (vec![0.0; values.len() / row_len.max(1)], vec![0; values.len()]);
+    siglip_kernels::quantize_rows(values, row_len, &mut scales, &mut quantized);
+    for (scale, row) in scales.iter().zip(quantized.chunks_exact(row_len.max(1))) {
+        bytes.extend(scale.to_le_bytes());
+        bytes.extend_from_slice(bytemuck::cast_slice(row));
     }
 }

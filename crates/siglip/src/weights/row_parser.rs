@@ -1,6 +1,6 @@
 //! The part of a weight file after its header: cut into tensors and batches of rows.
 
-use super::encoding::Encoding;
+use super::encoding::{Encoding, split_rows};
 use super::{TensorShape, TensorSink, bad};
 use crate::Error;
 
@@ -241,15 +241,27 @@ impl RowParser {
             self.pending.extend_from_slice(now);
             return Ok(rest);
         }
-        self.values.clear();
-        if self.pending.is_empty() {
-            tensor.encoding.decode(now, &mut self.values);
+        let batch = match self.pending.is_empty() {
+            true => now,
+            false => {
+                self.pending.extend_from_slice(now);
+                &self.pending
+            }
+        };
+        let first_row = tensor.first_row() + self.row;
+        if let Encoding::Rows { row_len } = tensor.encoding {
+            let (scales, quantized) = split_rows(batch, row_len);
+            // The kernels' bounds rest on it.
+            if quantized.contains(&i8::MIN) {
+                return Err(bad(format!("tensor {:?} holds -128, where -127 is the least", shape.name)));
+            }
+            sink.quantized_rows(tensor.whole(), first_row, &scales, &quantized)?;
         } else {
-            self.pending.extend_from_slice(now);
-            tensor.encoding.decode(&self.pending, &mut self.values);
-            self.pending.clear();
+            self.values.clear();
+            tensor.encoding.decode(batch, &mut self.values);
+            sink.rows(tensor.whole(), first_row, &self.values)?;
         }
-        sink.rows(tensor.whole(), tensor.first_row() + self.row, &self.values)?;
+        self.pending.clear();
         self.row += rows;
         if self.row == shape.rows() {
             (self.current, self.row) = (self.current + 1, 0);

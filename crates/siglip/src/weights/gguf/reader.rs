@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::MAX_HEADER;
-use super::super::encoding::Encoding;
+use super::super::encoding::{Encoding, I8, SCALE};
 use super::super::row_parser::{Header, PlacedTensor};
 use super::super::tensor_list::is_buffer;
 use super::super::{TensorShape, bad};
@@ -267,8 +267,12 @@ impl HeaderReader {
         // The file has the innermost dimension first.
         let shape: Option<Vec<usize>> =
             (0..dimensions).rev().map(|at| usize::try_from(u64_at(field, at * 8)).ok()).collect();
-        let Some(shape) = shape else { return Err(bad(format!("tensor {name:?} is too large"))) };
+        let Some(mut shape) = shape else { return Err(bad(format!("tensor {name:?} is too large"))) };
         let (ggml_type, offset) = (u32_at(field, dimensions * 8), u64_at(field, dimensions * 8 + 4));
+        if let (I8, false, [_, bytes]) = (ggml_type, is_buffer(&name), &mut shape[..]) {
+            // A row's bytes are its scale and its numbers. A row without a number is refused with the empty tensors.
+            *bytes = bytes.saturating_sub(SCALE);
+        }
         self.tensors.push(Listed { shape: TensorShape { name, shape }, ggml_type, offset });
         Ok(self.next_tensor())
     }
@@ -312,7 +316,11 @@ fn stored(shape: &TensorShape, ggml_type: u32) -> Result<(Option<Encoding>, u64)
             integer_size(ggml_type).ok_or_else(|| bad(format!("buffer {name:?} holds no integers")))?;
         return Ok((None, len.checked_mul(size).ok_or_else(too_large)?));
     }
-    let encoding = Encoding::from_ggml_type(ggml_type).ok_or_else(|| {
+    let rows = match sides[..] {
+        [_, row_len] if ggml_type == I8 => Some(Encoding::Rows { row_len }),
+        _ => None,
+    };
+    let encoding = rows.or_else(|| Encoding::from_ggml_type(ggml_type)).ok_or_else(|| {
         let reason = "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 and Q2_K to Q6_K can be read";
         bad(format!("tensor {name:?} is of ggml type {ggml_type}; {reason}"))
     })?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use half::f16;
 
-use super::super::encoding::Encoding;
+use super::super::encoding::{Encoding, SCALE, encode_rows};
 use super::super::ggml_quants::encode_q8_0;
 use super::super::{Dtype, TensorShape, bad, tensors};
 use super::metadata::{ARCHITECTURE, CONFIG, LABELS, PREPROCESSOR, TOKENIZER};
@@ -12,6 +12,7 @@ use super::{ALIGNMENT_KEY, DEFAULT_ALIGNMENT, MAGIC, STRING, U32};
 use crate::{CheckpointFiles, Config, Error};
 
 const VERSION: u32 = 3;
+const IMAGE_POSITIONS: &str = "vision_model.embeddings.position_embedding.weight";
 
 /// How a written GGUF stores matrices. The other tensors are small and stay in f32: biases, norms, positions, the probe
 /// and the patch embedding.
@@ -23,6 +24,9 @@ pub enum MatrixType {
     F16,
     /// ggml blocks of 32 numbers of 8 bits; half precision for rows that are not whole blocks.
     Q8_0,
+    /// 8 bits with one scale per row, as the engine computes with at [`Precision::Q8`](crate::Precision::Q8): the fewest bytes,
+    /// and nothing is quantized a second time there. Other programs see plain integers.
+    Q8,
 }
 
 impl MatrixType {
@@ -31,7 +35,8 @@ impl MatrixType {
         match self {
             MatrixType::F32 => 0,
             MatrixType::F16 => 1,
-            MatrixType::Q8_0 => 7,
+            // There is no number for rows; this one says 8 bits.
+            MatrixType::Q8_0 | MatrixType::Q8 => 7,
         }
     }
 
@@ -40,8 +45,11 @@ impl MatrixType {
             && !tensor.name.ends_with("position_embedding.weight")
             && !tensor.name.ends_with("patch_embedding.weight");
         match self {
+            // After the matrices the largest tensor; half precision is far more than 8 bits.
+            MatrixType::Q8 if tensor.name == IMAGE_POSITIONS => Encoding::F16,
             _ if !is_matrix => Encoding::F32,
             MatrixType::F32 => Encoding::F32,
+            MatrixType::Q8 => Encoding::Rows { row_len: tensor.row_len() },
             MatrixType::Q8_0 if tensor.row_len().is_multiple_of(Encoding::Q8_0.block_len()) => Encoding::Q8_0,
             MatrixType::F16 | MatrixType::Q8_0 => Encoding::F16,
         }
@@ -150,6 +158,10 @@ impl GgufWriter {
                 encode_q8_0(values, bytes);
                 127.0 * f16::MAX.to_f32()
             }
+            Encoding::Rows { row_len } => {
+                encode_rows(values, row_len, bytes);
+                f32::MAX
+            }
             Encoding::F16 => {
                 Dtype::F16.narrow(values, bytes);
                 f16::MAX.to_f32()
@@ -203,7 +215,9 @@ fn write_text(header: &mut Vec<u8>, text: &str) {
 fn write_place(header: &mut Vec<u8>, tensor: &TensorShape, encoding: Encoding, offset: u64) {
     write_text(header, &tensor.name);
     header.extend((tensor.shape.len() as u32).to_le_bytes());
-    header.extend(tensor.shape.iter().rev().flat_map(|&side| (side as u64).to_le_bytes()));
+    let scale = if let Encoding::Rows { .. } = encoding { SCALE } else { 0 };
+    let sides = tensor.shape.iter().rev().zip([scale].into_iter().chain(std::iter::repeat(0)));
+    header.extend(sides.flat_map(|(&side, scale)| ((side + scale) as u64).to_le_bytes()));
     header.extend(encoding.ggml_type().to_le_bytes());
     header.extend(offset.to_le_bytes());
 }
