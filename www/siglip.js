@@ -9,8 +9,13 @@
 export { checkpoints } from './lib/checkpoints.js';
 export { SiglipError } from './lib/errors.js';
 export { DEFAULT_TEMPLATE } from './lib/parameters.js';
-export { pipeline } from './lib/pipeline.js';
 export { Siglip } from './lib/siglip.js';
+
+/**
+ * The API of transformers.js. Its code is fetched when it is first called.
+ * @type {typeof import('./lib/pipeline.js').pipeline}
+ */
+export const pipeline = async (...parameters) => (await import('./lib/pipeline.js')).pipeline(...parameters);
 
 /** What the browser keeps. The code is fetched when one of these is first called. */
 const cache = () => import('./lib/model-cache.js');
