@@ -141,8 +141,17 @@ fn decompression_bombs_are_refused() {
 
 #[test]
 fn undecodable_formats_give_a_clear_error() {
-    let error = decode(&tiff(&[(256, 8), (257, 8), (258, 8), (259, 34712), (262, 1), (273, 8)])).unwrap_err();
-    assert!(error.is_unsupported_format() && error.to_string().contains("compression 34712"), "{error}");
+    for (compression, photometric, named) in [
+        (6, 1, "JPEG of the first TIFF standard"),
+        (34712, 1, "compression 34712, JPEG 2000"),
+        (34925, 1, "LZMA"),
+        (50000, 1, "Zstandard"),
+        (1, 8, "Lab colours"),
+    ] {
+        let file = tiff(&[(256, 8), (257, 8), (258, 8), (259, compression), (262, photometric), (273, 8)]);
+        let error = decode(&file).unwrap_err();
+        assert!(error.is_unsupported_format() && error.to_string().contains(named), "{error}");
+    }
     assert_eq!(decode(b"\0\0\x01\0\0\0"), Err(ImageError::Empty));
     let error = decode(b"P6 3 3 255 abc").unwrap_err();
     assert_eq!(

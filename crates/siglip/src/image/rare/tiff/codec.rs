@@ -20,6 +20,24 @@ pub const DEFLATE: i64 = 8;
 pub const PACKBITS: i64 = 32773;
 pub const OLD_DEFLATE: i64 = 32946;
 
+/// What a compression that is not decoded here is called.
+pub fn name(compression: i64) -> String {
+    let name = match compression {
+        6 => "JPEG of the first TIFF standard",
+        9 | 10 => "JBIG",
+        32766 | 32771 | 32809 => "one of old scanners and printers",
+        34676 | 34677 => "SGI's LogLuv",
+        33003 | 33005 | 34712 => "JPEG 2000",
+        34887 => "LERC",
+        34925 => "LZMA",
+        34934 | 52546 => "JPEG XR or JPEG XL",
+        50000 => "Zstandard",
+        50001 => "WebP",
+        _ => return format!("compression {compression}"),
+    };
+    format!("compression {compression}, {name}")
+}
+
 pub fn lzw(data: &[u8], pixels: &mut [u8]) -> Result<(), ImageError> {
     // Files of before 1990 have the bits of their codes in the other order.
     if matches!(data, [0, second, ..] if second & 1 == 1) {

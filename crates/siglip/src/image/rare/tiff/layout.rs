@@ -88,6 +88,9 @@ impl Layout {
         if bits.len() != samples {
             return Err(broken("it does not say how many bits each sample has"));
         }
+        if matches!(photometric, 8..=10) {
+            return Err(unsupported("Lab colours"));
+        }
         let little_endian = directory.little_endian;
         let (color, sample) = kind(photometric, &formats, fill_order, &bits, &extra, little_endian)
             .ok_or_else(|| {

@@ -86,7 +86,7 @@ pub fn read(
     canvas: &mut Canvas,
 ) -> Result<(), ImageError> {
     if layout.color == Color::YCbCr {
-        return Err(unsupported("YCbCr that is compressed otherwise than as JPEG"));
+        return Err(unsupported(format!("YCbCr in {}", codec::name(layout.compression))));
     }
     let grid = Grid::new(directory, layout, canvas)?;
     let row = (grid.width * layout.bits()).div_ceil(8);
@@ -116,7 +116,7 @@ pub fn read(
                 fax::decode(&data, &mut pixels, grid.width, fax::Coding::Group3 { two_dimensional })?;
             }
             codec::GROUP_4 => fax::decode(&data, &mut pixels, grid.width, fax::Coding::Group4)?,
-            compression => return Err(unsupported(format!("compression {compression}"))),
+            compression => return Err(unsupported(codec::name(compression))),
         }
         predictor.undo(&mut pixels, row, layout);
         // Planes that are not shown have been checked.
