@@ -75,8 +75,9 @@ async function startProxy() {
   const proxy = createProxy((incoming, response) => {
     const { port, pathname, search } = new URL(incoming.url ?? '');
     const { method, headers } = incoming;
+    // A connection for each request: a kept one may be closing while the next request is written to it.
     const onward = request(
-      { host: '127.0.0.1', port, path: pathname + search, method, headers },
+      { host: '127.0.0.1', port, path: pathname + search, method, headers, agent: false },
       (answer) => {
         response.writeHead(answer.statusCode ?? 502, answer.headers).flushHeaders();
         // Whichever side ends early, so does the other.

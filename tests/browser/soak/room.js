@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { openIn } from '../harness.js';
 import { Server } from '../server.js';
-import { FakeHub, load, small } from '../weights/fake-hub.js';
+import { FakeHub, ended, load, small } from '../weights/fake-hub.js';
 
 /** @typedef {import('../harness.js').Page} Page */
 /** @typedef {import('../harness.js').BrowserContext} BrowserContext */
@@ -45,11 +45,10 @@ export class Room {
    */
   static async with(browser, work) {
     const server = await Server.start();
-    const context = await browser.newContext();
     try {
-      return await work(new Room(server, context));
+      const context = await ended(browser.newContext(), 'the start of a context');
+      return await work(new Room(server, context)).finally(() => context.close());
     } finally {
-      await context.close();
       await server.close();
     }
   }

@@ -76,6 +76,24 @@ export const quick = { stallTimeout: 1000, retryDelay: 1 };
 /** Options of a load from a server that is as it should be, on a machine that may be busy. */
 export const patient = { stallTimeout: 30_000 };
 
+/** The longest time that a load and two calls may take, in milliseconds. Generous, because the machine may be busy. */
+const LONGEST = 300_000;
+
+/**
+ * Settles as the promise does. One that never does fails here: a test would wait for it without end.
+ * @template T
+ * @param {Promise<T>} promise
+ * @param {string} what
+ */
+export function ended(promise, what) {
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} has not ended within ${LONGEST / 1000} s`)), LONGEST);
+  });
+  return Promise.race([promise, /** @type {Promise<never>} */ (late)]).finally(() => clearTimeout(timer));
+}
+
 /**
  * Loads a model in a page and asks it.
  * @param {Page} page
@@ -84,6 +102,10 @@ export const patient = { stallTimeout: 30_000 };
  * @returns {Promise<Outcome>}
  */
 export const load = (page, model, options = {}) =>
+  ended(answersOf(page, model, options), `a load of ${model}`);
+
+/** @param {Page} page @param {string} model @param {import('/www/siglip.js').LoadOptions} options @returns {Promise<Outcome>} */
+const answersOf = (page, model, options) =>
   page.evaluate(
     async ({ model, options }) => {
       const { Siglip } = await import('/www/siglip.js');
