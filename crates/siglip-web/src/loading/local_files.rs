@@ -27,16 +27,16 @@ impl LocalFiles {
             Some(name) => vec![name],
             None => {
                 let [config, preprocessor, tokenizer] = CheckpointFiles::NAMES;
-                let tokenizer = match options.towers.has_text() {
-                    true => self.text(tokenizer).await?,
-                    false => String::new(),
-                };
                 let files = if self.has(CheckpointFiles::OPEN_CLIP) && !self.has(config) {
                     let open_clip = self.text(CheckpointFiles::OPEN_CLIP).await?;
-                    CheckpointFiles::from_open_clip(&open_clip, tokenizer)?
+                    CheckpointFiles::from_open_clip(&open_clip, self.tokenizer(tokenizer, options).await?)?
                 } else {
-                    let (config, preprocessor) = (self.text(config).await?, self.text(preprocessor).await?);
-                    CheckpointFiles { config, preprocessor, tokenizer, labels: None }
+                    CheckpointFiles {
+                        config: self.text(config).await?,
+                        preprocessor: self.text(preprocessor).await?,
+                        tokenizer: self.tokenizer(tokenizer, options).await?,
+                        labels: None,
+                    }
                 };
                 builder.start(&files)?;
                 source = files.source();
@@ -120,6 +120,11 @@ impl LocalFiles {
             ))
         };
         self.0.get(&name.into()).dyn_into().map_err(missing)
+    }
+
+    /// The tokenizer; empty if no text is to be read.
+    async fn tokenizer(&self, name: &str, options: &Options) -> Result<String, Error> {
+        if options.towers.has_text() { self.text(name).await } else { Ok(String::new()) }
     }
 
     async fn text(&self, name: &str) -> Result<String, Error> {
