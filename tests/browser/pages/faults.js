@@ -64,7 +64,8 @@ if (storage) {
   precede('FileSystemSyncAccessHandle', ['write', 'truncate', 'flush', 'getSize'], fail, false);
   precede('CacheStorage', ['open'], fail);
   precede('Cache', ['match', 'put', 'delete'], fail);
-  precede('WritableStreamDefaultWriter', ['write', 'close'], fail);
+  // A stream takes a chunk whole or fails: only files have short writes.
+  precede('WritableStreamDefaultWriter', ['write', 'close'], (method) => fail(`stream ${method}`));
   // A read error appears in the stream, not before.
   precede(
     'Blob',

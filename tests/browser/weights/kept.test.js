@@ -281,6 +281,19 @@ test('where there are no files, the Cache API keeps it', async () => {
   assert.deepEqual(await listed(page), []);
 });
 
+test('an operation of the Cache API that fails once does not hold up the load', async () => {
+  const page = await open(new FakeHub());
+  const expected = await load(page, '/model/', { cache: false });
+  // Opening, finding, storing, the first pieces, the end.
+  for (let at = 1; at <= 8; at++) {
+    await page.evaluate(async () => (await import('/www/siglip.js')).deleteAllModels());
+    const storage = { at, error: 'QuotaExceededError', once: true };
+    harness.server.workerFaults = { without: ['files'], storage };
+    const { embeddings, message } = await load(page, '/model/');
+    assert.equal(embeddings, expected.embeddings, `${at}: ${message}`);
+  }
+});
+
 test('another version at the server is not mixed with what came before', async () => {
   const hub = new FakeHub(small, { pace: 2 });
   const page = await open(hub);

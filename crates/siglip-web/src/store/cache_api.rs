@@ -78,8 +78,8 @@ impl Writer {
 
     /// Drops the entry.
     pub async fn discard(self) {
-        // abort() rejects both promises, as expected.
-        let _ = JsFuture::from(self.stream.abort()).await;
+        // abort() waits for a chunk under way. Where the cache has given up, nobody takes that chunk.
+        let _ = self.unless_put_fails(self.stream.abort()).await;
         let _ = JsFuture::from(self.put).await;
     }
 }
