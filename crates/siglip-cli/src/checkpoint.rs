@@ -110,9 +110,11 @@ impl Source {
                 if whole.exists() {
                     return one(whole);
                 }
+                if !path.exists() && open_clip.exists() {
+                    return one(open_clip);
+                }
                 if !path.exists() {
                     return match Source::onnx_in(folder) {
-                        _ if open_clip.exists() => one(open_clip),
                         Some(names) => Source::Onnx(folder.clone(), names).weights(),
                         None => one(whole),
                     };

@@ -4,41 +4,22 @@
 mod damage;
 #[path = "support/edits.rs"]
 mod edits;
+#[path = "support/recorded.rs"]
+mod recorded;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 use damage::{Random, decode_damaged};
-use edits::{Edit, apply};
-use serde::Deserialize;
+use edits::apply;
+use recorded::{Recording, Variant, checksum, read};
 use siglip::image::{self, ImageError, decode};
-
-fn read(path: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(path);
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
 
 fn picture(name: &str) -> Vec<u8> {
     read(&format!("fixtures/pictures/rare/{name}"))
 }
 
-#[derive(Deserialize)]
-struct Recording {
-    /// Name, width, height and CRC-32 of the pixels.
-    pictures: Vec<(String, u32, u32, u32)>,
-    variants: Vec<Variant>,
-}
-
-/// A picture, what is changed in it, and width, height and CRC-32 of the pixels, if Pillow shows it.
-#[derive(Deserialize)]
-struct Variant(String, Vec<Edit>, Option<(u32, u32, u32)>);
-
 fn recording() -> Recording {
-    serde_json::from_slice(&read("parity/image/rare.json")).unwrap()
-}
-
-fn checksum(file: &[u8]) -> Result<(u32, u32, u32), ImageError> {
-    decode(file).map(|image| (image.width(), image.height(), crc32fast::hash(image.data())))
+    Recording::read("rare.json")
 }
 
 #[test]
