@@ -7,10 +7,9 @@
  *
  * worker/protocol.js defines the messages; worker/calls.js handles the calls.
  */
-import { calls } from './worker/calls.js';
+import { calls, shardedModel } from './worker/calls.js';
 import { errorMessageOf } from './worker/errors.js';
 import { dispatch } from './worker/protocol.js';
-import { Follower } from './worker/sharded-model.js';
 import { reportFailure } from './worker/spawn.js';
 import { joinThreadPool } from './worker/thread-pool.js';
 
@@ -22,7 +21,7 @@ import { joinThreadPool } from './worker/thread-pool.js';
 const controllers = new Map();
 /** Resolves when the newest call is answered: the next one waits for it. @type {Promise<unknown>} */
 let last = Promise.resolve();
-/** In the role of a follower. @type {Follower | undefined} */
+/** In the role of a follower. @type {Promise<import('./worker/sharded-model.js').Follower> | undefined} */
 let follower;
 
 /** @type {import('./worker/protocol.js').Handlers<ToWorker>} */
@@ -32,13 +31,14 @@ const handlers = {
   },
   abort: ({ id }) => controllers.get(id)?.abort(),
   follow: (message) => {
-    follower = new Follower(message);
+    follower = shardedModel().then(({ Follower }) => new Follower(message));
+    follower.catch(reportFailure);
   },
   join: ({ engine }) => joinThreadPool(engine),
 };
 
 onmessage = (/** @type {MessageEvent} */ { data }) => {
-  if (follower) follower.receive(/** @type {ToFollower} */ (data));
+  if (follower) void follower.then((follower) => follower.receive(/** @type {ToFollower} */ (data)));
   else dispatch(handlers, /** @type {ToWorker} */ (data));
 };
 

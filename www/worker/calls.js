@@ -1,5 +1,4 @@
 /** What a page can ask of its worker: a handler for each call, and the engine behind them. */
-import { Followers } from './sharded-model.js';
 import { startThreadPool } from './thread-pool.js';
 import { hasThreads, loadWasm } from './wasm.js';
 import { yieldIfDue } from './yield.js';
@@ -16,7 +15,7 @@ const AUTO_WORKERS = 4;
 
 /** @type {Engine} */
 let engine;
-/** The other workers of a sharded model. @type {Followers | undefined} */
+/** The other workers of a sharded model. @type {import('./sharded-model.js').Followers | undefined} */
 let followers;
 
 /** @type {import('./protocol.js').CallHandlers} */
@@ -93,12 +92,17 @@ async function load({ source, options: chosen }, count, signal, tell) {
   const threads = count > 1 && hasThreads ? await startThreadPool(count) : undefined;
   const { Engine, backend, module } = threads ?? (await loadWasm());
   const options = { ...chosen, workers: threads ? 1 : count };
-  if (count > 1 && !threads) followers = new Followers(count, { build: { module, backend }, options });
+  if (count > 1 && !threads) {
+    const { Followers } = await shardedModel();
+    followers = new Followers(count, { build: { module, backend }, options });
+  }
   engine = await Engine.load(source, options, signal, {
     onProgress: (file, loaded, total, cached) => tell({ type: 'progress', file, loaded, total, cached }),
     onNotice: (code, message) => tell({ type: 'notice', notice: { code, message } }),
     onConfig: (config, towers) => followers?.sendConfig(config, towers),
-    onWeights: followers && ((weights) => /** @type {Followers} */ (followers).sendWeights(weights)),
+    onWeights:
+      followers &&
+      ((weights) => /** @type {NonNullable<typeof followers>} */ (followers).sendWeights(weights)),
   });
   const bytesElsewhere = (await followers?.finishLoading()) ?? 0;
   const info = engine.info();
@@ -114,6 +118,9 @@ function workersFor({ source, workers }) {
   if (typeof source === 'string' && source.endsWith('/models/tiny/')) return 1;
   return Math.min(navigator.hardwareConcurrency ?? 1, AUTO_WORKERS);
 }
+
+/** A model of one worker needs none of it. */
+export const shardedModel = () => import('./sharded-model.js');
 
 /** Few pages export or import labels: the code is fetched when it is first needed. */
 const labelSetsModule = () => import('./label-sets.js');
