@@ -5,7 +5,7 @@ import {
   describe,
   downloadSize,
   formatBytes,
-  formatPercent,
+  formatScore,
   formatProgress,
   formatTime,
   showProgress,
@@ -264,8 +264,10 @@ export class SiglipClassifier extends Attributes {
       );
       const ms = embeddingMs + scoringMs;
       error.hidden = true;
-      showScores(view, scores);
-      const best = scores[0] ? `${scores[0].label}, ${formatPercent(scores[0].score)}` : 'none of the labels';
+      showScores(view, scores, this.#siglip.info);
+      const best = scores[0]
+        ? `${scores[0].label}, ${formatScore(scores[0].score, this.#siglip.info)}`
+        : 'none of the labels';
       const told = notices.map(({ message }) => ` ${message}`).join('');
       this.#status.textContent = `${image.name}: ${best} (${formatTime(ms)})${told}`;
       this.#emit('result', { file: image.source, scores, ms, notices });
@@ -306,9 +308,10 @@ export class SiglipClassifier extends Attributes {
  * is no longer empty.
  * @param {View} view
  * @param {import('./siglip.js').Score[]} scores
+ * @param {import('./ui/format.js').Answerer} [info]
  */
-function showScores({ list, error, answer }, scores) {
-  list.show(scores);
+function showScores({ list, error, answer }, scores, info) {
+  list.show(scores, info);
   answer.hidden = !scores.length && error.hidden;
 }
 

@@ -221,7 +221,7 @@ test('topK, threshold and template take effect, and $1 in a label stays text', a
       bare: await siglip.classify(boat, labels, { template: '{}' }),
       several: await siglip.classify([boat, '/www/samples/cat.jpg'], labels),
       logit,
-      expected: cosine * siglip.info.logitScale + siglip.info.logitBias,
+      expected: cosine * (siglip.info.logitScale ?? NaN) + (siglip.info.logitBias ?? NaN),
     };
   });
   assert.deepEqual(answers.two, answers.all.slice(0, 2));
@@ -261,7 +261,7 @@ test('embeddings have a norm of 1, and info says what is loaded', async () => {
   }
   assert.deepEqual(images[0], image);
   assert.deepEqual(texts[0], text);
-  const { logitScale, logitBias, bytes, backend, ...rest } = info;
+  const { logitScale = NaN, logitBias = NaN, bytes, backend, ...rest } = info;
   assert.equal(buildOf(backend), browserOfTests.backend);
   assert.deepEqual(rest, {
     model: 'tiny',
@@ -269,6 +269,7 @@ test('embeddings have a norm of 1, and info says what is loaded', async () => {
     towers: 'both',
     workers: 1,
     imageSize: 64,
+    kind: 'zero-shot',
     contextLength: 12,
     embeddingSize: 128,
     notices: [],

@@ -38,9 +38,33 @@ const model = new ModelPanel(
 /** @type {import('./evaluation-view.js').EvaluationView | undefined} */
 let evaluation;
 
-/** A bundle's labels take the place of those on show: it can answer for no others. */
+/** What is said about the scores: of labels or several classes, of one class of many, and of numbers. */
+const meanings = {
+  multi_label_classification: byId('meaning').textContent,
+  single_label_classification:
+    'The model takes one of its classes to be right: their probabilities add up to 100%.',
+  regression: 'The model gives each of its outputs a number.',
+};
+
+/**
+ * A bundle's labels take the place of those on show: it can answer for no others. A classifier's are no labels that one
+ * could change, so those on show wait for the next model.
+ */
 function showOwnLabels() {
-  const [own] = model.siglip?.info.labelSets ?? [];
+  if (!model.siglip) return;
+  const {
+    kind,
+    labels: classes = [],
+    problemType = 'multi_label_classification',
+    labelSets,
+  } = model.siglip.info;
+  const isClassifier = kind === 'classifier';
+  byId('label-fields').hidden = isClassifier;
+  byId('classes').hidden = !isClassifier;
+  byId('classes').textContent =
+    `This model is fine-tuned for ${classes.length} classes of its own and reads no labels: ${classes.slice(0, MOST_CHIPS).join(', ')}${classes.length > MOST_CHIPS ? ' …' : '.'}`;
+  byId('meaning').textContent = meanings[problemType];
+  const [own] = labelSets ?? [];
   // Without a chip, all of its labels are scored.
   if (own) labels.values = own.labels.length <= MOST_CHIPS ? own.labels : [];
 }
@@ -57,7 +81,7 @@ async function score(card) {
   if (!model.siglip) return '';
   // An engine that has stopped cannot be used again. The new model scores all images when it is ready.
   const retry = (/** @type {string} */ code) => (code === 'wasm' ? model.reload() : score(card));
-  const chosen = labels.values;
+  const chosen = model.siglip.info.kind === 'classifier' ? [] : labels.values;
   return card.score(model.siglip, chosen.length ? chosen : undefined, template.value, retry);
 }
 

@@ -1,5 +1,5 @@
 import { h } from '../ui/dom.js';
-import { describe, formatPercent, formatTime } from '../ui/format.js';
+import { describe, formatScore, formatTime } from '../ui/format.js';
 import { ScoredImage } from '../ui/scored-image.js';
 import { ScoreList } from '../ui/scores.js';
 
@@ -70,12 +70,14 @@ export class Card {
         topK,
       });
       this.#error.hidden = true;
-      this.#list.show(scores);
+      this.#list.show(scores, siglip.info);
       const times = `Picture ${formatTime(embeddingMs)} · labels ${formatTime(scoringMs)}`;
       this.wait([times, ...notices.map(({ message }) => message)].join(' · '));
       this.element.ariaBusy = 'false';
       const [best] = scores;
-      return best && !best.unknown ? `${this.name}: ${best.label}, ${formatPercent(best.score)}` : '';
+      return best && !best.unknown
+        ? `${this.name}: ${best.label}, ${formatScore(best.score, siglip.info)}`
+        : '';
     } catch (error) {
       const { code, headline, message } = describe(error);
       if (code === 'aborted') return '';

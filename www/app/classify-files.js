@@ -36,7 +36,7 @@ export function modelIn(found) {
     if (!weights.length) return;
     throw new SiglipError(
       'bad-input',
-      `${weights[0].file.name} needs config.json, preprocessor_config.json and tokenizer.json. Take all of them together, or their folder.`,
+      `${weights[0].file.name} needs config.json, preprocessor_config.json and, unless it is a fine-tuned classifier, tokenizer.json. Take all of them together, or their folder.`,
     );
   }
   const depth = (/** @type {Found} */ { path }) => path.split('/').length;

@@ -6,6 +6,11 @@ import { Siglip } from './siglip.js';
 /** @typedef {import('../worker/protocol.js').Score} Score */
 /** @typedef {import('./images.js').ImageInput} ImageInput */
 /** @typedef {import('./parameters.js').LoadOptions} LoadOptions */
+/** @typedef {{label: string, score: number, unknown?: string[]}} Answer */
+/** @typedef {{hypothesis_template?: string}} ZeroShotOptions */
+/** @typedef {{(images: ImageInput[], labels: string[], options?: ZeroShotOptions): Promise<Answer[][]>, (image: ImageInput, labels: string[], options?: ZeroShotOptions): Promise<Answer[]>}} ZeroShotPipeline */
+/** All classes where `top_k` is null. @typedef {{top_k?: number | null}} FixedOptions */
+/** @typedef {{(images: ImageInput[], options?: FixedOptions): Promise<Answer[][]>, (image: ImageInput, options?: FixedOptions): Promise<Answer[]>}} FixedPipeline */
 
 /**
  * Loads a model and returns a function that classifies, as transformers.js does.
@@ -13,14 +18,25 @@ import { Siglip } from './siglip.js';
  *     const classifier = await pipeline('zero-shot-image-classification', 'google/siglip-base-patch16-224');
  *     const scores = await classifier('cat.jpg', ['cat', 'dog'], { hypothesis_template: 'a photo of {}' });
  *
- * @param {string} task
+ * With `image-classification` the model has classes of its own, as fine-tuned classifiers and bundles do:
+ *
+ *     const classifier = await pipeline('image-classification', 'prithivMLmods/Fire-Detection-Siglip2');
+ *     const scores = await classifier('cat.jpg', { top_k: 3 });
+ *
+ * @template {string} Task
+ * @param {Task} task
  * @param {string} [model]
  * @param {{progress_callback?: (event: object) => void} & LoadOptions} [options] `dtype` chooses the files where there
  *   are ONNX files; "fp32" and "fp16" compute in single precision, all others in 8 bits
+ * @returns {Promise<(Task extends 'image-classification' ? FixedPipeline : ZeroShotPipeline) & {dispose: () => void}>}
  */
 export async function pipeline(task, model, { progress_callback, ...options } = {}) {
-  if (task !== 'zero-shot-image-classification') {
-    throw new SiglipError('bad-input', `The only task is "zero-shot-image-classification", not "${task}".`);
+  const isFixed = task === 'image-classification';
+  if (!isFixed && task !== 'zero-shot-image-classification') {
+    throw new SiglipError(
+      'bad-input',
+      `The tasks are "zero-shot-image-classification" and "image-classification", not "${task}".`,
+    );
   }
   const siglip = await Siglip.load(model, {
     ...options,
@@ -38,15 +54,31 @@ export async function pipeline(task, model, { progress_callback, ...options } = 
       });
     },
   });
+  const { kind, labelSets } = siglip.info;
+  if (isFixed && kind !== 'classifier' && !labelSets) {
+    siglip.dispose();
+    throw new SiglipError(
+      'bad-input',
+      'This model has no classes of its own; take the task "zero-shot-image-classification" and give labels.',
+    );
+  }
+  const bare = (/** @type {Score[]} */ scores) =>
+    scores.map(({ label, score, unknown }) => (unknown ? { label, score, unknown } : { label, score }));
   /**
    * @param {ImageInput | ImageInput[]} images
    * @param {string[]} labels
-   * @param {{hypothesis_template?: string}} [options]
+   * @param {ZeroShotOptions} [options]
    */
-  const classify = async (images, labels, { hypothesis_template: template } = {}) => {
-    const bare = (/** @type {Score[]} */ scores) =>
-      scores.map(({ label, score, unknown }) => (unknown ? { label, score, unknown } : { label, score }));
-    return each(images, async (image) => bare(await siglip.classify(image, labels, { template })));
-  };
-  return Object.assign(classify, { dispose: () => siglip.dispose() });
+  const zeroShot = async (images, labels, { hypothesis_template: template } = {}) =>
+    each(images, async (image) => bare(await siglip.classify(image, labels, { template })));
+  /**
+   * @param {ImageInput | ImageInput[]} images
+   * @param {FixedOptions} [options]
+   */
+  const fixed = async (images, { top_k = 5 } = {}) =>
+    each(images, async (image) =>
+      bare(await siglip.classify(image, undefined, { topK: top_k ?? undefined })),
+    );
+  const dispose = () => siglip.dispose();
+  return /** @type {any} */ (Object.assign(isFixed ? fixed : zeroShot, { dispose }));
 }

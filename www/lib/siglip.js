@@ -90,8 +90,8 @@ export class Siglip {
   }
 
   /**
-   * The probabilities of the labels for one image or several, best first. Without labels: those of a bundle, or imported
-   * ones.
+   * The probabilities of the labels for one image or several, best first. Without labels: those of a bundle, imported
+   * ones, or the classes of a fine-tuned classifier.
    * @overload
    * @param {ImageInput[]} images
    * @param {string[]} [labels]
@@ -134,7 +134,8 @@ export class Siglip {
   }
 
   /**
-   * The embedding of one image or several, of L2 norm 1.
+   * The embedding of one image or several, of L2 norm 1. Of a classifier: the mean over the patches that its last layer
+   * takes, as it is.
    * @overload
    * @param {ImageInput[]} images
    * @param {ImageOptions} [options]

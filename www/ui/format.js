@@ -18,6 +18,17 @@ export function formatPercent(probability) {
   return percent >= 0.01 ? `${percent.toFixed(2)}%` : '<0.01%';
 }
 
+/** What tells the meaning of a score. @typedef {{problemType?: string}} Answerer */
+
+/** Whether scores are any numbers, not probabilities: those of a regression. @param {Answerer} info */
+export const isNumber = ({ problemType }) => problemType === 'regression';
+
+/**
+ * @param {number} score
+ * @param {Answerer} info of the model that has given it
+ */
+export const formatScore = (score, info) => (isNumber(info) ? score.toPrecision(4) : formatPercent(score));
+
 /** @param {number} ms */
 export const formatTime = (ms) => (ms < 1000 ? `${Math.ceil(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 

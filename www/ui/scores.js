@@ -1,8 +1,9 @@
 /** The list of scores that the page and the element show. */
 import { h, sheetOf } from './dom.js';
-import { formatPercent } from './format.js';
+import { formatScore, isNumber } from './format.js';
 
 /** @typedef {import('../siglip.js').Score} Score */
+/** @typedef {import('./format.js').Answerer} Answerer */
 
 /** Uses the colours --accent and --track of the page or element that adopts it. */
 export const scoreSheet = sheetOf(`
@@ -29,9 +30,12 @@ export class ScoreList {
   /** @type {Map<string, HTMLElement>} */
   #items = new Map();
 
-  /** @param {Score[]} scores */
-  show(scores) {
-    const items = new Map(scores.map((score) => [score.label, this.#item(score)]));
+  /**
+   * @param {Score[]} scores
+   * @param {Answerer} [info] of the model that has given them
+   */
+  show(scores, info = {}) {
+    const items = new Map(scores.map((score) => [score.label, this.#item(score, info)]));
     for (const [label, item] of this.#items) if (!items.has(label)) item.remove();
     // Move no item that is in its place already: the transition of a bar that is moved in the tree starts over.
     [...items.values()].forEach((item, i) => {
@@ -41,19 +45,22 @@ export class ScoreList {
     this.#items = items;
   }
 
-  /** @param {Score} score */
-  #item({ label, score, logit, unknown }) {
+  /**
+   * @param {Score} score
+   * @param {Answerer} info
+   */
+  #item({ label, score, logit, unknown }, info) {
     const item = this.#items.get(label) ?? itemOf(label);
     const [, value, bar] = /** @type {[HTMLElement, HTMLDataElement, HTMLElement]} */ (
       /** @type {unknown} */ ([...item.children])
     );
     value.value = String(score);
-    value.textContent = unknown ? `unknown: ${unknown.join(', ')}` : formatPercent(score);
+    value.textContent = unknown ? `unknown: ${unknown.join(', ')}` : formatScore(score, info);
     value.title = unknown
       ? 'The model does not know this word, so it cannot tell. Try another one.'
-      : `probability ${score.toPrecision(6)}, logit ${logit.toFixed(4)}`;
+      : `${isNumber(info) ? '' : `probability ${score.toPrecision(6)}, `}logit ${logit.toFixed(4)}`;
     item.classList.toggle('unknown', !!unknown);
-    bar.style.setProperty('--score', String(unknown ? 0 : score));
+    bar.style.setProperty('--score', String(unknown || isNumber(info) ? 0 : score));
     return item;
   }
 }

@@ -55,12 +55,16 @@
  *   product of bytes is exact for on this processor
  * @property {number} workers
  * @property {number} imageSize side of the square image the model sees, in pixels
- * @property {number} contextLength tokens of a text
+ * @property {'zero-shot' | 'classifier'} kind whether it scores any labels, or is fine-tuned for classes of its own
+ * @property {string[]} [labels] the classes of a classifier
+ * @property {'single_label_classification' | 'multi_label_classification' | 'regression'} [problemType] of a classifier:
+ *   whether its scores are a softmax, sigmoids, or the logits themselves
+ * @property {number} [contextLength] tokens of a text; like scale and bias, a classifier has none
  * @property {number} embeddingSize
- * @property {number} logitScale factor of the cosine similarity
- * @property {number} logitBias added to that product
+ * @property {number} [logitScale] factor of the cosine similarity
+ * @property {number} [logitBias] added to that product
  * @property {number} bytes of weights in memory
- * @property {'image' | 'text' | 'both'} towers that are loaded; a bundle has the image tower alone
+ * @property {'image' | 'text' | 'both'} towers that are loaded; a bundle and a classifier have the image tower alone
  * @property {LabelSet[]} [labelSets] of a bundle, or imported ones
  */
 

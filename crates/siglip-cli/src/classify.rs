@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use siglip::text::Template;
-use siglip::{Score, ScoreFilter};
+use siglip::{CheckpointFiles, ProblemType, Score, ScoreFilter};
 
 use crate::ModelArgs;
 use crate::answers::{Answers, Given, unread};
@@ -17,7 +17,8 @@ pub struct Classify {
     /// Images: PNG, JPEG, GIF, WebP, BMP, TIFF, ICO, PNM, QOI, TGA or JPEG XL.
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<PathBuf>,
-    /// A label; repeat for more. A bundle has labels of its own: then these choose among them.
+    /// A label; repeat for more. A bundle has labels of its own: then these choose among them. A fine-tuned classifier
+    /// scores its own classes and takes none.
     #[arg(long = "label", value_name = "LABEL")]
     labels: Vec<String>,
     /// Which of a bundle's sets of labels; the first one if it is not given.
@@ -29,7 +30,7 @@ pub struct Classify {
     /// At most N labels per image, the best ones.
     #[arg(long, value_name = "N")]
     top_k: Option<usize>,
-    /// Only labels of at least this probability, from 0 to 1.
+    /// Only labels of at least this score, a probability from 0 to 1.
     #[arg(long, value_name = "P", value_parser = probability)]
     threshold: Option<f32>,
     /// One JSON line per image.
@@ -46,12 +47,15 @@ impl Classify {
         let labels = Some(&self.labels[..]).filter(|labels| !labels.is_empty());
         match labels {
             Some(labels) => drop(siglip::prompts(labels, &template)?),
-            // A bundle is small to look into; another model may be large to load in vain.
-            None if self.model.source().files()?.labels.is_none() => {
-                let reason = "there are no labels; give --label, or a bundle with --model, which has its own";
-                return Err(Error::Usage(reason.into()));
+            // The small files are quick to look into; the weights may be large to load in vain.
+            None => {
+                let files = self.model.source().files()?;
+                if files.labels.is_none() && CheckpointFiles::needs_tokenizer(&files.config) {
+                    let reason = "there are no labels; give --label, or with --model a bundle or a fine-tuned classifier, \
+                                  which have their own";
+                    return Err(Error::Usage(reason.into()));
+                }
             }
-            None => {}
         }
         let mut siglip = self.model.load()?;
         let set = self.label_set.as_deref();
@@ -60,6 +64,9 @@ impl Classify {
             siglip.check_own_labels(labels, set)?;
         }
         let filter = ScoreFilter { top_k: self.top_k, threshold: self.threshold };
+        let is_regression =
+            siglip.classifier().is_some_and(|classifier| classifier.problem_type == ProblemType::Regression);
+        let table = if is_regression { numbers } else { table };
         let mut answers = Answers::new(self.json);
         for path in &self.images {
             let scores = answers.image(path).and_then(|image| {
@@ -87,6 +94,13 @@ fn probability(argument: &str) -> Result<f32, String> {
         Ok(probability @ 0.0..=1.0) => Ok(probability),
         _ => Err("give a number from 0 to 1".into()),
     }
+}
+
+/// Ranked labels, each with the number that a regression gives it.
+fn numbers(name: &str, scores: &[Score]) -> String {
+    let width = scores.iter().map(|score| score.label.chars().count()).max().unwrap_or(0);
+    let lines = scores.iter().map(|Score { label, score, .. }| format!("  {label:width$}  {score:10.4}"));
+    std::iter::once(name.to_string()).chain(lines).collect::<Vec<_>>().join("\n")
 }
 
 /// Ranked labels, each with a bar of up to twenty cells.

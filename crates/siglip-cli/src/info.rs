@@ -26,16 +26,20 @@ pub struct Info {
 #[serde(rename_all = "camelCase")]
 struct Description {
     model: String,
+    /// `zero-shot`, or `classifier` for a fine-tuned one.
+    kind: &'static str,
     precision: &'static str,
     image_size: usize,
-    context_length: usize,
     embedding_size: usize,
     vision_layers: usize,
-    text_layers: usize,
-    vocabulary_size: usize,
-    /// Missing in ONNX files of single towers.
-    logit_scale: Option<f32>,
-    logit_bias: Option<f32>,
+    /// What a classifier lacks.
+    #[serde(flatten)]
+    text: Option<Text>,
+    /// The classes of a classifier, in their order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem_type: Option<&'static str>,
     /// Bytes of the weights in memory, in the chosen precision.
     bytes: u64,
     towers: BTreeMap<&'static str, Stored>,
@@ -45,6 +49,18 @@ struct Description {
     /// Labels of each of a bundle's sets.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     label_sets: BTreeMap<String, usize>,
+}
+
+/// What a model that scores any labels reads them with.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Text {
+    context_length: usize,
+    text_layers: usize,
+    vocabulary_size: usize,
+    /// Missing in ONNX files of single towers.
+    logit_scale: Option<f32>,
+    logit_bias: Option<f32>,
 }
 
 /// Some of a file's tensors.
@@ -111,6 +127,7 @@ fn describe(
         let tower = match tensor.shape().name.split_once('.') {
             Some(("vision_model", _)) => "image",
             Some(("text_model", _)) => "text",
+            Some(("classifier", _)) => "classifier",
             _ => "logits",
         };
         towers.entry(tower).or_default().add(tensor);
@@ -127,17 +144,24 @@ fn describe(
     if !logits.is_complete() {
         logits = Logits::known(&model).unwrap_or_default();
     }
-    Description {
-        model,
-        precision: precision.name(),
-        image_size: config.vision_config.image_size,
+    let text = Text {
         context_length: config.text_config.max_position_embeddings,
-        embedding_size: config.embedding_size(),
-        vision_layers: config.vision_config.num_hidden_layers,
         text_layers: config.text_config.num_hidden_layers,
         vocabulary_size: config.text_config.vocab_size,
         logit_scale: logits.logit_scale.map(f32::exp),
         logit_bias: logits.logit_bias,
+    };
+    let classifier = config.classifier.as_ref();
+    Description {
+        model,
+        kind: if classifier.is_some() { "classifier" } else { "zero-shot" },
+        precision: precision.name(),
+        image_size: config.vision_config.image_size,
+        embedding_size: config.embedding_size(),
+        vision_layers: config.vision_config.num_hidden_layers,
+        text: classifier.is_none().then_some(text),
+        labels: classifier.map(|classifier| classifier.labels.clone()),
+        problem_type: classifier.map(|classifier| classifier.problem_type.name()),
         bytes: model::packed_bytes(config, options(precision)),
         towers,
         dtypes,

@@ -52,8 +52,8 @@ enum Command {
 /// Which model to load.
 #[derive(clap::Args)]
 struct ModelArgs {
-    /// Folder with config.json, preprocessor_config.json, tokenizer.json and model.safetensors (or several files with
-    /// an index, or a folder onnx), a file that `siglip convert` wrote, or an ONNX for transformers.js in such a folder.
+    /// Folder with config.json, preprocessor_config.json, tokenizer.json (unless it is a fine-tuned classifier) and
+    /// model.safetensors (or several files with an index, or a folder onnx), a file that `siglip convert` wrote, or an ONNX for transformers.js in such a folder.
     /// Default: the small demonstration model.
     #[arg(long, value_name = "DIR|FILE.gguf|FILE.onnx")]
     model: Option<std::path::PathBuf>,

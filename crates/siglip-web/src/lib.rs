@@ -53,15 +53,25 @@ enum Role {
 /// The result of [`Engine::info`].
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Info {
+struct Info<'m> {
+    kind: &'static str,
     backend: &'static str,
     image_size: usize,
-    context_length: usize,
     embedding_size: usize,
-    logit_scale: f32,
-    logit_bias: f32,
     bytes: usize,
     towers: &'static str,
+    #[serde(flatten)]
+    task: Task<'m>,
+}
+
+/// What a model scores.
+#[derive(Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+enum Task<'m> {
+    /// Any labels.
+    Zeroshot { context_length: usize, logit_scale: f32, logit_bias: f32 },
+    /// The classes of a fine-tuned classifier.
+    Classes { labels: &'m [String], problem_type: &'static str },
 }
 
 #[wasm_bindgen]
@@ -104,21 +114,31 @@ impl Engine {
         Ok(())
     }
 
-    /// Sizes, scale and bias of the model, and the instruction set it runs on.
+    /// Kind and sizes of the model, its scale and bias or its classes, and the instruction set it runs on.
     pub fn info(&self) -> Result<JsValue, JsValue> {
         let model = self.model()?;
         let config = model.config();
+        let task = match &config.classifier {
+            Some(classifier) => {
+                Task::Classes { labels: &classifier.labels, problem_type: classifier.problem_type.name() }
+            }
+            None => Task::Zeroshot {
+                context_length: config.text_config.max_position_embeddings,
+                logit_scale: model.logit_scale(),
+                logit_bias: model.logit_bias(),
+            },
+        };
         let info = Info {
+            kind: if config.classifier.is_some() { "classifier" } else { "zero-shot" },
             backend: model::backend(),
             image_size: config.vision_config.image_size,
-            context_length: config.text_config.max_position_embeddings,
             embedding_size: config.embedding_size(),
-            logit_scale: model.logit_scale(),
-            logit_bias: model.logit_bias(),
             bytes: model.bytes(),
             towers: model.towers().name(),
+            task,
         };
-        Ok(serde_wasm_bindgen::to_value(&info)?)
+        // As an object, not as a Map, which flattened fields would make of it.
+        Ok(info.serialize(&serde_wasm_bindgen::Serializer::json_compatible())?)
     }
 
     /// `{values, height}` of an encoded image: pixel values [3, height, width].

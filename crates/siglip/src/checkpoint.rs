@@ -1,5 +1,6 @@
 //! A checkpoint without its weights: read and checked before the first byte of those.
 
+use crate::classes::no_texts;
 use crate::image::Processor;
 use crate::text::Tokenizer;
 use crate::{CheckpointFiles, Config, Engine, Error, LabelSets, LoadOptions, Towers};
@@ -35,7 +36,8 @@ impl Checkpoint {
                 Tokenizer::from_bytes(tokenizer, text.max_position_embeddings, text.pad_token_id)?;
             Ok::<_, Error>(tokenizer.canonicalizing(text.canonicalize))
         };
-        let tokenizer = (!tokenizer.is_empty()).then(read).transpose()?;
+        let is_read = !tokenizer.is_empty() && config.classifier.is_none();
+        let tokenizer = is_read.then(read).transpose()?;
         let labels = match &files.labels {
             Some(json) => LabelSets::of_bundle(json, config.embedding_size())?,
             None => LabelSets::default(),
@@ -46,10 +48,13 @@ impl Checkpoint {
     /// Those of the wanted towers that the checkpoint has.
     ///
     /// # Errors
-    /// [`Error::BadInput`] if the text tower alone is wanted of a bundle.
+    /// [`Error::BadInput`] if the text tower alone is wanted of a bundle or a classifier.
     pub fn towers(&self, wanted: Towers) -> Result<Towers, Error> {
         match (self.available, wanted) {
-            (Towers::Image, Towers::Text) => Err(no_text_tower()),
+            (Towers::Image, Towers::Text) => Err(match &self.config.classifier {
+                Some(classifier) => no_texts(classifier),
+                None => no_text_tower(),
+            }),
             (Towers::Image, _) => Ok(Towers::Image),
             _ => Ok(wanted),
         }

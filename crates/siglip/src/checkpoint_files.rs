@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::config::OpenClipConfig;
+use crate::config::{OpenClipConfig, is_classifier};
 use crate::{Error, Towers};
 
 /// A checkpoint's small files as they are published, and as a GGUF carries them.
@@ -13,7 +13,7 @@ pub struct CheckpointFiles {
     pub config: String,
     /// `preprocessor_config.json`.
     pub preprocessor: String,
-    /// `tokenizer.json`. It may be empty if no text is to be read.
+    /// `tokenizer.json`. It may be empty if no text is to be read; a fine-tuned classifier has none.
     pub tokenizer: String,
     /// The label sets of a bundle, as [`LabelSets::to_json`](crate::LabelSets::to_json) writes them.
     pub labels: Option<String>,
@@ -37,9 +37,12 @@ impl CheckpointFiles {
         let [config, preprocessor, tokenizer] = CheckpointFiles::NAMES;
         match read(config) {
             Ok(config) => Ok(CheckpointFiles {
-                config,
                 preprocessor: read(preprocessor)?,
-                tokenizer: read(tokenizer)?,
+                tokenizer: match CheckpointFiles::needs_tokenizer(&config) {
+                    true => read(tokenizer)?,
+                    false => String::new(),
+                },
+                config,
                 labels: None,
             }),
             Err(missing) => match read(CheckpointFiles::OPEN_CLIP) {
@@ -63,9 +66,15 @@ impl CheckpointFiles {
         })
     }
 
-    /// The towers that the checkpoint's weights have: a bundle for fixed labels has no text tower.
+    /// Whether the model of this config.json reads texts. A fine-tuned classifier does not.
+    pub fn needs_tokenizer(config: &str) -> bool {
+        !is_classifier(config)
+    }
+
+    /// The towers that the checkpoint's weights have: a bundle for fixed labels has no text tower, nor has a classifier.
     pub fn towers(&self) -> Towers {
-        if self.labels.is_some() && self.tokenizer.is_empty() { Towers::Image } else { Towers::Both }
+        let is_bundle = self.labels.is_some() && self.tokenizer.is_empty();
+        if is_bundle || is_classifier(&self.config) { Towers::Image } else { Towers::Both }
     }
 
     /// The model that config.json says it was made of, such as `google/siglip2-base-patch16-224`.

@@ -46,7 +46,8 @@ pub trait Engine: Sized {
     /// The checkpoint's `logit_bias`, which is added to every scaled cosine.
     fn logit_bias(&self) -> f32;
 
-    /// The embeddings of images, [images, embedding size], each of L2 norm 1.
+    /// The embeddings of images, [images, embedding size], each of L2 norm 1. Those of a fine-tuned classifier are the means
+    /// over the patches that its last layer takes, which have no such norm.
     ///
     /// # Errors
     /// [`Error::BadInput`] for an image of a size that this model does not take: it takes image_size squared, or with
@@ -61,6 +62,11 @@ pub trait Engine: Sized {
 
     /// Number of texts worth embedding at once.
     fn texts_per_pass(&self) -> usize;
+
+    /// The logits of a fine-tuned classifier's classes, of an image's embedding. Of other models there are none.
+    fn class_logits(&self, _image_embeds: &[f32]) -> Vec<f32> {
+        Vec::new()
+    }
 
     /// The logits of one image for every text: cosine x [`Engine::logit_scale`] + [`Engine::logit_bias`].
     fn logits_per_image(&self, image_embeds: &[f32], text_embeds: &[f32]) -> Vec<f32> {

@@ -28,6 +28,7 @@
 
 mod checkpoint;
 mod checkpoint_files;
+mod classes;
 mod config;
 mod engine;
 mod error;
@@ -50,7 +51,7 @@ pub mod weights;
 
 pub use checkpoint::Checkpoint;
 pub use checkpoint_files::CheckpointFiles;
-pub use config::{Config, PRESETS, TextConfig, VisionConfig, preset};
+pub use config::{ClassifierConfig, Config, PRESETS, ProblemType, TextConfig, VisionConfig, preset};
 pub use engine::{Engine, EngineLoader, PixelValues};
 pub use error::Error;
 pub use label_sets::{LabelOwner, LabelSet, LabelSets};

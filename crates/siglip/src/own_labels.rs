@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::checkpoint::no_text_tower;
+use crate::classes::{check_classes, no_texts};
 use crate::label_sets::LabelOwner;
 use crate::scores::{Score, ScoreFilter, rank};
 use crate::text::Template;
@@ -93,21 +94,28 @@ impl<E: Engine> Siglip<E> {
         Ok(())
     }
 
-    /// Whether labels are scored by embeddings at hand: if none are named, if a set is, or if there is no text tower.
+    /// Whether labels are scored by embeddings at hand: if none are named, if a set is, or if there is no text tower. So are
+    /// the classes of a fine-tuned classifier, by its own last layer.
     pub fn uses_label_sets(&self, labels: Option<&[String]>, set: Option<&str>) -> bool {
-        labels.is_none() || set.is_some() || (self.tokenizer.is_none() && !self.label_sets.is_empty())
+        self.classifier().is_some()
+            || labels.is_none()
+            || set.is_some()
+            || (self.tokenizer.is_none() && !self.label_sets.is_empty())
     }
 
     /// Checks that all these labels have an embedding at hand.
     ///
     /// # Errors
-    /// [`Error::BadInput`] names the label or the set that there is not.
+    /// [`Error::BadInput`] names the label or the set that there is not; any label, of a classifier.
     pub fn check_own_labels(&self, labels: Option<&[String]>, set: Option<&str>) -> Result<(), Error> {
-        self.find_labels(labels, set).map(drop)
+        match self.classifier() {
+            Some(classifier) => check_classes(classifier, labels, set),
+            None => self.find_labels(labels, set).map(drop),
+        }
     }
 
     /// The scores of labels whose embeddings are at hand, best first: of these labels, or else of the set of this name or of
-    /// the first set.
+    /// the first set. Those of a classifier are the scores of its classes.
     ///
     /// # Errors
     /// As [`Siglip::check_own_labels`] and [`Siglip::check_logits`].
@@ -118,6 +126,11 @@ impl<E: Engine> Siglip<E> {
         set: Option<&str>,
         filter: ScoreFilter,
     ) -> Result<Vec<Score>, Error> {
+        if let Some(classifier) = self.classifier() {
+            check_classes(classifier, labels, set)?;
+            let scores = classifier.scores(&self.engine.class_logits(image_embeds));
+            return Ok(rank(scores, filter));
+        }
         self.check_logits()?;
         let score = |(set, place): (&LabelSet, usize)| {
             let (embedding, unknown) = set.at(place);
@@ -161,6 +174,9 @@ impl<E: Engine> Siglip<E> {
 
     /// The error of a call that needs a text tower.
     pub(crate) fn no_text(&self) -> Error {
+        if let Some(classifier) = self.classifier() {
+            return no_texts(classifier);
+        }
         if self.label_sets.is_empty() { crate::options::missing_tower("text") } else { no_text_tower() }
     }
 }

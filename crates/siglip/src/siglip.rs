@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use crate::classes::no_texts;
 use crate::image::{Processor, RgbImage};
 use crate::model::Model;
 use crate::scores::{Score, ScoreFilter, rank};
@@ -163,7 +164,7 @@ impl<E: Engine> Siglip<E> {
         self.texts.get(text)
     }
 
-    /// The image's embedding, of L2 norm 1.
+    /// The image's embedding, of L2 norm 1. Of a fine-tuned classifier: the mean over the patches, as its last layer takes it.
     ///
     /// # Errors
     /// As [`Siglip::pixel_values`].
@@ -199,8 +200,12 @@ impl<E: Engine> Siglip<E> {
     /// Checks that the model has what scores are made with.
     ///
     /// # Errors
-    /// [`Error::BadInput`] for a model loaded from ONNX files of single towers, without a scale and bias.
+    /// [`Error::BadInput`] for a model loaded from ONNX files of single towers, without a scale and bias, and for a
+    /// fine-tuned classifier, which scores its own classes only.
     pub fn check_logits(&self) -> Result<(), Error> {
+        if let Some(classifier) = self.classifier() {
+            return Err(no_texts(classifier));
+        }
         match self.engine.logit_scale().is_nan() || self.engine.logit_bias().is_nan() {
             false => Ok(()),
             true => Err(Error::BadInput(

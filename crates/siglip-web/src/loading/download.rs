@@ -295,9 +295,12 @@ impl<'a> CheckpointDownload<'a> {
         let [config, preprocessor, tokenizer] = CheckpointFiles::NAMES;
         let files = match self.fetch_small_file(config).await {
             Ok(config) => CheckpointFiles {
-                config,
                 preprocessor: self.fetch_small_file(preprocessor).await?,
-                tokenizer: self.fetch_tokenizer(tokenizer).await?,
+                tokenizer: match CheckpointFiles::needs_tokenizer(&config) {
+                    true => self.fetch_tokenizer(tokenizer).await?,
+                    false => String::new(),
+                },
+                config,
                 labels: None,
             },
             Err(missing @ Error::NotFound { .. }) => {

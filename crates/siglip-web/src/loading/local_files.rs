@@ -31,10 +31,14 @@ impl LocalFiles {
                     let open_clip = self.text(CheckpointFiles::OPEN_CLIP).await?;
                     CheckpointFiles::from_open_clip(&open_clip, self.tokenizer(tokenizer, options).await?)?
                 } else {
+                    let config = self.text(config).await?;
                     CheckpointFiles {
-                        config: self.text(config).await?,
                         preprocessor: self.text(preprocessor).await?,
-                        tokenizer: self.tokenizer(tokenizer, options).await?,
+                        tokenizer: match CheckpointFiles::needs_tokenizer(&config) {
+                            true => self.tokenizer(tokenizer, options).await?,
+                            false => String::new(),
+                        },
+                        config,
                         labels: None,
                     }
                 };

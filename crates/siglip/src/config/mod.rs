@@ -3,6 +3,7 @@
 //! The published files omit every value that equals the default of transformers' `configuration_siglip.py`, and this
 //! reader fills it in.
 
+mod classifier;
 mod open_clip;
 mod presets;
 
@@ -13,6 +14,8 @@ use siglip_kernels::Gelu;
 
 use crate::{Error, json};
 
+pub(crate) use classifier::is_classifier;
+pub use classifier::{ClassifierConfig, ProblemType};
 pub(crate) use open_clip::OpenClipConfig;
 pub use presets::{PRESETS, preset};
 
@@ -43,6 +46,9 @@ pub struct Config {
     /// The vision tower; `null` means the defaults, as in transformers.
     #[serde(default, deserialize_with = "null_as_default")]
     pub vision_config: VisionConfig,
+    /// Of a fine-tuned classifier, which has no text tower.
+    #[serde(skip)]
+    pub classifier: Option<ClassifierConfig>,
 }
 
 /// The text tower's configuration.
@@ -234,6 +240,7 @@ impl Config {
     /// ```
     pub fn from_json(json: &str) -> Result<Config, Error> {
         let mut config: Config = json::parse("config.json", json)?;
+        config.classifier = ClassifierConfig::from_json(json)?;
         config.settle_positions();
         config.check()?;
         Ok(config)
@@ -262,10 +269,7 @@ impl Config {
             let reason = format!("{seen:?} is not a SigLIP; \"{FIXED}\" and \"{NAFLEX}\" (NaFlex) run here");
             return Err(Error::unsupported("model_type", reason));
         }
-        check_blocks("text_config", &text.blocks(), &text.hidden_act)?;
         check_blocks("vision_config", &vision.blocks(), &vision.hidden_act)?;
-        in_range("text_config.vocab_size", text.vocab_size, 1..=1 << 20)?;
-        in_range("text_config.max_position_embeddings", text.max_position_embeddings, 1..=4096)?;
         in_range("vision_config.num_channels", vision.num_channels, 3..=3)?;
         in_range("vision_config.patch_size", vision.patch_size, 1..=64)?;
         in_range("vision_config.image_size", vision.image_size, vision.patch_size..=2048)?;
@@ -276,6 +280,13 @@ impl Config {
             let reason = format!("{num_patches} positions are not a square number");
             return Err(Error::unsupported("vision_config.num_patches", reason));
         }
+        // A classifier has neither a text tower nor a use for the head.
+        if self.classifier.is_some() {
+            return Ok(());
+        }
+        check_blocks("text_config", &text.blocks(), &text.hidden_act)?;
+        in_range("text_config.vocab_size", text.vocab_size, 1..=1 << 20)?;
+        in_range("text_config.max_position_embeddings", text.max_position_embeddings, 1..=4096)?;
         if text.pad_token_id as usize >= text.vocab_size {
             let reason = format!("{} is outside the vocabulary of {}", text.pad_token_id, text.vocab_size);
             return Err(Error::unsupported("text_config.pad_token_id", reason));

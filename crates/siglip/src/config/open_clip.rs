@@ -126,6 +126,7 @@ impl OpenClipConfig {
             model_type: FIXED.into(),
             vision_config: vision_cfg.config()?,
             text_config: text_cfg.config(*embed_dim)?,
+            classifier: None,
         };
         config.check()?;
         Ok(config)

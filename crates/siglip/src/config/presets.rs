@@ -64,6 +64,7 @@ pub fn preset(name: &str) -> Option<Config> {
             model_type: FIXED.into(),
             text_config,
             vision_config: VisionConfig { image_size, ..vision_config },
+            classifier: None,
         },
         Err(_) => Config {
             model_type: NAFLEX.into(),
@@ -73,6 +74,7 @@ pub fn preset(name: &str) -> Option<Config> {
                 num_patches: Some(NAFLEX_PATCHES),
                 ..vision_config
             },
+            classifier: None,
         },
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::destination::{Destination, whole_values};
 use super::{Model, memory};
 use crate::weights::{Inventory, LOGITS, TensorShape, TensorSink, WeightIndex, dequantized};
-use crate::{Config, Engine, EngineLoader, Error, LoadOptions, PixelValues};
+use crate::{Config, Engine, EngineLoader, Error, LoadOptions, PixelValues, Towers};
 
 /// Texts of one pass: enough rows to pay for reading the weights through the caches.
 const TEXTS_PER_PASS: usize = 4;
@@ -27,7 +27,13 @@ impl ModelLoader {
     /// [`Error::BadInput`] for more workers than attention heads, [`Error::OutOfMemory`] if there is less memory than
     /// [`memory_needed`](super::memory_needed).
     pub fn new(config: Config, options: LoadOptions) -> Result<ModelLoader, Error> {
-        let heads = config.vision_config.num_attention_heads.min(config.text_config.num_attention_heads);
+        // A classifier has no text tower, whatever is asked for.
+        let towers = if config.classifier.is_some() { Towers::Image } else { options.towers };
+        let options = LoadOptions { towers, ..options };
+        let heads = match &config.classifier {
+            Some(_) => config.vision_config.num_attention_heads,
+            None => config.vision_config.num_attention_heads.min(config.text_config.num_attention_heads),
+        };
         let workers = options.shard.count();
         if workers > heads {
             return Err(Error::BadInput(format!(
@@ -114,6 +120,10 @@ impl Model {
             None if name == "logit_scale" => Some(whole_values(&mut self.logit_scale)),
             None if name == "logit_bias" => Some(whole_values(&mut self.logit_bias)),
             Some(("text_model", rest)) => self.text.as_mut()?.destination(rest),
+            Some(("classifier", rest)) => match &mut self.classifier {
+                Some(classifier) => classifier.destination(rest),
+                None => Some(Destination::Nowhere),
+            },
             Some(("vision_model", rest)) => self.vision.as_mut()?.destination(rest),
             _ => None,
         }
@@ -159,5 +169,9 @@ impl Engine for Model {
 
     fn texts_per_pass(&self) -> usize {
         TEXTS_PER_PASS
+    }
+
+    fn class_logits(&self, image_embeds: &[f32]) -> Vec<f32> {
+        self.classifier.as_ref().map_or_else(Vec::new, |classifier| classifier.logits(image_embeds))
     }
 }

@@ -12,6 +12,11 @@ const CHUNK: usize = 64 << 20;
 pub fn packed_bytes(config: &Config, options: LoadOptions) -> u64 {
     let LoadOptions { precision, towers, shard } = options;
     let sizes = Sizes { precision, shard };
+    if let Some(classifier) = &config.classifier {
+        let hidden = config.vision_config.hidden_size;
+        let last = if shard.is_first() { values(classifier.labels.len() * (hidden + 1)) } else { 0 };
+        return sizes.image_tower(&config.vision_config) + last;
+    }
     let vision = if towers.has_image() { sizes.vision(&config.vision_config) } else { 0 };
     vision + if towers.has_text() { sizes.text(&config.text_config) } else { 0 }
 }
@@ -19,7 +24,8 @@ pub fn packed_bytes(config: &Config, options: LoadOptions) -> u64 {
 /// Bytes that loading takes at its peak: the packed weights, and the tensors that the pooling head is computed from.
 pub fn memory_needed(config: &Config, options: LoadOptions) -> u64 {
     let hidden = config.vision_config.hidden_size;
-    let has_pooling_head = options.towers.has_image() && options.shard.is_first();
+    let has_pooling_head =
+        options.towers.has_image() && options.shard.is_first() && config.classifier.is_none();
     let unfolded = if has_pooling_head { values(3 * hidden * (hidden + 1) + hidden) } else { 0 };
     packed_bytes(config, options) + unfolded
 }
@@ -43,12 +49,18 @@ struct Sizes {
 
 impl Sizes {
     fn vision(&self, config: &VisionConfig) -> u64 {
+        let head = if self.shard.is_first() { self.pooling_head(&config.blocks()) } else { 0 };
+        self.image_tower(config) + head
+    }
+
+    /// The image tower without its pooling head.
+    fn image_tower(&self, config: &VisionConfig) -> u64 {
         let (hidden, blocks) = (config.hidden_size, config.blocks());
         let patch_outputs = self.shard.range(hidden).len();
         let patch_embedding = linear(Precision::F32, config.patch_values(), patch_outputs);
         let positions = values(config.num_patches() * hidden);
-        let head = if self.shard.is_first() { self.pooling_head(&blocks) } else { 0 };
-        patch_embedding + positions + self.blocks(&blocks) + head
+        let last_norm = if self.shard.is_first() { norm(hidden) } else { 0 };
+        patch_embedding + positions + self.blocks(&blocks) + last_norm
     }
 
     fn text(&self, config: &TextConfig) -> u64 {
@@ -84,7 +96,7 @@ impl Sizes {
         let heads = config.num_attention_heads as u64;
         let attention = heads * (values(hidden) + linear(self.precision, hidden, config.head_dim()))
             + linear(self.precision, hidden, hidden);
-        attention + 2 * norm(hidden) + self.mlp(config, Shard::WHOLE)
+        attention + norm(hidden) + self.mlp(config, Shard::WHOLE)
     }
 }
 

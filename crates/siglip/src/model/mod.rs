@@ -8,6 +8,7 @@ mod all_reduce;
 mod attention;
 mod block;
 mod buffer;
+mod classifier;
 mod destination;
 mod layers;
 mod loader;
@@ -26,6 +27,7 @@ mod workspace;
 
 use crate::options::missing_tower;
 use crate::{Config, Error, LoadOptions, Shard, Towers};
+use classifier::Classifier;
 use text::TextTower;
 use vision::VisionTower;
 use workspace::Workspace;
@@ -33,7 +35,7 @@ use workspace::Workspace;
 pub use loader::ModelLoader;
 pub use memory::{memory_needed, packed_bytes};
 pub use packed::Packer;
-pub use pass::{Pass, Step};
+pub use pass::{Pass, Pooling, Step};
 pub use siglip_kernels::join_thread_pool;
 
 /// The instruction set that the kernels use.
@@ -48,6 +50,8 @@ pub struct Model {
     shard: Shard,
     vision: Option<VisionTower>,
     text: Option<TextTower>,
+    /// Of a fine-tuned classifier; only the first worker has it.
+    classifier: Option<Classifier>,
     /// As stored: the natural logarithm of the scale.
     logit_scale: [f32; 1],
     logit_bias: [f32; 1],
@@ -57,10 +61,15 @@ pub struct Model {
 impl Model {
     fn new(config: Config, options: LoadOptions) -> Model {
         let LoadOptions { precision, towers, shard } = options;
-        let vision = || VisionTower::new(&config.vision_config, precision, shard);
+        let has_head = config.classifier.is_none();
+        let vision = || VisionTower::new(&config.vision_config, has_head, precision, shard);
         let text = || TextTower::new(&config.text_config, precision, shard);
+        let classifier = config.classifier.as_ref().filter(|_| shard.is_first());
+        let classifier = classifier
+            .map(|classifier| Classifier::new(classifier.labels.len(), config.vision_config.hidden_size));
         Model {
             shard,
+            classifier,
             vision: towers.has_image().then(vision),
             text: towers.has_text().then(text),
             logit_scale: [0.0],
@@ -93,7 +102,9 @@ impl Model {
     /// Bytes that its weights take in memory.
     pub fn bytes(&self) -> usize {
         let vision = self.vision.as_ref().map_or(0, VisionTower::bytes);
-        vision + self.text.as_ref().map_or(0, TextTower::bytes)
+        vision
+            + self.text.as_ref().map_or(0, TextTower::bytes)
+            + self.classifier.as_ref().map_or(0, Classifier::bytes)
     }
 
     /// The towers that are loaded.

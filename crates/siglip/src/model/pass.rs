@@ -19,11 +19,25 @@ pub struct Pass {
     /// Whether the output of `next` is complete but for an all-reduce. Never with one worker.
     awaits_all_reduce: bool,
     embeddings: Vec<f32>,
+    /// Whether the embeddings are given an L2 norm of 1.
+    normalize: bool,
+}
+
+/// What an image's pass returns of its patches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pooling {
+    /// The output of the attention pooling head, which is compared with texts. transformers calls it `pooler_output`.
+    Head,
+    /// The mean over the patches: what a fine-tuned classifier's last layer takes.
+    Mean,
+    /// No pooling: every patch by itself, [patches, hidden size], from the top left in rows. transformers calls it
+    /// `last_hidden_state`.
+    Patches,
 }
 
 #[derive(Debug)]
 enum Input {
-    Image { pixel_values: Vec<f32>, grid: Grid },
+    Image { pixel_values: Vec<f32>, grid: Grid, pooling: Pooling },
     Texts { input_ids: Vec<u32>, texts: usize },
 }
 
@@ -51,23 +65,46 @@ pub enum Step {
 }
 
 impl Pass {
-    fn new(input: Input) -> Pass {
-        Pass { input, next: Stage::Embed, awaits_all_reduce: false, embeddings: Vec::new() }
+    fn new(input: Input, normalize: bool) -> Pass {
+        Pass { input, next: Stage::Embed, awaits_all_reduce: false, embeddings: Vec::new(), normalize }
     }
 
-    /// The embeddings, [images or texts, embedding size], each of L2 norm 1; empty on every worker but the first.
+    /// The embeddings, [images or texts, embedding size], each of L2 norm 1 unless the pass was begun without; empty on every
+    /// worker but the first.
     pub fn into_embeddings(self) -> Vec<f32> {
         self.embeddings
     }
 }
 
 impl Model {
-    /// Begins an image's pass.
+    /// Begins an image's pass to what the model scores: an embedding of L2 norm 1, or in a fine-tuned classifier the mean
+    /// over the patches as it is.
     ///
     /// # Errors
     /// [`Error::BadInput`] for an image of a size that this model does not take: it takes image_size squared, or with
     /// NaFlex any whole number of patches. Also without the image tower.
-    pub fn begin_image(&self, PixelValues { values, height }: PixelValues) -> Result<Pass, Error> {
+    pub fn begin_image(&self, image: PixelValues) -> Result<Pass, Error> {
+        match self.config.classifier {
+            None => self.begin_image_for(image, Pooling::Head, true),
+            Some(_) => self.begin_image_for(image, Pooling::Mean, false),
+        }
+    }
+
+    /// Begins an image's pass to other vectors. `normalize` gives each an L2 norm of 1.
+    ///
+    /// # Errors
+    /// As [`Model::begin_image`]; [`Error::BadInput`] for the pooling head of a classifier, which has none.
+    pub fn begin_image_for(
+        &self,
+        PixelValues { values, height }: PixelValues,
+        pooling: Pooling,
+        normalize: bool,
+    ) -> Result<Pass, Error> {
+        if pooling == Pooling::Head && self.config.classifier.is_some() {
+            let reason =
+                "a fine-tuned classifier does not use its pooling head; take the mean over the patches";
+            return Err(Error::BadInput(reason.into()));
+        }
         let Some(grid) = self.vision()?.grid(values.len(), height) else {
             let vision = &self.config.vision_config;
             let (found, patch_size, image_size) = (values.len(), vision.patch_size, vision.image_size);
@@ -79,7 +116,7 @@ impl Model {
                 "{found} pixel values of height {height}, where this model takes {expected}"
             )));
         };
-        Ok(Pass::new(Input::Image { pixel_values: values, grid }))
+        Ok(Pass::new(Input::Image { pixel_values: values, grid, pooling }, normalize))
     }
 
     /// Begins a pass over one or more texts: `input_ids` is [texts, context length].
@@ -96,7 +133,7 @@ impl Model {
         if let Some(id) = input_ids.iter().find(|&&id| id as usize >= vocab_size) {
             return Err(Error::BadInput(format!("id {id} is outside the vocabulary of {vocab_size}")));
         }
-        Ok(Pass::new(Input::Texts { input_ids, texts }))
+        Ok(Pass::new(Input::Texts { input_ids, texts }, true))
     }
 
     /// Advances a pass by one step. Drive one pass at a time: the model's buffers hold its state.
@@ -107,8 +144,10 @@ impl Model {
         match self.forward(pass) {
             Some(embeddings) => {
                 pass.embeddings = embeddings;
-                let embeddings = pass.embeddings.chunks_exact_mut(self.config.embedding_size());
-                embeddings.for_each(siglip_kernels::l2_normalize);
+                if pass.normalize {
+                    let embeddings = pass.embeddings.chunks_exact_mut(self.config.embedding_size());
+                    embeddings.for_each(siglip_kernels::l2_normalize);
+                }
                 Step::Done
             }
             None if self.workspace.residual.partial.is_some() => {
@@ -126,10 +165,10 @@ impl Model {
     fn forward(&mut self, pass: &Pass) -> Option<Vec<f32>> {
         let workspace = &mut self.workspace;
         match (&pass.input, &self.vision, &self.text) {
-            (Input::Image { pixel_values, grid }, Some(vision), _) => match pass.next {
+            (Input::Image { pixel_values, grid, pooling }, Some(vision), _) => match pass.next {
                 Stage::Embed => vision.embed(pixel_values, *grid, workspace),
                 Stage::SubLayer(sub_layer) => vision.forward(sub_layer, *grid, workspace),
-                Stage::Pool => return Some(vision.pool(workspace)),
+                Stage::Pool => return Some(vision.pool(*pooling, workspace)),
             },
             (Input::Texts { input_ids, texts }, _, Some(text)) => match pass.next {
                 Stage::Embed => text.embed(input_ids, workspace),

@@ -22,7 +22,6 @@ pub(crate) struct PoolingHead {
     probe: Vec<f32>,
     in_proj_weight: Vec<f32>,
     in_proj_bias: Vec<f32>,
-    post_layernorm: LayerNorm,
     /// Wkᵀ q / sqrt(head_dim) of every attention head: [heads, hidden_size].
     queries: Vec<f32>,
     /// Wv, split into one layer per attention head.
@@ -39,7 +38,6 @@ impl PoolingHead {
             probe: vec![0.0; hidden],
             in_proj_weight: vec![0.0; 3 * hidden * hidden],
             in_proj_bias: vec![0.0; 3 * hidden],
-            post_layernorm: LayerNorm::new(hidden, eps),
             queries: Vec::new(),
             values: (0..config.num_attention_heads)
                 .map(|_| Linear::new(precision, hidden, config.head_dim()))
@@ -60,7 +58,6 @@ impl PoolingHead {
         }
         let (layer, kind) = name.rsplit_once('.')?;
         match layer {
-            "post_layernorm" => self.post_layernorm.destination(kind),
             "head.attention.out_proj" => self.out_proj.whole(kind),
             "head.layernorm" => self.layernorm.destination(kind),
             _ => self.mlp.destination(layer.strip_prefix("head.mlp.")?, kind),
@@ -87,15 +84,16 @@ impl PoolingHead {
         (self.probe, self.in_proj_weight, self.in_proj_bias) = (Vec::new(), Vec::new(), Vec::new());
     }
 
-    /// The embedding of one image, not yet normalized.
-    pub fn forward(&self, workspace: &mut Workspace) -> Vec<f32> {
-        let Workspace { residual, normed, wide, sublayer_input, scratch } = workspace;
+    /// The embedding of one image, not yet normalized. The first `rows` rows of `workspace.normed` are its patches after
+    /// the tower's last layer norm.
+    pub fn forward(&self, rows: usize, workspace: &mut Workspace) -> Vec<f32> {
+        let Workspace { normed, wide, sublayer_input, scratch, .. } = workspace;
         let BlockConfig { hidden_size, num_attention_heads: heads, .. } = self.config;
-        let x = self.post_layernorm.forward(&residual.x, normed);
+        let x = &normed[..rows * hidden_size];
 
         let shape = AttentionShape {
             q_rows: heads,
-            kv_rows: x.len() / hidden_size,
+            kv_rows: rows,
             heads: 1,
             head_dim: hidden_size,
             q_stride: hidden_size,
@@ -123,7 +121,6 @@ impl PoolingHead {
         size_of_val(&self.queries[..])
             + self.values.iter().map(Linear::bytes).sum::<usize>()
             + self.out_proj.bytes()
-            + self.post_layernorm.bytes()
             + self.layernorm.bytes()
             + self.mlp.bytes()
     }

@@ -5,7 +5,8 @@ use std::ops::Range;
 use super::block::{Block, SubLayer};
 use super::buffer::sized;
 use super::destination::{Destination, whole_values};
-use super::layers::Linear;
+use super::layers::{LayerNorm, Linear};
+use super::pass::Pooling;
 use super::patches::{Grid, resample_positions};
 use super::pooling_head::PoolingHead;
 use super::sequences::{OutputRows, Sequences};
@@ -21,12 +22,14 @@ pub(crate) struct VisionTower {
     patch_outputs: Range<usize>,
     position_embedding: Vec<f32>,
     blocks: Vec<Block>,
-    /// Only the first worker has it.
+    /// Only the first worker has it and the pooling head.
+    post_layernorm: Option<LayerNorm>,
+    /// A fine-tuned classifier has none.
     head: Option<PoolingHead>,
 }
 
 impl VisionTower {
-    pub fn new(config: &VisionConfig, precision: Precision, shard: Shard) -> Self {
+    pub fn new(config: &VisionConfig, has_head: bool, precision: Precision, shard: Shard) -> Self {
         let blocks = config.blocks();
         let patch_outputs = shard.range(config.hidden_size);
         // In f32 always: an error here would reach every later layer, and this product is 1 % of the work.
@@ -36,7 +39,10 @@ impl VisionTower {
             patch_outputs,
             position_embedding: vec![0.0; config.num_patches() * config.hidden_size],
             blocks: (0..blocks.num_hidden_layers).map(|_| Block::new(&blocks, precision, shard)).collect(),
-            head: shard.is_first().then(|| PoolingHead::new(&blocks, precision)),
+            post_layernorm: shard
+                .is_first()
+                .then(|| LayerNorm::new(blocks.hidden_size, blocks.layer_norm_eps)),
+            head: (has_head && shard.is_first()).then(|| PoolingHead::new(&blocks, precision)),
             config: config.clone(),
         }
     }
@@ -54,6 +60,12 @@ impl VisionTower {
         }
         if name == "embeddings.position_embedding.weight" {
             return Some(whole_values(&mut self.position_embedding));
+        }
+        if let Some(kind) = name.strip_prefix("post_layernorm.") {
+            return match &mut self.post_layernorm {
+                Some(norm) => norm.destination(kind),
+                None => Some(Destination::Nowhere),
+            };
         }
         match &mut self.head {
             Some(head) => head.destination(name),
@@ -99,15 +111,31 @@ impl VisionTower {
         self.blocks[sub_layer.block()].forward(sub_layer, sequences, OutputRows::All, workspace);
     }
 
-    /// The image's embedding, not yet normalized; empty on every worker but the first.
-    pub fn pool(&self, workspace: &mut Workspace) -> Vec<f32> {
-        self.head.as_ref().map_or_else(Vec::new, |head| head.forward(workspace))
+    /// What the pass returns of the patches, not yet normalized; empty on every worker but the first.
+    pub fn pool(&self, pooling: Pooling, workspace: &mut Workspace) -> Vec<f32> {
+        let Some(norm) = &self.post_layernorm else { return Vec::new() };
+        let hidden = self.config.hidden_size;
+        let patches = norm.forward(&workspace.residual.x, &mut workspace.normed);
+        let rows = patches.len() / hidden;
+        match (pooling, &self.head) {
+            (Pooling::Head, Some(head)) => head.forward(rows, workspace),
+            // `Model::begin_image_for` refuses to begin such a pass.
+            (Pooling::Head, None) => Vec::new(),
+            (Pooling::Mean, _) => {
+                let mut mean = vec![0.0; hidden];
+                patches.chunks_exact(hidden).for_each(|patch| siglip_kernels::add_assign(&mut mean, patch));
+                mean.iter_mut().for_each(|value| *value /= rows as f32);
+                mean
+            }
+            (Pooling::Patches, _) => patches.to_vec(),
+        }
     }
 
     pub fn bytes(&self) -> usize {
         self.patch_embedding.bytes()
             + size_of_val(&self.position_embedding[..])
             + self.blocks.iter().map(Block::bytes).sum::<usize>()
+            + self.post_layernorm.as_ref().map_or(0, LayerNorm::bytes)
             + self.head.as_ref().map_or(0, PoolingHead::bytes)
     }
 }

@@ -12,6 +12,8 @@ use crate::{Config, Error, Towers};
 pub struct Inventory {
     wanted: Vec<Wanted>,
     places: HashMap<String, usize>,
+    /// Whether tensors of a pooling head may arrive, which nothing needs.
+    has_unused_head: bool,
     /// The towers that must arrive. A file may lack the other one, if it lacks all of it.
     towers: Towers,
     /// With several files: the names of those that have not begun, and the tensors that each must hold.
@@ -56,7 +58,18 @@ impl Inventory {
     pub fn of_towers(config: &Config, towers: Towers) -> Inventory {
         let wanted: Vec<Wanted> = tensors(config).into_iter().map(Wanted::new).collect();
         let places = wanted.iter().enumerate().map(|(at, wanted)| (wanted.tensor.name.clone(), at)).collect();
-        Inventory { wanted, places, towers, files: None }
+        let has_unused_head = config.classifier.is_some();
+        Inventory { wanted, places, has_unused_head, towers, files: None }
+    }
+
+    /// Whether the model has no use for a tensor that belongs to it: a classifier's file has the pooling head of the model
+    /// that it was made of.
+    fn is_unused(&self, name: &str) -> bool {
+        self.has_unused_head && name.starts_with("vision_model.head.")
+    }
+
+    fn is_foreign(&self, name: &str) -> bool {
+        !self.places.contains_key(name) && !self.is_unused(name)
     }
 
     /// Whether files with these tensors may lack the tensor `name`: if they have nothing of its tower, which is not needed.
@@ -72,7 +85,7 @@ impl Inventory {
     pub fn expect_files(&mut self, index: &WeightIndex) -> Result<(), Error> {
         let mut indexed = BTreeSet::new();
         for (file, names) in index.assignments() {
-            if let Some(extra) = names.iter().find(|name| !self.places.contains_key(*name)) {
+            if let Some(extra) = names.iter().find(|name| self.is_foreign(name)) {
                 return Err(bad(format!("tensor {extra:?} in {file} belongs to another model")));
             }
             indexed.extend(names);
@@ -121,7 +134,7 @@ impl Inventory {
             }
         }
         // A tensor without a number, which some tools leave behind, is of no model.
-        let is_extra = |tensor: &&TensorShape| !tensor.is_empty() && !self.places.contains_key(&tensor.name);
+        let is_extra = |tensor: &&TensorShape| !tensor.is_empty() && self.is_foreign(&tensor.name);
         match found.iter().find(is_extra) {
             None => Ok(()),
             Some(extra) => Err(bad(format!("tensor {:?} belongs to another model", extra.name))),
@@ -133,7 +146,7 @@ impl Inventory {
     /// # Errors
     /// [`Error::BadWeights`] names a tensor of another model, or one that is missing in a tower of which the file has others.
     pub fn begin_named(&mut self, found: &BTreeSet<&str>) -> Result<(), Error> {
-        if let Some(extra) = found.iter().find(|name| !self.places.contains_key(**name)) {
+        if let Some(extra) = found.iter().find(|name| self.is_foreign(name)) {
             return Err(bad(format!("tensor {extra:?} belongs to another model")));
         }
         for tower in ["vision_model.", "text_model."] {
@@ -154,6 +167,9 @@ impl Inventory {
     /// [`Error::BadWeights`] names a tensor that holds a value that is not finite, that arrives twice, or that has another
     /// shape than the model's.
     pub fn rows(&mut self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<(), Error> {
+        if self.is_unused(&tensor.name) {
+            return Ok(());
+        }
         self.check_shape(tensor)?;
         let name = &tensor.name;
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
@@ -173,6 +189,9 @@ impl Inventory {
         first_row: usize,
         scales: &[f32],
     ) -> Result<(), Error> {
+        if self.is_unused(&tensor.name) {
+            return Ok(());
+        }
         self.check_shape(tensor)?;
         let name = &tensor.name;
         if let Some(at) = scales.iter().position(|scale| !scale.is_finite()) {

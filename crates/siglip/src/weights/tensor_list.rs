@@ -1,7 +1,7 @@
 //! The tensors of a SigLIP by the names transformers gives them.
 
 use crate::Config;
-use crate::config::BlockConfig;
+use crate::config::{BlockConfig, VisionConfig};
 
 /// A tensor's name and dimensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,14 @@ pub(super) fn is_buffer(name: &str) -> bool {
 pub fn tensors(config: &Config) -> Vec<TensorShape> {
     let (text, vision) = (&config.text_config, &config.vision_config);
     let mut list = List(Vec::new());
+    if let Some(classifier) = &config.classifier {
+        list.add_image_tower(vision);
+        // Without classes there is no last layer.
+        if !classifier.labels.is_empty() {
+            list.add_pair("classifier", &[classifier.labels.len(), vision.hidden_size]);
+        }
+        return list.0;
+    }
     list.add("logit_scale", &[1]);
     list.add("logit_bias", &[1]);
 
@@ -61,14 +69,8 @@ pub fn tensors(config: &Config) -> Vec<TensorShape> {
         list.add_pair("text_model.head", &[text.embedding_size(), text.hidden_size]);
     }
 
+    list.add_image_tower(vision);
     let hidden = vision.hidden_size;
-    let convolution = [hidden, vision.num_channels, vision.patch_size, vision.patch_size];
-    let linear = [hidden, vision.patch_values()];
-    let patch: &[usize] = if vision.keeps_aspect() { &linear } else { &convolution };
-    list.add_pair("vision_model.embeddings.patch_embedding", patch);
-    list.add("vision_model.embeddings.position_embedding.weight", &[vision.num_patches(), hidden]);
-    list.add_blocks("vision_model", &vision.blocks());
-    list.add_pair("vision_model.post_layernorm", &[hidden]);
     list.add("vision_model.head.probe", &[1, 1, hidden]);
     list.add("vision_model.head.attention.in_proj_weight", &[3 * hidden, hidden]);
     list.add("vision_model.head.attention.in_proj_bias", &[3 * hidden]);
@@ -89,6 +91,18 @@ impl List {
     fn add_pair(&mut self, layer: impl std::fmt::Display, weight: &[usize]) {
         self.add(format!("{layer}.weight"), weight);
         self.add(format!("{layer}.bias"), &weight[..1]);
+    }
+
+    /// The image tower without its pooling head.
+    fn add_image_tower(&mut self, vision: &VisionConfig) {
+        let hidden = vision.hidden_size;
+        let convolution = [hidden, vision.num_channels, vision.patch_size, vision.patch_size];
+        let linear = [hidden, vision.patch_values()];
+        let patch: &[usize] = if vision.keeps_aspect() { &linear } else { &convolution };
+        self.add_pair("vision_model.embeddings.patch_embedding", patch);
+        self.add("vision_model.embeddings.position_embedding.weight", &[vision.num_patches(), hidden]);
+        self.add_blocks("vision_model", &vision.blocks());
+        self.add_pair("vision_model.post_layernorm", &[hidden]);
     }
 
     fn add_mlp(&mut self, owner: &str, blocks: &BlockConfig) {

@@ -10,7 +10,7 @@ pub(super) const ARCHITECTURE: &str = "siglip";
 pub(super) const CONFIG: &str = "siglip.config_json";
 pub(super) const PREPROCESSOR: &str = "siglip.preprocessor_config_json";
 pub(super) const TOKENIZER: &str = "siglip.tokenizer_json";
-/// Only of a bundle, which may lack the tokenizer.
+/// Only of a bundle.
 pub(super) const LABELS: &str = "siglip.labels_json";
 
 /// What a GGUF says about itself: the strings under `general.` and `siglip.`.
@@ -42,7 +42,7 @@ impl Metadata {
         let (config, preprocessor) = (take(CONFIG)?, take(PREPROCESSOR)?);
         let labels = take(LABELS).ok();
         let tokenizer = match take(TOKENIZER) {
-            Err(_) if labels.is_some() => String::new(),
+            Err(_) if labels.is_some() || !CheckpointFiles::needs_tokenizer(&config) => String::new(),
             tokenizer => tokenizer?,
         };
         Ok(CheckpointFiles { config, preprocessor, tokenizer, labels })

@@ -14,8 +14,8 @@ use crate::{CheckpointFiles, Config, Error};
 const VERSION: u32 = 3;
 const IMAGE_POSITIONS: &str = "vision_model.embeddings.position_embedding.weight";
 
-/// How a written GGUF stores matrices. The other tensors are small and stay in f32: biases, norms, positions, the probe
-/// and the patch embedding.
+/// How a written GGUF stores matrices. The other tensors are small and stay in f32: biases, norms, positions, the probe,
+/// the patch embedding and a classifier's last layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MatrixType {
     /// Single precision.
@@ -43,7 +43,8 @@ impl MatrixType {
     fn encoding(self, tensor: &TensorShape) -> Encoding {
         let is_matrix = tensor.shape.len() == 2
             && !tensor.name.ends_with("position_embedding.weight")
-            && !tensor.name.ends_with("patch_embedding.weight");
+            && !tensor.name.ends_with("patch_embedding.weight")
+            && tensor.name != "classifier.weight";
         match self {
             // After the matrices the largest tensor; half precision is far more than 8 bits.
             MatrixType::Q8 if tensor.name == IMAGE_POSITIONS => Encoding::F16,
