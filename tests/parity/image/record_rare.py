@@ -7,7 +7,8 @@ each way of storing pixels that Pillow reads, and writes rare.json beside itself
 
 - pictures: [name, width, height, CRC-32 of the pixels];
 - variants: [name, edits, [width, height, CRC-32] or null where Pillow refuses it], with edits as in
-  record_variants.py. They are of the formats that Pillow reads itself: in a damaged TIFF libtiff has its own ways.
+  record_variants.py. They are of the formats that Pillow reads itself: in a damaged TIFF libtiff has its own ways;
+- lab: CRC-32 of all colours of Lab, turned into RGB.
 """
 import random
 import struct
@@ -35,6 +36,12 @@ CMYK = np.asarray(SCENE.convert("CMYK"))
 RGB = np.asarray(SCENE)
 # Tags.
 PREDICTOR, EXTRA_SAMPLES, SAMPLE_FORMAT, FILL_ORDER, ORIENTATION, COLOR_MAP = 317, 338, 339, 266, 274, 320
+COEFFICIENTS, SUBSAMPLING, BLACK_WHITE = 529, 530, 532
+JPEG_OFFSET, JPEG_LENGTH, JPEG_RESTARTS, JPEG_QUANTIZERS, JPEG_DC_TABLES, JPEG_AC_TABLES = 513, 514, 515, 519, 520, 521
+# A kind of value: two numbers each.
+FRACTION = 5
+# Compressions.
+UNCOMPRESSED, LZW, OLD_JPEG, DEFLATE = 1, 5, 6, 8
 
 
 def rows_of(part, bits, order):
@@ -80,29 +87,38 @@ def tiff(samples, photometric, bits=None, order="<", big=False, tile=None, rows=
                 parts.append(zlib.compress(data) if packed else data)
                 if (FILL_ORDER, 3, [2]) in tags and packed:
                     parts[-1] = bytes(int(f"{byte:08b}"[::-1], 2) for byte in parts[-1])
+    entries = [(256, 4, [width]), (257, 4, [height]), (258, 3, [bits] * count),
+               (262, 3, [photometric]), (277, 3, [count]), (284, 3, [2 if planar else 1])]
+    if predictor != 1:
+        entries.append((PREDICTOR, 3, [predictor]))
+    compression = DEFLATE if packed else UNCOMPRESSED
+    return tiff_of(parts, [*entries, *tags], compression, tile or rows, order, big)
+
+
+def tiff_of(parts, entries, compression, grid, order="<", big=False, extra=b""):
+    """A TIFF of parts that are packed already: tiles of the sides `grid`, or strips of that many rows, then `extra`."""
     at = 16 if big else 8
     offsets = []
     for part in parts:
         offsets.append(at)
         at += len(part)
-    body = b"".join(parts) + b"\0" * (at % 2)
-    at += at % 2
-    entries = [(256, 4, [width]), (257, 4, [height]), (258, 3, [bits] * count), (259, 3, [8 if packed else 1]),
-               (262, 3, [photometric]), (277, 3, [count]), (284, 3, [2 if planar else 1])]
-    if tile:
-        entries += [(322, 4, [tile[0]]), (323, 4, [tile[1]]), (324, 4, offsets), (325, 4, list(map(len, parts)))]
+    body = b"".join(parts) + extra
+    body += b"\0" * (len(body) % 2)
+    at = (16 if big else 8) + len(body)
+    lengths = list(map(len, parts))
+    if isinstance(grid, tuple):
+        places = [(322, 4, [grid[0]]), (323, 4, [grid[1]]), (324, 4, offsets), (325, 4, lengths)]
     else:
-        entries += [(273, 4, offsets), (278, 4, [rows]), (279, 4, list(map(len, parts)))]
-    if predictor != 1:
-        entries.append((PREDICTOR, 3, [predictor]))
-    entries = sorted([*entries, *tags])
+        places = [(273, 4, offsets), (278, 4, [grid]), (279, 4, lengths)]
+    entries = sorted([(259, 3, [compression]), *places, *entries])
     directory = struct.pack(order + ("Q" if big else "H"), len(entries))
     inline = 8 if big else 4
     behind = at + len(directory) + len(entries) * (20 if big else 12) + inline
     values = b""
     for tag, kind, numbers in entries:
-        data = struct.pack(order + str(len(numbers)) + {3: "H", 4: "L"}[kind], *numbers)
-        directory += struct.pack(order + ("HHQ" if big else "HHL"), tag, kind, len(numbers))
+        data = struct.pack(order + str(len(numbers)) + {3: "H", 4: "L", FRACTION: "L"}[kind], *numbers)
+        values_of_tag = len(numbers) // 2 if kind == FRACTION else len(numbers)
+        directory += struct.pack(order + ("HHQ" if big else "HHL"), tag, kind, values_of_tag)
         if len(data) > inline:
             directory += struct.pack(order + ("Q" if big else "L"), behind + len(values))
             values += data + b"\0" * (len(data) % 2)
@@ -176,6 +192,108 @@ def tiffs():
         yield f"grey-{bits}bit-reversed-packed.tif", tiff(part, 0, bits=bits, tags=[(FILL_ORDER, 3, [2])])
     for orientation in (3, 6):
         yield f"orientation-{orientation}.tif", tiff(RGB, 2, tags=[(ORIENTATION, 3, [orientation])])
+    for name in "lzma", "zstd":
+        yield f"rgb-{name}.tif", saved(SCENE, "TIFF", compression=name)
+        yield f"rgb-{name}-predictor.tif", saved(SCENE, "TIFF", compression=name, tiffinfo={PREDICTOR: 2})
+    lab = np.dstack([grey, rgba[..., :2]])
+    entries = [(256, 4, [WIDTH]), (257, 4, [HEIGHT]), (258, 3, [8, 8, 8]), (262, 3, [2]), (277, 3, [3])]
+    yield "rgb-old-lzw.tif", tiff_of([old_lzw(RGB.tobytes())], entries, LZW, HEIGHT)
+    yield "lab-raw.tif", tiff(lab, 8, packed=False)
+    yield "lab.tif", tiff(lab, 8)
+    yield "lab-planes.tif", tiff(lab, 8, planar=True)
+    yield from ycbcr_tiffs()
+    yield from old_jpegs()
+
+
+def old_lzw(data):
+    """The codes of the first TIFF writers, lowest bits first: no strings, and a new table before codes get longer."""
+    clear, end = 256, 257
+    codes = []
+    for at, byte in enumerate(data):
+        codes += [clear, byte] if at % 250 == 0 else [byte]
+    bits = sum(code << 9 * at for at, code in enumerate([*codes, end]))
+    return bits.to_bytes((9 * len(codes) + 16) // 8, "little")
+
+
+def groups(samples, across, down):
+    """YCbCr as TIFF has it: the Y of each group of pixels, then their Cb and Cr."""
+    height, width, _ = samples.shape
+    samples = np.pad(samples, ((0, -height % down), (0, -width % across), (0, 0)), mode="edge")
+    for top in range(0, samples.shape[0], down):
+        for left in range(0, samples.shape[1], across):
+            group = samples[top : top + down, left : left + across]
+            yield group[..., 0].tobytes() + group[0, 0, 1:].tobytes()
+
+
+def ycbcr_tiffs():
+    """YCbCr in deflate. That of other coefficients, and that of video's levels."""
+    samples = np.asarray(SCENE.convert("YCbCr"))
+    entries = [(256, 4, [WIDTH]), (257, 4, [HEIGHT]), (258, 3, [8, 8, 8]), (262, 3, [6]), (277, 3, [3])]
+
+    def made(across, down, rows=16, tags=()):
+        strips = [samples[top : top + rows] for top in range(0, HEIGHT, rows)]
+        parts = [zlib.compress(b"".join(groups(strip, across, down))) for strip in strips]
+        return tiff_of(parts, [*entries, (SUBSAMPLING, 3, [across, down]), *tags], DEFLATE, rows)
+
+    for across, down in (1, 1), (2, 1), (1, 2), (2, 2), (4, 1), (4, 2), (4, 4):
+        yield f"ycbcr-{across}x{down}.tif", made(across, down)
+    rec709 = [2126, 10000, 7152, 10000, 722, 10000]
+    levels = [16, 1, 235, 1, 128, 1, 240, 1, 128, 1, 240, 1]
+    yield "ycbcr-whole-levels.tif", made(2, 2, rows=HEIGHT, tags=[(BLACK_WHITE, 4, levels[::2])])
+    yield "ycbcr-coefficients.tif", made(2, 2, tags=[(COEFFICIENTS, FRACTION, rec709)])
+    yield "ycbcr-levels.tif", made(2, 2, rows=HEIGHT, tags=[(BLACK_WHITE, FRACTION, levels)])
+
+
+def segments(jpeg):
+    """Marker and content of each segment of a JPEG, and its scan."""
+    at = 2
+    while True:
+        marker, size = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4], "big")
+        yield marker, jpeg[at + 4 : at + 2 + size]
+        at += 2 + size
+        if marker == 0xDA:
+            yield None, jpeg[at:-2]
+            return
+
+
+def old_jpegs():
+    """JPEG as the first TIFF standard had it: a whole file, and its tables and its scans apart."""
+    entries = [(256, 4, [WIDTH]), (257, 4, [HEIGHT]), (258, 3, [8, 8, 8]), (262, 3, [6]), (277, 3, [3])]
+    for name, subsampling in ("444", 0), ("422", 1), ("420", 2):
+        jpeg = saved(SCENE, "JPEG", subsampling=subsampling, quality=90)
+        whole = [(JPEG_OFFSET, 4, [8]), (JPEG_LENGTH, 4, [len(jpeg)])]
+        yield f"old-jpeg-{name}.tif", tiff_of([jpeg], [*entries, *whole], OLD_JPEG, HEIGHT)
+    # A restart for each strip, between which no marker stands.
+    jpeg = saved(SCENE, "JPEG", subsampling=2, quality=90, restart_marker_rows=1)
+    found = list(segments(jpeg))
+    scan = found[-1][1]
+    strips, start = [], 0
+    for at in range(len(scan) - 1):
+        if scan[at] == 0xFF and 0xD0 <= scan[at + 1] <= 0xD7:
+            strips.append(scan[start:at])
+            start = at + 2
+    strips.append(scan[start:])
+    quantizers, codes = {}, {}
+    for marker, content in found[:-1]:
+        while marker == 0xDB and content:
+            quantizers[content[0]], content = content[1:65], content[65:]
+        while marker == 0xC4 and content:
+            size = 17 + sum(content[1:17])
+            codes[content[0]], content = content[1:size], content[size:]
+    tables = [quantizers[0], quantizers[1], codes[0x00], codes[0x01], codes[0x10], codes[0x11]]
+    # Behind the strips, which begin at 8.
+    at = 8 + sum(map(len, strips))
+    places = []
+    for table in tables:
+        places.append(at)
+        at += len(table)
+    tags = [(JPEG_QUANTIZERS, 4, [places[0], places[1], places[1]]), (SUBSAMPLING, 3, [2, 2]),
+            (JPEG_DC_TABLES, 4, [places[2], places[3], places[3]]), (512, 3, [1]),
+            (JPEG_AC_TABLES, 4, [places[4], places[5], places[5]])]
+    yield "old-jpeg-tables.tif", tiff_of(strips, [*entries, *tags], OLD_JPEG, 16, extra=b"".join(tables))
+    tile = SCENE.resize((48, 32))
+    jpeg = saved(tile, "JPEG", subsampling=2, quality=90)
+    yield "old-jpeg-tile.tif", tiff_of([jpeg], [*entries, (JPEG_OFFSET, 4, [8])], OLD_JPEG, (48, 32))
 
 
 def plain(kind, header, numbers):
@@ -247,6 +365,14 @@ def variants(data):
             yield [["set", place, dice.choice([0, 1, 2, 8, 16, 32, 35, 48, 255, dice.randrange(256)])] for place in places]
 
 
+def every_lab_colour():
+    """The RGB of all of them, L changing least and b most often."""
+    levels = np.arange(256, dtype=np.uint8)
+    lightness, a, b = np.meshgrid(levels, levels ^ 128, levels ^ 128, indexing="ij")
+    samples = np.stack([lightness, a, b], axis=-1).reshape(4096, 4096, 3)
+    return upright_rgb(Image.frombytes("LAB", (4096, 4096), samples.tobytes()))
+
+
 def main():
     versions = check_versions("numpy", "pillow")
     warnings.simplefilter("ignore")
@@ -265,7 +391,8 @@ def main():
         if not name.endswith(".tif"):
             damaged += [[name, edits, answer(apply(data, edits))] for edits in variants(data)]
     shown = sum(found is not None for _, _, found in damaged)
-    write_json(HERE / "rare.json", {"versions": versions, "pictures": pictures, "variants": damaged})
+    write_json(HERE / "rare.json", {"versions": versions, "pictures": pictures, "variants": damaged,
+                                     "lab": zlib.crc32(every_lab_colour().tobytes())})
     print(f"{len(pictures)} pictures; {len(damaged)} variants, of which Pillow shows {shown}")
 
 

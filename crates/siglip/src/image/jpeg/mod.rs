@@ -26,8 +26,8 @@ use std::cell::RefCell;
 use frame::{Coding, Frame, Scan, Tables};
 use header::Header;
 use markers::{Found, Markers};
-pub(super) use output::Colors;
 use output::Upsampling;
+pub(super) use output::{Chroma, Colors};
 use planes::{Coefficients, Plane, Progress};
 use smooth::Smoother;
 use source::Fault;
@@ -42,16 +42,16 @@ const SPARE_BLOCKS: usize = 1 << 22;
 
 pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, ImageError> {
     let header = Header::read(bytes)?;
-    let (image, damage) = decode_as_stored(bytes, &header, None)?;
+    let (image, damage) = decode_as_stored(bytes, &header, None, Chroma::Weighted)?;
     let image = Orientation::of(header.exif.as_deref(), header.xmp).apply(image)?;
     Ok(Decoded { image, damage })
 }
 
 /// A strip or tile of a TIFF, whose directory says what its components are.
 #[cfg(feature = "rare-formats")]
-pub(super) fn decode_part(bytes: &[u8], colors: Colors) -> Result<RgbImage, ImageError> {
+pub(super) fn decode_part(bytes: &[u8], colors: Colors, chroma: Chroma) -> Result<RgbImage, ImageError> {
     let header = Header::read(bytes)?;
-    decode_as_stored(bytes, &header, Some(colors)).map(|(image, _)| image)
+    decode_as_stored(bytes, &header, Some(colors), chroma).map(|(image, _)| image)
 }
 
 /// The picture as it lies, and what is wrong with its file. `colors` are the file's unless they are given.
@@ -59,6 +59,7 @@ fn decode_as_stored(
     bytes: &[u8],
     header: &Header,
     given: Option<Colors>,
+    chroma: Chroma,
 ) -> Result<(RgbImage, Option<&'static str>), ImageError> {
     rgb::check_sides(header.width, header.height)?;
     let mut reading = Reading { markers: Markers::new(bytes), visits: 0 };
@@ -80,7 +81,7 @@ fn decode_as_stored(
             "it has another number of components than its container says",
         ));
     }
-    let image = output::render(frame, &planes, colors)?;
+    let image = output::render(frame, &planes, colors, chroma)?;
     Ok((image, source.damage))
 }
 

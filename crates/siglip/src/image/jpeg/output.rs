@@ -51,6 +51,16 @@ impl Colors {
     }
 }
 
+/// What stands between the samples of a component that has fewer of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chroma {
+    /// libjpeg's means of neighbours.
+    Weighted,
+    /// The same sample again.
+    #[cfg(feature = "rare-formats")]
+    Repeated,
+}
+
 /// How a component's samples come to the picture's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Upsampling {
@@ -85,11 +95,16 @@ impl Upsampling {
 }
 
 /// The picture: of four components, as Pillow's `cmyk2rgb` converts ink that is stored inverted.
-pub fn render(frame: &Frame, planes: &[Plane], colors: Colors) -> Result<RgbImage, ImageError> {
+pub fn render(
+    frame: &Frame,
+    planes: &[Plane],
+    colors: Colors,
+    chroma: Chroma,
+) -> Result<RgbImage, ImageError> {
     let (width, height) = (frame.width, frame.height);
     let mut data = rgb::buffer(width as u32, height as u32, 3)?;
     let mut rows: Vec<Row> =
-        frame.components.iter().zip(planes).map(|(c, plane)| Row::new(frame, c, plane)).collect();
+        frame.components.iter().zip(planes).map(|(c, plane)| Row::new(frame, c, plane, chroma)).collect();
     for (y, target) in data.chunks_exact_mut(3 * width).enumerate() {
         for row in &mut rows {
             row.make(y);
@@ -162,8 +177,12 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn new(frame: &Frame, component: &Component, plane: &'a Plane) -> Row<'a> {
-        let upsampling = Upsampling::of(frame, component).unwrap_or(Upsampling::None);
+    fn new(frame: &Frame, component: &Component, plane: &'a Plane, chroma: Chroma) -> Row<'a> {
+        let upsampling = match chroma {
+            Chroma::Weighted => Upsampling::of(frame, component).unwrap_or(Upsampling::None),
+            #[cfg(feature = "rare-formats")]
+            Chroma::Repeated => Upsampling::Repeat(frame.max_h / component.h, frame.max_v / component.v),
+        };
         let Component { width, height, .. } = *component;
         let wide = match upsampling {
             Upsampling::Wide | Upsampling::Both => 2 * width,

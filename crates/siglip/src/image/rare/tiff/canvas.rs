@@ -2,9 +2,10 @@
 
 use super::super::super::{ImageError, RgbImage, rgb};
 use super::super::grey;
+use super::broken;
 use super::directory::{Directory, tag};
+use super::lab::LabToRgb;
 use super::layout::{Color, Layout, Sample};
-use super::{broken, codec};
 
 pub struct Canvas {
     pub width: usize,
@@ -28,10 +29,9 @@ pub struct Place {
 impl Canvas {
     pub fn new(width: u32, height: u32, layout: &Layout) -> Result<Canvas, ImageError> {
         let channels = match layout.color {
-            // Parts in JPEG come as colours.
-            _ if layout.compression == codec::JPEG => 3,
+            _ if layout.has_rgb_parts() => 3,
             Color::Grey { .. } | Color::Palette => 1,
-            Color::Rgb | Color::YCbCr => 3,
+            Color::Rgb | Color::YCbCr | Color::Lab => 3,
             Color::PremultipliedRgb | Color::Cmyk => 4,
         };
         let samples = rgb::buffer(width, height, channels)?;
@@ -65,7 +65,7 @@ impl Canvas {
 
     pub fn into_rgb(self, directory: &Directory, layout: &Layout) -> Result<RgbImage, ImageError> {
         let (width, height) = (self.width as u32, self.height as u32);
-        if layout.compression == codec::JPEG {
+        if layout.has_rgb_parts() {
             return RgbImage::from_rgb(width, height, self.samples);
         }
         match layout.color {
@@ -85,6 +85,12 @@ impl Canvas {
             }),
             Color::Cmyk => self.convert(|[c, m, y, k]: [u8; 4]| [c, m, y].map(|ink| without_ink(ink, k))),
             Color::YCbCr => self.convert(|[luma, cb, cr]: [u8; 3]| from_ycbcr(luma, cb, cr)),
+            Color::Lab => {
+                let colors = LabToRgb::new();
+                // a and b have signs, which Pillow forgets about where they are planes.
+                let sign = if layout.is_planar { 0 } else { 128 };
+                self.convert(|[lightness, a, b]: [u8; 3]| colors.convert([lightness, a ^ sign, b ^ sign]))
+            }
         }
     }
 

@@ -29,6 +29,15 @@ pub mod tag {
     pub const EXTRA_SAMPLES: u16 = 338;
     pub const SAMPLE_FORMAT: u16 = 339;
     pub const JPEG_TABLES: u16 = 347;
+    pub const JPEG_OFFSET: u16 = 513;
+    pub const JPEG_LENGTH: u16 = 514;
+    pub const JPEG_RESTART_INTERVAL: u16 = 515;
+    pub const JPEG_QUANTIZERS: u16 = 519;
+    pub const JPEG_DC_TABLES: u16 = 520;
+    pub const JPEG_AC_TABLES: u16 = 521;
+    pub const YCBCR_COEFFICIENTS: u16 = 529;
+    pub const YCBCR_SUBSAMPLING: u16 = 530;
+    pub const REFERENCE_BLACK_WHITE: u16 = 532;
 }
 
 pub struct Directory<'a> {
@@ -123,6 +132,25 @@ impl<'a> Directory<'a> {
     /// The first number of a tag, or what stands for it where it is missing.
     pub fn number_or(&self, tag: u16, default: i64) -> Result<i64, ImageError> {
         Ok(self.number(tag)?.unwrap_or(default))
+    }
+
+    /// All fractions or floats of a tag; None where it is missing.
+    pub fn floats(&self, tag: u16) -> Result<Option<Vec<f32>>, ImageError> {
+        let Some(&(kind, bytes)) = self.tags.get(&tag) else { return Ok(None) };
+        let numbers = Numbers { little_endian: self.little_endian };
+        let ratio = |bytes: &[u8]| {
+            let (above, below) = (numbers.of(&bytes[..4]), numbers.of(&bytes[4..]));
+            if below == 0 { 0.0 } else { (above as f64 / below as f64) as f32 }
+        };
+        match kind {
+            5 => Ok(Some(bytes.chunks_exact(8).map(ratio).collect())),
+            11 => Ok(Some(
+                bytes.chunks_exact(4).map(|bytes| f32::from_bits(numbers.of(bytes) as u32)).collect(),
+            )),
+            _ => Ok(self
+                .numbers(tag)?
+                .map(|numbers| numbers.into_iter().map(|number| number as f32).collect())),
+        }
     }
 
     /// A tag's bytes as they are.

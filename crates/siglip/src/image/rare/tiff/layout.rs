@@ -16,6 +16,7 @@ pub enum Color {
     PremultipliedRgb,
     Cmyk,
     YCbCr,
+    Lab,
 }
 
 /// How a sample is stored.
@@ -57,8 +58,10 @@ pub struct Layout {
 impl Layout {
     pub fn of(directory: &Directory) -> Result<Layout, ImageError> {
         let compression = directory.number_or(tag::COMPRESSION, codec::NONE)?;
+        let is_old_jpeg = compression == codec::OLD_JPEG;
         // Photometric interpretations that are several are none.
         let photometric = match directory.numbers(tag::PHOTOMETRIC)?.as_deref() {
+            _ if is_old_jpeg => 6,
             Some([photometric]) => *photometric,
             _ => 0,
         };
@@ -70,7 +73,7 @@ impl Layout {
         }
         let mut bits = directory.numbers(tag::BITS_PER_SAMPLE)?.unwrap_or_else(|| vec![1]);
         let mut extra = directory.numbers(tag::EXTRA_SAMPLES)?.unwrap_or_default();
-        let mut samples = directory.number_or(tag::SAMPLES_PER_PIXEL, 1)?;
+        let mut samples = directory.number_or(tag::SAMPLES_PER_PIXEL, if is_old_jpeg { 3 } else { 1 })?;
         if is_planar && !extra.is_empty() && extra.iter().all(|&kind| kind <= 0) {
             // Planes that mean nothing come last.
             bits.truncate(bits.len().saturating_sub(extra.len()));
@@ -88,9 +91,6 @@ impl Layout {
         if bits.len() != samples {
             return Err(broken("it does not say how many bits each sample has"));
         }
-        if matches!(photometric, 8..=10) {
-            return Err(unsupported("Lab colours"));
-        }
         let little_endian = directory.little_endian;
         let (color, sample) = kind(photometric, &formats, fill_order, &bits, &extra, little_endian)
             .ok_or_else(|| {
@@ -101,6 +101,11 @@ impl Layout {
             })?;
         let reversed = fill_order == 2;
         Ok(Layout { compression, color, sample, samples, is_planar, reversed, little_endian })
+    }
+
+    /// Whether strips and tiles become colours when they are decoded.
+    pub fn has_rgb_parts(&self) -> bool {
+        self.compression == codec::JPEG || self.color == Color::YCbCr && self.compression != codec::NONE
     }
 
     /// Bits of a pixel, or of a plane's.
@@ -150,6 +155,7 @@ fn kind(
         (5, 1, 1, [16, 16, 16, 16], []) => (Color::Cmyk, Sample::Unsigned16),
         (6, 1, 1, [8], []) => (grey, Sample::Bits(8)),
         (6, 1, 1, [8, 8, 8], []) => (Color::YCbCr, Sample::Bits(8)),
+        (8, 1, 1, [8, 8, 8], []) => (Color::Lab, Sample::Bits(8)),
         _ => return None,
     };
     Some(found)

@@ -4,9 +4,12 @@ mod canvas;
 mod codec;
 mod directory;
 mod fax;
+mod lab;
 mod layout;
+mod old_jpeg;
 mod packed;
 mod stored;
+mod ycbcr;
 
 use canvas::Canvas;
 use directory::{Directory, tag};
@@ -24,13 +27,17 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
     let (width, height) = (side(tag::WIDTH)?, side(tag::HEIGHT)?);
     rgb::check_sides(width, height)?;
     let layout = Layout::of(&directory)?;
-    let mut canvas = Canvas::new(width, height, &layout)?;
-    match layout.compression {
-        codec::NONE => stored::read(bytes, &directory, &layout, &mut canvas)?,
-        codec::JPEG => packed::read_jpeg(bytes, &directory, &layout, &mut canvas)?,
-        _ => packed::read(bytes, &directory, &layout, &mut canvas)?,
-    }
-    let image = canvas.into_rgb(&directory, &layout)?;
+    let image = if layout.compression == codec::OLD_JPEG {
+        old_jpeg::read(bytes, &directory, &layout, width, height)?
+    } else {
+        let mut canvas = Canvas::new(width, height, &layout)?;
+        match layout.compression {
+            codec::NONE => stored::read(bytes, &directory, &layout, &mut canvas)?,
+            codec::JPEG => packed::read_jpeg(bytes, &directory, &layout, &mut canvas)?,
+            _ => packed::read(bytes, &directory, &layout, &mut canvas)?,
+        }
+        canvas.into_rgb(&directory, &layout)?
+    };
     Orientation::of_tiff(directory.number(tag::ORIENTATION)?).apply(image)
 }
 

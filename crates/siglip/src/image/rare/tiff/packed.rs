@@ -6,6 +6,7 @@ use super::super::super::{ImageError, RgbImage, jpeg};
 use super::canvas::{Canvas, Place};
 use super::directory::{Directory, tag};
 use super::layout::{Color, Layout, Sample};
+use super::ycbcr::{Subsampling, YCbCrToRgb};
 use super::{broken, codec, cut_short, fax, unsupported};
 
 /// Pixels of all strips or tiles together, those beyond the picture's edge counted: so many times the picture's, or so
@@ -85,14 +86,16 @@ pub fn read(
     layout: &Layout,
     canvas: &mut Canvas,
 ) -> Result<(), ImageError> {
-    if layout.color == Color::YCbCr {
-        return Err(unsupported(format!("YCbCr in {}", codec::name(layout.compression))));
-    }
     let grid = Grid::new(directory, layout, canvas)?;
     let row = (grid.width * layout.bits()).div_ceil(8);
+    let ycbcr = YCbCrParts::of(directory, layout, canvas)?;
     let too_large = |_| ImageError::TooLarge { width: canvas.width as u32, height: canvas.height as u32 };
     let mut pixels: Vec<u8> = Vec::new();
-    pixels.try_reserve_exact(row.saturating_mul(grid.height)).map_err(too_large)?;
+    let bytes_of = |rows: usize| match &ycbcr {
+        Some(ycbcr) => ycbcr.sampling.bytes(grid.width, rows),
+        None => row.saturating_mul(rows),
+    };
+    pixels.try_reserve_exact(bytes_of(grid.height)).map_err(too_large)?;
     let predictor = Predictor::of(directory, layout)?;
     // libtiff turns the bits of compressed bytes, and gives numbers in the machine's order.
     let decoded = Layout { reversed: false, little_endian: true, ..*layout };
@@ -105,11 +108,13 @@ pub fn read(
         };
         let rows = if grid.is_tiled { grid.height } else { grid.height.min(canvas.height - y) };
         pixels.clear();
-        pixels.resize(row * rows, 0);
+        pixels.resize(bytes_of(rows), 0);
         match layout.compression {
             codec::LZW => codec::lzw(&data, &mut pixels)?,
             codec::DEFLATE | codec::OLD_DEFLATE => codec::deflate(&data, &mut pixels)?,
             codec::PACKBITS => codec::packbits(&data, &mut pixels)?,
+            codec::LZMA => codec::lzma(&data, &mut pixels)?,
+            codec::ZSTANDARD => codec::zstandard(&data, &mut pixels)?,
             codec::HUFFMAN => fax::decode(&data, &mut pixels, grid.width, fax::Coding::Bytes)?,
             codec::GROUP_3 => {
                 let two_dimensional = directory.number_or(tag::T4_OPTIONS, 0)? & 1 == 1;
@@ -119,6 +124,10 @@ pub fn read(
             compression => return Err(unsupported(codec::name(compression))),
         }
         predictor.undo(&mut pixels, row, layout);
+        if let Some(ycbcr) = &ycbcr {
+            canvas.put_rgb(&ycbcr.sampling.part(&pixels, grid.width, rows, &ycbcr.colors)?, x, y);
+            continue;
+        }
         // Planes that are not shown have been checked.
         let plane = layout.is_planar.then_some(plane);
         let len = grid.width.min(canvas.width - x);
@@ -152,7 +161,7 @@ pub fn read_jpeg(
     for part in grid.parts(bytes) {
         let (_, x, y, data) = part?;
         let data = data.strip_prefix(b"\xff\xd8").ok_or_else(|| broken("a part in JPEG is none"))?;
-        let image: RgbImage = jpeg::decode_part(&[tables, data].concat(), colors)?;
+        let image: RgbImage = jpeg::decode_part(&[tables, data].concat(), colors, jpeg::Chroma::Weighted)?;
         let (width, height) = (image.width() as usize, image.height() as usize);
         // A last strip may be as high as the others.
         if width > grid.width || height > grid.height {
@@ -161,6 +170,31 @@ pub fn read_jpeg(
         canvas.put_rgb(&image, x, y);
     }
     Ok(())
+}
+
+/// How parts of YCbCr become colours.
+struct YCbCrParts {
+    sampling: Subsampling,
+    colors: YCbCrToRgb,
+}
+
+impl YCbCrParts {
+    /// None where the picture has other colours.
+    fn of(directory: &Directory, layout: &Layout, canvas: &Canvas) -> Result<Option<YCbCrParts>, ImageError> {
+        if layout.color != Color::YCbCr {
+            return Ok(None);
+        }
+        let sampling = Subsampling::of(directory)?;
+        if canvas.width < sampling.across || canvas.height < sampling.down {
+            return Err(broken("its Cb and Cr are of more pixels than it has"));
+        }
+        // libtiff's differences count samples, not groups.
+        let is_predicted = directory.number_or(tag::PREDICTOR, 1)? != 1;
+        if layout.is_planar || is_predicted && (sampling.across, sampling.down) != (1, 1) {
+            return Err(unsupported("YCbCr in planes or as differences"));
+        }
+        Ok(Some(YCbCrParts { sampling, colors: YCbCrToRgb::new(directory)? }))
+    }
 }
 
 /// What compressed samples are differences to.
@@ -175,7 +209,11 @@ enum Predictor {
 
 impl Predictor {
     fn of(directory: &Directory, layout: &Layout) -> Result<Predictor, ImageError> {
-        if !matches!(layout.compression, codec::LZW | codec::DEFLATE | codec::OLD_DEFLATE) {
+        let has_predictor = matches!(
+            layout.compression,
+            codec::LZW | codec::DEFLATE | codec::OLD_DEFLATE | codec::LZMA | codec::ZSTANDARD
+        );
+        if !has_predictor {
             return Ok(Predictor::None);
         }
         match (directory.number_or(tag::PREDICTOR, 1)?, layout.sample.bits()) {
