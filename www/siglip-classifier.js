@@ -10,6 +10,7 @@ import {
   formatTime,
   showProgress,
 } from './ui/format.js';
+import { splitTemplates } from './ui/labels.js';
 import { ScoredImage, imagesIn } from './ui/scored-image.js';
 import { borrow } from './ui/pool.js';
 import { ScoreList, scoreSheet } from './ui/scores.js';
@@ -250,23 +251,26 @@ export class SiglipClassifier extends Attributes {
       return;
     }
     const { image, error } = view;
-    const { labels, labelSet, template, threshold, topK } = this;
+    const { labels, labelSet, template, threshold, topK, scale, bias, relative } = this;
     try {
       const { scores, notices, embeddingMs, scoringMs } = await image.score(
         this.#siglip,
         labels[0] ? labels : undefined,
         {
           labelSet,
-          template,
+          template: splitTemplates(template),
           threshold,
           topK,
+          scale,
+          bias,
+          relative,
         },
       );
       const ms = embeddingMs + scoringMs;
       error.hidden = true;
       showScores(view, scores, this.#siglip.info);
       const best = scores[0]
-        ? `${scores[0].label}, ${formatScore(scores[0].score, this.#siglip.info)}`
+        ? `${scores[0].label}, ${formatScore(scores[0], this.#siglip.info)}`
         : 'none of the labels';
       const told = notices.map(({ message }) => ` ${message}`).join('');
       this.#status.textContent = `${image.name}: ${best} (${formatTime(ms)})${told}`;

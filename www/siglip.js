@@ -28,6 +28,7 @@ export const deleteAllModels = async () => (await cache()).deleteAllModels();
 /** @type {typeof import('./lib/model-cache.js').persistModels} */
 export const persistModels = async () => (await cache()).persistModels();
 
+/** @typedef {import('./lib/calibrate.js').Example} Example */
 /** @typedef {import('./lib/checkpoints.js').Checkpoint} Checkpoint */
 /** @typedef {import('./lib/errors.js').ErrorCode} ErrorCode */
 /** @typedef {import('./lib/images.js').ImageInput} ImageInput */
@@ -36,6 +37,7 @@ export const persistModels = async () => (await cache()).persistModels();
 /** @typedef {import('./lib/parameters.js').Progress} Progress */
 /** @typedef {import('./lib/parameters.js').ScoreOptions} ScoreOptions */
 /** @typedef {import('./lib/siglip.js').Info} Info */
+/** @typedef {import('./worker/protocol.js').Calibration} Calibration */
 /** @typedef {import('./worker/protocol.js').LabelSet} LabelSet */
 /** @typedef {import('./worker/protocol.js').Notice} Notice */
 /** @typedef {import('./worker/protocol.js').Score} Score */

@@ -10,7 +10,9 @@ const harness = new Harness();
 
 /** Downloaded only when it is needed: for an evaluation, a rare picture, several workers, or one of these functions. */
 const isLazy = (/** @type {string} */ path) =>
-  /(evaluation-view|rare-formats|label-sets|sharded-model|model-cache|pipeline)-\w+\.js$/.test(path);
+  /(evaluation-view|rare-formats|label-sets|calibrate|sharded-model|model-cache|pipeline)-\w+\.js$/.test(
+    path,
+  );
 
 /** Bytes on the wire, the generated scripts beside the .wasm left out. @param {string[]} entries */
 async function gzipped(entries) {
@@ -45,7 +47,7 @@ test('the bundled page classifies, and the bundled library shards a model over w
   };
   const visit = await openIn(blank.context(), harness.server.origin);
   assert.equal((await labelsOf(visit, 'insect.jpg'))[0], 'an insect');
-  assert.equal([...bundled.keys()].filter(isLazy).length, 6);
+  assert.equal([...bundled.keys()].filter(isLazy).length, 7);
   await visit.locator('#dataset').setInputFiles(fileAt('tests/fixtures/pictures'));
   await visit.getByRole('heading', { name: 'Evaluation: pictures' }).waitFor();
   await visit.getByRole('button', { name: 'Close the evaluation' }).click();

@@ -98,7 +98,7 @@ test('on another site, under the policy in the guide, the engine and the model l
   assert.equal(info.imageSize, 64);
   const [result] = await eventsOf(page, 'result');
   assert.equal(result.file, 'cat.jpg');
-  assert.deepEqual(Object.keys(result.scores[0]), ['label', 'score', 'logit']);
+  assert.deepEqual(Object.keys(result.scores[0]), ['label', 'score', 'logit', 'cosine']);
   assert.ok(result.ms > 0);
   const progress = await eventsOf(page, 'progress');
   for (const [i, { loaded, total }] of progress.entries()) {

@@ -104,6 +104,9 @@ test('a wrong model, number of workers, label, template, topK or threshold is re
   }
   for (const options of [
     { template: 5 },
+    { template: ['{}', 5] },
+    { bias: '3' },
+    { scale: null },
     { topK: -1 },
     { topK: 1.5 },
     { threshold: 2 },
@@ -116,8 +119,11 @@ test('a wrong model, number of workers, label, template, topK or threshold is re
 test('a question keeps its labels and options', () => {
   assert.deepEqual(scoreParametersOf(['a', 'b'], { topK: 0, threshold: 1 }), {
     labels: ['a', 'b'],
-    template: 'This is a photo of {}.',
+    template: ['This is a photo of {}.'],
     topK: 0,
     threshold: 1,
+    scale: undefined,
+    bias: undefined,
+    relative: false,
   });
 });

@@ -1,11 +1,13 @@
 /** The page: it takes images, labels and a template, and shows what the model answers. */
 import { DEFAULT_TEMPLATE } from '../siglip.js';
 import { scoreSheet } from '../ui/scores.js';
+import { isTemplate, splitTemplates } from '../ui/labels.js';
 import { Card } from './card.js';
 import { listenForInputs } from './inputs.js';
 import { LabelEditor } from './label-editor.js';
 import { ModelPanel } from './model-panel.js';
 import { announce, byId } from './page.js';
+import { Tuning } from './tuning.js';
 import { readPrompts, writePrompts } from './url-state.js';
 
 document.adoptedStyleSheets = [scoreSheet];
@@ -38,13 +40,7 @@ const model = new ModelPanel(
 /** @type {import('./evaluation-view.js').EvaluationView | undefined} */
 let evaluation;
 
-/** What is said about the scores: of labels or several classes, of one class of many, and of numbers. */
-const meanings = {
-  multi_label_classification: byId('meaning').textContent,
-  single_label_classification:
-    'The model takes one of its classes to be right: their probabilities add up to 100%.',
-  regression: 'The model gives each of its outputs a number.',
-};
+const tuning = new Tuning(scoreAll);
 
 /**
  * A bundle's labels take the place of those on show: it can answer for no others. A classifier's are no labels that one
@@ -52,18 +48,13 @@ const meanings = {
  */
 function showOwnLabels() {
   if (!model.siglip) return;
-  const {
-    kind,
-    labels: classes = [],
-    problemType = 'multi_label_classification',
-    labelSets,
-  } = model.siglip.info;
+  const { kind, labels: classes = [], labelSets } = model.siglip.info;
   const isClassifier = kind === 'classifier';
   byId('label-fields').hidden = isClassifier;
   byId('classes').hidden = !isClassifier;
   byId('classes').textContent =
     `This model is fine-tuned for ${classes.length} classes of its own and reads no labels: ${classes.slice(0, MOST_CHIPS).join(', ')}${classes.length > MOST_CHIPS ? ' …' : '.'}`;
-  byId('meaning').textContent = meanings[problemType];
+  tuning.explain(model.siglip);
   const [own] = labelSets ?? [];
   // Without a chip, all of its labels are scored.
   if (own) labels.values = own.labels.length <= MOST_CHIPS ? own.labels : [];
@@ -82,7 +73,8 @@ async function score(card) {
   // An engine that has stopped cannot be used again. The new model scores all images when it is ready.
   const retry = (/** @type {string} */ code) => (code === 'wasm' ? model.reload() : score(card));
   const chosen = model.siglip.info.kind === 'classifier' ? [] : labels.values;
-  return card.score(model.siglip, chosen.length ? chosen : undefined, template.value, retry);
+  const options = { template: splitTemplates(template.value), ...tuning.options(model.siglip) };
+  return card.score(model.siglip, chosen.length ? chosen : undefined, options, retry);
 }
 
 /** @param {(File | string)[]} sources */
@@ -147,7 +139,7 @@ clear.addEventListener('click', () => {
 });
 
 template.addEventListener('input', () => {
-  const valid = template.value.includes('{}');
+  const valid = isTemplate(template.value);
   template.setAttribute('aria-invalid', String(!valid));
   if (valid) scoreAll();
 });

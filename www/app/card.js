@@ -56,17 +56,17 @@ export class Card {
   /**
    * @param {Siglip} siglip
    * @param {string[] | undefined} labels those of a bundle if they are left out
-   * @param {string} template
+   * @param {import('../siglip.js').ScoreOptions} options
    * @param {(code: string) => void} onRetry
    * @returns {Promise<string>} the best label, for screen readers; empty if there is none or a later call has replaced this one
    */
-  async score(siglip, labels, template, onRetry) {
+  async score(siglip, labels, options, onRetry) {
     if (!this.#list.element.childElementCount) this.wait('Looking at it …');
     this.element.ariaBusy = 'true';
     try {
       const topK = labels ? undefined : MOST_SHOWN;
       const { scores, notices, embeddingMs, scoringMs } = await this.#image.score(siglip, labels, {
-        template,
+        ...options,
         topK,
       });
       this.#error.hidden = true;
@@ -75,9 +75,7 @@ export class Card {
       this.wait([times, ...notices.map(({ message }) => message)].join(' · '));
       this.element.ariaBusy = 'false';
       const [best] = scores;
-      return best && !best.unknown
-        ? `${this.name}: ${best.label}, ${formatScore(best.score, siglip.info)}`
-        : '';
+      return best && !best.unknown ? `${this.name}: ${best.label}, ${formatScore(best, siglip.info)}` : '';
     } catch (error) {
       const { code, headline, message } = describe(error);
       if (code === 'aborted') return '';

@@ -1,6 +1,7 @@
 /** The panel of an evaluation: its progress, then its results. */
 import { h } from '../ui/dom.js';
 import { describe, formatPercent } from '../ui/format.js';
+import { splitTemplates } from '../ui/labels.js';
 import { SiglipError } from '../siglip.js';
 import { evaluationSheet } from './evaluation-style.js';
 import { Tally, interleave, rowsToShow } from './evaluation.js';
@@ -124,7 +125,8 @@ export class EvaluationView {
       for (const { item, truth } of images) {
         this.#showProgress(done, images.length);
         // One call for each image: in a list, an image that cannot be read would fail the others too.
-        const scores = await scoresOf(siglip, item.file, labels, { template, signal: run.signal });
+        const options = { template: splitTemplates(template), signal: run.signal };
+        const scores = await scoresOf(siglip, item.file, labels, options);
         if (scores) tally.add(item, truth, scores);
         else unreadable.push(item);
         done++;

@@ -1,5 +1,5 @@
 /** Labels and template in the URL of the page, so that they can be bookmarked and shared. */
-import { unique } from '../ui/labels.js';
+import { isTemplate, unique } from '../ui/labels.js';
 
 /** @typedef {{labels: string[], template: string}} Prompts */
 
@@ -10,7 +10,7 @@ export function readPrompts(defaults) {
   const template = parameters.get('template') ?? '';
   return {
     labels: labels.length ? labels : defaults.labels,
-    template: template.includes('{}') ? template : defaults.template,
+    template: isTemplate(template) ? template : defaults.template,
   };
 }
 

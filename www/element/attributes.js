@@ -8,7 +8,8 @@ export const modelAttributes = ['model', 'precision', 'workers', 'worker-url'];
 export class Attributes extends HTMLElement {
   static observedAttributes = [
     ...modelAttributes,
-    ...['labels', 'label-set', 'template', 'threshold', 'top-k', 'src', 'loading', 'multiple'],
+    ...['labels', 'label-set', 'template', 'threshold', 'top-k', 'scale', 'bias', 'relative'],
+    ...['src', 'loading', 'multiple'],
   ];
 
   /** `tiny`, a hub id, or the URL of a folder or of a .gguf such as a bundle. */
@@ -35,7 +36,7 @@ export class Attributes extends HTMLElement {
     this.#set('label-set', value);
   }
 
-  /** The sentence around each label, which replaces `{}`. */
+  /** The sentence around each label, which replaces `{}`; several are separated by `|`. */
   get template() {
     return this.getAttribute('template') || DEFAULT_TEMPLATE;
   }
@@ -57,6 +58,30 @@ export class Attributes extends HTMLElement {
   }
   set topK(value) {
     this.#set('top-k', value);
+  }
+
+  /** The page's own factor of the model's scale. @returns {number | undefined} */
+  get scale() {
+    return this.#number('scale');
+  }
+  set scale(value) {
+    this.#set('scale', value);
+  }
+
+  /** The page's own summand of the model's bias. @returns {number | undefined} */
+  get bias() {
+    return this.#number('bias');
+  }
+  set bias(value) {
+    this.#set('bias', value);
+  }
+
+  /** Whether each label's share among all labels is shown, in place of its own probability. */
+  get relative() {
+    return this.hasAttribute('relative');
+  }
+  set relative(value) {
+    this.toggleAttribute('relative', value);
   }
 
   /** @returns {import('../worker/protocol.js').Precision} */

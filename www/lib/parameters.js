@@ -15,8 +15,11 @@ import { SiglipError } from './errors.js';
  */
 /**
  * `labelSet` names one of the label sets of a bundle, or of imported ones. Their labels are in sentences already, so that
- * `template` has no effect on them.
- * @typedef {{template?: string, topK?: number, threshold?: number, labelSet?: string} & ImageOptions} ScoreOptions
+ * `template` has no effect on them. Of several templates the mean is taken; "imagenet" names a set of eight.
+ *
+ * `bias` is a person's own summand of the model's bias, `scale` a factor of its scale: scores are then `adjusted`. `relative`
+ * adds each label's share among all labels.
+ * @typedef {{template?: string | string[], labelSet?: string} & import('../worker/protocol.js').Ranking & ImageOptions} ScoreOptions
  */
 
 /**
@@ -164,16 +167,22 @@ export function questionOf(labels, options) {
  * @param {string[]} labels
  * @param {ScoreOptions} options
  */
-export function scoreParametersOf(labels, { template = DEFAULT_TEMPLATE, topK, threshold }) {
-  if (typeof template !== 'string')
-    throw new SiglipError('bad-input', 'The template is a string with {} in it.');
+export function scoreParametersOf(
+  labels,
+  { template = DEFAULT_TEMPLATE, topK, threshold, scale, bias, relative },
+) {
+  const templates = [template].flat();
+  if (templates.some((each) => typeof each !== 'string'))
+    throw new SiglipError('bad-input', 'The template is a string with {} in it, or a list of such.');
+  if ([scale, bias].some((each) => each !== undefined && typeof each !== 'number'))
+    throw new SiglipError('bad-input', `scale and bias are numbers, not ${scale} and ${bias}.`);
   if (topK !== undefined && !(Number.isInteger(topK) && topK >= 0)) {
     throw new SiglipError('bad-input', `topK is a whole number, not ${topK}.`);
   }
   if (threshold !== undefined && !(threshold >= 0 && threshold <= 1)) {
     throw new SiglipError('bad-input', `threshold is a probability from 0 to 1, not ${threshold}.`);
   }
-  return { labels: listOf(labels), template, topK, threshold };
+  return { labels: listOf(labels), template: templates, topK, threshold, scale, bias, relative: !!relative };
 }
 
 /** @param {unknown} strings */

@@ -2,14 +2,7 @@
 import { each } from './each.js';
 import { SiglipError, throwIfAborted } from './errors.js';
 import { rasterise, toImageMessage } from './images.js';
-import {
-  DEFAULT_TEMPLATE,
-  listOf,
-  loadParametersOf,
-  modelNameOf,
-  noticeOf,
-  questionOf,
-} from './parameters.js';
+import { listOf, loadParametersOf, modelNameOf, noticeOf, questionOf } from './parameters.js';
 import { WorkerClient } from './worker-client.js';
 
 /** @typedef {import('../worker/protocol.js').Score} Score */
@@ -181,20 +174,29 @@ export class Siglip {
   }
 
   /**
+   * Fits scale and bias to examples that a person has judged, at least a true and a false one: `classify` takes the result
+   * as its options.
+   * @param {import('./calibrate.js').Example[]} examples
+   * @param {{template?: string | string[], labelSet?: string, signal?: AbortSignal}} [options]
+   * @returns {Promise<import('../worker/protocol.js').Calibration>}
+   */
+  async calibrate(examples, options = {}) {
+    const { calibrate } = await import('./calibrate.js');
+    const fit = (/** @type {{logits: number[], truths: number[]}} */ parameters) =>
+      this.#worker.call({ method: 'calibrate', parameters }, options.signal);
+    return calibrate(this, fit, examples, options);
+  }
+
+  /**
    * Labels with their embeddings, as JSON for {@link importLabels} and for `siglip bundle`.
    * @param {string[]} [labels] those of a bundle, or imported ones, if they are left out
    * @param {{template?: string | string[], name?: string, signal?: AbortSignal}} [options] the mean is taken of several
    *   templates; `name` is that of the label set
    * @returns {Promise<string>}
    */
-  async exportLabels(labels, { template = DEFAULT_TEMPLATE, name = 'labels', signal } = {}) {
+  async exportLabels(labels, { template, name = 'labels', signal } = {}) {
     const { model } = this.#info;
-    const parameters = {
-      ...questionOf(labels, {}),
-      templates: listOf([template].flat()),
-      name,
-      model,
-    };
+    const parameters = { ...questionOf(labels, { template }), name, model };
     return this.#worker.call({ method: 'exportLabels', parameters }, signal);
   }
 

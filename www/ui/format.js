@@ -24,10 +24,12 @@ export function formatPercent(probability) {
 export const isNumber = ({ problemType }) => problemType === 'regression';
 
 /**
- * @param {number} score
+ * The share among all labels where it was asked for, otherwise the label's own probability.
+ * @param {import('../siglip.js').Score} score
  * @param {Answerer} info of the model that has given it
  */
-export const formatScore = (score, info) => (isNumber(info) ? score.toPrecision(4) : formatPercent(score));
+export const formatScore = ({ score, relative = score }, info) =>
+  isNumber(info) ? score.toPrecision(4) : formatPercent(relative);
 
 /** @param {number} ms */
 export const formatTime = (ms) => (ms < 1000 ? `${Math.ceil(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);

@@ -46,21 +46,22 @@ export class ScoreList {
   }
 
   /**
-   * @param {Score} score
+   * @param {Score} scored
    * @param {Answerer} info
    */
-  #item({ label, score, logit, unknown }, info) {
+  #item(scored, info) {
+    const { label, score, logit, cosine, relative = score, adjusted, unknown } = scored;
     const item = this.#items.get(label) ?? itemOf(label);
     const [, value, bar] = /** @type {[HTMLElement, HTMLDataElement, HTMLElement]} */ (
       /** @type {unknown} */ ([...item.children])
     );
-    value.value = String(score);
-    value.textContent = unknown ? `unknown: ${unknown.join(', ')}` : formatScore(score, info);
+    value.value = String(relative);
+    value.textContent = unknown ? `unknown: ${unknown.join(', ')}` : formatScore(scored, info);
     value.title = unknown
       ? 'The model does not know this word, so it cannot tell. Try another one.'
-      : `${isNumber(info) ? '' : `probability ${score.toPrecision(6)}, `}logit ${logit.toFixed(4)}`;
+      : `${isNumber(info) ? '' : `probability ${score.toPrecision(6)}, `}${cosine === undefined ? '' : `cosine ${cosine.toFixed(4)}, `}logit ${logit.toFixed(4)}${adjusted ? ' (scale and bias not the model’s)' : ''}`;
     item.classList.toggle('unknown', !!unknown);
-    bar.style.setProperty('--score', String(unknown || isNumber(info) ? 0 : score));
+    bar.style.setProperty('--score', String(unknown || isNumber(info) ? 0 : relative));
     return item;
   }
 }

@@ -57,17 +57,21 @@ export const calls = {
     return embeddings;
   },
 
-  async score({ embedding, labels, labelSet, template, topK, threshold }, signal) {
+  async score({ embedding, labels, labelSet, template, topK, threshold, scale, bias, relative }, signal) {
+    const ranking = { topK, threshold, scale, bias, relative };
     if (engine.check_labels(labels, labelSet, template) || !labels) {
-      return engine.own_scores(embedding, labels, labelSet, topK, threshold);
+      return engine.own_scores(embedding, labels, labelSet, ranking);
     }
     const scores = [];
-    for (const batch of batchesOf(labels)) {
+    for (const batch of batchesOf(labels, template.length)) {
       await embedTexts(engine.prompts(batch, template), signal);
-      scores.push(...engine.scores(embedding, batch, template, undefined, threshold));
+      scores.push(...engine.scores(embedding, batch, template, { scale, bias }));
     }
-    // As in the engine: labels with unknown words are last.
-    return scores.sort((a, b) => +!!a.unknown - +!!b.unknown || b.logit - a.logit).slice(0, topK);
+    return engine.rank(scores, ranking);
+  },
+
+  async calibrate({ logits, truths }) {
+    return engine.calibrate(new Float32Array(logits), new Uint8Array(truths));
   },
 
   async exportLabels(parameters, signal) {
@@ -125,9 +129,13 @@ export const shardedModel = () => import('./sharded-model.js');
 /** Few pages export or import labels: the code is fetched when it is first needed. */
 const labelSetsModule = () => import('./label-sets.js');
 
-/** @param {string[]} texts */
-function* batchesOf(texts) {
-  for (let i = 0; i < texts.length; i += TEXT_BATCH) yield texts.slice(i, i + TEXT_BATCH);
+/**
+ * @param {string[]} list
+ * @param {number} [templates] that each is put into
+ */
+function* batchesOf(list, templates = 1) {
+  const size = Math.ceil(TEXT_BATCH / templates);
+  for (let i = 0; i < list.length; i += size) yield list.slice(i, i + size);
 }
 
 /**

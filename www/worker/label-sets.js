@@ -11,17 +11,17 @@ const BATCH = 64;
  * @param {Calls['exportLabels']['parameters']} parameters
  * @param {(texts: string[]) => Promise<void>} embedTexts
  */
-export async function exportLabels(engine, { labels, templates, name, model, template }, embedTexts) {
+export async function exportLabels(engine, { labels, template, name, model }, embedTexts) {
   // Refuses what cannot be exported before anything is embedded.
   engine.check_labels(labels, undefined, template);
   if (!labels) return engine.export_labels(model);
-  engine.begin_label_set(name, templates);
+  engine.begin_label_set(name, template);
   try {
     const unique = [...new Set(labels)];
-    const size = Math.ceil(BATCH / templates.length);
+    const size = Math.ceil(BATCH / template.length);
     for (let i = 0; i < unique.length; i += size) {
       const batch = unique.slice(i, i + size);
-      for (const template of templates) await embedTexts(engine.prompts(batch, template));
+      await embedTexts(engine.prompts(batch, template));
       engine.add_labels(batch);
     }
   } catch (error) {

@@ -18,12 +18,21 @@
 /** An image as the worker takes it: an encoded file, of a rare format or not, or pixels. @typedef {{blob: Blob} | RareImage | Pixels} ImageMessage */
 /** An image as the model takes it: values of shape [3, height, width]. @typedef {{values: Float32Array, height: number}} PixelValues */
 /** What a pass through a tower begins with. @typedef {{pixels: PixelValues} | {inputIds: Uint32Array}} PassInput */
-/** Labels, or those at hand; `labelSet` names a set of these. @typedef {{labels?: string[], labelSet?: string, template: string}} Prompts */
+/** Labels, or those at hand; `labelSet` names a set of these. @typedef {{labels?: string[], labelSet?: string, template: string[]}} Prompts */
+/** Which scores are wanted, and a person's own scale and bias. @typedef {{topK?: number, threshold?: number, scale?: number, bias?: number, relative?: boolean}} Ranking */
 /** Labels whose embeddings are at hand: those of a bundle, or imported ones. @typedef {{name: string, labels: string[]}} LabelSet */
 /**
  * What an image scores for a label. `unknown` lists the words of the label that the model cannot read; the score is
- * then what the model expects of any label, and says nothing about the image.
- * @typedef {{label: string, score: number, logit: number, unknown?: string[]}} Score
+ * then what the model expects of any label, and says nothing about the image. `score` is a probability, the sigmoid of
+ * `logit`; `adjusted` tells that a person's own bias or scale is in both. `cosine` is that of the two embeddings, and
+ * `relative` the label's share among all labels, where it was asked for.
+ * @typedef {{label: string, score: number, logit: number, cosine?: number, relative?: number, adjusted?: true, unknown?: string[]}} Score
+ */
+/** How well probabilities match judged answers. @typedef {{logLoss: number, error: number, bins: {share: number, predicted: number, observed: number}[]}} Reliability */
+/**
+ * Scale and bias that fit judged examples, as options of a call; the cosine whose probability is then one half; and how
+ * well the model's probabilities and the fitted ones match the examples.
+ * @typedef {{scale: number, bias: number, evenCosine: number, examples: number, before: Reliability, after: Reliability}} Calibration
  */
 /** Something worth knowing that stops nothing. @typedef {{code: string, message: string}} Notice */
 /** An error, in a form that can be sent. @typedef {{code: ErrorCode, message: string, unsupportedFormat?: boolean, rareFormat?: boolean, broken?: boolean}} ErrorMessage */
@@ -75,8 +84,9 @@
  * @property {{parameters: {image: ImageMessage}, result: Float32Array}} embedImage
  * @property {{parameters: {texts: string[]}, result: Float32Array[]}} embedTexts
  * @property {{parameters: Prompts, result: void}} checkPrompts refuses labels or a template that no score can be had for
- * @property {{parameters: Prompts & {embedding: Float32Array, topK?: number, threshold?: number}, result: Score[]}} score
- * @property {{parameters: Prompts & {templates: string[], name: string, model: string}, result: string}} exportLabels
+ * @property {{parameters: Prompts & Ranking & {embedding: Float32Array}, result: Score[]}} score
+ * @property {{parameters: {logits: number[], truths: number[]}, result: Calibration}} calibrate
+ * @property {{parameters: Prompts & {name: string, model: string}, result: string}} exportLabels
  * @property {{parameters: {json: string | object}, result: LabelSet[]}} importLabels
  */
 /** @typedef {keyof Calls} Method */

@@ -24,7 +24,8 @@ pub struct Bundle {
     /// A text file with one label per line. Repeat for several sets of labels, each named by its file or by NAME.
     #[arg(long, value_name = "[NAME=]FILE", required = true)]
     labels: Vec<String>,
-    /// The sentence that the model reads; {} stands for the label. Repeat to take the mean of several.
+    /// The sentence that the model reads; {} stands for the label. Repeat to take the mean of several. "imagenet" is a set of
+    /// eight.
     #[arg(long, value_name = "TEMPLATE", default_value = siglip::text::DEFAULT_TEMPLATE)]
     template: Vec<String>,
     /// How matrices are stored.

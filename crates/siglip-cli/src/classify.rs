@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use siglip::text::Template;
-use siglip::{CheckpointFiles, ProblemType, Score, ScoreFilter};
+use siglip::{Adjustment, CheckpointFiles, ProblemType, Score, ScoreFilter};
 
 use crate::ModelArgs;
 use crate::answers::{Answers, Given, unread};
@@ -24,9 +24,15 @@ pub struct Classify {
     /// Which of a bundle's sets of labels; the first one if it is not given.
     #[arg(long, value_name = "NAME")]
     label_set: Option<String>,
-    /// The sentence that the model reads; {} stands for the label. A bundle's labels are in sentences already.
+    /// The sentence that the model reads; {} stands for the label. Repeat it to take the mean of several. "imagenet" is a set
+    /// of eight. A bundle's labels are in sentences already.
     #[arg(long, default_value = siglip::text::DEFAULT_TEMPLATE)]
-    template: String,
+    template: Vec<String>,
+    /// Also each label's share among all labels, which add up to one: a softmax. Results are then shown by it.
+    #[arg(long)]
+    relative: bool,
+    #[command(flatten)]
+    adjustment: AdjustmentArgs,
     /// At most N labels per image, the best ones.
     #[arg(long, value_name = "N")]
     top_k: Option<usize>,
@@ -43,7 +49,7 @@ pub struct Classify {
 impl Classify {
     /// Loads the model, then answers image by image.
     pub fn run(self) -> Result<ExitCode, Error> {
-        let template = Template::new(&self.template)?;
+        let template = Template::of(&self.template)?;
         let labels = Some(&self.labels[..]).filter(|labels| !labels.is_empty());
         match labels {
             Some(labels) => drop(siglip::prompts(labels, &template)?),
@@ -63,7 +69,12 @@ impl Classify {
         if uses_label_sets {
             siglip.check_own_labels(labels, set)?;
         }
-        let filter = ScoreFilter { top_k: self.top_k, threshold: self.threshold };
+        let filter = ScoreFilter {
+            top_k: self.top_k,
+            threshold: self.threshold,
+            relative: self.relative,
+            adjustment: self.adjustment.adjustment()?,
+        };
         let is_regression =
             siglip.classifier().is_some_and(|classifier| classifier.problem_type == ProblemType::Regression);
         let table = if is_regression { numbers } else { table };
@@ -81,6 +92,24 @@ impl Classify {
             answers.answer(Given::Image(&name), scores, |Scores { scores }| table(&name, scores))?;
         }
         Ok(answers.exit_code())
+    }
+}
+
+/// A scale and bias of a person's own.
+#[derive(clap::Args)]
+struct AdjustmentArgs {
+    /// Your own summand of every logit, on top of the model's bias: probabilities are low by the model's training. See
+    /// `siglip calibrate`.
+    #[arg(long, value_name = "B", default_value_t = 0.0, allow_negative_numbers = true)]
+    bias: f32,
+    /// Your own factor of the model's scale.
+    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    scale: f32,
+}
+
+impl AdjustmentArgs {
+    fn adjustment(&self) -> Result<Adjustment, Error> {
+        Ok(Adjustment::new(self.scale, self.bias)?)
     }
 }
 
@@ -106,12 +135,15 @@ fn numbers(name: &str, scores: &[Score]) -> String {
 /// Ranked labels, each with a bar of up to twenty cells.
 fn table(name: &str, scores: &[Score]) -> String {
     let width = scores.iter().map(|score| score.label.chars().count()).max().unwrap_or(0);
-    let lines = scores.iter().map(|Score { label, score, unknown, .. }| {
+    let lines = scores.iter().map(|Score { label, score, relative, unknown, .. }| {
         if !unknown.is_empty() {
             return format!("  {label:width$}  {}", unread(unknown));
         }
+        let score = relative.unwrap_or(*score);
         let bar = "█".repeat((score * 20.0).round() as usize);
         format!("  {label:width$}  {:8.4} %  {bar}", score * 100.0).trim_end().to_string()
     });
-    std::iter::once(name.to_string()).chain(lines).collect::<Vec<_>>().join("\n")
+    let is_relative = scores.iter().any(|score| score.relative.is_some());
+    let name = if is_relative { format!("{name} (relative)") } else { name.to_string() };
+    std::iter::once(name).chain(lines).collect::<Vec<_>>().join("\n")
 }

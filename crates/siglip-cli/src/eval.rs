@@ -18,9 +18,10 @@ use crate::search::{collect_files, is_no_picture};
 pub struct Eval {
     /// Folder of class folders; "_" and "-" in their names are read as spaces.
     dir: PathBuf,
-    /// The sentence that the model reads; {} stands for the class.
+    /// The sentence that the model reads; {} stands for the class. Repeat it to take the mean of several. "imagenet" is a set
+    /// of eight.
     #[arg(long, default_value = siglip::text::DEFAULT_TEMPLATE)]
-    template: String,
+    template: Vec<String>,
     /// The report as JSON.
     #[arg(long)]
     json: bool,
@@ -55,11 +56,11 @@ impl Eval {
             let reason = "holds fewer than two folders with files; make a folder for each class and put its images there";
             return Err(Error::Usage(format!("{} {reason}", self.dir.display())));
         }
-        let template = Template::new(&self.template)?;
-        let prompts = siglip::prompts(&labels, &template)?;
+        let template = Template::of(&self.template)?;
+        siglip::prompts(&labels, &template)?;
         let mut siglip = self.model.load()?;
         siglip.check_logits()?;
-        let text_embeds = siglip.text_embeds(&prompts)?.concat();
+        let text_embeds = siglip.label_embeds(&labels, &template)?.concat();
         let mut answers = Answers::new(self.json);
         let mut evaluation = Evaluation::new(labels.len());
         let unknown =

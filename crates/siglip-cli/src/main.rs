@@ -2,6 +2,7 @@
 
 mod answers;
 mod bundle;
+mod calibrate;
 mod checkpoint;
 mod classify;
 mod convert;
@@ -41,6 +42,7 @@ enum Command {
     Embed(embed::Embed),
     Search(search::Search),
     Eval(eval::Eval),
+    Calibrate(calibrate::Calibrate),
     Convert(convert::Convert),
     Bundle(bundle::Bundle),
     Info(info::Info),
@@ -105,6 +107,7 @@ fn main() -> ExitCode {
         Command::Embed(command) => command.run(),
         Command::Search(command) => command.run(),
         Command::Eval(command) => command.run(),
+        Command::Calibrate(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Convert(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Bundle(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Info(command) => command.run().map(|()| ExitCode::SUCCESS),

@@ -95,10 +95,10 @@ fn classify_gives_the_references_scores() {
 fn a_json_line_has_its_fields_in_order_and_short_numbers() {
     let line = answer(&["classify", CAT, "--label", "a cat", "--json"]);
     let scores = json_lines(&line)[0]["scores"][0].clone();
-    let (score, logit) = (scores["score"].as_f64().unwrap() as f32, scores["logit"].as_f64().unwrap() as f32);
-    let expected = format!(
-        "{{\"image\":\"{CAT}\",\"scores\":[{{\"label\":\"a cat\",\"score\":{score},\"logit\":{logit}}}]}}\n"
-    );
+    let [score, logit, cosine] =
+        ["score", "logit", "cosine"].map(|field| scores[field].as_f64().unwrap() as f32);
+    let numbers = format!("\"score\":{score},\"logit\":{logit},\"cosine\":{cosine}");
+    let expected = format!("{{\"image\":\"{CAT}\",\"scores\":[{{\"label\":\"a cat\",{numbers}}}]}}\n");
     assert_eq!(line, expected);
 }
 
@@ -386,7 +386,7 @@ fn answers_that_cannot_be_written_are_an_error() {
 #[test]
 fn help_names_every_command() {
     let help = answer(&["--help"]);
-    for name in ["classify", "embed", "search", "eval", "convert", "info", "random"] {
+    for name in ["classify", "embed", "search", "eval", "calibrate", "convert", "info", "random"] {
         assert!(help.contains(&format!("\n  {name} ")), "{help}");
         assert!(answer(&[name, "--help"]).contains(&format!("Usage: siglip {name}")));
     }

@@ -1,11 +1,11 @@
 //! Labels with their embeddings: those of a bundle, and those that a page exports and imports.
 
 use serde::Serialize;
-use siglip::{LabelSet, LabelSets, ScoreFilter};
+use siglip::{LabelSet, LabelSets};
 use wasm_bindgen::prelude::*;
 
 use crate::error::Error;
-use crate::{Engine, misused};
+use crate::{Engine, misused, score_filter};
 
 /// A label set without its embeddings.
 #[derive(Serialize)]
@@ -28,7 +28,7 @@ impl Engine {
         &self,
         labels: Option<Vec<String>>,
         label_set: Option<String>,
-        template: &str,
+        template: Vec<String>,
     ) -> Result<bool, JsValue> {
         let siglip = self.siglip()?;
         let (labels, label_set) = (labels.as_deref(), label_set.as_deref());
@@ -45,11 +45,10 @@ impl Engine {
         image_embeds: &[f32],
         labels: Option<Vec<String>>,
         label_set: Option<String>,
-        top_k: Option<usize>,
-        threshold: Option<f32>,
+        options: JsValue,
     ) -> Result<JsValue, JsValue> {
         self.check_image_embeds(image_embeds)?;
-        let filter = ScoreFilter { top_k, threshold };
+        let filter = score_filter(options)?;
         let scores = self.siglip()?.own_scores(image_embeds, labels.as_deref(), label_set.as_deref(), filter);
         Ok(serde_wasm_bindgen::to_value(&scores.map_err(Error::from)?)?)
     }

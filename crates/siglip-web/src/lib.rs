@@ -16,11 +16,12 @@ mod step;
 mod store;
 
 use js_sys::{Float32Array, Map, Uint32Array};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use siglip::image::{self, RgbImage};
 use siglip::model::{self, Model, Pass};
+use siglip::scores::rank;
 use siglip::text::Template;
-use siglip::{LabelSet, PixelValues, ScoreFilter, Siglip};
+use siglip::{Adjustment, Judged, LabelSet, PixelValues, Score, ScoreFilter, Siglip};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
@@ -156,9 +157,9 @@ impl Engine {
         self.preprocess(&image)
     }
 
-    /// The labels, each put into the template.
-    pub fn prompts(&self, labels: Vec<String>, template: &str) -> Result<Vec<String>, JsValue> {
-        let template = Template::new(template).map_err(Error::from)?;
+    /// The labels, each put into every sentence of the template.
+    pub fn prompts(&self, labels: Vec<String>, template: Vec<String>) -> Result<Vec<String>, JsValue> {
+        let template = Template::of(&template).map_err(Error::from)?;
         Ok(siglip::prompts(&labels, &template).map_err(Error::from)?)
     }
 
@@ -243,16 +244,29 @@ impl Engine {
         &mut self,
         image_embeds: &[f32],
         labels: Vec<String>,
-        template: &str,
-        top_k: Option<usize>,
-        threshold: Option<f32>,
+        template: Vec<String>,
+        options: JsValue,
     ) -> Result<JsValue, JsValue> {
         self.check_image_embeds(image_embeds)?;
+        let filter = score_filter(options)?;
         let siglip = self.siglip_mut()?;
-        let template = Template::new(template).map_err(Error::from)?;
-        let filter = ScoreFilter { top_k, threshold };
+        let template = Template::of(&template).map_err(Error::from)?;
         let scores = siglip.scores(image_embeds, &labels, &template, filter).map_err(Error::from)?;
         Ok(serde_wasm_bindgen::to_value(&scores)?)
+    }
+
+    /// Several results of [`Engine::scores`] as one.
+    pub fn rank(&self, scores: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
+        let scores: Vec<Score> = serde_wasm_bindgen::from_value(scores)?;
+        Ok(serde_wasm_bindgen::to_value(&rank(scores, score_filter(options)?))?)
+    }
+
+    /// What scale and bias fit judged answers: `logits` of pairs of an image and a label, and whether the label is true.
+    pub fn calibrate(&self, logits: &[f32], truths: Vec<u8>) -> Result<JsValue, JsValue> {
+        let examples: Vec<Judged> =
+            logits.iter().zip(truths).map(|(&logit, truth)| Judged { logit, truth: truth != 0 }).collect();
+        let fitted = self.siglip()?.calibrate(&examples).map_err(Error::from)?;
+        Ok(fitted.serialize(&serde_wasm_bindgen::Serializer::json_compatible())?)
     }
 }
 
@@ -318,6 +332,25 @@ impl Engine {
 #[wasm_bindgen]
 pub fn join_thread_pool() {
     siglip_kernels::join_thread_pool();
+}
+
+/// What `score` in calls.js passes on from the caller.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ScoreOptions {
+    top_k: Option<usize>,
+    threshold: Option<f32>,
+    scale: Option<f32>,
+    bias: Option<f32>,
+    relative: Option<bool>,
+}
+
+pub(crate) fn score_filter(options: JsValue) -> Result<ScoreFilter, JsValue> {
+    let options: ScoreOptions =
+        serde_wasm_bindgen::from_value(options).map_err(|error| Error::BadInput(error.to_string()))?;
+    let ScoreOptions { top_k, threshold, scale, bias, relative } = options;
+    let adjustment = Adjustment::new(scale.unwrap_or(1.0), bias.unwrap_or(0.0)).map_err(Error::from)?;
+    Ok(ScoreFilter { top_k, threshold, adjustment, relative: relative.unwrap_or(false) })
 }
 
 fn parse_options(options: JsValue) -> Result<Options, JsValue> {

@@ -49,10 +49,10 @@ impl LabelSet {
                 "{count} templates for the label set {name:?}; give 1 to {MOST_TEMPLATES}"
             )));
         }
-        templates.iter().try_for_each(|template| Template::new(template).map(drop))?;
+        let templates = Template::of(templates)?.sentences();
         Ok(LabelSet {
             name: name.into(),
-            templates: templates.to_vec(),
+            templates,
             labels: Vec::new(),
             unknown: BTreeMap::new(),
             embeddings: Vec::new(),
@@ -74,17 +74,13 @@ impl LabelSet {
         &self.templates
     }
 
-    /// Adds a label with its embeddings, one per template.
-    pub(crate) fn push(&mut self, label: &str, unknown: Vec<String>, embeddings: &[&[f32]]) {
+    /// Adds a label with its embedding.
+    pub(crate) fn push(&mut self, label: &str, unknown: Vec<String>, embedding: &[f32]) {
         self.labels.push(label.into());
         if !unknown.is_empty() {
             self.unknown.insert(label.into(), unknown);
         }
-        match embeddings {
-            // As it is, so that scores are those of the label's own text to the last bit.
-            [one] => self.embeddings.extend_from_slice(one),
-            several => self.embeddings.extend(mean(several)),
-        }
+        self.embeddings.extend_from_slice(embedding);
     }
 
     /// The place of each label.
@@ -100,8 +96,12 @@ impl LabelSet {
     }
 }
 
-/// The mean of vectors, of L2 norm 1.
-fn mean(vectors: &[&[f32]]) -> Vec<f32> {
+/// The mean over the embeddings of one label's sentences, of L2 norm 1 again. A single one stays as it is, so that scores are
+/// those of the label's own text to the last bit.
+pub(crate) fn mean_embedding(vectors: &[Vec<f32>]) -> Vec<f32> {
+    if let [one] = vectors {
+        return one.clone();
+    }
     let width = vectors.first().map_or(0, |vector| vector.len());
     let sums: Vec<f64> =
         (0..width).map(|at| vectors.iter().map(|vector| f64::from(vector[at])).sum()).collect();

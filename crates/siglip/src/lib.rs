@@ -26,6 +26,7 @@
 //! ```
 #![deny(missing_docs)]
 
+mod calibration;
 mod checkpoint;
 mod checkpoint_files;
 mod classes;
@@ -49,6 +50,7 @@ pub mod text;
 mod text_cache;
 pub mod weights;
 
+pub use calibration::{Fitted, Judged, Reliability};
 pub use checkpoint::Checkpoint;
 pub use checkpoint_files::CheckpointFiles;
 pub use config::{ClassifierConfig, Config, PRESETS, ProblemType, TextConfig, VisionConfig, preset};
@@ -58,5 +60,5 @@ pub use label_sets::{LabelOwner, LabelSet, LabelSets};
 pub use options::{LoadOptions, Precision, Shard, Towers};
 pub use prompts::prompts;
 pub use random::{character_tokenizer, random_weights};
-pub use scores::{Score, ScoreFilter, sigmoid};
+pub use scores::{Adjustment, LogitScale, Score, ScoreFilter, sigmoid};
 pub use siglip::Siglip;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::checkpoint::no_text_tower;
-use crate::classes::{check_classes, no_texts};
+use crate::classes::{check_classes, no_own_scores, no_texts};
 use crate::label_sets::LabelOwner;
 use crate::scores::{Score, ScoreFilter, rank};
 use crate::text::Template;
@@ -45,14 +45,10 @@ impl<E: Engine> Siglip<E> {
     /// # Errors
     /// As [`Siglip::label_set`].
     pub fn add_to_label_set(&mut self, set: &mut LabelSet, labels: &[String]) -> Result<(), Error> {
-        let mut by_template = Vec::new();
-        for template in set.templates() {
-            by_template.push(self.text_embeds(&prompts(labels, &Template::new(template)?)?)?);
-        }
-        for (at, label) in labels.iter().enumerate() {
+        let embeddings = self.label_embeds(labels, &Template::of(set.templates())?)?;
+        for (label, embedding) in labels.iter().zip(&embeddings) {
             let unknown = self.unknown_words(label)?;
-            let embeddings: Vec<&[f32]> = by_template.iter().map(|embeddings| &embeddings[at][..]).collect();
-            set.push(label, unknown, &embeddings);
+            set.push(label, unknown, embedding);
         }
         Ok(())
     }
@@ -128,17 +124,20 @@ impl<E: Engine> Siglip<E> {
     ) -> Result<Vec<Score>, Error> {
         if let Some(classifier) = self.classifier() {
             check_classes(classifier, labels, set)?;
+            if filter.adjustment.is_own() || filter.relative {
+                return Err(no_own_scores());
+            }
             let scores = classifier.scores(&self.engine.class_logits(image_embeds));
             return Ok(rank(scores, filter));
         }
         self.check_logits()?;
+        let logits = self.logit_scale(filter.adjustment);
         let score = |(set, place): (&LabelSet, usize)| {
             let (embedding, unknown) = set.at(place);
             let label = &set.labels()[place];
-            let logit = self.logits_per_image(image_embeds, embedding).first().copied().unwrap_or(f32::NAN);
             match unknown {
-                [] => Score::new(label, logit),
-                words => Score::unread(label, words.to_vec(), self.engine.logit_bias()),
+                [] => Score::of_cosine(label, siglip_kernels::dot(image_embeds, embedding), logits),
+                words => Score::unread(label, words.to_vec(), logits),
             }
         };
         Ok(rank(self.find_labels(labels, set)?.into_iter().map(score).collect(), filter))

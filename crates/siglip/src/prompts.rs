@@ -6,7 +6,7 @@ use crate::text::Template;
 /// Longest label in characters: far more than any text tower reads.
 const MAX_LABEL: usize = 1000;
 
-/// One prompt per label.
+/// The prompts of each label, one per sentence of the template.
 ///
 /// # Errors
 /// [`Error::BadInput`] if there are no labels, or one is empty or longer than 1000 characters.
@@ -28,5 +28,5 @@ pub fn prompts(labels: &[String], template: &Template) -> Result<Vec<String>, Er
             return Err(Error::BadInput(reason));
         }
     }
-    Ok(labels.iter().map(|label| template.apply(label)).collect())
+    Ok(labels.iter().flat_map(|label| template.apply_all(label)).collect())
 }

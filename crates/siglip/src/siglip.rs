@@ -4,11 +4,15 @@ use std::io::{self, Read};
 
 use crate::classes::no_texts;
 use crate::image::{Processor, RgbImage};
+use crate::label_sets::mean_embedding;
 use crate::model::Model;
-use crate::scores::{Score, ScoreFilter, rank};
+use crate::scores::{Adjustment, LogitScale, Score, ScoreFilter, rank};
 use crate::text::{Template, Tokenizer};
 use crate::text_cache::TextCache;
 use crate::{Checkpoint, Engine, Error, LabelSets, LoadOptions, PixelValues, loading, prompts};
+
+/// Labels whose texts are embedded at a time.
+const LABELS: usize = 64;
 
 /// A loaded model: images and labels in, probabilities out.
 ///
@@ -228,16 +232,35 @@ impl<E: Engine> Siglip<E> {
         filter: ScoreFilter,
     ) -> Result<Vec<Score>, Error> {
         self.check_logits()?;
-        let text_embeds = self.text_embeds(&prompts(labels, template)?)?.concat();
-        let logits = self.logits_per_image(image_embeds, &text_embeds);
-        let score = |(label, &logit): (&String, &f32)| {
+        let label_embeds = self.label_embeds(labels, template)?;
+        let logits = self.logit_scale(filter.adjustment);
+        let score = |(label, embedding): (&String, &Vec<f32>)| {
             let unknown = self.unknown_words(label)?;
             Ok(match unknown.is_empty() {
-                true => Score::new(label, logit),
-                false => Score::unread(label, unknown, self.engine.logit_bias()),
+                true => Score::of_cosine(label, siglip_kernels::dot(image_embeds, embedding), logits),
+                false => Score::unread(label, unknown, logits),
             })
         };
-        Ok(rank(labels.iter().zip(&logits).map(score).collect::<Result<_, Error>>()?, filter))
+        Ok(rank(labels.iter().zip(&label_embeds).map(score).collect::<Result<_, Error>>()?, filter))
+    }
+
+    /// The labels' embeddings: of each, the mean over the template's sentences, of L2 norm 1 again.
+    ///
+    /// # Errors
+    /// As [`prompts`] and [`Siglip::input_ids`].
+    pub fn label_embeds(&mut self, labels: &[String], template: &Template) -> Result<Vec<Vec<f32>>, Error> {
+        let mut embeddings = Vec::with_capacity(labels.len());
+        // A few labels at a time: with many sentences the texts of all would fill the memory.
+        for labels in labels.chunks(LABELS) {
+            let texts = self.text_embeds(&prompts(labels, template)?)?;
+            embeddings.extend(texts.chunks(template.len()).map(mean_embedding));
+        }
+        Ok(embeddings)
+    }
+
+    /// What turns a cosine into a logit, with a person's change of it.
+    pub fn logit_scale(&self, adjustment: Adjustment) -> LogitScale {
+        LogitScale { scale: self.engine.logit_scale(), bias: self.engine.logit_bias(), adjustment }
     }
 
     /// The labels' scores for an image, best first.

@@ -106,7 +106,7 @@ fn labels_are_chosen_by_name_or_by_set_and_others_are_refused_with_the_reason() 
     assert_eq!(names(&chosen), ["a cat", "soup"]);
     assert!(all.contains(chosen.iter().find(|score| score.label == "a cat").unwrap()));
     let embeds = image_embeds(&mut siglip);
-    let filter = ScoreFilter { top_k: Some(1), threshold: None };
+    let filter = ScoreFilter { top_k: Some(1), ..ScoreFilter::default() };
     assert_eq!(siglip.own_scores(&embeds, None, None, filter).unwrap(), all[..1]);
 
     let mut refused = |labels: Option<&[&str]>, set| {

@@ -252,8 +252,8 @@ fn the_filter_leaves_out_classes() {
     let mut siglip = load(FIXED, Precision::F32);
     let embedding = siglip.image_embeds(&recording.pictures()[0]).unwrap();
     let count = |filter| siglip.own_scores(&embedding, None, None, filter).unwrap().len();
-    assert_eq!(count(ScoreFilter { top_k: Some(2), threshold: None }), 2);
-    assert_eq!(count(ScoreFilter { top_k: None, threshold: Some(0.15) }), 3);
+    assert_eq!(count(ScoreFilter { top_k: Some(2), ..ScoreFilter::default() }), 2);
+    assert_eq!(count(ScoreFilter { threshold: Some(0.15), ..ScoreFilter::default() }), 3);
 }
 
 /// A file may have the pooling head or not; everything else has to be as config.json says.

@@ -21,5 +21,5 @@ mod unread;
 mod validate;
 
 pub use canonicalize::canonicalize;
-pub use template::{DEFAULT_TEMPLATE, Template};
+pub use template::{DEFAULT_TEMPLATE, TEMPLATE_SETS, Template};
 pub use tokenizer::Tokenizer;
