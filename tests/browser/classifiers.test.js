@@ -168,6 +168,7 @@ test('a dropped folder becomes the page’s model; labels come back with the nex
   await cardOf(page, 'insect.jpg').getByText('a red boat', { exact: true }).waitFor();
   assert.deepEqual((await labelsOf(page, 'insect.jpg')).toSorted(), LABELS.toSorted());
   assert.ok(await page.locator('#new-label').isHidden());
+  assert.ok(await page.getByText('Adjust the scores').isHidden(), 'a classifier has no bias to move');
   assert.match((await page.locator('#meaning').textContent()) ?? '', /add up to 100%/);
 
   const small = ['config.json', 'preprocessor_config.json', 'tokenizer.json', 'model.safetensors'];

@@ -48,7 +48,7 @@ export class Tuning {
 
   #explain() {
     const { kind, problemType = 'multi_label_classification' } = this.#siglip?.info ?? {};
-    byId('tuning').hidden = kind === 'classifier';
+    byId('tune').hidden = kind === 'classifier';
     const bias = kind === 'classifier' ? 0 : this.#bias.valueAsNumber;
     this.#value.textContent = bias > 0 ? `+${bias}` : String(bias);
     const own = bias
