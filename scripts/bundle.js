@@ -14,7 +14,7 @@ export const library = ['siglip.js', 'siglip-classifier.js', 'worker.js'];
 export const page = ['app/app.js', 'app/app.css', 'app/parts.css', 'app/model.css'];
 
 /** Minifies the stylesheets in scripts, sheetOf(`…`), which esbuild takes for any other string. @type {import('esbuild').Plugin} */
-const minifySheets = {
+export const minifySheets = {
   name: 'minify-sheets',
   setup(build) {
     build.onLoad({ filter: /\.js$/ }, async ({ path }) => {

@@ -319,5 +319,6 @@ function showScores({ list, error, answer }, scores, info) {
   answer.hidden = !scores.length && error.hidden;
 }
 
-// A page may load this script from two addresses.
-if (!customElements.get('siglip-classifier')) customElements.define('siglip-classifier', SiglipClassifier);
+// A page may load this script from two addresses, and a server imports it without any elements.
+if (globalThis.customElements && !customElements.get('siglip-classifier'))
+  customElements.define('siglip-classifier', SiglipClassifier);

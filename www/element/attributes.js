@@ -4,8 +4,11 @@ import { splitLabels, unique } from '../ui/labels.js';
 /** The attributes that decide which model is loaded, and how. */
 export const modelAttributes = ['model', 'precision', 'workers', 'worker-url'];
 
+/** Servers that render pages import the element too, and have no elements. @type {typeof HTMLElement} */
+const Base = globalThis.HTMLElement ?? Object;
+
 /** The attributes of <siglip-classifier>, each as a property. */
-export class Attributes extends HTMLElement {
+export class Attributes extends Base {
   static observedAttributes = [
     ...modelAttributes,
     ...['labels', 'label-set', 'template', 'threshold', 'top-k', 'scale', 'bias', 'relative'],

@@ -115,8 +115,8 @@ export function originalOf(model, baseUrl = hub) {
   return name && `${folderOf(`google/${name}`, baseUrl)}model.safetensors`;
 }
 
-/** @param {string} url */
-const absolute = (url) => new URL(url, document.baseURI).href;
+/** A worker of the page's own, which has no document, may load models too. @param {string} url */
+export const absolute = (url) => new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href).href;
 
 /** @param {string} url */
 const withSlash = (url) => (url.endsWith('/') ? url : `${url}/`);

@@ -16,17 +16,13 @@ export async function toImageMessage(image, signal) {
   if (image instanceof ArrayBuffer || (ArrayBuffer.isView(image) && !(image instanceof DataView))) {
     return { blob: new Blob([/** @type {BlobPart} */ (image)]) };
   }
-  if (image instanceof ImageData) return { width: image.width, height: image.height, rgba: image.data };
-  if (image instanceof HTMLImageElement) {
+  if (isA('ImageData', image)) return { width: image.width, height: image.height, rgba: image.data };
+  if (isA('HTMLImageElement', image)) {
     await decoded(image);
     return draw(image, image.naturalWidth, image.naturalHeight);
   }
-  if (image instanceof HTMLVideoElement) return draw(image, image.videoWidth, image.videoHeight);
-  if (
-    image instanceof ImageBitmap ||
-    image instanceof HTMLCanvasElement ||
-    (globalThis.OffscreenCanvas && image instanceof OffscreenCanvas)
-  ) {
+  if (isA('HTMLVideoElement', image)) return draw(image, image.videoWidth, image.videoHeight);
+  if (isA('ImageBitmap', image) || isA('HTMLCanvasElement', image) || isA('OffscreenCanvas', image)) {
     return draw(image, image.width, image.height);
   }
   throw new SiglipError(
@@ -36,10 +32,19 @@ export async function toImageMessage(image, signal) {
 }
 
 /**
+ * Whether an image is of a class, which a worker or an older browser may lack.
+ * @template {'ImageData' | 'HTMLImageElement' | 'HTMLVideoElement' | 'ImageBitmap' | 'HTMLCanvasElement' | 'OffscreenCanvas'} Name
+ * @param {Name} name
+ * @param {unknown} image
+ * @returns {image is InstanceType<(typeof globalThis)[Name]>}
+ */
+const isA = (name, image) => !!globalThis[name] && image instanceof globalThis[name];
+
+/**
  * @param {string | URL} address
  * @param {AbortSignal} [signal]
  */
-async function fetchImage(address, signal) {
+export async function fetchImage(address, signal) {
   const text = String(address);
   const shown = text.length > 100 ? `${text.slice(0, 100)}…` : text;
   let response;
@@ -62,6 +67,13 @@ async function fetchImage(address, signal) {
  * @returns {Promise<ImageMessage>}
  */
 export async function rasterise(blob, cause) {
+  // A worker has no <img>, and therefore no SVG.
+  if (!globalThis.document) {
+    const bitmap = await createImageBitmap(blob).catch(() => {
+      throw cause;
+    });
+    return draw(bitmap, bitmap.width, bitmap.height);
+  }
   const url = URL.createObjectURL(await typed(blob));
   try {
     const element = new Image();
@@ -100,6 +112,16 @@ async function decoded(image) {
 }
 
 /**
+ * Safari has had OffscreenCanvas only since 16.4, so a page takes a <canvas>, and a worker what it has.
+ * @param {number} width
+ * @param {number} height
+ */
+function canvasOf(width, height) {
+  if (!globalThis.document) return new OffscreenCanvas(width, height);
+  return Object.assign(document.createElement('canvas'), { width, height });
+}
+
+/**
  * @param {CanvasImageSource} image
  * @param {number} width
  * @param {number} height
@@ -107,9 +129,7 @@ async function decoded(image) {
  */
 function draw(image, width, height) {
   if (!width || !height) throw new SiglipError('bad-image', 'The picture has no pixels yet.');
-  const canvas = document.createElement('canvas');
-  Object.assign(canvas, { width, height });
-  const context = canvas.getContext('2d', { willReadFrequently: true });
+  const context = canvasOf(width, height).getContext('2d', { willReadFrequently: true });
   if (!context)
     throw new SiglipError('out-of-memory', `There is no room for a canvas of ${width} x ${height}.`);
   try {

@@ -25,7 +25,7 @@ import { SiglipError } from './errors.js';
 /**
  * @typedef {object} LoadOptions
  * @property {import('../worker/protocol.js').Precision} [precision] weights in memory: 8-bit integers or 32-bit floats.
- *   "q8-exact" gives the same bits on every machine
+ *   "q8-exact" gives the same integer sums on every machine
  * @property {Dtype | {vision_model?: Dtype, text_model?: Dtype}} [dtype] which ONNX files to load, by the names of
  *   transformers.js; "q8" if it is not given. In 4 bits the text tower differs much, so "q4", "q4f16" and "bnb4" are for
  *   the image tower alone, unless they are given for `text_model`
@@ -93,7 +93,8 @@ export function loadParametersOf(model, options) {
   const hashes = typeof sha256 === 'string' ? { 'model.safetensors': sha256 } : sha256;
   return {
     source: sourceOf(model, options.baseUrl),
-    workers,
+    // The demonstration model embeds an image in a few milliseconds: there is nothing to divide.
+    workers: model === 'tiny' && workers === 'auto' ? 1 : workers,
     options: { precision, cache, towers, headers, sha256: hashes, onnx, stallTimeout, retryDelay },
   };
 }
@@ -203,7 +204,9 @@ function sourceOf(model, baseUrl) {
     try {
       return folderOf(model, baseUrl);
     } catch (error) {
-      throw new SiglipError('bad-input', `"${model}" is neither a model's name nor a URL.`, error);
+      const { message } = /** @type {Error} */ (error);
+      const reason = model === 'tiny' ? message : `"${model}" is neither a model's name nor a URL.`;
+      throw new SiglipError('bad-input', reason, error);
     }
   }
   const files = [model].flat();

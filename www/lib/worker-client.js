@@ -1,6 +1,6 @@
 /** The page's end of the messages to and from worker.js. */
-import { workerScript } from '../addresses.js';
 import { SiglipError, abortable, throwIfAborted } from './errors.js';
+import { workerAt } from './start-worker.js';
 
 /** @typedef {import('../worker/protocol.js').Call} Call */
 /** @typedef {import('../worker/protocol.js').Calls} Calls */
@@ -18,9 +18,9 @@ export class WorkerClient {
   /** Fires, with the reason, when the worker has ended. */
   #life = new AbortController();
 
-  /** @param {string} [workerUrl] */
-  constructor(workerUrl = workerScript()) {
-    this.#worker = startWorker(workerUrl);
+  /** @param {string} [workerUrl] of a copy of worker.js */
+  constructor(workerUrl) {
+    this.#worker = started(workerUrl);
     this.#worker.onmessage = (/** @type {MessageEvent<FromWorker>} */ { data }) => this.#receive(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
@@ -91,17 +91,10 @@ function toError({ code, message, unsupportedFormat, rareFormat, broken }) {
   return error;
 }
 
-/**
- * Starts worker.js. Browsers start no script of another site as a worker, but they do start a blob that imports it.
- * @param {string} url
- */
-function startWorker(url) {
-  const foreign = new URL(url, document.baseURI).origin !== location.origin;
-  const script = foreign
-    ? URL.createObjectURL(new Blob([`import '${url}';`], { type: 'text/javascript' }))
-    : url;
+/** @param {string | undefined} workerUrl */
+function started(workerUrl) {
   try {
-    return new Worker(script, { type: 'module', name: 'siglip' });
+    return workerAt(workerUrl);
   } catch (error) {
     // WebKit throws where other browsers fire an event.
     throw diedOf(undefined, error);

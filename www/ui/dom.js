@@ -19,11 +19,12 @@ export function h(tag, properties = {}, ...children) {
 }
 
 /**
- * A stylesheet. A page's content security policy cannot forbid it, as it can an inline style.
+ * A stylesheet. A page's content security policy cannot forbid it, as it can an inline style. A server has none.
  * @param {string} css
  */
 export function sheetOf(css) {
-  const sheet = new CSSStyleSheet();
-  sheet.replaceSync(css);
-  return sheet;
+  /** @type {CSSStyleSheet | undefined} */
+  const sheet = globalThis.CSSStyleSheet && new CSSStyleSheet();
+  sheet?.replaceSync(css);
+  return /** @type {CSSStyleSheet} */ (sheet);
 }

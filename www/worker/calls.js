@@ -116,10 +116,8 @@ async function load({ source, options: chosen }, count, signal, tell) {
 }
 
 /** @param {Calls['load']['parameters']} parameters */
-function workersFor({ source, workers }) {
+function workersFor({ workers }) {
   if (workers !== 'auto') return workers;
-  // The demonstration model embeds an image in a few milliseconds: there is nothing to divide.
-  if (typeof source === 'string' && source.endsWith('/models/tiny/')) return 1;
   return Math.min(navigator.hardwareConcurrency ?? 1, AUTO_WORKERS);
 }
 

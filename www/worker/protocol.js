@@ -114,7 +114,8 @@
 /** @typedef {{type: 'error', id: number, error: ErrorMessage}} CallErrorMessage */
 /** @typedef {EventMessage | ResultMessage | CallErrorMessage} FromWorker */
 
-/** What a follower shares with its leader: the compiled engine, and the load's options. @typedef {{build: import('./wasm.js').SharedBuild, options: EngineOptions & {workers: number}}} SharedModel */
+/** A compiled build that another worker runs. @typedef {{module: WebAssembly.Module, backend: 'simd' | 'relaxed-simd'}} SharedBuild */
+/** What a follower shares with its leader: the compiled engine, and the load's options. @typedef {{build: SharedBuild, options: EngineOptions & {workers: number}}} SharedModel */
 /** Be follower `index`; `ports` lead to all other workers, by index. @typedef {{type: 'follow', index: number, ports: (MessagePort | undefined)[]} & SharedModel} FollowMessage */
 /** Weights follow, of these towers of a model with this config.json; those sent before are void. @typedef {{type: 'config', config: string, towers: string}} ConfigMessage */
 /** `length` bytes of packed weights; the buffer is returned. @typedef {{type: 'weights', buffer: ArrayBuffer, length: number}} WeightsMessage */

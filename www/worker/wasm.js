@@ -19,7 +19,7 @@ const runs = (bytes) => WebAssembly.validate(new Uint8Array(bytes));
 /** Whether workers can be threads of one engine. It needs a cross-origin isolated page, and its build needs relaxed SIMD. */
 export const hasThreads = self.crossOriginIsolated && runs(RELAXED);
 
-/** A compiled build that another worker runs. @typedef {{module: WebAssembly.Module, backend: 'simd' | 'relaxed-simd'}} SharedBuild */
+/** @typedef {import('./protocol.js').SharedBuild} SharedBuild */
 
 /**
  * Loads the fastest build that this browser runs and the host has, and no other.

@@ -44,8 +44,8 @@ enum Task {
     Bench(bench::Bench),
     /// Decode pictures here and with Pillow, and compare the pixels.
     Hunt(hunt::Hunt),
-    /// Build, then copy the files for a static host to target/package/.
-    Package,
+    /// Build, then copy the files for a static host to target/package/, or make the npm package.
+    Package(package::Package),
 }
 
 fn main() -> ExitCode {
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         Task::Soak(soak) => soak.run(),
         Task::Bench(bench) => bench.run(),
         Task::Hunt(hunt) => hunt.run(),
-        Task::Package => package::run(),
+        Task::Package(package) => package.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

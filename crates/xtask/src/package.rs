@@ -1,19 +1,37 @@
-//! The files that a static host needs.
+//! The files for a static host, and the npm package.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::command::{self, Error, command};
 use crate::{Result, wasm};
 
-/// Builds, then copies the page, the element, every build of the engine and the embedded model to target/package/; its
-/// scripts are bundled.
-pub fn run() -> Result {
-    wasm::build()?;
-    let package = crate::path("target/package");
-    if package.exists() {
-        fs::remove_dir_all(&package).map_err(Error::file(&package))?;
+/// What to make.
+#[derive(clap::Args)]
+pub struct Package {
+    /// The npm package siglip-web, in target/npm/.
+    #[arg(long)]
+    npm: bool,
+}
+
+impl Package {
+    /// Builds the engine, then makes the package.
+    pub fn run(&self) -> Result {
+        wasm::build()?;
+        if self.npm {
+            println!("{} is ready to be published", npm()?.display());
+            return Ok(());
+        }
+        static_host()?;
+        println!("target/package/ is ready for any static host");
+        Ok(())
     }
+}
+
+/// Copies the page, the element, every build of the engine and the embedded model to target/package/; its scripts are
+/// bundled.
+fn static_host() -> Result {
+    let package = emptied(crate::path("target/package"))?;
     copy_folder(&crate::path("www"), &package.join("www"))?;
     // The embedded model's folder is also a crate.
     for file in ["Cargo.toml", "lib.rs"].map(|file| package.join("www/models/tiny").join(file)) {
@@ -22,9 +40,29 @@ pub fn run() -> Result {
     for file in ["index.html", "LICENSE-APACHE", "LICENSE-MIT"] {
         copy_file(&crate::path(file), &package.join(file))?;
     }
-    command::run(command("node", &["scripts/bundle.js"]).arg(package.join("www")))?;
-    println!("target/package/ is ready for any static host");
-    Ok(())
+    command::run(command("node", &["scripts/bundle.js"]).arg(package.join("www")))
+}
+
+/// Makes the npm package of a built engine. Returns its folder; the packed file is beside it.
+pub fn npm() -> Result<PathBuf> {
+    let package = emptied(crate::path("target/npm"))?.join("siglip-web");
+    let models = package.join("models");
+    fs::create_dir_all(&models).map_err(Error::file(&models))?;
+    // One file: a bundler cannot copy a folder. In 8 bits it has the fewest bytes.
+    let convert = ["run", "--package", "siglip-cli", "--", "convert", "--to", "q8", "www/models/tiny"];
+    command::run(command("cargo", &convert).arg(models.join("tiny.gguf")))?;
+    command::run(command("node", &["scripts/package-npm.js"]).arg(&package))?;
+    command::run(command("npm", &["pack", "--silent", "--pack-destination", ".."]).current_dir(&package))?;
+    Ok(package)
+}
+
+/// An empty folder.
+fn emptied(folder: PathBuf) -> Result<PathBuf> {
+    if folder.exists() {
+        fs::remove_dir_all(&folder).map_err(Error::file(&folder))?;
+    }
+    fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
+    Ok(folder)
 }
 
 fn copy_folder(from: &Path, to: &Path) -> Result {

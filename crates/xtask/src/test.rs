@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::command::{command, run};
 use crate::wasm::{Build, RARE_FORMATS, RELAXED_SIMD, SIMD128, TARGET, THREADS};
-use crate::{Result, audit, crates, setup, wasm};
+use crate::{Result, audit, crates, package, setup, wasm};
 
 /// Runs every check and test; stops at the first failure.
 pub fn run_all() -> Result {
@@ -13,7 +13,9 @@ pub fn run_all() -> Result {
     kernels_on_wasm()?;
     wasm::build()?;
     run(&mut command("npm", &["run", "--silent", "check"]))?;
-    run(&mut command("npm", &["run", "--silent", "test"]))
+    run(&mut command("npm", &["run", "--silent", "test"]))?;
+    package::npm()?;
+    run(&mut command("npm", &["run", "--silent", "test:npm"]))
 }
 
 fn rust() -> Result {

@@ -178,7 +178,7 @@ impl Build {
     fn pack(&self, compiled: &Path, folder: &Path) -> Result {
         let made = self.target_dir().join("unfinished").join(self.name);
         let mut bindgen = Bindgen::new();
-        bindgen.input_path(compiled).typescript(true).omit_default_module_path(false);
+        bindgen.input_path(compiled).typescript(true).omit_default_module_path(true);
         // Decoders that have failed begin anew for the next picture. An engine does so with its worker.
         bindgen.reset_state_function(self.name == RARE_FORMATS.name);
         bindgen.web(true).and_then(|bindgen| bindgen.generate(&made)).map_err(Error::bindgen(compiled))?;

@@ -1,0 +1,2 @@
+// A folder of static files: no server takes part.
+export default { output: 'export', distDir: 'dist' };

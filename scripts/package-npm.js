@@ -1,0 +1,89 @@
+/**
+ * Makes the folder of the npm package, next to models/tiny.gguf, which is there already. The entries share chunks. The
+ * worker is one file with everything in it: bundlers then need no settings for the code that a worker imports.
+ *
+ *     node scripts/package-npm.js target/npm/siglip-web
+ */
+import { execFileSync } from 'node:child_process';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { build } from 'esbuild';
+import { minifySheets } from './bundle.js';
+
+const root = resolve(import.meta.dirname, '..');
+const folder = resolve(process.argv[2]);
+
+/** Leaves the addresses in a file of their own. @type {import('esbuild').Plugin} */
+const addressesApart = {
+  name: 'addresses-apart',
+  setup(build) {
+    build.onResolve({ filter: /\/addresses\.js$/ }, () => ({ path: './addresses.js', external: true }));
+  },
+};
+
+/** @type {import('esbuild').BuildOptions} */
+const common = {
+  absWorkingDir: root,
+  outdir: folder,
+  bundle: true,
+  minify: true,
+  sourcemap: true,
+  format: 'esm',
+  target: 'es2022',
+  // The addresses of assets are relative to the package, where all scripts lie.
+  chunkNames: '[name]-[hash]',
+  plugins: [minifySheets, addressesApart],
+};
+await build({
+  ...common,
+  entryPoints: {
+    siglip: 'www/siglip.js',
+    element: 'www/siglip-classifier.js',
+    tiny: 'npm/tiny.js',
+  },
+  splitting: true,
+});
+await build({ ...common, entryPoints: { worker: 'www/worker.js' } });
+
+/** Node.js has files of its own in the place of some. @type {import('esbuild').Plugin} */
+const forNode = {
+  name: 'for-node',
+  setup(build) {
+    build.onResolve({ filter: /\/start-worker\.js$/ }, () => ({ path: './node-threads.js', external: true }));
+    build.onResolve({ filter: /^\.\/tiny\.js$/ }, ({ path }) => ({ path, external: true }));
+    build.onResolve({ filter: /^\.\/images\.js$/ }, () => ({ path: join(root, 'npm/node-images.js') }));
+  },
+};
+await build({
+  ...common,
+  entryPoints: { node: 'npm/node.js' },
+  external: ['node:*'],
+  plugins: [addressesApart, forNode],
+});
+
+for (const name of ['simd128', 'relaxed-simd', 'threads', 'rare-formats']) {
+  const module = name === 'rare-formats' ? 'siglip_rare_bg.wasm' : 'siglip_web_bg.wasm';
+  await mkdir(join(folder, 'wasm', name), { recursive: true });
+  await cp(join(root, 'www/wasm', name, module), join(folder, 'wasm', name, module));
+}
+for (const name of ['LICENSE-APACHE', 'LICENSE-MIT', 'CHANGELOG.md'])
+  await cp(join(root, name), join(folder, name));
+for (const name of [
+  'README.md',
+  'addresses.js',
+  'bin.js',
+  'custom-elements.json',
+  'node-threads.js',
+  'node-worker.js',
+])
+  await cp(join(root, 'npm', name), join(folder, name));
+
+const tsc = join(root, 'node_modules/.bin/tsc');
+execFileSync(tsc, ['-p', 'npm', '--outDir', join(folder, 'types')], { cwd: root, stdio: 'inherit' });
+await cp(join(root, 'npm/element.d.ts'), join(folder, 'types/npm/element.d.ts'));
+
+const manifest = JSON.parse(await readFile(join(root, 'npm/package.json'), 'utf8'));
+const [, version] = /** @type {RegExpMatchArray} */ (
+  (await readFile(join(root, 'Cargo.toml'), 'utf8')).match(/^version = "(.+)"$/m)
+);
+await writeFile(join(folder, 'package.json'), JSON.stringify({ ...manifest, version }, null, 2) + '\n');
