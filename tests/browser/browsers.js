@@ -98,6 +98,8 @@ const traits = {
     hasStorageManager: true,
     hasSharedMemory: true,
     hasHttpCache: true,
+    // Of an <img> that shows an SVG with HTML in it, from a blob: address, no page may read the pixels.
+    keepsBackForeignObjects: true,
   },
   firefox: {
     launch: launchFirefox,
@@ -106,6 +108,7 @@ const traits = {
     hasStorageManager: true,
     hasSharedMemory: true,
     hasHttpCache: true,
+    keepsBackForeignObjects: false,
   },
   webkit: {
     launch: launchWebkit,
@@ -118,6 +121,7 @@ const traits = {
     hasSharedMemory: false,
     // The driver's profiles are in memory only.
     hasHttpCache: false,
+    keepsBackForeignObjects: true,
   },
 };
 

@@ -69,7 +69,11 @@ test("the page's policy blocks foreign and injected code, frames, forms, media a
     // Into a frame, because the driver waits for a navigation of the page, blocked or not.
     add('iframe', { name: 'inside' });
     const form = add('form', { action: 'https://attacker.test/', method: 'post', target: 'inside' });
-    /** @type {HTMLFormElement} */ (form).submit();
+    try {
+      /** @type {HTMLFormElement} */ (form).submit();
+    } catch {
+      // Firefox throws as well.
+    }
     add('img', { src: 'http://attacker.test/x.png' });
     add('video', { src: 'https://attacker.test/x.mp4' });
     try {
@@ -157,6 +161,30 @@ test('an SVG runs no script and fetches nothing', async () => {
   assert.ok((await labelsOf(page, 'drawing.svg')).length, 'it is drawn');
   assert.equal(await page.evaluate(() => /** @type {any} */ (globalThis).attacked), undefined);
   assert.deepEqual(harness.server.requestsOf('leak'), []);
+});
+
+test('an SVG with HTML in it is read, and the error about an <img> of it names what the browser keeps back', async () => {
+  const page = await harness.open({ path: blank });
+  const [file, address, image] = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const { outcome } = await import('/tests/browser/pages/outcome.js');
+    const siglip = await Siglip.load('tiny', { workers: 1 });
+    const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"><foreignObject width="64" height="64">
+      <div xmlns="http://www.w3.org/1999/xhtml">text</div></foreignObject></svg>`;
+    const file = new File([svg], 'drawing.svg', { type: 'image/svg+xml' });
+    const src = URL.createObjectURL(file);
+    const outcomes = [];
+    for (const picture of [file, src, Object.assign(new Image(), { src })]) {
+      outcomes.push(await outcome(siglip.embedImage(picture)));
+    }
+    siglip.dispose();
+    return outcomes.map(({ code, message }) => ({ code, message }));
+  });
+  assert.equal(file.code, 'fulfilled', file.message);
+  assert.equal(address.code, 'fulfilled', address.message);
+  assert.equal(image.code, browserOfTests.keepsBackForeignObjects ? 'bad-image' : 'fulfilled');
+  if (image.code === 'bad-image')
+    assert.match(image.message, /foreignObject\)\. Pass the file or its address\.$/);
 });
 
 test('pictures and labels are sent nowhere', async () => {

@@ -19,7 +19,7 @@ export async function toImageMessage(image, signal) {
   if (isA('ImageData', image)) return { width: image.width, height: image.height, rgba: image.data };
   if (isA('HTMLImageElement', image)) {
     await decoded(image);
-    return draw(image, image.naturalWidth, image.naturalHeight);
+    return draw(image, image.naturalWidth, image.naturalHeight, image.currentSrc || image.src);
   }
   if (isA('HTMLVideoElement', image)) return draw(image, image.videoWidth, image.videoHeight);
   if (isA('ImageBitmap', image) || isA('HTMLCanvasElement', image) || isA('OffscreenCanvas', image)) {
@@ -74,7 +74,9 @@ export async function rasterise(blob, cause) {
     });
     return draw(bitmap, bitmap.width, bitmap.height);
   }
-  const url = URL.createObjectURL(await typed(blob));
+  const image = await typed(blob);
+  // Chromium and WebKit do not let a page read an SVG with HTML in it (foreignObject) that comes from a blob: address.
+  const url = image.type === 'image/svg+xml' ? await dataAddress(image) : URL.createObjectURL(image);
   try {
     const element = new Image();
     element.src = url;
@@ -87,6 +89,15 @@ export async function rasterise(blob, cause) {
     URL.revokeObjectURL(url);
   }
 }
+
+/** @param {Blob} blob @returns {Promise<string>} */
+const dataAddress = (blob) =>
+  new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(String(reader.result));
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(blob);
+  });
 
 /**
  * The image with its type. An <img> detects every type but SVG by itself.
@@ -125,9 +136,10 @@ function canvasOf(width, height) {
  * @param {CanvasImageSource} image
  * @param {number} width
  * @param {number} height
+ * @param {string} [address] where the image is from, if that is known
  * @returns {ImageMessage}
  */
-function draw(image, width, height) {
+function draw(image, width, height, address) {
   if (!width || !height) throw new SiglipError('bad-image', 'The picture has no pixels yet.');
   const context = canvasOf(width, height).getContext('2d', { willReadFrequently: true });
   if (!context)
@@ -137,7 +149,9 @@ function draw(image, width, height) {
     return { width, height, rgba: context.getImageData(0, 0, width, height).data };
   } catch (error) {
     const reason =
-      'The page may not read this picture, because it is from another site. Load it with crossorigin="anonymous".';
+      address && new URL(address).origin === location.origin
+        ? 'The browser does not let pages read an <img> with HTML in its SVG (foreignObject). Pass the file or its address.'
+        : 'The page may not read this picture, because it is from another site. Load it with crossorigin="anonymous".';
     throw new SiglipError('bad-image', reason, error);
   }
 }
