@@ -4,6 +4,8 @@ import { SiglipError } from './errors.js';
 
 /** The folder of the engine. Its name stands for the format of the files. */
 const FOLDER = 'siglip-web-2';
+/** The end of the name of the labels that a model has embedded; before it stands the name of the model. */
+const LABELS = '.labels';
 /** Bytes of a record before its JSON value; the last four are the length of that value. */
 const HEAD = 16;
 
@@ -80,13 +82,18 @@ async function fromFiles() {
   /** @type {Entry[]} */
   const list = [];
   for await (const handle of folder.values()) {
-    if (!(handle instanceof FileSystemFileHandle)) continue;
     const { name } = handle;
+    if (!(handle instanceof FileSystemFileHandle) || name.endsWith(LABELS)) continue;
     const file = await handle.getFile();
     // A download that has just begun has no manifest yet.
     const manifest = await manifestOf(file).catch(() => ({ model: '', precision: 'q8', towers: 'both' }));
     const complete = !name.endsWith('.part');
-    list.push({ ...manifest, bytes: file.size, complete, remove: () => folder.removeEntry(name) });
+    const remove = async () => {
+      // A model may have none.
+      await folder.removeEntry(name + LABELS).catch(() => {});
+      await folder.removeEntry(name);
+    };
+    list.push({ ...manifest, bytes: file.size, complete, remove });
   }
   return list;
 }
@@ -97,10 +104,15 @@ async function fromCache() {
   if (!(await caches.has(FOLDER))) return list;
   const cache = await caches.open(FOLDER);
   for (const request of await cache.keys()) {
+    if (request.url.endsWith(LABELS)) continue;
     const file = await (await cache.match(request))?.blob();
     if (!file) continue;
     const manifest = await manifestOf(file);
-    list.push({ ...manifest, bytes: file.size, complete: true, remove: () => cache.delete(request) });
+    const remove = async () => {
+      await cache.delete(request.url + LABELS);
+      await cache.delete(request);
+    };
+    list.push({ ...manifest, bytes: file.size, complete: true, remove });
   }
   return list;
 }

@@ -32,7 +32,7 @@ import { SiglipError } from './errors.js';
  * @property {'auto' | 'original' | 'small'} [source] "small" loads one of google's checkpoints from the files in 8 bits that
  *   others have published of it, where such are known: a quarter of the bytes. "auto" is the original
  * @property {'auto' | number} [workers] how many workers share the work
- * @property {boolean} [cache] whether to keep the model in the browser for the next visit
+ * @property {boolean} [cache] whether to keep the model, and the labels it has scored, in the browser for the next visit
  * @property {AbortSignal} [signal]
  * @property {(progress: Progress) => void} [onProgress] its `loaded` never decreases
  * @property {(notice: Notice) => void} [onNotice] gets what is worth knowing and does not stop the load

@@ -17,6 +17,8 @@ const AUTO_WORKERS = 4;
 let engine;
 /** The other workers of a sharded model. @type {import('./sharded-model.js').Followers | undefined} */
 let followers;
+/** Loads the text tower of the model that was loaded last. @type {(signal: AbortSignal) => Promise<Engine>} */
+let loadText;
 
 /** @type {import('./protocol.js').CallHandlers} */
 export const calls = {
@@ -49,6 +51,7 @@ export const calls = {
   },
 
   async embedTexts({ texts }, signal) {
+    await addTextTower(signal);
     const embeddings = [];
     for (const batch of batchesOf(texts)) {
       await embedTexts(batch, signal);
@@ -64,9 +67,11 @@ export const calls = {
     }
     const scores = [];
     for (const batch of batchesOf(labels, template.length)) {
+      if (engine.needs_text_tower(batch, template)) await addTextTower(signal);
       await embedTexts(engine.prompts(batch, template), signal);
       scores.push(...engine.scores(embedding, batch, template, { scale, bias }));
     }
+    await engine.keep_labels(labels, template);
     return engine.rank(scores, ranking);
   },
 
@@ -76,6 +81,7 @@ export const calls = {
 
   async exportLabels(parameters, signal) {
     const { exportLabels } = await labelSetsModule();
+    if (parameters.labels) await addTextTower(signal);
     return exportLabels(engine, parameters, (texts) => embedTexts(texts, signal));
   },
 
@@ -100,19 +106,33 @@ async function load({ source, options: chosen }, count, signal, tell) {
     const { Followers } = await shardedModel();
     followers = new Followers(count, { build: { module, backend }, options });
   }
-  engine = await Engine.load(source, options, signal, {
+  /** @type {import('../wasm/simd128/siglip_web.js').LoadCallbacks} */
+  const callbacks = {
     onProgress: (file, loaded, total, cached) => tell({ type: 'progress', file, loaded, total, cached }),
     onNotice: (code, message) => tell({ type: 'notice', notice: { code, message } }),
     onConfig: (config, towers) => followers?.sendConfig(config, towers),
     onWeights:
       followers &&
       ((weights) => /** @type {NonNullable<typeof followers>} */ (followers).sendWeights(weights)),
-  });
+  };
+  engine = await Engine.load(source, options, signal, callbacks);
+  loadText = (signal) => Engine.load(source, { ...options, towers: 'text', later: true }, signal, callbacks);
   const bytesElsewhere = (await followers?.finishLoading()) ?? 0;
   const info = engine.info();
   const bytes = info.bytes + bytesElsewhere;
   const labelSets = engine.label_sets();
   return { ...info, workers: count, bytes, ...(labelSets.length && { labelSets }) };
+}
+
+/**
+ * Loads the text tower, which a model in the cache has only when it is needed.
+ * @param {AbortSignal} signal
+ */
+async function addTextTower(signal) {
+  if (!engine.expects_text()) return;
+  const text = await loadText(signal);
+  await followers?.finishLoading();
+  engine.add_text_tower(text);
 }
 
 /** @param {Calls['load']['parameters']} parameters */

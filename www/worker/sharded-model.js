@@ -27,8 +27,10 @@ export class Followers {
   #workers = [];
   #allReduce;
   #pass = 0;
-  /** Resolves to the bytes that the followers hold. @type {Promise<number>} */
-  #loaded;
+  /** The bytes of each follower that has loaded its shard. @type {number[]} */
+  #loaded = [];
+  /** Wakes {@link finishLoading}. */
+  #onLoaded = () => {};
   /** Why the followers are of no use any more. @type {unknown} */
   #failure;
   /** Messages with weights on their way, to all followers together. */
@@ -46,10 +48,7 @@ export class Followers {
   constructor(count, shared) {
     const [own, ...others] = AllReduce.connect(count);
     this.#allReduce = new AllReduce(0, own);
-    const loads = others.map((ports, i) => this.#start({ type: 'follow', ...shared, index: i + 1, ports }));
-    this.#loaded = Promise.all(loads).then((bytes) => bytes.reduce((sum, one) => sum + one));
-    // Attach a handler now: `finishLoading` awaits the promise only when the leader's own shard is complete.
-    this.#loaded.catch(() => {});
+    others.forEach((ports, i) => this.#start({ type: 'follow', ...shared, index: i + 1, ports }));
   }
 
   /** @param {ToFollower} message */
@@ -89,9 +88,14 @@ export class Followers {
   }
 
   /** Waits until all followers have loaded their shards. @returns {Promise<number>} the bytes they hold */
-  finishLoading() {
+  async finishLoading() {
+    this.#loaded = [];
     this.#sendToAll({ type: 'weights-sent' });
-    return this.#loaded;
+    for (;;) {
+      this.#throwIfFailed();
+      if (this.#loaded.length === this.#workers.length) return this.#loaded.reduce((sum, one) => sum + one);
+      await new Promise((resolve) => (this.#onLoaded = () => resolve(undefined)));
+    }
   }
 
   /**
@@ -126,32 +130,32 @@ export class Followers {
   /**
    * Starts a follower.
    * @param {FollowMessage} message
-   * @returns {Promise<number>} the bytes it holds when its shard is complete
    */
   #start(message) {
-    return new Promise((resolve, reject) => {
-      const fail = (/** @type {unknown} */ error) => {
-        this.#failure ??= error;
-        reject(error);
-        this.#allReduce.stop(error);
+    const fail = (/** @type {unknown} */ error) => {
+      this.#failure ??= error;
+      this.#allReduce.stop(error);
+      this.#onBufferReturned();
+      this.#onLoaded();
+    };
+    /** @type {import('./protocol.js').Handlers<Exclude<FromFollower, import('./protocol.js').FailedMessage>>} */
+    const handlers = {
+      'buffer-returned': ({ buffer }) => {
+        this.#inFlight--;
+        this.#buffers.push(buffer);
         this.#onBufferReturned();
-      };
-      /** @type {import('./protocol.js').Handlers<Exclude<FromFollower, import('./protocol.js').FailedMessage>>} */
-      const handlers = {
-        'buffer-returned': ({ buffer }) => {
-          this.#inFlight--;
-          this.#buffers.push(buffer);
-          this.#onBufferReturned();
-        },
-        loaded: ({ bytes }) => resolve(bytes),
-      };
-      const worker = spawnWorker(message.index, handlers, fail);
-      worker.postMessage(
-        message,
-        message.ports.filter((port) => port !== undefined),
-      );
-      this.#workers.push(worker);
-    });
+      },
+      loaded: ({ bytes }) => {
+        this.#loaded.push(bytes);
+        this.#onLoaded();
+      },
+    };
+    const worker = spawnWorker(message.index, handlers, fail);
+    worker.postMessage(
+      message,
+      message.ports.filter((port) => port !== undefined),
+    );
+    this.#workers.push(worker);
   }
 
   /** @param {number} length */
@@ -169,6 +173,8 @@ export class Followers {
 export class Follower {
   /** @type {Engine | undefined} */
   #engine;
+  /** The shard, or the text tower's share of it, whose weights are arriving. @type {Engine | undefined} */
+  #loading;
   #allReduce;
   #shared;
   /** The newest pass that the leader has given up. */
@@ -189,16 +195,21 @@ export class Follower {
     config: async ({ config, towers }) => {
       const { Engine } = await this.#wasm;
       // If the weights begin again, they need the memory of those so far.
-      this.#engine?.free();
-      this.#engine = Engine.follow(config, { ...this.#shared.options, towers }, this.#shared.index);
+      this.#loading?.free();
+      this.#loading = undefined;
+      this.#loading = Engine.follow(config, { ...this.#shared.options, towers }, this.#shared.index);
     },
     weights: ({ buffer, length }) => {
-      this.#engine?.push_weights(new Uint8Array(buffer, 0, length));
+      this.#loading?.push_weights(new Uint8Array(buffer, 0, length));
       tell({ type: 'buffer-returned', buffer }, [buffer]);
     },
     'weights-sent': () => {
-      if (!this.#engine) return;
-      this.#engine.finish_weights();
+      const loaded = this.#loading;
+      if (!loaded) return;
+      this.#loading = undefined;
+      loaded.finish_weights();
+      if (this.#engine) this.#engine.add_text_tower(loaded);
+      else this.#engine = loaded;
       tell({ type: 'loaded', bytes: this.#engine.info().bytes });
     },
     begin: async ({ pass, input }) => {

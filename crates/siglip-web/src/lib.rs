@@ -10,6 +10,7 @@ mod error;
 mod fetch;
 mod integrity;
 mod label_sets;
+mod later_text;
 mod loading;
 mod options;
 mod step;
@@ -21,14 +22,15 @@ use siglip::image::{self, RgbImage};
 use siglip::model::{self, Model, Pass};
 use siglip::scores::rank;
 use siglip::text::Template;
-use siglip::{Adjustment, Judged, LabelSet, PixelValues, Score, ScoreFilter, Siglip};
+use siglip::{Adjustment, Judged, LabelSet, PixelValues, Score, ScoreFilter, Siglip, Towers};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
 use error::Error;
-use loading::{Callbacks, LocalFiles, ShardBuilder};
+use loading::{Callbacks, Loaded, LocalFiles, ShardBuilder};
 use options::Options;
 use step::Step;
+use store::{KnownLabels, Source};
 
 /// A model in a worker.
 #[wasm_bindgen]
@@ -39,6 +41,10 @@ pub struct Engine {
     texts: Vec<String>,
     /// The label set that is being made.
     label_set: Option<LabelSet>,
+    /// Where the weights come from.
+    sources: Vec<Source>,
+    /// The labels that were embedded, if the model is cached.
+    known_labels: Option<KnownLabels>,
 }
 
 /// What a worker holds.
@@ -86,11 +92,12 @@ impl Engine {
         callbacks: Callbacks,
     ) -> Result<Engine, JsValue> {
         let options = parse_options(options)?;
-        let siglip = match source.as_string() {
+        let Loaded { siglip, sources, labels } = match source.as_string() {
             Some(address) => loading::load(address, &options, signal, &callbacks).await?,
             None => LocalFiles(source.unchecked_into::<Map>()).load(&options, &callbacks).await?,
         };
-        Ok(Engine::new(Role::Leader(Box::new(siglip))))
+        let engine = Engine::new(Role::Leader(Box::new(siglip)));
+        Ok(Engine { sources, known_labels: labels, ..engine })
     }
 
     /// Starts shard `index` of the model that `config` describes. Its weights follow with [`Engine::push_weights`].
@@ -135,7 +142,7 @@ impl Engine {
             image_size: config.vision_config.image_size,
             embedding_size: config.embedding_size(),
             bytes: model.bytes(),
-            towers: model.towers().name(),
+            towers: if self.expects_text() { Towers::Both } else { model.towers() }.name(),
             task,
         };
         // As an object, not as a Map, which flattened fields would make of it.
@@ -272,7 +279,8 @@ impl Engine {
 
 impl Engine {
     fn new(role: Role) -> Engine {
-        Engine { role, pass: None, texts: Vec::new(), label_set: None }
+        let (sources, known_labels) = (Vec::new(), None);
+        Engine { role, pass: None, texts: Vec::new(), label_set: None, sources, known_labels }
     }
 
     fn preprocess(&self, image: &RgbImage) -> Result<JsValue, JsValue> {

@@ -22,6 +22,9 @@ pub struct Options {
     /// Which towers are needed.
     #[serde(deserialize_with = "towers")]
     pub towers: Towers,
+    /// Whether this is the text tower of a model that is in use without it.
+    #[serde(default)]
+    pub later: bool,
     /// Whether the model is cached for the next visit.
     pub cache: bool,
     /// Workers that share the model.

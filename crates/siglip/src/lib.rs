@@ -38,6 +38,7 @@ pub mod image;
 mod impostor;
 mod json;
 mod label_sets;
+mod later_text;
 mod loading;
 pub mod model;
 mod options;
@@ -57,6 +58,7 @@ pub use config::{ClassifierConfig, Config, PRESETS, ProblemType, TextConfig, Vis
 pub use engine::{Engine, EngineLoader, PixelValues};
 pub use error::Error;
 pub use label_sets::{LabelOwner, LabelSet, LabelSets};
+pub use later_text::KnownLabel;
 pub use options::{LoadOptions, Precision, Shard, Towers};
 pub use prompts::prompts;
 pub use random::{character_tokenizer, random_weights};

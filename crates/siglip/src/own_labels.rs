@@ -90,13 +90,14 @@ impl<E: Engine> Siglip<E> {
         Ok(())
     }
 
-    /// Whether labels are scored by embeddings at hand: if none are named, if a set is, or if there is no text tower. So are
-    /// the classes of a fine-tuned classifier, by its own last layer.
+    /// Whether labels are scored by embeddings at hand: if none are named, if a set is, or if there will be no text tower. So
+    /// are the classes of a fine-tuned classifier, by its own last layer.
     pub fn uses_label_sets(&self, labels: Option<&[String]>, set: Option<&str>) -> bool {
+        let has_text = self.tokenizer.is_some() || self.expects_text;
         self.classifier().is_some()
             || labels.is_none()
             || set.is_some()
-            || (self.tokenizer.is_none() && !self.label_sets.is_empty())
+            || (!has_text && !self.label_sets.is_empty())
     }
 
     /// Checks that all these labels have an embedding at hand.

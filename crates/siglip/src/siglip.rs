@@ -22,9 +22,11 @@ pub struct Siglip<E = Model> {
     pub(crate) engine: E,
     processor: Processor,
     pub(crate) tokenizer: Option<Tokenizer>,
-    texts: TextCache,
+    pub(crate) texts: TextCache,
     /// The labels that come with their embeddings.
     pub(crate) label_sets: LabelSets,
+    /// Whether the text tower and the tokenizer are added later.
+    pub(crate) expects_text: bool,
 }
 
 impl Siglip {
@@ -95,7 +97,8 @@ impl<E: Engine> Siglip<E> {
     /// Joins a checkpoint's small files and the engine that was loaded with its weights.
     pub fn new(checkpoint: Checkpoint, engine: E) -> Siglip<E> {
         let Checkpoint { processor, tokenizer, labels, .. } = checkpoint;
-        Siglip { engine, processor, tokenizer, texts: TextCache::default(), label_sets: labels }
+        let (texts, expects_text) = (TextCache::default(), false);
+        Siglip { engine, processor, tokenizer, texts, label_sets: labels, expects_text }
     }
 
     /// The engine, for what this type does not offer.
@@ -134,7 +137,10 @@ impl<E: Engine> Siglip<E> {
     /// # Errors
     /// As [`Siglip::input_ids`].
     pub fn unknown_words(&self, label: &str) -> Result<Vec<String>, Error> {
-        self.tokenizer()?.unknown_words(label)
+        match (&self.tokenizer, self.texts.unknown_words(label)) {
+            (None, Some(known)) => Ok(known.to_vec()),
+            _ => self.tokenizer()?.unknown_words(label),
+        }
     }
 
     fn tokenizer(&self) -> Result<&Tokenizer, Error> {

@@ -11,6 +11,8 @@ pub(crate) struct TextCache {
     embeddings: HashMap<String, Vec<f32>>,
     /// Oldest first.
     order: VecDeque<String>,
+    /// The words that the model cannot read, of labels that an earlier visit has embedded.
+    unknown_words: HashMap<String, Vec<String>>,
 }
 
 impl TextCache {
@@ -27,5 +29,14 @@ impl TextCache {
         if self.embeddings.insert(text.clone(), embedding).is_none() {
             self.order.push_back(text);
         }
+    }
+
+    /// The words of a label that the model cannot read; `None` if no earlier visit has told them.
+    pub fn unknown_words(&self, label: &str) -> Option<&[String]> {
+        self.unknown_words.get(label).map(Vec::as_slice)
+    }
+
+    pub fn insert_unknown_words(&mut self, label: String, unknown: Vec<String>) {
+        self.unknown_words.insert(label, unknown);
     }
 }

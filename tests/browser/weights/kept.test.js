@@ -41,9 +41,9 @@ for (const precision of /** @type {const} */ (['q8', 'f32'])) {
 
 test('what is kept is listed, and deleted one by one or all at once', async () => {
   const page = await open(new FakeHub());
+  await load(page, '/model/', { towers: 'text' });
   await load(page, '/model/');
   await load(page, '/model/', { precision: 'f32' });
-  await load(page, '/model/', { towers: 'text' });
   const origin = harness.server.origin;
   const list = await listed(page);
   const names = list.map(({ model, precision, towers, complete }) =>
@@ -145,7 +145,7 @@ test('one tower is fetched, held and kept without the other', async () => {
   const tiny = readCheckpoint('www/models/tiny');
   const hub = new FakeHub(tiny);
   const page = await open(hub);
-  const both = await load(page, '/model/');
+  const both = await load(page, '/model/', { cache: false });
   hub.log = [];
   const parts = [await load(page, '/model/', { towers: 'image' })];
   assert.match(hub.log.join(), /model\.safetensors bytes=\d+-/, 'the texts, which come first, are left out');

@@ -1,5 +1,6 @@
 /**
- * Measures a first and later visits with a checkpoint of full size: memory of the renderer, and time to the model.
+ * Measures a first and later visits with a checkpoint of full size and the same labels: memory of the renderer, time to the
+ * model, and time from there to the scores of a picture.
  *
  *     cargo run --release -p siglip-cli -- random --config base-patch16-256 --seed 1 DIR
  *     node tests/browser/weights/measure.js DIR
@@ -36,8 +37,20 @@ const load = (page) =>
     const siglip = await Siglip.load('/model/');
     const ms = performance.now() - start;
     const { bytes, workers, notices } = siglip.info;
-    const embedding = (await siglip.embedText('a cat')).join();
-    return { ms, bytes, workers, notices, embedding };
+    const labels = [
+      'a cat',
+      'a dog',
+      'a horse',
+      'a boat',
+      'a cup',
+      'a tree',
+      'a house',
+      'a bird',
+      'a car',
+      'a hat',
+    ];
+    const scores = JSON.stringify(await siglip.classify('/www/samples/cat.jpg', labels));
+    return { ms, scoresMs: performance.now() - start - ms, bytes, workers, notices, scores };
   });
 
 const profile = await mkdtemp(join(tmpdir(), 'siglip-web-'));
@@ -54,15 +67,16 @@ const browser = await launchChromiumAt(profile);
 try {
   const blank = `${server.origin}/tests/browser/pages/blank.html`;
   /** @type {string | undefined} */
-  let embedding;
+  let scores;
   const times = [];
   for (let visit = 0; visit <= VISITS; visit++) {
     const page = await openIn(browser.context, blank);
     const answer = await load(page);
     const peak = await rendererPeak(browser.pid ?? 0);
-    embedding ??= answer.embedding;
-    const same = answer.embedding === embedding ? 'the same answer' : 'ANOTHER ANSWER';
-    const figures = `${answer.ms.toFixed(0)} ms, peak ${peak.toFixed(0)} MB, ${answer.workers} workers`;
+    scores ??= answer.scores;
+    const same = answer.scores === scores ? 'the same answer' : 'ANOTHER ANSWER';
+    const duration = `${answer.ms.toFixed(0)} ms, scores after ${answer.scoresMs.toFixed(0)} ms`;
+    const figures = `${duration}, peak ${peak.toFixed(0)} MB, ${answer.workers} workers`;
     console.log(`visit ${visit + 1}: ${figures}, ${(answer.bytes / 1e6).toFixed(0)} MB of weights, ${same}`);
     for (const { message } of answer.notices) console.log(message);
     if (visit > 0) times.push(answer.ms);

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use siglip::weights::WeightIndex;
-use siglip::{CheckpointFiles, Siglip, Towers};
+use siglip::{CheckpointFiles, Towers};
 
+use super::Loaded;
 use super::cache_writer::CacheWriter;
 use super::context::{Context, FLUSH_BYTES, INDEX, Place};
 use super::from_cache::{CachedModel, CachedWeightFile};
@@ -15,7 +16,7 @@ use crate::body::{self, Body};
 use crate::error::Error;
 use crate::fetch::{Download, Event, Identity};
 use crate::integrity;
-use crate::store::{PartialLog, Source};
+use crate::store::{KnownLabels, PartialLog, Source};
 
 /// The hub that serves, at `/raw/`, a Git LFS pointer for each large file. The pointer has the file's sha256.
 const HUB: &str = "https://huggingface.co/";
@@ -32,6 +33,8 @@ pub struct CheckpointDownload<'a> {
     builder: ModelBuilder<'a>,
     cache: CacheWriter<'a>,
     weights: Vec<RemoteWeightFile<'a>>,
+    /// Where the files that were begun come from.
+    sources: Vec<Source>,
     /// Place in `weights` of the file that is being read.
     current: usize,
     /// Where the weights may be, if they are not in the files that are tried first.
@@ -89,6 +92,7 @@ impl<'a> CheckpointDownload<'a> {
             builder: ModelBuilder::new(context.options, context.callbacks),
             cache: CacheWriter::none(context.callbacks),
             weights,
+            sources: Vec::new(),
             current: 0,
             other_places,
             missing: None,
@@ -104,7 +108,8 @@ impl<'a> CheckpointDownload<'a> {
         partial: &PartialLog,
         cached: CachedModel<'a>,
     ) -> Result<Self, Error> {
-        let CachedModel { files, index, mut builder, weights: cached, .. } = cached;
+        let sources = cached.sources();
+        let CachedModel { files, index, mut builder, weights: cached, contents, .. } = cached;
         builder.leave_out_begun();
         let current = cached.len() - 1;
         let mut weights = Vec::new();
@@ -121,7 +126,8 @@ impl<'a> CheckpointDownload<'a> {
             }
         };
         weights.extend(names.iter().skip(started.len()).map(|name| RemoteWeightFile::new(context, name)));
-        let cache = CacheWriter::resume(&context.store, &context.manifest, partial, context.callbacks).await;
+        let Context { store, manifest, callbacks, .. } = context;
+        let cache = CacheWriter::resume(store, manifest, partial, contents, callbacks).await;
         let index = index.map(|index| Index { json: Vec::new(), total_size: index.total_size() });
         let other_places = VecDeque::new();
         Ok(CheckpointDownload {
@@ -131,6 +137,7 @@ impl<'a> CheckpointDownload<'a> {
             builder,
             cache,
             weights,
+            sources,
             current,
             other_places,
             missing: None,
@@ -140,7 +147,7 @@ impl<'a> CheckpointDownload<'a> {
 
     /// Downloads everything that is missing. If it fails for a transient reason, what has arrived stays in the cache
     /// for the next load.
-    pub async fn run(mut self) -> Result<Siglip, Error> {
+    pub async fn run(mut self) -> Result<Loaded, Error> {
         if let Err(error) = self.read_all().await {
             if !error.is_transient() {
                 self.cache.discard().await;
@@ -149,8 +156,10 @@ impl<'a> CheckpointDownload<'a> {
         }
         match self.builder.finish() {
             Ok(siglip) => {
-                self.cache.commit().await;
-                Ok(siglip)
+                let Context { store, manifest, .. } = self.context;
+                let id = self.cache.commit().await;
+                let labels = id.map(|id| KnownLabels::new(store, manifest, id));
+                Ok(Loaded { siglip, sources: self.sources, labels })
             }
             Err(error) => {
                 self.cache.discard().await;
@@ -189,10 +198,16 @@ impl<'a> CheckpointDownload<'a> {
                     body::append(&mut bytes, &chunk);
                 }
             }
-            for piece in bytes.chunks(FLUSH_BYTES) {
-                self.weights[self.current].file.push(piece, &mut self.builder)?;
-                self.cache_header().await;
-                if self.builder.pending() >= FLUSH_BYTES {
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                let file = &mut self.weights[self.current].file;
+                // A record of the cache has weights of one tower, so that the other can be read without them.
+                let (most, ends_tower) = file.next_piece();
+                let (piece, later) = rest.split_at(rest.len().min(most));
+                file.push(piece, &mut self.builder)?;
+                rest = later;
+                let begins = self.cache_header().await;
+                if begins || self.builder.pending() >= FLUSH_BYTES || (ends_tower && piece.len() == most) {
                     self.flush().await?;
                 }
             }
@@ -203,10 +218,11 @@ impl<'a> CheckpointDownload<'a> {
         Ok(FileRead::Complete)
     }
 
-    /// Caches the file's header as soon as it has arrived. With the first file's header the cache starts.
-    async fn cache_header(&mut self) {
+    /// Caches the file's header as soon as it has arrived, and returns whether it has now. With the first file's header the
+    /// cache starts.
+    async fn cache_header(&mut self) -> bool {
         let RemoteWeightFile { name, download, file, total: known_total } = &mut self.weights[self.current];
-        let (Some(header), Some(least)) = (file.take_header(), file.least()) else { return };
+        let (Some(header), Some(least)) = (file.take_header(), file.least()) else { return false };
         // An ONNX does not say where it ends: some bytes follow its graph.
         *known_total = file.total().or_else(|| download.stated_total(least..least + MAX_TAIL));
         if let Some(total) = *known_total {
@@ -226,14 +242,18 @@ impl<'a> CheckpointDownload<'a> {
                 self.cache.file(INDEX, &index.json).await;
             }
         }
+        self.sources.push(source.clone());
         self.cache.header(source, header).await;
+        true
     }
 
     /// Adds the waiting batches to the model and to the cache.
     async fn flush(&mut self) -> Result<(), Error> {
         let batches = self.builder.take_pending();
         self.builder.add(&batches).await?;
-        self.cache.batches(&self.weights[self.current].file, batches).await;
+        let towers = self.builder.towers_of(&batches);
+        let RemoteWeightFile { name, file, .. } = &self.weights[self.current];
+        self.cache.batches(name, file.progress(), batches, towers).await;
         Ok(())
     }
 
@@ -280,6 +300,7 @@ impl<'a> CheckpointDownload<'a> {
             *file = WeightFile::new(self.context.url(name));
             *total = None;
         }
+        self.sources.clear();
         self.current = 0;
         self.fetch_small_files().await?;
         if self.index.is_some() {

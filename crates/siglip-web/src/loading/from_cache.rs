@@ -1,8 +1,9 @@
 //! Reads what an earlier visit has cached of a model.
 
 use siglip::weights::WeightIndex;
-use siglip::{CheckpointFiles, Siglip};
+use siglip::{CheckpointFiles, Siglip, Towers};
 
+use super::cache_writer::needed_by;
 use super::callbacks::Callbacks;
 use super::context::INDEX;
 use super::model_builder::ModelBuilder;
@@ -10,7 +11,7 @@ use super::weight_file::WeightFile;
 use crate::error::Error;
 use crate::integrity::{self, Digest};
 use crate::options::Options;
-use crate::store::{Log, Manifest, Progress, Record, Source};
+use crate::store::{Contents, Log, Manifest, Progress, Record, Source};
 
 /// A cached model, complete or not, with its weights in place.
 pub struct CachedModel<'l> {
@@ -23,6 +24,9 @@ pub struct CachedModel<'l> {
     pub builder: ModelBuilder<'l>,
     /// The weight files that were cached; the last one may be incomplete.
     pub weights: Vec<CachedWeightFile>,
+    /// What is where in the log; as it says itself, if it is complete.
+    pub contents: Contents,
+    towers: Towers,
     complete: bool,
 }
 
@@ -37,24 +41,36 @@ pub struct CachedWeightFile {
 }
 
 impl<'l> CachedModel<'l> {
-    /// Reads a log to its end. Returns `None` if it cannot be used.
+    /// Reads these towers from a log, to its end. Returns `None` if it cannot be used.
     pub async fn read(
         log: &mut Log,
         length: Option<u64>,
         manifest: &Manifest,
+        towers: Towers,
         options: &'l Options,
         callbacks: &'l Callbacks,
     ) -> Result<Option<CachedModel<'l>>, Error> {
         if log.next().await.as_ref() != Some(&Record::Manifest(manifest.clone())) {
             return Ok(None);
         }
-        let builder = ModelBuilder::new(options, callbacks);
-        let mut cached =
-            CachedModel { options, files: None, index: None, builder, weights: Vec::new(), complete: false };
+        let mut cached = CachedModel {
+            options,
+            files: None,
+            index: None,
+            builder: ModelBuilder::of_towers(options, towers, callbacks),
+            weights: Vec::new(),
+            contents: Contents::default(),
+            towers,
+            complete: false,
+        };
         let mut small = Vec::new();
         while !cached.complete {
+            let start = log.end();
             match log.next().await {
-                Some(Record::File(name, bytes)) => small.push((name, bytes)),
+                Some(Record::File(name, bytes)) => {
+                    cached.contents.add(start..log.end(), needed_by(&name, &bytes));
+                    small.push((name, bytes));
+                }
                 Some(Record::Header(source, header)) => {
                     cached.start(std::mem::take(&mut small))?;
                     cached.start_file(source, &header)?;
@@ -62,15 +78,25 @@ impl<'l> CachedModel<'l> {
                 Some(Record::Batches(progress, batches)) => {
                     let Some(file) = cached.weights.last_mut() else { return Ok(None) };
                     cached.builder.add(&batches).await?;
+                    cached.contents.add(start..log.end(), cached.builder.towers_of(&batches));
+                    cached.contents.ends.insert(file.source.file.clone(), progress.clone());
                     file.progress = progress;
                     callbacks.progress(&file.source.file, log.end(), length.unwrap_or(0), true);
                 }
-                Some(Record::End) => cached.complete = true,
+                Some(Record::End(contents)) => {
+                    cached.complete = true;
+                    cached.contents = contents.unwrap_or_default();
+                }
                 None => break,
-                Some(Record::Manifest(_)) => return Ok(None),
+                Some(Record::Manifest(_) | Record::LabelOwner(_) | Record::Label(..)) => return Ok(None),
             }
         }
         Ok((!cached.weights.is_empty()).then_some(cached))
+    }
+
+    /// Where its weights come from.
+    pub fn sources(&self) -> Vec<Source> {
+        self.weights.iter().map(|file| file.source.clone()).collect()
     }
 
     /// The finished model, if it is complete and has the hashes that the caller demands.
@@ -87,7 +113,8 @@ impl<'l> CachedModel<'l> {
             let found = small.iter().find(|(cached, _)| cached == name);
             found.map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned())
         };
-        if let [Some(config), Some(preprocessor), Some(tokenizer)] = CheckpointFiles::NAMES.map(content) {
+        if let [Some(config), Some(preprocessor), tokenizer] = CheckpointFiles::NAMES.map(content) {
+            let tokenizer = tokenizer.unwrap_or_default();
             let files = CheckpointFiles { config, preprocessor, tokenizer, labels: None };
             self.builder.start(&files)?;
             self.files = Some(files);
@@ -114,13 +141,17 @@ impl<'l> CachedModel<'l> {
         let differs = |name: &str, content: &str| {
             demanded(name).is_some_and(|hash| *hash != integrity::sha256(content.as_bytes()))
         };
-        let small_file_differs =
-            |files: &CheckpointFiles| files.named().iter().any(|(name, content)| differs(name, content));
+        let small_file_differs = |files: &CheckpointFiles| {
+            let is_needed = |content: &str| self.towers.has_text() || !content.is_empty();
+            files.named().iter().any(|(name, content)| is_needed(content) && differs(name, content))
+        };
         if self.files.as_ref().is_some_and(small_file_differs) {
             return false;
         }
         self.weights.iter().all(|CachedWeightFile { source, progress, .. }| {
-            let digest = || progress.digest.as_deref().and_then(Digest::resume).map(Digest::finish);
+            // What was read of a part of the log may end before the file does.
+            let end = self.contents.ends.get(&source.file).unwrap_or(progress);
+            let digest = || end.digest.as_deref().and_then(Digest::resume).map(Digest::finish);
             demanded(&source.file).is_none_or(|hash| digest().as_ref() == Some(hash))
         })
     }

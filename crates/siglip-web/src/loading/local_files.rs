@@ -1,10 +1,11 @@
 //! A checkpoint in files that the user has chosen.
 
 use siglip::weights::{Logits, OPEN_CLIP_WEIGHTS, WeightIndex, onnx_candidates};
-use siglip::{CheckpointFiles, Siglip, Towers};
+use siglip::{CheckpointFiles, Towers};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Blob;
 
+use super::Loaded;
 use super::callbacks::Callbacks;
 use super::context::{FLUSH_BYTES, INDEX, WEIGHTS};
 use super::logits;
@@ -20,7 +21,7 @@ pub struct LocalFiles(pub js_sys::Map);
 
 impl LocalFiles {
     /// Loads a checkpoint: a `.gguf`, or the files of a folder.
-    pub async fn load(&self, options: &Options, callbacks: &Callbacks) -> Result<Siglip, Error> {
+    pub async fn load(&self, options: &Options, callbacks: &Callbacks) -> Result<Loaded, Error> {
         let mut builder = ModelBuilder::new(options, callbacks);
         let (mut loaded, mut source) = (0, None);
         let names = match self.ending(".gguf") {
@@ -75,7 +76,7 @@ impl LocalFiles {
             let batches = builder.take_pending();
             builder.add(&batches).await?;
         }
-        builder.finish()
+        Ok(Loaded { siglip: builder.finish()?, sources: Vec::new(), labels: None })
     }
 
     fn ending(&self, extension: &str) -> Option<String> {

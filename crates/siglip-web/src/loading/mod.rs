@@ -14,14 +14,14 @@ mod logits;
 mod model_builder;
 mod weight_file;
 
-use siglip::Siglip;
+use siglip::{Siglip, Towers};
 use wasm_bindgen::JsCast;
 use web_sys::{AbortSignal, WorkerGlobalScope};
 
 use crate::error::Error;
 use crate::fetch::{Client, Identity};
 use crate::options::Options;
-use crate::store::{PartialLog, Source, Store};
+use crate::store::{KnownLabels, Log, Manifest, PartialLog, Source, Store};
 
 pub use callbacks::Callbacks;
 use context::Context;
@@ -30,13 +30,23 @@ use from_cache::CachedModel;
 pub use local_files::LocalFiles;
 pub use model_builder::ShardBuilder;
 
+/// A loaded model.
+pub struct Loaded {
+    /// It expects its text tower if that was left in the cache.
+    pub siglip: Siglip,
+    /// Where its weights come from.
+    pub sources: Vec<Source>,
+    /// The labels that it has embedded, if it is cached.
+    pub labels: Option<KnownLabels>,
+}
+
 /// Loads a checkpoint from `address`: the URL of a folder, with its slash, of a `.gguf` or of an `.onnx`.
 pub async fn load(
     address: String,
     options: &Options,
     signal: Option<AbortSignal>,
     callbacks: &Callbacks,
-) -> Result<Siglip, Error> {
+) -> Result<Loaded, Error> {
     let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
     let store = match options.cache {
         false => Store::Nowhere,
@@ -52,13 +62,18 @@ pub async fn load(
         signal: signal.as_ref(),
     };
     let manifest = options.manifest(&address);
-    run(&Context { client, manifest, store, options, callbacks }).await
+    run(Context { client, manifest, store, options, callbacks }).await
 }
 
-async fn run(context: &Context<'_>) -> Result<Siglip, Error> {
-    if let Some(siglip) = load_cached(context).await? {
-        return Ok(siglip);
+async fn run(mut context: Context<'_>) -> Result<Loaded, Error> {
+    if let Some(loaded) = load_cached(&context).await? {
+        return Ok(loaded);
     }
+    if context.options.later {
+        // The cache has lost the text tower of a model that is in use. The next visit downloads both.
+        context.store = Store::Nowhere;
+    }
+    let context = &context;
     if let Some((log, cached)) = find_partial(context).await {
         let download = CheckpointDownload::resume(context, &log, cached).await?;
         match download.run().await {
@@ -70,29 +85,69 @@ async fn run(context: &Context<'_>) -> Result<Siglip, Error> {
     CheckpointDownload::start(context).await?.run().await
 }
 
-/// The model, if an earlier visit has cached it whole.
-async fn load_cached(context: &Context<'_>) -> Result<Option<Siglip>, Error> {
-    let Context { manifest, options, callbacks, .. } = context;
-    let Some((mut log, length)) = context.store.find(manifest).await else { return Ok(None) };
-    let read = CachedModel::read(&mut log, length, manifest, options, callbacks).await;
+/// The model, if an earlier visit has cached it whole. Of two towers only the image tower is read: the labels may be known, so
+/// that no text has to be embedded.
+async fn load_cached(context: &Context<'_>) -> Result<Option<Loaded>, Error> {
+    let Context { manifest, options, .. } = context;
+    if options.towers == Towers::Both {
+        if let Some(mut loaded) = load_part(context, manifest, Towers::Image).await? {
+            loaded.siglip.expect_text();
+            return Ok(Some(loaded));
+        }
+    } else {
+        let both = Manifest { towers: Towers::Both.name().into(), ..manifest.clone() };
+        if let Some(loaded) = load_part(context, &both, options.towers).await? {
+            return Ok(Some(loaded));
+        }
+    }
+    let Some((log, length)) = context.store.find(manifest).await else { return Ok(None) };
+    load_log(context, log, length, manifest, options.towers).await
+}
+
+/// One tower of a model that is cached with both.
+async fn load_part(
+    context: &Context<'_>,
+    manifest: &Manifest,
+    tower: Towers,
+) -> Result<Option<Loaded>, Error> {
+    let Some((log, length)) = context.store.find_part(manifest, tower).await else { return Ok(None) };
+    load_log(context, log, length, manifest, tower).await
+}
+
+/// What a log has of these towers. If it has not all of them, it is removed.
+async fn load_log(
+    context: &Context<'_>,
+    mut log: Log,
+    length: Option<u64>,
+    manifest: &Manifest,
+    towers: Towers,
+) -> Result<Option<Loaded>, Error> {
+    let Context { store, options, callbacks, .. } = context;
+    let read = CachedModel::read(&mut log, length, manifest, towers, options, callbacks).await;
     if let Ok(Some(cached)) = read {
-        let source = cached.weights.first().map(|file| file.source.clone());
-        if let Ok(Some(siglip)) = cached.into_model() {
-            remove_outdated(context, source);
-            return Ok(Some(siglip));
+        let (sources, id) = (cached.sources(), cached.contents.id.clone());
+        if let Ok(Some(mut siglip)) = cached.into_model() {
+            if !options.later {
+                remove_outdated(context, manifest, sources.first().cloned());
+            }
+            let mut labels = (!id.is_empty()).then(|| KnownLabels::new(store, manifest, id));
+            if let Some(labels) = labels.as_mut().filter(|_| options.towers == Towers::Both) {
+                labels.read().await.into_iter().for_each(|known| siglip.add_known_label(known));
+            }
+            return Ok(Some(Loaded { siglip, sources, labels }));
         }
     }
     context.client.check_aborted()?;
-    context.store.remove(manifest).await;
+    store.remove(manifest).await;
     Ok(None)
 }
 
 /// Asks the server, without waiting for its answer, whether its weights have changed since they were cached. If they
 /// have, removes the model from the cache, so that the next load downloads the new ones.
-fn remove_outdated(context: &Context<'_>, cached: Option<Source>) {
+fn remove_outdated(context: &Context<'_>, manifest: &Manifest, cached: Option<Source>) {
     let Some(cached) = cached else { return };
     let (scope, headers) = (context.client.scope.clone(), context.options.headers.clone());
-    let (store, manifest) = (context.store.clone(), context.manifest.clone());
+    let (store, manifest) = (context.store.clone(), manifest.clone());
     let (timeouts, url) = (context.client.timeouts, context.url(&cached.file));
     wasm_bindgen_futures::spawn_local(async move {
         let client = Client { scope: &scope, headers: &headers, timeouts, signal: None };
@@ -113,7 +168,8 @@ fn remove_outdated(context: &Context<'_>, cached: Option<Source>) {
 async fn find_partial<'c>(context: &Context<'c>) -> Option<(PartialLog, CachedModel<'c>)> {
     let Context { manifest, options, callbacks, .. } = context;
     let mut partial = context.store.find_partial(manifest).await?;
-    let read = CachedModel::read(&mut partial.log, Some(partial.length), manifest, options, callbacks).await;
+    let PartialLog { log, length } = &mut partial;
+    let read = CachedModel::read(log, Some(*length), manifest, options.towers, options, callbacks).await;
     let cached = read.ok()??;
     let can_resume = cached.weights.last().is_some_and(|file| file.source.etag.is_some());
     can_resume.then_some((partial, cached))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use siglip::model::{Model, ModelLoader, Packer};
 use siglip::weights::{Logits, Metadata, TensorShape, TensorSink, WeightIndex};
-use siglip::{Checkpoint, CheckpointFiles, Config, EngineLoader as _, LoadOptions, Shard, Siglip};
+use siglip::{Checkpoint, CheckpointFiles, Config, EngineLoader as _, LoadOptions, Shard, Siglip, Towers};
 
 use super::callbacks::Callbacks;
 use crate::error::Error;
@@ -16,6 +16,7 @@ use crate::options::Options;
 /// with [`ModelBuilder::take_pending`], caches them, and returns them to [`ModelBuilder::add`].
 pub struct ModelBuilder<'l> {
     options: &'l Options,
+    towers: Towers,
     callbacks: &'l Callbacks,
     started: Option<Started>,
 }
@@ -29,13 +30,23 @@ struct Started {
 impl<'l> ModelBuilder<'l> {
     /// A builder that [`ModelBuilder::start`] or the metadata of a GGUF will start.
     pub fn new(options: &'l Options, callbacks: &'l Callbacks) -> ModelBuilder<'l> {
-        ModelBuilder { options, callbacks, started: None }
+        ModelBuilder::of_towers(options, options.towers, callbacks)
+    }
+
+    /// As [`ModelBuilder::new`], of these towers whatever the options say.
+    pub fn of_towers(options: &'l Options, towers: Towers, callbacks: &'l Callbacks) -> ModelBuilder<'l> {
+        ModelBuilder { options, towers, callbacks, started: None }
     }
 
     /// Starts a model without weights. The other workers start their shards of it.
     pub fn start(&mut self, files: &CheckpointFiles) -> Result<(), siglip::Error> {
-        let Options { towers, precision, workers, .. } = *self.options;
-        let checkpoint = Checkpoint::parse(files)?;
+        let &Options { precision, workers, .. } = self.options;
+        let towers = self.towers;
+        let checkpoint = match towers.has_text() || files.tokenizer.is_empty() {
+            true => Checkpoint::parse(files)?,
+            // A GGUF has its tokenizer whether it is needed or not, and a large one takes a while to read.
+            false => Checkpoint::parse(&CheckpointFiles { tokenizer: String::new(), ..files.clone() })?,
+        };
         let shard = Shard::new(0, workers)?;
         let mut loader = checkpoint.loader::<Model>(LoadOptions { precision, towers, shard })?;
         self.callbacks.config(&files.config, checkpoint.towers(towers)?);
@@ -66,6 +77,11 @@ impl<'l> ModelBuilder<'l> {
     /// Whether the model needs a tensor.
     pub fn wants(&self, tensor: &TensorShape) -> bool {
         self.started.as_ref().is_some_and(|started| started.packer.wants(tensor))
+    }
+
+    /// The towers that need these batches.
+    pub fn towers_of(&self, batches: &[u8]) -> Towers {
+        self.started.as_ref().map_or(Towers::Both, |started| started.loader.towers_of(batches))
     }
 
     /// Adds batches to this worker's shard and passes them to the other workers.

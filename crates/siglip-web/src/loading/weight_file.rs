@@ -1,7 +1,8 @@
 //! One weight file, from its bytes to packed weights.
 
-use siglip::weights::WeightReader;
+use siglip::weights::{TensorShape, WeightReader};
 
+use super::context::FLUSH_BYTES;
 use super::model_builder::ModelBuilder;
 use crate::error::Error;
 use crate::integrity::Digest;
@@ -9,6 +10,9 @@ use crate::store::Progress;
 
 /// A gap of fewer bytes is read, not skipped: a new request would cost more.
 const MIN_SKIP: u64 = 1 << 20;
+
+/// Bytes that are pushed at once while it is not known where the header ends: few, so that few come after it.
+const HEADER_PIECE: usize = 1 << 10;
 
 /// Reads one weight file and computes its sha256.
 pub struct WeightFile {
@@ -71,6 +75,28 @@ impl WeightFile {
     pub fn next_wanted(&self, builder: &ModelBuilder<'_>) -> Option<u64> {
         let next = self.reader.next_wanted(|tensor| builder.wants(tensor))?;
         (next.saturating_sub(self.position) >= MIN_SKIP).then_some(next)
+    }
+
+    /// How many bytes to push at once, at most, and whether what comes after them belongs to another tower. So what is packed
+    /// between two such places is of one tower. In an ONNX they are not known.
+    pub fn next_piece(&self) -> (usize, bool) {
+        if self.reader.header_len().is_none() {
+            return (HEADER_PIECE, false);
+        }
+        match self.left_of_tower() {
+            Some(left) if left <= FLUSH_BYTES as u64 => (left as usize, true),
+            _ => (FLUSH_BYTES, false),
+        }
+    }
+
+    /// The bytes up to the next tensor of another tower, or of none.
+    fn left_of_tower(&self) -> Option<u64> {
+        let tower_of = |tensor: &TensorShape| tensor.name.split_once('.').map(|(tower, _)| tower.to_string());
+        let left = |tower: Option<&str>| {
+            let next = self.reader.next_wanted(|tensor| tower_of(tensor).as_deref() != tower)?;
+            Some(next.saturating_sub(self.position)).filter(|&left| left > 0)
+        };
+        [Some("text_model"), Some("vision_model"), None].into_iter().find_map(left)
     }
 
     /// Skips to a byte.

@@ -3,8 +3,9 @@
 use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Cache, Response, TransformStream, WorkerGlobalScope, WritableStreamDefaultWriter};
+use web_sys::{Blob, Cache, Response, TransformStream, WorkerGlobalScope, WritableStreamDefaultWriter};
 
+use super::labels::labels;
 use super::log::FOLDER;
 use crate::body::Body;
 
@@ -39,6 +40,13 @@ impl CacheApi {
         Body::of_response(found.dyn_ref::<Response>()?, None)
     }
 
+    /// Writes a small entry whole.
+    pub async fn write(&self, name: &str, bytes: &[u8]) -> Result<(), JsValue> {
+        let blob = Blob::new_with_u8_array_sequence(&Array::of1(&Uint8Array::from(bytes)))?;
+        let response = Response::new_with_opt_blob(Some(&blob))?;
+        JsFuture::from(self.cache.put_with_str(&self.address(name), &response)).await.map(drop)
+    }
+
     /// Starts an entry.
     pub fn writer(&self, key: &str) -> Result<Writer, JsValue> {
         let pipe = TransformStream::new()?;
@@ -50,7 +58,9 @@ impl CacheApi {
     /// Removes the entry of this key.
     pub async fn remove(&self, key: &str) {
         // An entry that cannot be removed does not exist.
-        let _ = JsFuture::from(self.cache.delete_with_str(&self.address(key))).await;
+        for name in [key, &labels(key)] {
+            let _ = JsFuture::from(self.cache.delete_with_str(&self.address(name))).await;
+        }
     }
 
     /// The URL of an entry. The cache needs one; nothing is ever served there.

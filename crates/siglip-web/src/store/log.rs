@@ -2,7 +2,7 @@
 //!
 //! Each record has a checksum. A record and those before it hold all that is needed to resume the download from its
 //! end. So a file that was cut off at any byte is valid up to its last whole record. A complete file ends with
-//! [`Record::End`].
+//! [`Record::End`], which tells where the towers are, so that one can be read without the other.
 //!
 //! | bytes | |
 //! |---|---|
@@ -14,6 +14,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::contents::Contents;
 use crate::body::{self, Body};
 
 /// The name of the folder. A change of this format takes a new name. `www/lib/model-cache.js` has it too.
@@ -21,6 +22,8 @@ pub const FOLDER: &str = "siglip-web-2";
 
 /// Bytes of a record before its contents.
 const HEAD: usize = 12;
+/// Bytes at the end of a complete file: the length of the record before them that they belong to.
+pub const FOOTER: usize = 4;
 /// The longest record is the header of a GGUF, with the tokenizer in it; it is shorter than this.
 const MAX_CONTENTS: usize = 200_000_000;
 
@@ -35,8 +38,35 @@ pub enum Record {
     Header(Source, Vec<u8>),
     /// Packed weights, and their end position in the weight file.
     Batches(Progress, Vec<u8>),
-    /// The model is complete.
-    End,
+    /// The model is complete. `None` in a file of an older version.
+    End(Option<Contents>),
+    /// Whose the labels of this file are.
+    LabelOwner(LabelOwner),
+    /// A label that was embedded, and its embedding in little-endian f32.
+    Label(Label, Vec<u8>),
+}
+
+/// What the embeddings of labels were made with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LabelOwner {
+    /// [`Contents::id`] of the cached model.
+    pub id: String,
+    /// The kernels: others may differ in the last bits.
+    pub backend: String,
+    /// The version of this crate, which tokenized the text.
+    pub version: String,
+}
+
+/// A label with what was embedded of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Label {
+    /// The label.
+    pub label: String,
+    /// The label in its template.
+    pub text: String,
+    /// The words of the label that the model cannot read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
 }
 
 /// Which model is cached, and how. `www/lib/model-cache.js` reads it too.
@@ -84,7 +114,9 @@ impl Record {
             Record::File(name, bytes) => (1, serde_json::to_vec(name), bytes),
             Record::Header(source, bytes) => (2, serde_json::to_vec(source), bytes),
             Record::Batches(progress, batches) => (3, serde_json::to_vec(progress), batches),
-            Record::End => (4, Ok(b"null".to_vec()), &[]),
+            Record::End(contents) => (4, serde_json::to_vec(contents), &[0; FOOTER]),
+            Record::LabelOwner(owner) => (5, serde_json::to_vec(owner), &[]),
+            Record::Label(label, embedding) => (6, serde_json::to_vec(label), embedding),
         };
         // These types always serialise: their keys are strings, and no implementation of theirs fails.
         let json = json.unwrap_or_default();
@@ -95,6 +127,10 @@ impl Record {
         record.extend((json.len() as u32).to_le_bytes());
         record.extend_from_slice(&json);
         record.extend_from_slice(bytes);
+        if matches!(self, Record::End(_)) {
+            let (length, footer) = (record.len() as u32, record.len() - FOOTER);
+            record[footer..].copy_from_slice(&length.to_le_bytes());
+        }
         let checksum = checksum(kind, &record[HEAD..]);
         record[8..HEAD].copy_from_slice(&checksum.to_le_bytes());
         record
@@ -117,7 +153,9 @@ impl Record {
             1 => Record::File(value(&json)?, rest()),
             2 => Record::Header(value(&json)?, rest()),
             3 => Record::Batches(value(&json)?, rest()),
-            4 => Record::End,
+            4 => Record::End(value(&json)?),
+            5 => Record::LabelOwner(value(&json)?),
+            6 => Record::Label(value(&json)?, rest()),
             _ => return None,
         })
     }
@@ -221,8 +259,41 @@ mod tests {
             Record::File("empty".into(), Vec::new()),
             Record::Header(source, vec![1, 2, 3]),
             Record::Batches(Progress { position: 3, digest: Some("00".into()) }, vec![4; 1000]),
-            Record::End,
+            Record::End(Some(contents())),
+            Record::LabelOwner(LabelOwner { id: "1".into(), backend: "simd".into(), version: "0".into() }),
+            Record::Label(
+                Label { label: "a".into(), text: "a b".into(), unknown: vec!["b".into()] },
+                vec![1; 8],
+            ),
         ]
+    }
+
+    fn contents() -> Contents {
+        let mut contents = Contents::default();
+        contents.add(0..100, siglip::Towers::Both);
+        contents.add(100..200, siglip::Towers::Text);
+        contents.add(200..300, siglip::Towers::Image);
+        contents.id = "1".into();
+        contents
+    }
+
+    #[test]
+    fn a_complete_file_ends_with_the_length_of_its_last_record() {
+        let end = Record::End(Some(contents())).to_bytes();
+        let footer = end.last_chunk().copied().map(u32::from_le_bytes);
+        assert_eq!(footer, Some(end.len() as u32));
+        assert_eq!(parse(&[&end]).0, [Record::End(Some(contents()))]);
+    }
+
+    #[test]
+    fn the_end_of_an_older_file_is_read() {
+        let null = b"null";
+        let mut end = [4, 8, 0].map(u32::to_le_bytes).concat();
+        end.extend((null.len() as u32).to_le_bytes());
+        end.extend(null);
+        let checksum = checksum(4, &end[HEAD..]);
+        end[8..HEAD].copy_from_slice(&checksum.to_le_bytes());
+        assert_eq!(parse(&[&end]).0, [Record::End(None)]);
     }
 
     fn parse(chunks: &[&[u8]]) -> (Vec<Record>, u64) {

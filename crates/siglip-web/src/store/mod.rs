@@ -1,15 +1,21 @@
 //! The cache of models between visits. Each model is one [`Log`], complete or as far as its download came.
 
 mod cache_api;
+mod contents;
+mod labels;
 mod log;
 mod opfs;
 
+use siglip::Towers;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{StorageEstimate, WorkerGlobalScope};
 
+pub use contents::Contents;
+pub use labels::KnownLabels;
 pub use log::{Log, Manifest, Progress, Record, Source};
 
+use crate::body::Body;
 use crate::{error, integrity};
 
 /// The most that a file takes beyond its contents: heads of records, and the file system's own data.
@@ -86,21 +92,54 @@ impl Store {
 
     /// The complete log of a model, with its length if that is known.
     pub async fn find(&self, manifest: &Manifest) -> Option<(Log, Option<u64>)> {
-        let (body, length) = match self {
-            Store::Opfs(opfs) => {
-                opfs.find(&key(manifest)).await.map(|(body, length)| (body, Some(length)))?
-            }
-            Store::CacheApi(cache) => (cache.find(&key(manifest)).await?, None),
-            Store::Nowhere => return None,
-        };
+        let (body, length) = self.read(&key(manifest)).await?;
         Some((Log::new(body), length))
+    }
+
+    /// The part of a model's complete log that one tower needs, with its length. `None` if the store cannot read a part, or the
+    /// log has nothing else.
+    pub async fn find_part(&self, manifest: &Manifest, tower: Towers) -> Option<(Log, Option<u64>)> {
+        let Store::Opfs(opfs) = self else { return None };
+        let file = opfs.find(&key(manifest)).await?;
+        let part = Contents::read(&file).await?.part(&file, tower)?;
+        Some((Log::new(Body::of_blob(&part)), Some(part.size() as u64)))
+    }
+
+    /// Whether a model is complete in the cache.
+    async fn has(&self, manifest: &Manifest) -> bool {
+        match self {
+            Store::Opfs(opfs) => opfs.find(&key(manifest)).await.is_some(),
+            Store::CacheApi(cache) => cache.find(&key(manifest)).await.is_some(),
+            Store::Nowhere => false,
+        }
+    }
+
+    /// The bytes of an entry, with their number if that is known.
+    async fn read(&self, name: &str) -> Option<(Body, Option<u64>)> {
+        match self {
+            Store::Opfs(opfs) => {
+                let file = opfs.find(name).await?;
+                Some((Body::of_blob(&file), Some(file.size() as u64)))
+            }
+            Store::CacheApi(cache) => Some((cache.find(name).await?, None)),
+            Store::Nowhere => None,
+        }
+    }
+
+    /// Writes a small entry whole.
+    async fn write(&self, name: &str, bytes: &[u8]) -> Result<(), JsValue> {
+        match self {
+            Store::Opfs(opfs) => opfs.write(name, bytes).await,
+            Store::CacheApi(cache) => cache.write(name, bytes).await,
+            Store::Nowhere => Ok(()),
+        }
     }
 
     /// What an interrupted download of a model has cached.
     pub async fn find_partial(&self, manifest: &Manifest) -> Option<PartialLog> {
         let Store::Opfs(opfs) = self else { return None };
-        let (body, length) = opfs.find_partial(&key(manifest)).await?;
-        Some(PartialLog { log: Log::new(body), length })
+        let file = opfs.find_partial(&key(manifest)).await?;
+        Some(PartialLog { log: Log::new(Body::of_blob(&file)), length: file.size() as u64 })
     }
 
     /// Opens a model's log to append after the records of `partial`, or from the start.
@@ -130,15 +169,15 @@ impl Store {
 }
 
 impl Writer {
-    /// Appends a record.
-    pub async fn append(&mut self, record: &Record) -> Result<(), Notice> {
+    /// Appends a record. Returns its length.
+    pub async fn append(&mut self, record: &Record) -> Result<u64, Notice> {
         let bytes = record.to_bytes();
         let written = match self {
             Writer::Opfs(writer) => writer.append(&bytes),
             Writer::CacheApi(writer) => writer.append(&bytes).await.map(|()| true),
         };
         match written {
-            Ok(true) => Ok(()),
+            Ok(true) => Ok(bytes.len() as u64),
             Ok(false) => Err(Notice::full()),
             Err(error) => Err(Notice::of(&error)),
         }

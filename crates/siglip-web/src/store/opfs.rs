@@ -8,8 +8,8 @@ use web_sys::{
     FileSystemGetFileOptions, FileSystemReadWriteOptions, FileSystemSyncAccessHandle, WorkerGlobalScope,
 };
 
+use super::labels::labels;
 use super::log::FOLDER;
-use crate::body::Body;
 
 /// The folder of the models.
 #[derive(Clone)]
@@ -45,31 +45,32 @@ impl Opfs {
     }
 
     /// The complete file of this key.
-    pub async fn find(&self, key: &str) -> Option<(Body, u64)> {
-        self.read(key).await
+    pub async fn find(&self, key: &str) -> Option<Blob> {
+        let handle: FileSystemFileHandle =
+            JsFuture::from(self.0.get_file_handle(key)).await.ok()?.unchecked_into();
+        Some(JsFuture::from(handle.get_file()).await.ok()?.unchecked_into())
     }
 
     /// The incomplete file of this key.
-    pub async fn find_partial(&self, key: &str) -> Option<(Body, u64)> {
-        self.read(&partial(key)).await
+    pub async fn find_partial(&self, key: &str) -> Option<Blob> {
+        self.find(&partial(key)).await
     }
 
-    async fn read(&self, name: &str) -> Option<(Body, u64)> {
-        let handle: FileSystemFileHandle =
-            JsFuture::from(self.0.get_file_handle(name)).await.ok()?.unchecked_into();
-        let file: Blob = JsFuture::from(handle.get_file()).await.ok()?.unchecked_into();
-        Some((Body::of_blob(&file), file.size() as u64))
+    /// Writes a small file whole.
+    pub async fn write(&self, name: &str, bytes: &[u8]) -> Result<(), JsValue> {
+        let mut writer = self.open_file(name, name).await?;
+        writer.access.truncate_with_f64(0.0)?;
+        match writer.append(bytes)? {
+            true => writer.access.flush(),
+            false => writer.access.truncate_with_f64(0.0),
+        }
     }
 
     /// Opens the incomplete file of this key to append from byte `end` on. Fails if the file is not `length` bytes long:
     /// then another tab has written to it.
     pub async fn writer(&self, key: &str, length: Option<u64>, end: u64) -> Result<Writer, JsValue> {
-        let options = FileSystemGetFileOptions::new();
-        options.set_create(true);
-        let handle = JsFuture::from(self.0.get_file_handle_with_options(&partial(key), &options)).await?;
-        let handle: FileSystemFileHandle = handle.unchecked_into();
-        let access = JsFuture::from(handle.create_sync_access_handle()).await?.unchecked_into();
-        let writer = Writer { folder: self.0.clone(), key: key.into(), access, end };
+        let mut writer = self.open_file(key, &partial(key)).await?;
+        writer.end = end;
         if length.is_some_and(|length| writer.access.get_size().is_ok_and(|size| size as u64 != length)) {
             return Err(js_sys::Error::new("another tab is downloading it").into());
         }
@@ -77,10 +78,19 @@ impl Opfs {
         Ok(writer)
     }
 
+    async fn open_file(&self, key: &str, name: &str) -> Result<Writer, JsValue> {
+        let options = FileSystemGetFileOptions::new();
+        options.set_create(true);
+        let handle = JsFuture::from(self.0.get_file_handle_with_options(name, &options)).await?;
+        let handle: FileSystemFileHandle = handle.unchecked_into();
+        let access = JsFuture::from(handle.create_sync_access_handle()).await?.unchecked_into();
+        Ok(Writer { folder: self.0.clone(), key: key.into(), access, end: 0 })
+    }
+
     /// Removes the files of this key.
     pub async fn remove(&self, key: &str) {
         // A file that cannot be removed does not exist, or another tab is writing to it.
-        for name in [key, &partial(key)] {
+        for name in [key, &partial(key), &labels(key)] {
             let _ = JsFuture::from(self.0.remove_entry(name)).await;
         }
     }

@@ -38,6 +38,10 @@ pub use packed::Packer;
 pub use pass::{Pass, Pooling, Step};
 pub use siglip_kernels::join_thread_pool;
 
+/// Why a text tower cannot be added.
+const OTHER_MODEL: &str = "the text tower is of another model than the image tower, which was loaded before it: the model has \
+                           changed meanwhile; load it again";
+
 /// The instruction set that the kernels use.
 pub fn backend() -> &'static str {
     siglip_kernels::backend().name()
@@ -97,6 +101,20 @@ impl Model {
     /// Added to every scaled cosine.
     pub fn logit_bias(&self) -> f32 {
         self.logit_bias[0]
+    }
+
+    /// Adds the text tower of `text`, a load of the same model's text tower alone.
+    ///
+    /// # Errors
+    /// [`Error::BadWeights`] if it is another model's, or another share of it.
+    pub fn add_text_tower(&mut self, text: Model) -> Result<(), Error> {
+        let own = (&self.config, self.shard, self.logit_scale[0].to_bits(), self.logit_bias[0].to_bits());
+        let other = (&text.config, text.shard, text.logit_scale[0].to_bits(), text.logit_bias[0].to_bits());
+        if own != other || text.text.is_none() {
+            return Err(Error::BadWeights(OTHER_MODEL.into()));
+        }
+        self.text = text.text;
+        Ok(())
     }
 
     /// Bytes that its weights take in memory.

@@ -17,7 +17,7 @@ use std::ops::Range;
 use super::ModelLoader;
 use super::destination::QuantizedRows;
 use crate::weights::{Dtype, Inventory, LOGITS, TensorShape, TensorSink, WeightIndex, dequantized};
-use crate::{Error, Precision};
+use crate::{Error, Precision, Towers};
 
 const HEADER: usize = 16;
 const FLOATS: u32 = 0;
@@ -178,7 +178,37 @@ impl ModelLoader {
         Packer { inventory, places, begun: HashMap::new(), batches: Vec::new() }
     }
 
-    /// Takes whole batches of a [`Packer`].
+    /// The towers that need one of these batches of a [`Packer`]. What belongs to neither is needed by both.
+    pub fn towers_of(&self, mut batches: &[u8]) -> Towers {
+        let mut towers = None;
+        while let Some((header, rest)) = batches.split_first_chunk::<HEADER>() {
+            let Some((tensor, length)) = self.contents(header) else { return Towers::Both };
+            let Some(rest) = rest.get(length..) else { return Towers::Both };
+            let needed = match [Towers::Image, Towers::Text].map(|tower| tower.need(&tensor.name)) {
+                [true, false] => Towers::Image,
+                [false, true] => Towers::Text,
+                _ => Towers::Both,
+            };
+            towers =
+                Some(towers.map_or(needed, |before| if before == needed { before } else { Towers::Both }));
+            batches = rest;
+        }
+        towers.unwrap_or_default()
+    }
+
+    /// The tensor that the batch of this header has rows of, and the length of the batch without its header.
+    fn contents(&self, header: &[u8; HEADER]) -> Option<(&TensorShape, usize)> {
+        let [index, _, rows, kind] = [0, 1, 2, 3].map(|at| u32_at(header, at) as usize);
+        let tensor = self.inventory.tensors().nth(index)?;
+        let row_bytes = match kind as u32 {
+            FLOATS => tensor.row_len().checked_mul(4)?,
+            QUANTIZED => tensor.row_len().checked_add(4)?,
+            _ => return None,
+        };
+        Some((tensor, rows.checked_mul(row_bytes)?))
+    }
+
+    /// Takes whole batches of a [`Packer`]. Those of a tower that is not loaded are left out.
     ///
     /// # Errors
     /// [`Error::BadWeights`] if they are of another model.
@@ -193,9 +223,14 @@ impl ModelLoader {
 
     /// Takes the batch of this header from the start of `bytes`. Returns the rest; `None` if the batch does not fit.
     fn take_batch<'b>(&mut self, header: &[u8; HEADER], bytes: &'b [u8]) -> Option<&'b [u8]> {
-        let [index, first_row, rows, kind] = [0, 1, 2, 3].map(|at| u32_at(header, at));
+        let [first_row, rows, kind] = [1, 2, 3].map(|at| u32_at(header, at));
         let (first_row, rows) = (first_row as usize, rows as usize);
-        let tensor = self.inventory.tensors().nth(index as usize)?.clone();
+        let (tensor, length) = self.contents(header)?;
+        let (batch, rest) = bytes.split_at_checked(length)?;
+        if !self.model.towers().need(&tensor.name) {
+            return Some(rest);
+        }
+        let tensor = tensor.clone();
         let row_len = tensor.row_len();
         if first_row.checked_add(rows)? > tensor.rows() {
             return None;
@@ -203,24 +238,15 @@ impl ModelLoader {
         self.inventory.arrived(&tensor.name, first_row, rows).ok()?;
         let destination = self.model.destination(&tensor.name)?;
         match kind {
-            FLOATS => {
-                let (values, rest) = bytes.split_at_checked(4 * rows * row_len)?;
-                destination.write(first_row, row_len, &floats(values));
-                Some(rest)
-            }
+            FLOATS => destination.write(first_row, row_len, &floats(batch)),
             QUANTIZED if destination.takes_quantized() => {
-                let (scales, rest) = bytes.split_at_checked(4 * rows)?;
-                let (quantized, rest) = rest.split_at_checked(rows * row_len)?;
-                destination.write_quantized(
-                    first_row,
-                    row_len,
-                    &floats(scales),
-                    bytemuck::cast_slice(quantized),
-                );
-                Some(rest)
+                let (scales, quantized) = batch.split_at_checked(4 * rows)?;
+                let quantized = bytemuck::cast_slice(quantized);
+                destination.write_quantized(first_row, row_len, &floats(scales), quantized);
             }
-            _ => None,
+            _ => return None,
         }
+        Some(rest)
     }
 }
 
