@@ -106,8 +106,6 @@ test('a wrong model, number of workers, label, template, topK or threshold is re
   for (const options of [
     { template: 5 },
     { template: ['{}', 5] },
-    { bias: '3' },
-    { scale: null },
     { topK: -1 },
     { topK: 1.5 },
     { threshold: 2 },

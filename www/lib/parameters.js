@@ -175,8 +175,6 @@ export function scoreParametersOf(
   const templates = [template].flat();
   if (templates.some((each) => typeof each !== 'string'))
     throw new SiglipError('bad-input', 'The template is a string with {} in it, or a list of such.');
-  if ([scale, bias].some((each) => each !== undefined && typeof each !== 'number'))
-    throw new SiglipError('bad-input', `scale and bias are numbers, not ${scale} and ${bias}.`);
   if (topK !== undefined && !(Number.isInteger(topK) && topK >= 0)) {
     throw new SiglipError('bad-input', `topK is a whole number, not ${topK}.`);
   }
