@@ -89,7 +89,7 @@ test('on another site, under the policy in the guide, the engine and the model l
   await page.locator('siglip-classifier input[type=file]').setInputFiles(photo);
   assert.deepEqual(foreign.requestsOf('models/'), []);
   assert.deepEqual(foreign.requestsOf('wasm/'), []);
-  assert.deepEqual(foreign.requestsOf('worker.js'), []);
+  assert.deepEqual(foreign.requestsOf('www/worker.js'), []);
 
   await page.getByRole('button', { name: 'Load the model (10.0 MB)' }).click();
   assert.equal((await labelsOf(page))[0], 'a cat');
