@@ -32,13 +32,8 @@ export class Siglip extends Base {
   }
 }
 
-/**
- * The API of transformers.js.
- * @param {'zero-shot-image-classification'} task
- * @param {string} model as in {@link Siglip.load}
- * @param {import('../www/lib/parameters.js').LoadOptions} [options]
- */
-export const pipeline = async (task, model, options = {}) =>
+/** The API of transformers.js; the model as in {@link Siglip.load}. @type {typeof pipelineOf} */
+export const pipeline = async (task, model = 'tiny', options = {}) =>
   pipelineOf(task, onDisk(model), withoutCache(options));
 
 /** Nothing is kept for the next run. @type {<O extends object>(options: O) => O} */
