@@ -62,8 +62,11 @@ export const flippedBits = (browser, seed, runs) =>
         assert.equal(alone.code, 'network', `${alone.embeddings ? 'wrong weights' : alone.message}: ${told}`);
         hub.isOpen = true;
       }
-      const next = await load(page, folder, patient);
-      assert.equal(next.embeddings, expected, `${next.message}: ${told}`);
+      // If the bit was the text tower's, the first visit downloads that tower, and the second one the model.
+      for (let visit = 0; visit < 2; visit++) {
+        const next = await load(page, folder, patient);
+        assert.equal(next.embeddings, expected, `${next.message}: ${told}`);
+      }
       hub.isOpen = false;
       assert.equal((await load(page, folder)).embeddings, expected, told);
       return 'fetched anew';

@@ -10,8 +10,8 @@ import { FakeHub } from '../weights/fake-hub.js';
 import { initialPages, limitMemory } from '../weights/wasm-memory.js';
 import { Room, count } from './room.js';
 
-/** More pages of 64 KiB than the demonstration model and a photograph add. */
-const MOST = 2000;
+/** More pages of 64 KiB than the demonstration model and a photograph add: each tower of a cached model reserves 64 MiB. */
+const MOST = 2600;
 const tiny = readCheckpoint('www/models/tiny');
 
 /**
