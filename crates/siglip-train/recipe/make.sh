@@ -32,6 +32,7 @@ init=${INIT-$root/www/models/tiny}
 # Random numbers want a higher learning rate.
 if [ -n "$init" ]; then start=(--init "$init"); else start=(--muon-rate 0.006 --adam-rate 0.001); fi
 train train --data "$work/data" --out "$work/run" --steps "$steps" --seed 1 "${start[@]}"
+python3 "$here/levels.py" "$work/run/model"
 train calibrate --data "$work/data" --model "$work/run/model"
 train eval --data "$work/data" --model "$work/run/model"
 install -m 644 "$work"/run/model/* "$root/www/models/tiny/"
