@@ -1,4 +1,4 @@
-export const metadata = { title: 'siglip-web' };
+export const metadata = { title: 'siglip-web', icons: 'data:,' };
 
 export default function Layout({ children }) {
   return (
