@@ -15,15 +15,8 @@ test('scores are the reference’s with one worker and with two, and no tokenize
   const page = await harness.open({ path: '/tests/browser/pages/blank.html' });
   const loads = await page.evaluate(async (sides) => {
     const { Siglip } = await import('/www/siglip.js');
-    // The recording's formula: the level at place i of [height, width, 3] of picture n.
-    const pictures = sides.map(([height, width], n) => {
-      const picture = new ImageData(width, height);
-      for (let i = 0; i < 3 * width * height; i++) {
-        picture.data[4 * Math.floor(i / 3) + (i % 3)] = (7 * i * i + 13 * i + 31 * n) % 256;
-      }
-      for (let pixel = 0; pixel < width * height; pixel++) picture.data[4 * pixel + 3] = 255;
-      return picture;
-    });
+    const { recordedPictures } = await import('/tests/browser/pages/recorded-pictures.js');
+    const pictures = recordedPictures(sides);
     const loads = [];
     for (const name of ['classifier', 'classifier-naflex']) {
       // The third load comes from the cache.

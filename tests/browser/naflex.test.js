@@ -11,15 +11,8 @@ test('pictures of any aspect are embedded as by the reference, with one worker a
   const page = await harness.open({ path: '/tests/browser/pages/blank.html' });
   const found = await page.evaluate(async (sides) => {
     const { Siglip } = await import('/www/siglip.js');
-    // The recording's formula: the level at place i of [height, width, 3] of picture n.
-    const pictures = sides.map(([height, width], n) => {
-      const picture = new ImageData(width, height);
-      for (let i = 0; i < 3 * width * height; i++) {
-        picture.data[4 * Math.floor(i / 3) + (i % 3)] = (7 * i * i + 13 * i + 31 * n) % 256;
-      }
-      for (let pixel = 0; pixel < width * height; pixel++) picture.data[4 * pixel + 3] = 255;
-      return picture;
-    });
+    const { recordedPictures } = await import('/tests/browser/pages/recorded-pictures.js');
+    const pictures = recordedPictures(sides);
     const answers = [];
     for (const workers of [1, 2]) {
       const siglip = await Siglip.load('/tests/fixtures/random-naflex/', { precision: 'f32', workers });

@@ -9,9 +9,7 @@ Picture n is a formula: the level at place i of [height, width, 3] is (7 i² + 1
 import json
 from types import SimpleNamespace
 
-import numpy as np
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 from transformers import Siglip2Config, Siglip2ForImageClassification, SiglipConfig, SiglipForImageClassification
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
@@ -19,7 +17,7 @@ from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2Imag
 from transformers.pipelines import ImageClassificationPipeline
 
 from random_weights import randomise
-from reference import ROOT, check_versions, rows, write_json
+from reference import ROOT, check_versions, picture, rows, write_json
 
 VERSIONS = check_versions("torch", "transformers", "numpy", "pillow", "safetensors")
 LABELS = ["cat", "dog", "a red boat", "Käfer", "none of these"]
@@ -30,11 +28,6 @@ VARIANTS = [
     (5, "single_label_classification"), (5, "multi_label_classification"), (5, "regression"), (5, None), (1, None), (1, "regression"),
     (1, "single_label_classification"), (0, None),
 ]
-
-
-def picture(number, height, width):
-    i = np.arange(height * width * 3, dtype=np.int64)
-    return Image.fromarray(((7 * i * i + 13 * i + 31 * number) % 256).astype(np.uint8).reshape(height, width, 3))
 
 
 def make(name, seed, kind, vision, problem_type, sides, config, model):

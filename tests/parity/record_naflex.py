@@ -2,13 +2,11 @@
 
 Picture n is a formula: the level at place i of [height, width, 3] is (7 i² + 13 i + 31 n) mod 256.
 """
-import numpy as np
 import torch
-from PIL import Image
 from transformers import Siglip2Model
 from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil, get_image_size_for_max_num_patches
 
-from reference import ROOT, check_versions, input_ids, rows, write_json
+from reference import ROOT, check_versions, input_ids, picture, rows, write_json
 
 VERSIONS = check_versions("torch", "transformers", "tokenizers", "numpy", "pillow")
 FOLDER = ROOT / "tests/fixtures/random-naflex"
@@ -18,11 +16,6 @@ PICTURES = [(16, 16), (40, 25), (9, 70), (70, 9), (3, 200), (1, 1), (5, 11), (31
 SIDES = [(height, width) for height in (1, 17, 224, 333, 1080, 5000) for width in (1, 16, 225, 640, 1920, 10000)]
 PATCHES = [(16, 256), (14, 100), (4, 16), (16, 1024), (32, 7)]
 TEXTS = ["This is a photo of a CAT.", "a sports car"]
-
-
-def picture(number, height, width):
-    i = np.arange(height * width * 3, dtype=np.int64)
-    return Image.fromarray(((7 * i * i + 13 * i + 31 * number) % 256).astype(np.uint8).reshape(height, width, 3))
 
 
 model = Siglip2Model.from_pretrained(FOLDER, dtype=torch.float32, attn_implementation="eager").eval()

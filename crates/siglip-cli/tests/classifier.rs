@@ -1,31 +1,12 @@
 //! Fine-tuned classifiers on the command line.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
 use serde_json::{Value, json};
+use support::{answer, refusal, run};
+
+mod support;
 
 const BOAT: &str = "www/samples/boat.jpg";
 const MODEL: &str = "tests/fixtures/random-classifier";
-
-fn siglip(arguments: &[&str]) -> Output {
-    let repository: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    Command::new(env!("CARGO_BIN_EXE_siglip")).args(arguments).current_dir(repository).output().unwrap()
-}
-
-#[track_caller]
-fn answer(arguments: &[&str]) -> String {
-    let output = siglip(arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-#[track_caller]
-fn refusal(arguments: &[&str]) -> String {
-    let output = siglip(arguments);
-    assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
-    String::from_utf8(output.stderr).unwrap()
-}
 
 fn json(arguments: &[&str]) -> Value {
     serde_json::from_str(&answer(arguments)).unwrap()
@@ -70,7 +51,7 @@ fn labels_and_texts_are_refused_with_the_reason() {
         &["search", "www/samples", "a tree", "--model", MODEL],
         &["eval", "tests/fixtures/pictures", "--model", MODEL],
     ] {
-        let output = siglip(arguments);
+        let output = run(arguments);
         let told = [output.stdout, output.stderr].concat();
         let told = String::from_utf8(told).unwrap();
         assert!(!output.status.success(), "{arguments:?}");

@@ -2,52 +2,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
+use support::{answer, command, refusal, repository, run, text};
+
+mod support;
 
 const CAT: &str = "www/samples/cat.jpg";
 const BROKEN: &str = "tests/fixtures/pictures/formats/pillow_broken.png";
 const RANDOM_SMALL: &str = "tests/fixtures/random-small";
 
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_siglip"));
-    command.args(arguments).current_dir(repository());
-    command
-}
-
-fn run(arguments: &[&str]) -> Output {
-    command(arguments).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
-
-/// What a command that succeeds writes.
-#[track_caller]
-fn answer(arguments: &[&str]) -> String {
-    let output = run(arguments);
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
-    text(&output.stdout).to_string()
-}
-
 fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// The message of a command that fails and answers nothing.
-#[track_caller]
-fn refusal(arguments: &[&str]) -> String {
-    let output = run(arguments);
-    assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
-    let message = text(&output.stderr).to_string();
-    assert!(!message.contains("panicked"), "{message}");
-    message
 }
 
 /// An empty folder of a test's own.

@@ -1,32 +1,11 @@
 //! Scores of one's own on the command line: bias, relative scores, calibration, several templates.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use serde_json::Value;
+use support::{answer, refusal, repository};
 
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn siglip(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_siglip")).args(arguments).current_dir(repository()).output().unwrap()
-}
-
-#[track_caller]
-fn answer(arguments: &[&str]) -> String {
-    let output = siglip(arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-#[track_caller]
-fn refusal(arguments: &[&str]) -> String {
-    let output = siglip(arguments);
-    assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
-    String::from_utf8(output.stderr).unwrap()
-}
+mod support;
 
 /// The scores of the cat for three labels.
 fn scores(more: &[&str]) -> Vec<Value> {

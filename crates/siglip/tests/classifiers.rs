@@ -14,7 +14,7 @@ use siglip::weights::{Dtype, GgufWriter, MatrixType, header_bytes};
 use siglip::{CheckpointFiles, Engine as _, Error, LoadOptions, Precision, ScoreFilter, Siglip, Towers};
 
 use support::checkpoints::{files, read, read_text, repository, whole};
-use support::reference::{largest_difference, recording};
+use support::reference::{largest_difference, pictures, recording};
 use support::weight_files::{Rows, rows_of};
 use support::workers::Workers;
 
@@ -37,18 +37,6 @@ struct Variant {
     logits: Vec<Vec<f32>>,
     /// Of the image-classification pipeline, in the order of the labels.
     scores: Vec<Vec<f32>>,
-}
-
-impl Recording {
-    /// The recorded pictures: (7 i² + 13 i + 31 n) mod 256.
-    fn pictures(&self) -> Vec<RgbImage> {
-        let picture = |(number, &(height, width)): (usize, &(u32, u32))| {
-            let level = |i: usize| (7 * i * i + 13 * i + 31 * number) as u8;
-            let levels = (0..3 * (height * width) as usize).map(level).collect();
-            RgbImage::from_rgb(width, height, levels).unwrap()
-        };
-        self.pictures.iter().enumerate().map(picture).collect()
-    }
 }
 
 /// A checkpoint's files by name, without a tokenizer.
@@ -125,7 +113,7 @@ fn scores_equal_the_references_for_every_problem_type() {
     assert_eq!(recording.variants.len(), 8);
     for variant in &recording.variants {
         let mut siglip = Folder::variant(FIXED, variant).load(whole(Precision::F32)).unwrap();
-        for (at, picture) in recording.pictures().iter().enumerate() {
+        for (at, picture) in pictures(&recording.pictures).iter().enumerate() {
             let of = format!("{:?} of {} classes", variant.problem_type, variant.labels.len());
             if variant.labels.is_empty() {
                 let pooled = siglip.image_embeds(picture).unwrap();
@@ -145,7 +133,7 @@ fn naflex_takes_the_mean_over_the_pictures_own_patches() {
     let (mut siglip, mut rounded) = (load(NAFLEX, Precision::F32), load(NAFLEX, Precision::Q8));
     let Variant { labels, logits, scores, .. } = &recording.naflex;
     assert_eq!(siglip.classifier().unwrap().labels, *labels);
-    for (at, picture) in recording.pictures().iter().enumerate() {
+    for (at, picture) in pictures(&recording.pictures).iter().enumerate() {
         let (found_logits, found_scores) = answer(&mut siglip, picture);
         assert!(largest_difference(&found_logits, &logits[at]) < 1e-5, "picture {at}");
         assert!(largest_difference(&found_scores, &scores[at]) < 3e-6, "picture {at}");
@@ -160,7 +148,7 @@ fn workers_share_a_classifier() {
     for folder in [FIXED, NAFLEX] {
         let mut siglip = load(folder, Precision::F32);
         let mut workers = Workers::load(folder, Precision::F32, 2);
-        for picture in recording.pictures() {
+        for picture in pictures(&recording.pictures) {
             let pooled = workers.run(|worker| worker.begin_image(siglip.pixel_values(&picture).unwrap()));
             let logits = workers.0[0].class_logits(&pooled);
             assert!(largest_difference(&logits, &answer(&mut siglip, &picture).0) < 1e-5);
@@ -187,7 +175,7 @@ fn memory_is_known_beforehand() {
 #[test]
 fn a_gguf_has_no_pooling_head_and_the_same_scores() {
     let recording: Recording = recording("classifiers");
-    let picture = &recording.pictures()[1];
+    let picture = &pictures(&recording.pictures)[1];
     let small = files(FIXED);
     assert!(small.tokenizer.is_empty(), "it is not asked for");
     let expected = answer(&mut load(FIXED, Precision::F32), picture).0;
@@ -250,7 +238,7 @@ fn labels_and_texts_are_refused_with_the_reason() {
 fn the_filter_leaves_out_classes() {
     let recording: Recording = recording("classifiers");
     let mut siglip = load(FIXED, Precision::F32);
-    let embedding = siglip.image_embeds(&recording.pictures()[0]).unwrap();
+    let embedding = siglip.image_embeds(&pictures(&recording.pictures)[0]).unwrap();
     let count = |filter| siglip.own_scores(&embedding, None, None, filter).unwrap().len();
     assert_eq!(count(ScoreFilter { top_k: Some(2), ..ScoreFilter::default() }), 2);
     assert_eq!(count(ScoreFilter { threshold: Some(0.15), ..ScoreFilter::default() }), 3);

@@ -7,7 +7,7 @@ use siglip::image::{Processor, RgbImage};
 use siglip::{Checkpoint, Error, PixelValues, Precision, Siglip};
 
 use support::checkpoints::{RANDOM_NAFLEX, files, model, repository};
-use support::reference::{cosine, largest_difference, recording};
+use support::reference::{cosine, largest_difference, pictures, recording};
 use support::workers::Workers;
 
 #[derive(Deserialize)]
@@ -33,15 +33,6 @@ fn load(precision: Precision) -> Siglip {
     support::checkpoints::siglip(&repository(RANDOM_NAFLEX), precision)
 }
 
-/// The recorded pictures: (7 i² + 13 i + 31 n) mod 256.
-fn pictures(recording: &Recording) -> Vec<RgbImage> {
-    let picture = |(number, &(height, width)): (usize, &(u32, u32))| {
-        let level = |i: usize| (7 * i * i + 13 * i + 31 * number) as u8;
-        RgbImage::from_rgb(width, height, (0..3 * (height * width) as usize).map(level).collect()).unwrap()
-    };
-    recording.pictures.iter().enumerate().map(picture).collect()
-}
-
 #[test]
 fn resized_sides_equal_the_references() {
     let recording: Recording = recording("naflex");
@@ -64,7 +55,7 @@ fn resized_sides_equal_the_references() {
 fn pixel_values_equal_the_references() {
     let recording: Recording = recording("naflex");
     let siglip = load(Precision::F32);
-    for (at, picture) in pictures(&recording).iter().enumerate() {
+    for (at, picture) in pictures(&recording.pictures).iter().enumerate() {
         let (rows, columns) = recording.spatial_shapes[at];
         let (height, width) = (rows * PATCH_SIZE, columns * PATCH_SIZE);
         let PixelValues { values: found, height: found_height } = siglip.pixel_values(picture).unwrap();
@@ -87,7 +78,7 @@ fn embeddings_equal_the_references() {
     assert_eq!(siglip.input_ids(&recording.texts).unwrap(), recording.input_ids.concat());
     let texts = siglip.text_embeds(&recording.texts).unwrap().concat();
     assert!(largest_difference(&texts, &recording.text_embeds.concat()) < 2e-6);
-    for (at, picture) in pictures(&recording).iter().enumerate() {
+    for (at, picture) in pictures(&recording.pictures).iter().enumerate() {
         let expected = &recording.image_embeds[at];
         let found = siglip.image_embeds(picture).unwrap();
         let difference = largest_difference(&found, expected);
@@ -105,7 +96,7 @@ fn two_workers_equal_the_reference() {
     let recording: Recording = recording("naflex");
     let whole = load(Precision::F32);
     let mut workers = Workers::load(RANDOM_NAFLEX, Precision::F32, 2);
-    for (at, picture) in pictures(&recording).iter().enumerate() {
+    for (at, picture) in pictures(&recording.pictures).iter().enumerate() {
         let found = workers.run(|worker| worker.begin_image(whole.pixel_values(picture).unwrap()));
         let difference = largest_difference(&found, &recording.image_embeds[at]);
         assert!(difference < 3e-6, "picture {at}: {difference}");

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use siglip::PixelValues;
+use siglip::image::RgbImage;
 use siglip::model::Model;
 
 use super::checkpoints::{read, repository};
@@ -16,6 +17,15 @@ pub fn recording<T: DeserializeOwned>(name: &str) -> T {
 pub fn pixel_values(image: usize, len: usize) -> Vec<f32> {
     let frequency = 0.37 + 0.11 * image as f64;
     (0..len).map(|i| (0.9 * (frequency * i as f64).sin()) as f32).collect()
+}
+
+/// The recorded pictures of these heights and widths: the level at place i of picture n is (7 i² + 13 i + 31 n) mod 256.
+pub fn pictures(sides: &[(u32, u32)]) -> Vec<RgbImage> {
+    let picture = |(number, &(height, width)): (usize, &(u32, u32))| {
+        let level = |i: usize| (7 * i * i + 13 * i + 31 * number) as u8;
+        RgbImage::from_rgb(width, height, (0..3 * (height * width) as usize).map(level).collect()).unwrap()
+    };
+    sides.iter().enumerate().map(picture).collect()
 }
 
 /// `tests/parity/model-*.json`, which `tests/parity/record_model.py` recorded.
