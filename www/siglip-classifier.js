@@ -102,10 +102,10 @@ export class SiglipClassifier extends Attributes {
    */
   async load() {
     if (this.#loan) return this.#loan.siglip;
-    const { precision, workers, workerUrl } = this;
+    const { precision, workers, device, workerUrl } = this;
     const loan = borrow(
       this.model,
-      { precision, workers, workerUrl },
+      { precision, workers, device, workerUrl },
       {
         onProgress: (progress) => {
           showProgress(this.#bar, progress);

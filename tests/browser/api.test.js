@@ -268,6 +268,7 @@ test('embeddings have a norm of 1, and info says what is loaded', async () => {
     precision: 'q8',
     towers: 'both',
     workers: 1,
+    device: 'cpu',
     imageSize: 64,
     kind: 'zero-shot',
     contextLength: 12,

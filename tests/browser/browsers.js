@@ -33,8 +33,9 @@ const flags = [
 const chromiumPath = () =>
   find('CHROMIUM', '/usr/bin/chromium', 'install Chromium (Debian: apt install chromium)');
 
-/** Chromium with a fresh profile. */
-export const launchChromium = () => chromium.launch({ executablePath: chromiumPath(), args: flags });
+/** Chromium with a fresh profile. @param {string[]} [more] flags */
+export const launchChromium = (more = []) =>
+  chromium.launch({ executablePath: chromiumPath(), args: [...flags, ...more] });
 
 /**
  * Chromium with a persistent profile. It can be killed.

@@ -30,9 +30,10 @@ export class Harness {
   /** @type {BrowserContext[]} */
   #contexts = [];
 
-  constructor() {
+  /** @param {() => Promise<unknown>} [launch] another browser than that */
+  constructor(launch = () => browserOfTests.launch()) {
     before(async () => {
-      this.browser = /** @type {any} */ (await browserOfTests.launch());
+      this.browser = /** @type {any} */ (await launch());
     });
     after(() => this.browser?.close());
     afterEach(async () => {

@@ -26,6 +26,7 @@ test('options that are left out, or undefined, have defaults', () => {
   assert.deepEqual(parameters, {
     // The embedded model is too small to be divided.
     workers: 1,
+    device: 'cpu',
     options: {
       precision: 'q8',
       cache: true,

@@ -2,7 +2,7 @@ import { DEFAULT_TEMPLATE } from '../siglip.js';
 import { splitLabels, unique } from '../ui/labels.js';
 
 /** The attributes that decide which model is loaded, and how. */
-export const modelAttributes = ['model', 'precision', 'workers', 'worker-url'];
+export const modelAttributes = ['model', 'precision', 'workers', 'device', 'worker-url'];
 
 /** Servers that render pages import the element too, and have no elements. @type {typeof HTMLElement} */
 const Base = globalThis.HTMLElement ?? Object;
@@ -102,6 +102,14 @@ export class Attributes extends Base {
   }
   set workers(value) {
     this.#set('workers', value);
+  }
+
+  /** What runs the towers' blocks. @returns {import('../worker/protocol.js').Device} */
+  get device() {
+    return /** @type {any} */ (this.getAttribute('device') ?? 'cpu');
+  }
+  set device(value) {
+    this.setAttribute('device', value);
   }
 
   /** A copy of worker.js on the page's own origin, for a page whose policy forbids blob:. @returns {string | undefined} */

@@ -32,6 +32,8 @@ import { SiglipError } from './errors.js';
  * @property {'auto' | 'original' | 'small'} [source] "small" loads one of google's checkpoints from the files in 8 bits that
  *   others have published of it, where such are known: a quarter of the bytes. "auto" is the original
  * @property {'auto' | number} [workers] how many workers share the work
+ * @property {import('../worker/protocol.js').Device} [device] what runs the towers' blocks: "cpu", or "gpu" where it computes what
+ *   the CPU does; "auto" takes the GPU where it is faster, too
  * @property {boolean} [cache] whether to keep the model, and the labels it has scored, in the browser for the next visit
  * @property {AbortSignal} [signal]
  * @property {(progress: Progress) => void} [onProgress] its `loaded` never decreases
@@ -80,6 +82,7 @@ export function loadParametersOf(model, options) {
   const {
     precision = asksForFloats ? 'f32' : 'q8',
     workers = 'auto',
+    device = 'cpu',
     cache = true,
     towers = 'both',
     headers = {},
@@ -95,6 +98,7 @@ export function loadParametersOf(model, options) {
     source: sourceOf(model, options.baseUrl),
     // The demonstration model embeds an image in a few milliseconds: there is nothing to divide.
     workers: model === 'tiny' && workers === 'auto' ? 1 : workers,
+    device: model === 'tiny' && device === 'auto' ? 'cpu' : device,
     options: { precision, cache, towers, headers, sha256: hashes, onnx, stallTimeout, retryDelay },
   };
 }

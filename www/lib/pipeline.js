@@ -5,12 +5,16 @@ import { Siglip } from './siglip.js';
 
 /** @typedef {import('../worker/protocol.js').Score} Score */
 /** @typedef {import('./images.js').ImageInput} ImageInput */
+/** @typedef {import('../worker/protocol.js').Device} Device */
 /** @typedef {import('./parameters.js').LoadOptions} LoadOptions */
 /** @typedef {{label: string, score: number, unknown?: string[]}} Answer */
 /** @typedef {{hypothesis_template?: string}} ZeroShotOptions */
 /** @typedef {{(images: ImageInput[], labels: string[], options?: ZeroShotOptions): Promise<Answer[][]>, (image: ImageInput, labels: string[], options?: ZeroShotOptions): Promise<Answer[]>}} ZeroShotPipeline */
 /** All classes where `top_k` is null. @typedef {{top_k?: number | null}} FixedOptions */
 /** @typedef {{(images: ImageInput[], options?: FixedOptions): Promise<Answer[][]>, (image: ImageInput, options?: FixedOptions): Promise<Answer[]>}} FixedPipeline */
+
+/** What transformers.js calls them. @type {Record<string, Device>} */
+const devices = { webgpu: 'gpu', wasm: 'cpu' };
 
 /**
  * Loads a model and returns a function that classifies, as transformers.js does.
@@ -26,11 +30,12 @@ import { Siglip } from './siglip.js';
  * @template {string} Task
  * @param {Task} task
  * @param {string} [model]
- * @param {{progress_callback?: (event: object) => void} & LoadOptions} [options] `dtype` chooses the files where there
- *   are ONNX files; "fp32" and "fp16" compute in single precision, all others in 8 bits
+ * @param {{progress_callback?: (event: object) => void, device?: Device | 'webgpu' | 'wasm'} & Omit<LoadOptions, 'device'>} [options] `dtype` chooses the files where there
+ *   are ONNX files; "fp32" and "fp16" compute in single precision, all others in 8 bits. `device` is "webgpu",
+ *   "wasm" or one of Siglip.load's
  * @returns {Promise<(Task extends 'image-classification' ? FixedPipeline : ZeroShotPipeline) & {dispose: () => void}>}
  */
-export async function pipeline(task, model, { progress_callback, ...options } = {}) {
+export async function pipeline(task, model, { progress_callback, device = 'cpu', ...options } = {}) {
   const isFixed = task === 'image-classification';
   if (!isFixed && task !== 'zero-shot-image-classification') {
     throw new SiglipError(
@@ -40,6 +45,7 @@ export async function pipeline(task, model, { progress_callback, ...options } = 
   }
   const siglip = await Siglip.load(model, {
     ...options,
+    device: devices[device] ?? /** @type {Device} */ (device),
     onProgress: (progress) => {
       options.onProgress?.(progress);
       const { phase, loaded, total, file } = progress;

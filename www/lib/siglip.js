@@ -31,10 +31,15 @@ export class Siglip {
   /**
    * @param {WorkerClient} worker
    * @param {Info} info
+   * @param {LoadOptions['onNotice']} onNotice
    */
-  constructor(worker, info) {
+  constructor(worker, info, onNotice) {
     this.#worker = worker;
     this.#info = info;
+    worker.onDevice = ({ device, notice }) => {
+      this.#info = { ...this.#info, device, notices: [...this.#info.notices, notice] };
+      onNotice?.(notice);
+    };
   }
 
   /**
@@ -70,7 +75,7 @@ export class Siglip {
       });
       onProgress?.({ phase: 'ready', ...reached });
       const { precision } = parameters.options;
-      return new Siglip(worker, { model: modelNameOf(model), precision, ...info, notices });
+      return new Siglip(worker, { model: modelNameOf(model), precision, ...info, notices }, onNotice);
     } catch (error) {
       worker.end();
       throw error;

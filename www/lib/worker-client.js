@@ -15,6 +15,8 @@ export class WorkerClient {
   /** @type {Map<number, Pending>} */
   #pending = new Map();
   #lastId = 0;
+  /** Is told when the model moves to another device. @type {((event: import('../worker/protocol.js').DeviceEvent) => void) | undefined} */
+  onDevice;
   /** Fires, with the reason, when the worker has ended. */
   #life = new AbortController();
 
@@ -71,8 +73,11 @@ export class WorkerClient {
   /** @param {FromWorker} message */
   #receive(message) {
     const call = this.#pending.get(message.id);
-    if (message.type === 'event') call?.onEvent?.(message.event);
-    else if (message.type === 'error') call?.reject(toError(message.error));
+    if (message.type === 'event') {
+      const { event } = message;
+      if (event.type === 'device') this.onDevice?.(event);
+      else call?.onEvent?.(event);
+    } else if (message.type === 'error') call?.reject(toError(message.error));
     else call?.resolve(message.result);
   }
 

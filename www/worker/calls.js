@@ -5,6 +5,7 @@ import { yieldIfDue } from './yield.js';
 
 /** @typedef {import('../wasm/simd128/siglip_web.js').Engine} Engine */
 /** @typedef {import('./protocol.js').Calls} Calls */
+/** @typedef {import('./protocol.js').CallEvent} CallEvent */
 /** @typedef {import('./protocol.js').LoadEvent} LoadEvent */
 /** @typedef {import('./protocol.js').PixelValues} PixelValues */
 
@@ -19,30 +20,36 @@ let engine;
 let followers;
 /** Loads the text tower of the model that was loaded last. @type {(signal: AbortSignal) => Promise<Engine>} */
 let loadText;
+/** The GPU that runs the model's blocks. @type {import('./gpu.js').GpuModel | undefined} */
+let gpu;
+/** How the model was loaded: it is loaded again if the GPU fails. @type {Calls['load']['parameters']} */
+let loaded;
 
 /** @type {import('./protocol.js').CallHandlers} */
 export const calls = {
   async load(parameters, signal, tell) {
-    const count = workersFor(parameters);
-    try {
-      return await load(parameters, count, signal, tell);
-    } catch (error) {
-      // The model's configuration may show fewer attention heads than there are workers.
-      const refused = /** @type {{code?: string}} */ (error)?.code === 'bad-input';
-      if (!refused || parameters.workers !== 'auto' || count === 1) throw error;
-      followers?.end();
-      followers = undefined;
-      return load(parameters, 1, signal, tell);
+    loaded = parameters;
+    /** @type {(event: LoadEvent) => void} */
+    let report = tell;
+    if (parameters.device !== 'cpu') {
+      const { forward, loadOnGpu } = await import('./gpu.js');
+      report = forward(tell);
+      const onGpu = await loadOnGpu(parameters, loadWasm, workersFor(parameters), signal, report);
+      if (onGpu) {
+        ({ engine, gpu } = onGpu);
+        return infoOf({ workers: 1, device: 'gpu', adapter: gpu.adapterName }, gpu.bytes);
+      }
     }
+    const { workers, bytesElsewhere, ...rest } = await load(parameters, hasThreads, signal, report);
+    engine = rest.engine;
+    return infoOf({ workers, device: 'cpu' }, bytesElsewhere);
   },
 
   async embedImage({ image }, signal, tell) {
     const { damage, ...pixels } = await pixelValuesOf(image, (preview) => tell({ type: 'preview', preview }));
     if (damage)
       tell({ type: 'notice', notice: { code: 'damaged', message: `The file is damaged: ${damage}.` } });
-    followers?.begin({ pixels });
-    engine.begin_image(pixels.values, pixels.height);
-    await runPass(signal);
+    await runPass({ pixels }, signal, tell);
     return engine.finish_image();
   },
 
@@ -50,17 +57,21 @@ export const calls = {
     engine.check_labels(labels, labelSet, template);
   },
 
-  async embedTexts({ texts }, signal) {
+  async embedTexts({ texts }, signal, tell) {
     await addTextTower(signal);
     const embeddings = [];
     for (const batch of batchesOf(texts)) {
-      await embedTexts(batch, signal);
+      await embedTexts(batch, signal, tell);
       embeddings.push(...batch.map((text) => engine.text_embedding(text)));
     }
     return embeddings;
   },
 
-  async score({ embedding, labels, labelSet, template, topK, threshold, scale, bias, relative }, signal) {
+  async score(
+    { embedding, labels, labelSet, template, topK, threshold, scale, bias, relative },
+    signal,
+    tell,
+  ) {
     const ranking = { topK, threshold, scale, bias, relative };
     if (engine.check_labels(labels, labelSet, template) || !labels) {
       return engine.own_scores(embedding, labels, labelSet, ranking);
@@ -68,7 +79,7 @@ export const calls = {
     const scores = [];
     for (const batch of batchesOf(labels, template.length)) {
       if (engine.needs_text_tower(batch, template)) await addTextTower(signal);
-      await embedTexts(engine.prompts(batch, template), signal);
+      await embedTexts(engine.prompts(batch, template), signal, tell);
       scores.push(...engine.scores(embedding, batch, template, { scale, bias }));
     }
     await engine.keep_labels(labels, template);
@@ -79,10 +90,10 @@ export const calls = {
     return engine.calibrate(new Float32Array(logits), new Uint8Array(truths));
   },
 
-  async exportLabels(parameters, signal) {
+  async exportLabels(parameters, signal, tell) {
     const { exportLabels } = await labelSetsModule();
     if (parameters.labels) await addTextTower(signal);
-    return exportLabels(engine, parameters, (texts) => embedTexts(texts, signal));
+    return exportLabels(engine, parameters, (texts) => embedTexts(texts, signal, tell));
   },
 
   async importLabels({ json }) {
@@ -92,14 +103,36 @@ export const calls = {
 };
 
 /**
- * Loads a model that `count` workers share: as threads of one engine on isolated pages, as shards on all others.
+ * Loads a model that as many workers share as the caller has asked for.
  * @param {Calls['load']['parameters']} parameters
- * @param {number} count
+ * @param {boolean} asThreads
  * @param {AbortSignal} signal
  * @param {(event: LoadEvent) => void} tell
  */
-async function load({ source, options: chosen }, count, signal, tell) {
-  const threads = count > 1 && hasThreads ? await startThreadPool(count) : undefined;
+async function load(parameters, asThreads, signal, tell) {
+  const count = workersFor(parameters);
+  try {
+    return await loadShared(parameters, count, asThreads, signal, tell);
+  } catch (error) {
+    // The model's configuration may show fewer attention heads than there are workers.
+    const refused = /** @type {{code?: string}} */ (error)?.code === 'bad-input';
+    if (!refused || parameters.workers !== 'auto' || count === 1) throw error;
+    followers?.end();
+    followers = undefined;
+    return loadShared(parameters, 1, asThreads, signal, tell);
+  }
+}
+
+/**
+ * Loads a model that `count` workers share: as threads of one engine on isolated pages, as shards on all others.
+ * @param {Calls['load']['parameters']} parameters
+ * @param {number} count
+ * @param {boolean} asThreads
+ * @param {AbortSignal} signal
+ * @param {(event: LoadEvent) => void} tell
+ */
+async function loadShared({ source, options: chosen }, count, asThreads, signal, tell) {
+  const threads = count > 1 && asThreads ? await startThreadPool(count) : undefined;
   const { Engine, backend, module } = threads ?? (await loadWasm());
   const options = { ...chosen, workers: threads ? 1 : count };
   if (count > 1 && !threads) {
@@ -115,13 +148,21 @@ async function load({ source, options: chosen }, count, signal, tell) {
       followers &&
       ((weights) => /** @type {NonNullable<typeof followers>} */ (followers).sendWeights(weights)),
   };
-  engine = await Engine.load(source, options, signal, callbacks);
+  const engine = await Engine.load(source, options, signal, callbacks);
   loadText = (signal) => Engine.load(source, { ...options, towers: 'text', later: true }, signal, callbacks);
   const bytesElsewhere = (await followers?.finishLoading()) ?? 0;
+  return { engine, workers: count, bytesElsewhere };
+}
+
+/**
+ * What the page is told of the engine.
+ * @param {Pick<import('./protocol.js').EngineInfo, 'workers' | 'device' | 'adapter'>} place where it runs
+ * @param {number} bytesElsewhere weights outside the engine's memory
+ */
+function infoOf(place, bytesElsewhere) {
   const info = engine.info();
-  const bytes = info.bytes + bytesElsewhere;
   const labelSets = engine.label_sets();
-  return { ...info, workers: count, bytes, ...(labelSets.length && { labelSets }) };
+  return { ...info, ...place, bytes: info.bytes + bytesElsewhere, ...(labelSets.length && { labelSets }) };
 }
 
 /**
@@ -160,23 +201,27 @@ function* batchesOf(list, templates = 1) {
  * Embeds the texts whose embeddings the engine has not cached.
  * @param {string[]} texts
  * @param {AbortSignal} signal
+ * @param {(event: CallEvent) => void} tell
  */
-async function embedTexts(texts, signal) {
+async function embedTexts(texts, signal, tell) {
   for (;;) {
     const inputIds = engine.next_input_ids(texts);
     if (!inputIds.length) return;
-    followers?.begin({ inputIds });
-    engine.begin_texts(inputIds);
-    await runPass(signal);
+    await runPass({ inputIds }, signal, tell);
     engine.finish_texts();
   }
 }
 
 /**
- * Takes the pass that has begun to its end, step by step.
+ * Takes a pass from its beginning to its end, step by step.
+ * @param {import('./protocol.js').PassInput} input
  * @param {AbortSignal} signal
+ * @param {(event: CallEvent) => void} tell
  */
-async function runPass(signal) {
+async function runPass(input, signal, tell) {
+  followers?.begin(input);
+  if ('pixels' in input) engine.begin_image(input.pixels.values, input.pixels.height);
+  else engine.begin_texts(input.inputIds);
   try {
     for (;;) {
       await yieldIfDue();
@@ -184,12 +229,26 @@ async function runPass(signal) {
       const step = engine.step();
       if (step === 'done') return;
       if (step === 'all-reduce') await followers?.sum(engine);
+      if (step === 'blocks' && gpu) {
+        const next = await gpu.runBlocks(engine, input, reload, signal, tell);
+        if (next === gpu) continue;
+        gpu = next;
+        // What was read of a cached model may be its image tower alone.
+        if ('inputIds' in input) await addTextTower(signal);
+        return await runPass(input, signal, tell);
+      }
     }
   } catch (error) {
     followers?.stop();
     throw error;
   }
 }
+
+/**
+ * The model again, without the GPU that it was on. It takes the present engine's place, so it cannot be of the build for threads.
+ * @type {import('./gpu.js').LoadOnCpu}
+ */
+const reload = async (signal, tell) => (await load(loaded, false, signal, tell)).engine;
 
 /**
  * @param {import('./protocol.js').ImageMessage} image

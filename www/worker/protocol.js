@@ -11,6 +11,7 @@
  */
 
 /** @typedef {import('../lib/errors.js').ErrorCode} ErrorCode */
+/** Where a model's blocks are to run. @typedef {'auto' | 'gpu' | 'cpu'} Device */
 /** How the model stores and multiplies matrices. @typedef {'q8' | 'q8-exact' | 'f32'} Precision */
 
 /** Pixels in rows from the top. @typedef {{width: number, height: number, rgba: Uint8ClampedArray}} Pixels */
@@ -63,6 +64,8 @@
  * @property {'simd' | 'relaxed-simd' | 'relaxed-simd-u8' | 'relaxed-simd-i8'} backend the build, and what its dot
  *   product of bytes is exact for on this processor
  * @property {number} workers
+ * @property {'gpu' | 'cpu'} device that runs the towers' blocks
+ * @property {string} [adapter] the GPU, as the browser names it
  * @property {number} imageSize side of the square image the model sees, in pixels
  * @property {'zero-shot' | 'classifier'} kind whether it scores any labels, or is fine-tuned for classes of its own
  * @property {string[]} [labels] the classes of a classifier
@@ -80,7 +83,7 @@
 /**
  * The calls that a page can make: what each takes and what it answers.
  * @typedef {object} Calls
- * @property {{parameters: {source: string | Map<string, File>, workers: 'auto' | number, options: EngineOptions}, result: EngineInfo}} load
+ * @property {{parameters: {source: string | Map<string, File>, workers: 'auto' | number, device: Device, options: EngineOptions}, result: EngineInfo}} load
  * @property {{parameters: {image: ImageMessage}, result: Float32Array}} embedImage
  * @property {{parameters: {texts: string[]}, result: Float32Array[]}} embedTexts
  * @property {{parameters: Prompts, result: void}} checkPrompts refuses labels or a template that no score can be had for
@@ -108,7 +111,8 @@
 /** @typedef {{type: 'notice', notice: Notice}} NoticeEvent */
 /** @typedef {ProgressEvent | NoticeEvent} LoadEvent */
 /** A picture that the browser does not show, made small. @typedef {{type: 'preview', preview: ImageBitmap}} PreviewEvent */
-/** What is told of a call before its answer. @typedef {LoadEvent | PreviewEvent} CallEvent */
+/** The model's blocks have moved. @typedef {{type: 'device', device: 'cpu', notice: Notice}} DeviceEvent */
+/** What is told of a call before its answer. @typedef {LoadEvent | PreviewEvent | DeviceEvent} CallEvent */
 /** @typedef {{type: 'event', id: number, event: CallEvent}} EventMessage */
 /** @typedef {{type: 'result', id: number, result: Calls[Method]['result']}} ResultMessage */
 /** @typedef {{type: 'error', id: number, error: ErrorMessage}} CallErrorMessage */

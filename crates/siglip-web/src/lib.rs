@@ -8,6 +8,7 @@ mod allocator;
 mod body;
 mod error;
 mod fetch;
+mod gpu;
 mod integrity;
 mod label_sets;
 mod later_text;

@@ -7,7 +7,6 @@ use serde::de::{Deserializer, Error as _};
 use siglip::weights::{OnnxDtype, OnnxDtypes};
 use siglip::{Precision, Shard, Towers};
 
-use crate::error::Error;
 use crate::fetch::Timeouts;
 use crate::integrity;
 use crate::store::Manifest;
@@ -29,6 +28,9 @@ pub struct Options {
     pub cache: bool,
     /// Workers that share the model.
     pub workers: usize,
+    /// Whether a GPU runs the blocks.
+    #[serde(default)]
+    pub gpu: bool,
     /// Sent with every request; never stored.
     pub headers: BTreeMap<String, String>,
     /// The sha256 that the caller demands of a file, by its name; in lower case.
@@ -68,8 +70,8 @@ impl OnnxChoice {
 
 impl Options {
     /// The shard of worker `index`.
-    pub fn shard(&self, index: usize) -> Result<Shard, Error> {
-        Ok(Shard::new(index, self.workers)?)
+    pub fn shard(&self, index: usize) -> Result<Shard, siglip::Error> {
+        if self.gpu { Ok(Shard::BLOCKS_ELSEWHERE) } else { Shard::new(index, self.workers) }
     }
 
     /// How long to wait for the server.

@@ -13,6 +13,8 @@ pub enum Step {
     Continue = "continue",
     /// Add up all workers' partial sums, then take the next step.
     AllReduce = "all-reduce",
+    /// Run the blocks over the hidden states and put their results back, then take the next step.
+    Blocks = "blocks",
     /// The pass is done: finish it.
     Done = "done",
 }
@@ -22,6 +24,7 @@ impl From<model::Step> for Step {
         match step {
             model::Step::Next => Step::Continue,
             model::Step::AllReduce => Step::AllReduce,
+            model::Step::Blocks => Step::Blocks,
             model::Step::Done => Step::Done,
         }
     }

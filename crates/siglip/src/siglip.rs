@@ -111,6 +111,13 @@ impl<E: Engine> Siglip<E> {
         &mut self.engine
     }
 
+    /// Exchanges the engine and the tokenizer with another's. The embedded texts and the label sets stay.
+    pub fn exchange_engine(&mut self, other: &mut Siglip<E>) {
+        std::mem::swap(&mut self.engine, &mut other.engine);
+        std::mem::swap(&mut self.tokenizer, &mut other.tokenizer);
+        std::mem::swap(&mut self.expects_text, &mut other.expects_text);
+    }
+
     /// The image as the model sees it.
     ///
     /// # Errors

@@ -86,15 +86,15 @@ async fn run(mut context: Context<'_>) -> Result<Loaded, Error> {
 }
 
 /// The model, if an earlier visit has cached it whole. Of two towers only the image tower is read: the labels may be known, so
-/// that no text has to be embedded.
+/// that no text has to be embedded. A GPU gets both, since its check at load is of both.
 async fn load_cached(context: &Context<'_>) -> Result<Option<Loaded>, Error> {
     let Context { manifest, options, .. } = context;
-    if options.towers == Towers::Both {
+    if options.towers == Towers::Both && !options.gpu {
         if let Some(mut loaded) = load_part(context, manifest, Towers::Image).await? {
             loaded.siglip.expect_text();
             return Ok(Some(loaded));
         }
-    } else {
+    } else if options.towers != Towers::Both {
         let both = Manifest { towers: Towers::Both.name().into(), ..manifest.clone() };
         if let Some(loaded) = load_part(context, &both, options.towers).await? {
             return Ok(Some(loaded));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use siglip::model::{Model, ModelLoader, Packer};
 use siglip::weights::{Logits, Metadata, TensorShape, TensorSink, WeightIndex};
-use siglip::{Checkpoint, CheckpointFiles, Config, EngineLoader as _, LoadOptions, Shard, Siglip, Towers};
+use siglip::{Checkpoint, CheckpointFiles, Config, EngineLoader as _, LoadOptions, Siglip, Towers};
 
 use super::callbacks::Callbacks;
 use crate::error::Error;
@@ -40,14 +40,13 @@ impl<'l> ModelBuilder<'l> {
 
     /// Starts a model without weights. The other workers start their shards of it.
     pub fn start(&mut self, files: &CheckpointFiles) -> Result<(), siglip::Error> {
-        let &Options { precision, workers, .. } = self.options;
-        let towers = self.towers;
+        let (precision, towers) = (self.options.precision, self.towers);
         let checkpoint = match towers.has_text() || files.tokenizer.is_empty() {
             true => Checkpoint::parse(files)?,
             // A GGUF has its tokenizer whether it is needed or not, and a large one takes a while to read.
             false => Checkpoint::parse(&CheckpointFiles { tokenizer: String::new(), ..files.clone() })?,
         };
-        let shard = Shard::new(0, workers)?;
+        let shard = self.options.shard(0)?;
         let mut loader = checkpoint.loader::<Model>(LoadOptions { precision, towers, shard })?;
         self.callbacks.config(&files.config, checkpoint.towers(towers)?);
         self.started = Some(Started { packer: loader.packer(), checkpoint, loader });

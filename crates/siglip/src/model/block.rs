@@ -34,6 +34,13 @@ impl SubLayer {
     }
 }
 
+/// The precision that one of a block's tensors is stored in, by the name after `encoder.layers.N.`: its matrices in that of the
+/// model, biases and norms in f32.
+pub(crate) fn stored_precision(name: &str, matrices: Precision) -> Precision {
+    let is_matrix = name.ends_with(".weight") && !name.starts_with("layer_norm");
+    if is_matrix { matrices } else { Precision::F32 }
+}
+
 #[derive(Debug)]
 pub(crate) struct Block {
     norm1: LayerNorm,

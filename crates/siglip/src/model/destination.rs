@@ -15,8 +15,8 @@ pub(crate) enum Destination<'m> {
     Values { values: &'m mut [f32], elements: Range<usize> },
     /// `rows` of the tensor, in a token table.
     Table { table: &'m mut TokenTable, rows: Range<usize> },
-    /// Another worker stores the tensor.
-    Nowhere,
+    /// Another worker, or a GPU, stores the tensor, in this precision.
+    Elsewhere(Precision),
 }
 
 impl Destination<'_> {
@@ -25,18 +25,20 @@ impl Destination<'_> {
         match self {
             Destination::Matrix { matrix, .. } => matrix.precision(),
             Destination::Table { table, .. } => table.precision(),
-            Destination::Values { .. } | Destination::Nowhere => Precision::F32,
+            Destination::Elsewhere(precision) => *precision,
+            Destination::Values { .. } => Precision::F32,
         }
     }
 
     /// Whether [`Destination::write_quantized`] may be called.
     pub fn takes_quantized(&self) -> bool {
-        matches!(self, Destination::Nowhere) || self.precision().is_quantized()
+        matches!(self, Destination::Elsewhere(_)) || self.precision().is_quantized()
     }
 
     /// Stores those of the rows that belong here. `values` are whole rows from `first_row` on.
     pub fn write(self, first_row: usize, row_len: usize, values: &[f32]) {
         match self {
+            Destination::Elsewhere(_) => {}
             // Whole rows are quantized before columns are cut out, so that weights do not depend on the number of workers.
             _ if self.precision().is_quantized() => {
                 let QuantizedRows { scales, quantized } = QuantizedRows::new(values, row_len);
@@ -62,7 +64,6 @@ impl Destination<'_> {
                     table.set(row, chosen);
                 }
             }
-            Destination::Nowhere => {}
         }
     }
 
@@ -82,7 +83,7 @@ impl Destination<'_> {
                 }
             }
             Destination::Table { table, .. } => table.set_quantized(row, scales, quantized),
-            Destination::Values { .. } | Destination::Nowhere => {}
+            Destination::Values { .. } | Destination::Elsewhere(_) => {}
         }
     }
 }

@@ -9,6 +9,8 @@ use crate::{Config, Engine, EngineLoader, Error, LoadOptions, PixelValues, Tower
 
 /// Texts of one pass: enough rows to pay for reading the weights through the caches.
 const TEXTS_PER_PASS: usize = 4;
+/// The same where a GPU runs the blocks: it wants more rows, and its buffers grow with them.
+const TEXTS_PER_PASS_ELSEWHERE: usize = 16;
 
 /// Builds a [`Model`] from a weight file's rows as they arrive. Each row is packed at once, so nothing is held twice.
 ///
@@ -122,7 +124,7 @@ impl Model {
             Some(("text_model", rest)) => self.text.as_mut()?.destination(rest),
             Some(("classifier", rest)) => match &mut self.classifier {
                 Some(classifier) => classifier.destination(rest),
-                None => Some(Destination::Nowhere),
+                None => Some(Destination::Elsewhere(crate::Precision::F32)),
             },
             Some(("vision_model", rest)) => self.vision.as_mut()?.destination(rest),
             _ => None,
@@ -157,18 +159,18 @@ impl Engine for Model {
         let mut embeddings = Vec::with_capacity(images.len() * self.config.embedding_size());
         for image in images {
             let pass = self.begin_image(image)?;
-            embeddings.extend(self.run(pass));
+            embeddings.extend(self.run(pass)?);
         }
         Ok(embeddings)
     }
 
     fn text_embeds(&mut self, input_ids: Vec<u32>) -> Result<Vec<f32>, Error> {
         let pass = self.begin_texts(input_ids)?;
-        Ok(self.run(pass))
+        self.run(pass)
     }
 
     fn texts_per_pass(&self) -> usize {
-        TEXTS_PER_PASS
+        if self.shard.has_blocks_elsewhere() { TEXTS_PER_PASS_ELSEWHERE } else { TEXTS_PER_PASS }
     }
 
     fn class_logits(&self, image_embeds: &[f32]) -> Vec<f32> {

@@ -83,7 +83,7 @@ impl Sizes {
         let width = self.shard.range(config.num_attention_heads).len() * config.head_dim();
         let attention = linear(self.precision, hidden, 3 * width) + linear(self.precision, width, hidden);
         let block = 2 * norm(hidden) + attention + self.mlp(config, self.shard);
-        config.num_hidden_layers as u64 * block
+        self.shard.blocks(config.num_hidden_layers) as u64 * block
     }
 
     fn mlp(&self, config: &BlockConfig, shard: Shard) -> u64 {

@@ -6,10 +6,12 @@ use super::all_reduce::PartialOutput;
 use super::block::{Block, SubLayer};
 use super::patches::Grid;
 use super::residual::Residual;
+use super::sequences::{OutputRows, Sequences};
 use super::text::TextTower;
 use super::vision::VisionTower;
 use super::workspace::Workspace;
-use crate::{Error, PixelValues};
+use crate::options::missing_tower;
+use crate::{Error, PixelValues, Towers};
 
 /// A pass through one tower, which [`Model::step`] advances.
 #[derive(Debug)]
@@ -60,6 +62,9 @@ pub enum Step {
     /// Only if several workers share the model. Pass every worker's [`Model::contribution`] to all workers, each of
     /// which adds all of them with [`Model::add_contribution`]; then call it again.
     AllReduce,
+    /// Only if something else runs the blocks. Give it [`Model::hidden_states`] and pass its results to
+    /// [`Model::set_hidden_states`]; then call it again.
+    Blocks,
     /// The embeddings are complete.
     Done,
 }
@@ -156,7 +161,7 @@ impl Model {
             }
             None => {
                 self.advance(pass);
-                Step::Next
+                if self.shard.has_blocks_elsewhere() { Step::Blocks } else { Step::Next }
             }
         }
     }
@@ -183,6 +188,7 @@ impl Model {
 
     fn advance(&self, pass: &mut Pass) {
         let next = match pass.next {
+            Stage::Embed if self.shard.has_blocks_elsewhere() => None,
             Stage::Embed => Some(SubLayer::Attention(0)),
             Stage::SubLayer(sub_layer) => sub_layer.next(blocks(&self.vision, &self.text, &pass.input).len()),
             Stage::Pool => None,
@@ -191,14 +197,76 @@ impl Model {
     }
 
     /// Runs a pass to its end.
-    pub(crate) fn run(&mut self, mut pass: Pass) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] if something else runs the blocks.
+    pub(crate) fn run(&mut self, mut pass: Pass) -> Result<Vec<f32>, Error> {
         loop {
             match self.step(&mut pass) {
                 Step::Next => {}
                 Step::AllReduce => self.add_own_contribution(),
-                Step::Done => return pass.into_embeddings(),
+                Step::Blocks => {
+                    let reason = "the model was loaded without its blocks; drive its passes with Model::step";
+                    return Err(Error::BadInput(reason.into()));
+                }
+                Step::Done => return Ok(pass.into_embeddings()),
             }
         }
+    }
+}
+
+/// Blocks that run elsewhere; see [`Shard::BLOCKS_ELSEWHERE`](crate::Shard::BLOCKS_ELSEWHERE).
+impl Model {
+    /// The residual stream, [rows, hidden_size]: after [`Step::Blocks`] the input of the first block.
+    pub fn hidden_states(&self) -> &[f32] {
+        &self.workspace.residual.x
+    }
+
+    /// Replaces the residual stream by the last block's output.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] unless it has as many values as [`Model::hidden_states`].
+    pub fn set_hidden_states(&mut self, pass: &Pass, hidden_states: &[f32]) -> Result<(), Error> {
+        let (found, expected) = (hidden_states.len(), self.workspace.residual.x.len());
+        if found != expected {
+            return Err(Error::BadInput(format!("{found} hidden states in place of {expected}")));
+        }
+        let residual = &mut self.workspace.residual;
+        residual.x.copy_from_slice(hidden_states);
+        if let (Input::Texts { texts, .. }, Some(text)) = (&pass.input, &self.text) {
+            residual.drop_all_but_last_rows(Sequences { count: *texts, length: text.length() });
+        }
+        Ok(())
+    }
+
+    /// Runs the first block of a tower over `sequences` sequences of `hidden_states` [rows, hidden_size].
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] unless these are whole rows and sequences of a loaded tower.
+    pub fn first_block(
+        &mut self,
+        tower: Towers,
+        hidden_states: &[f32],
+        sequences: usize,
+    ) -> Result<Vec<f32>, Error> {
+        let (blocks, width) = match tower {
+            Towers::Text => (self.text.as_ref().map(TextTower::blocks), self.config.text_config.hidden_size),
+            _ => (self.vision.as_ref().map(VisionTower::blocks), self.config.vision_config.hidden_size),
+        };
+        let block = blocks.ok_or_else(|| missing_tower(tower.name()))?.first();
+        let length = hidden_states.len() / width / sequences.max(1);
+        let (Some(block), true) = (block, length > 0 && hidden_states.len() == sequences * length * width)
+        else {
+            let found = hidden_states.len();
+            return Err(Error::BadInput(format!("{found} hidden states are not {sequences} sequences")));
+        };
+        let sequences = Sequences { count: sequences, length };
+        self.workspace.residual.x.clear();
+        self.workspace.residual.x.extend_from_slice(hidden_states);
+        for sub_layer in [SubLayer::Attention(0), SubLayer::Mlp(0)] {
+            block.forward(sub_layer, sequences, OutputRows::All, &mut self.workspace);
+        }
+        Ok(self.workspace.residual.x.clone())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::block::{Block, SubLayer};
+use super::block::{self, Block, SubLayer};
 use super::destination::{Destination, whole_values};
 use super::layers::{LayerNorm, Linear};
 use super::sequences::{OutputRows, Sequences};
@@ -18,7 +18,10 @@ pub(crate) struct TextTower {
     /// The ids whose rows this worker holds.
     tokens: Range<usize>,
     position_embedding: Vec<f32>,
+    /// All, or the first one alone if something else runs them.
     blocks: Vec<Block>,
+    /// Of the matrices.
+    precision: Precision,
     /// Only the first worker has it.
     head: Option<TextHead>,
 }
@@ -43,11 +46,14 @@ impl TextTower {
             token_embedding: TokenTable::new(precision, tokens.len(), hidden),
             tokens,
             position_embedding: vec![0.0; config.max_position_embeddings * hidden],
-            blocks: (0..blocks.num_hidden_layers).map(|_| Block::new(&blocks, precision, shard)).collect(),
+            blocks: (0..shard.blocks(blocks.num_hidden_layers))
+                .map(|_| Block::new(&blocks, precision, shard))
+                .collect(),
             head: shard.is_first().then(|| TextHead {
                 final_layer_norm: LayerNorm::new(hidden, config.layer_norm_eps),
                 projection: config.use_head.then(|| Linear::new(precision, hidden, config.embedding_size())),
             }),
+            precision,
             config: config.clone(),
         }
     }
@@ -57,7 +63,12 @@ impl TextTower {
         if let Some((layer, name)) =
             name.strip_prefix("encoder.layers.").and_then(|rest| rest.split_once('.'))
         {
-            return self.blocks.get_mut(layer.parse::<usize>().ok()?)?.destination(name);
+            let layer: usize = layer.parse().ok()?;
+            return match self.blocks.get_mut(layer) {
+                Some(block) => block.destination(name),
+                None => (layer < self.config.num_hidden_layers)
+                    .then(|| Destination::Elsewhere(block::stored_precision(name, self.precision))),
+            };
         }
         match name {
             "embeddings.token_embedding.weight" => {
@@ -69,7 +80,7 @@ impl TextTower {
             }
             _ => {}
         }
-        let Some(head) = &mut self.head else { return Some(Destination::Nowhere) };
+        let Some(head) = &mut self.head else { return Some(Destination::Elsewhere(Precision::F32)) };
         match name.split_once('.')? {
             ("final_layer_norm", kind) => head.final_layer_norm.destination(kind),
             ("head", kind) => head.projection.as_mut()?.whole(kind),

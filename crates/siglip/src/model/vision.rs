@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::block::{Block, SubLayer};
+use super::block::{self, Block, SubLayer};
 use super::buffer::sized;
 use super::destination::{Destination, whole_values};
 use super::layers::{LayerNorm, Linear};
@@ -21,7 +21,10 @@ pub(crate) struct VisionTower {
     /// The columns of the patch embedding that this worker holds.
     patch_outputs: Range<usize>,
     position_embedding: Vec<f32>,
+    /// All, or the first one alone if something else runs them.
     blocks: Vec<Block>,
+    /// Of the matrices.
+    precision: Precision,
     /// Only the first worker has it and the pooling head.
     post_layernorm: Option<LayerNorm>,
     /// A fine-tuned classifier has none.
@@ -38,11 +41,14 @@ impl VisionTower {
             patch_embedding,
             patch_outputs,
             position_embedding: vec![0.0; config.num_patches() * config.hidden_size],
-            blocks: (0..blocks.num_hidden_layers).map(|_| Block::new(&blocks, precision, shard)).collect(),
+            blocks: (0..shard.blocks(blocks.num_hidden_layers))
+                .map(|_| Block::new(&blocks, precision, shard))
+                .collect(),
             post_layernorm: shard
                 .is_first()
                 .then(|| LayerNorm::new(blocks.hidden_size, blocks.layer_norm_eps)),
             head: (has_head && shard.is_first()).then(|| PoolingHead::new(&blocks, precision)),
+            precision,
             config: config.clone(),
         }
     }
@@ -52,7 +58,12 @@ impl VisionTower {
         if let Some((layer, name)) =
             name.strip_prefix("encoder.layers.").and_then(|rest| rest.split_once('.'))
         {
-            return self.blocks.get_mut(layer.parse::<usize>().ok()?)?.destination(name);
+            let layer: usize = layer.parse().ok()?;
+            return match self.blocks.get_mut(layer) {
+                Some(block) => block.destination(name),
+                None => (layer < self.config.num_hidden_layers)
+                    .then(|| Destination::Elsewhere(block::stored_precision(name, self.precision))),
+            };
         }
         if let Some(kind) = name.strip_prefix("embeddings.patch_embedding.") {
             let columns = 0..self.config.patch_values();
@@ -64,12 +75,12 @@ impl VisionTower {
         if let Some(kind) = name.strip_prefix("post_layernorm.") {
             return match &mut self.post_layernorm {
                 Some(norm) => norm.destination(kind),
-                None => Some(Destination::Nowhere),
+                None => Some(Destination::Elsewhere(Precision::F32)),
             };
         }
         match &mut self.head {
             Some(head) => head.destination(name),
-            None => Some(Destination::Nowhere),
+            None => Some(Destination::Elsewhere(Precision::F32)),
         }
     }
 

@@ -11,11 +11,17 @@ use crate::Error;
 pub struct Shard {
     index: usize,
     count: usize,
+    blocks_elsewhere: bool,
 }
 
 impl Shard {
     /// The only worker. It holds the whole model.
-    pub const WHOLE: Shard = Shard { index: 0, count: 1 };
+    pub const WHOLE: Shard = Shard { index: 0, count: 1, blocks_elsewhere: false };
+
+    /// The only worker, but something else runs the blocks of both towers, such as a GPU: it takes the hidden states after
+    /// [`Step::Blocks`](crate::model::Step::Blocks). This worker holds all the rest, and of each tower the first block, by
+    /// which the other's results can be checked.
+    pub const BLOCKS_ELSEWHERE: Shard = Shard { blocks_elsewhere: true, ..Shard::WHOLE };
 
     /// Worker `index` of `count`.
     ///
@@ -25,10 +31,10 @@ impl Shard {
         if index >= count {
             return Err(Error::BadInput(format!("there is no worker {index} among {count}")));
         }
-        Ok(Shard { index, count })
+        Ok(Shard { index, count, ..Shard::WHOLE })
     }
 
-    /// Whether this worker holds the whole model.
+    /// Whether this is the only worker.
     pub fn is_whole(self) -> bool {
         self.count == 1
     }
@@ -36,6 +42,16 @@ impl Shard {
     /// Whether this is the first worker. Only the first has the pooling heads, and only it adds biases to sums in f32.
     pub fn is_first(self) -> bool {
         self.index == 0
+    }
+
+    /// Whether something else runs the blocks.
+    pub fn has_blocks_elsewhere(self) -> bool {
+        self.blocks_elsewhere
+    }
+
+    /// How many of a tower's blocks this worker holds, in whole or in part.
+    pub(crate) fn blocks(self, total: usize) -> usize {
+        if self.blocks_elsewhere { total.min(1) } else { total }
     }
 
     /// Number of workers.

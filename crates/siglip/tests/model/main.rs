@@ -5,6 +5,7 @@ mod support;
 
 mod answers;
 mod base;
+mod blocks_elsewhere;
 mod candle;
 mod chunks;
 mod outliers;

@@ -29,6 +29,7 @@ impl Workers {
             match steps[0] {
                 Step::Next => assert_eq!(self.0.len(), 1, "workers that exchange nothing"),
                 Step::AllReduce => self.all_reduce(),
+                Step::Blocks => unreachable!("these workers hold blocks"),
                 Step::Done => break,
             }
         }

@@ -1,0 +1,139 @@
+//! The shape of a block on the GPU, and the layout of its weights in one buffer.
+
+use siglip::Precision;
+
+use crate::place::Group;
+use crate::plan::{Binding, Buffer};
+
+/// Every width is padded to a multiple of this.
+const WIDTH: usize = 64;
+/// Sections of a buffer start at multiples of this: WebGPU's default minStorageBufferOffsetAlignment.
+const SECTION: u64 = 256;
+
+/// The widths of a block, padded with zeros.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Of the residual stream.
+    pub hidden: usize,
+    /// Of all heads' outputs together.
+    pub context: usize,
+    /// Of the MLP's hidden layer.
+    pub middle: usize,
+    /// Rows or columns of the heads.
+    pub heads: Group,
+    /// Whether weights are in 8 bits.
+    pub quantized: bool,
+}
+
+impl Shape {
+    pub fn new(hidden: usize, middle: usize, heads: usize, precision: Precision) -> Shape {
+        let head_dim = hidden / heads;
+        // The attention kernel reads four values at once.
+        let stride = head_dim.next_multiple_of(4);
+        Shape {
+            hidden: hidden.next_multiple_of(WIDTH),
+            context: (heads * stride).next_multiple_of(WIDTH),
+            middle: middle.next_multiple_of(WIDTH),
+            heads: Group { size: head_dim, stride },
+            quantized: precision.is_quantized(),
+        }
+    }
+}
+
+/// A section of a block's buffer, in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Section {
+    pub offset: u64,
+    pub size: u64,
+}
+
+impl Section {
+    /// Binds it, of this block's buffer.
+    pub fn bind(self, binding: u32, block: usize) -> Binding {
+        Binding { binding, buffer: Buffer::Weights(block), offset: self.offset, size: Some(self.size) }
+    }
+}
+
+/// A linear layer's weights: rows of `inputs` values.
+#[derive(Debug, Clone, Copy)]
+pub struct LinearLayout {
+    pub inputs: usize,
+    pub outputs: usize,
+    pub weight: Section,
+    /// With 8 bits.
+    pub scales: Option<Section>,
+    pub bias: Section,
+    /// Bytes of a row of `weight`.
+    pub stride: u64,
+}
+
+/// A layer norm's weight and bias.
+#[derive(Debug, Clone, Copy)]
+pub struct NormLayout {
+    pub weight: Section,
+    pub bias: Section,
+}
+
+/// The layout of a block's buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockLayout {
+    pub norm1: NormLayout,
+    /// Outputs: queries, keys and values, each as wide as the context.
+    pub qkv: LinearLayout,
+    pub out: LinearLayout,
+    pub norm2: NormLayout,
+    pub fc1: LinearLayout,
+    pub fc2: LinearLayout,
+    /// Bytes of the buffer.
+    pub size: u64,
+}
+
+impl BlockLayout {
+    pub fn new(shape: Shape) -> BlockLayout {
+        let mut end = Allocator { end: 0, quantized: shape.quantized };
+        let Shape { hidden, context, middle, .. } = shape;
+        BlockLayout {
+            norm1: end.norm(hidden),
+            qkv: end.linear(hidden, 3 * context),
+            out: end.linear(context, hidden),
+            norm2: end.norm(hidden),
+            fc1: end.linear(hidden, middle),
+            fc2: end.linear(middle, hidden),
+            size: end.end,
+        }
+    }
+}
+
+/// Gives away a buffer, section by section.
+struct Allocator {
+    end: u64,
+    quantized: bool,
+}
+
+impl Allocator {
+    fn section(&mut self, size: usize) -> Section {
+        let section = Section { offset: self.end, size: size as u64 };
+        self.end = (self.end + section.size).next_multiple_of(SECTION);
+        section
+    }
+
+    fn floats(&mut self, count: usize) -> Section {
+        self.section(count * size_of::<f32>())
+    }
+
+    fn norm(&mut self, width: usize) -> NormLayout {
+        NormLayout { weight: self.floats(width), bias: self.floats(width) }
+    }
+
+    fn linear(&mut self, inputs: usize, outputs: usize) -> LinearLayout {
+        let stride = if self.quantized { inputs } else { inputs * size_of::<f32>() };
+        LinearLayout {
+            inputs,
+            outputs,
+            weight: self.section(outputs * stride),
+            scales: self.quantized.then(|| self.floats(outputs)),
+            bias: self.floats(outputs),
+            stride: stride as u64,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The plan: what an executor creates and runs.
+
+use siglip::weights::{TensorShape, tensors};
+use siglip::{Config, Precision, Towers};
+
+use crate::place::Place;
+use crate::shader::checksum;
+use crate::tower::Tower;
+
+/// What a GPU has to do to run a model's blocks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The image tower's blocks, if it is loaded.
+    pub image: Option<TowerPlan>,
+    /// The text tower's blocks, if it is loaded.
+    pub text: Option<TowerPlan>,
+    /// Where the rows of packed weights go.
+    pub places: Vec<Place>,
+    /// The length of a row of every tensor, by its index: batches of those without a place are skipped.
+    pub row_lengths: Vec<usize>,
+    /// WGSL that sums the words of a buffer; see [`checksum`](crate::checksum).
+    pub checksum: String,
+}
+
+/// One tower's blocks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TowerPlan {
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Floats from one row of the residual stream to the next; those past `hidden_size` are zeros.
+    pub hidden_stride: usize,
+    /// Rows of a usual sequence: the patches of a square image, or the tokens of a text.
+    pub length: usize,
+    /// Bytes of the weight buffers, one a block. They start as zeros.
+    pub weights: Vec<u64>,
+    /// Buffers that grow with the number of rows. The first holds the residual stream, before and after the dispatches.
+    pub activations: Vec<Activation>,
+    /// The pipelines. The entry point of each is `main`, its bindings are in group 0.
+    pub pipelines: Vec<Pipeline>,
+    /// What runs, in this order.
+    pub dispatches: Vec<Dispatch>,
+    /// The number of dispatches after which the residual stream is the first block's output.
+    pub first_block: usize,
+}
+
+/// A buffer of f32 with one or more floats per row, for a multiple of 64 rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Activation {
+    /// What it holds.
+    pub label: &'static str,
+    /// Floats per row.
+    pub floats_per_row: usize,
+}
+
+/// A compute pipeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pipeline {
+    /// Names it in messages.
+    pub label: String,
+    /// Its source.
+    pub wgsl: String,
+}
+
+/// One run of a pipeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dispatch {
+    /// Index of the pipeline.
+    pub pipeline: usize,
+    /// What it reads and writes. Binding 0 is the uniform buffer of the pass: four u32, which are the number of rows, that
+    /// number rounded up to a multiple of 64, the rows of one sequence, and 0.
+    pub bindings: Vec<Binding>,
+    /// Workgroups in x, y and z.
+    pub workgroups: [Count; 3],
+}
+
+/// A storage buffer, or a section of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Binding {
+    /// Its number in the shader.
+    pub binding: u32,
+    /// The buffer.
+    pub buffer: Buffer,
+    /// First byte, a multiple of 256.
+    pub offset: u64,
+    /// Bytes; `None` for a whole activation.
+    pub size: Option<u64>,
+}
+
+/// A buffer of a tower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Buffer {
+    /// The weights of this block.
+    Weights(usize),
+    /// This one of [`TowerPlan::activations`].
+    Activation(usize),
+}
+
+/// A number of workgroups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// Always this many.
+    Fixed(usize),
+    /// One for every so many rows of the pass, rounded up.
+    Rows(usize),
+    /// One for every so many rows of a sequence, rounded up.
+    Length(usize),
+    /// One for each sequence.
+    Sequences,
+}
+
+/// Why a model has no plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unsupported {
+    /// Precision q8-exact has integer sums, the same everywhere; a GPU's sums are floats.
+    #[error("precision q8-exact runs on the CPU alone")]
+    Exact,
+    /// An attention head is wider than a workgroup's memory allows.
+    #[error("attention heads of {0} values are too wide for the GPU's kernels; {1} is the most")]
+    HeadDim(usize, usize),
+    /// The weights of one block exceed what every WebGPU device binds.
+    #[error("the {0} bytes of one block's weights are more than a GPU binds, {1}")]
+    BlockBytes(u64, u64),
+}
+
+impl Plan {
+    /// The plan of a model's loaded towers.
+    ///
+    /// # Errors
+    /// [`Unsupported`] says what the kernels do not do.
+    pub fn new(config: &Config, towers: Towers, precision: Precision) -> Result<Plan, Unsupported> {
+        let tower = |loaded: bool, tower: Tower| loaded.then_some(tower);
+        let image = tower(towers.has_image(), Tower::image(config, precision)?);
+        let text = tower(towers.has_text(), Tower::text(config, precision)?);
+        let tensors = tensors(config);
+        let mut places = Vec::new();
+        for (index, tensor) in tensors.iter().enumerate() {
+            let of_tower = [&image, &text].into_iter().flatten();
+            places.extend(of_tower.filter_map(|tower| tower.place(index, &tensor.name)));
+        }
+        Ok(Plan {
+            image: image.map(|tower| tower.plan()).transpose()?,
+            text: text.map(|tower| tower.plan()).transpose()?,
+            places,
+            row_lengths: tensors.iter().map(TensorShape::row_len).collect(),
+            checksum: checksum(),
+        })
+    }
+}

@@ -1,0 +1,269 @@
+//! One tower's plan: its blocks as dispatches, and the places of its weights.
+
+use siglip::{Config, Precision};
+
+use crate::block::{BlockLayout, LinearLayout, NormLayout, Shape};
+use crate::place::{Group, Place};
+use crate::plan::{Activation, Binding, Buffer, Count, Dispatch, Pipeline, TowerPlan, Unsupported};
+use crate::shader::{self, Epilogue, MOST_HEAD_DIM, Norm, Product, QUERIES, Tile};
+
+/// WebGPU's default maxStorageBufferBindingSize. A block's buffer is bound whole for its checksum.
+const MOST_BINDING: u64 = 128 << 20;
+
+/// Layers with fewer outputs get the smallest tile: they have few tiles of any size.
+const NARROW: usize = 512;
+
+/// The activations, by index.
+const X: usize = 0;
+const NORMED: usize = 1;
+const QKV: usize = 2;
+const CONTEXT: usize = 3;
+const HIDDEN: usize = 4;
+const PARTIALS: usize = 5;
+
+/// Parts that a product over many columns is divided into. A picture's rows alone give a GPU too few workgroups.
+const OUT_SPLITS: usize = 2;
+const FC2_SPLITS: usize = 4;
+
+/// One tower's blocks.
+pub struct Tower {
+    name: &'static str,
+    hidden_size: usize,
+    intermediate_size: usize,
+    blocks: usize,
+    heads: usize,
+    /// Rows of a usual sequence.
+    length: usize,
+    eps: f32,
+    /// Whether GELU is computed by erf; else by tanh.
+    erf: bool,
+    shape: Shape,
+    layout: BlockLayout,
+}
+
+impl Tower {
+    pub fn image(config: &Config, precision: Precision) -> Result<Tower, Unsupported> {
+        let c = &config.vision_config;
+        let sizes = [c.hidden_size, c.intermediate_size, c.num_hidden_layers, c.num_attention_heads];
+        Tower::new("image", sizes, c.num_patches(), c.layer_norm_eps, &c.hidden_act, precision)
+    }
+
+    pub fn text(config: &Config, precision: Precision) -> Result<Tower, Unsupported> {
+        let c = &config.text_config;
+        let sizes = [c.hidden_size, c.intermediate_size, c.num_hidden_layers, c.num_attention_heads];
+        Tower::new("text", sizes, c.max_position_embeddings, c.layer_norm_eps, &c.hidden_act, precision)
+    }
+
+    fn new(
+        name: &'static str,
+        [hidden_size, intermediate_size, blocks, heads]: [usize; 4],
+        length: usize,
+        eps: f32,
+        hidden_act: &str,
+        precision: Precision,
+    ) -> Result<Tower, Unsupported> {
+        if precision == Precision::Q8Exact {
+            return Err(Unsupported::Exact);
+        }
+        let shape = Shape::new(hidden_size, intermediate_size, heads, precision);
+        if shape.heads.stride > MOST_HEAD_DIM {
+            return Err(Unsupported::HeadDim(shape.heads.size, MOST_HEAD_DIM));
+        }
+        let layout = BlockLayout::new(shape);
+        if layout.size > MOST_BINDING {
+            return Err(Unsupported::BlockBytes(layout.size, MOST_BINDING));
+        }
+        // `Config::check` allows two activations, of which this is the one by erf.
+        let erf = hidden_act == "gelu";
+        Ok(Tower { name, hidden_size, intermediate_size, blocks, heads, length, eps, erf, shape, layout })
+    }
+
+    /// The place of tensor `index`, if it is one of this tower's blocks'.
+    pub fn place(&self, index: usize, name: &str) -> Option<Place> {
+        let rest = name.strip_prefix(if self.name == "image" { "vision_model" } else { "text_model" })?;
+        let (block, rest) = rest.strip_prefix(".encoder.layers.")?.split_once('.')?;
+        let (layer, kind) = rest.rsplit_once('.')?;
+        let BlockLayout { norm1, qkv, out, norm2, fc1, fc2, .. } = &self.layout;
+        let place = Placing { tensor: index, tower: self.name, block: block.parse().ok()?, kind };
+        let Tower { hidden_size: hidden, intermediate_size: middle, .. } = *self;
+        let (one, heads) = (Group::ONE, self.shape.heads);
+        Some(match layer {
+            "layer_norm1" => place.norm(norm1),
+            "layer_norm2" => place.norm(norm2),
+            "self_attn.q_proj" => place.linear(qkv, 0, heads, one, hidden),
+            "self_attn.k_proj" => place.linear(qkv, self.shape.context, heads, one, hidden),
+            "self_attn.v_proj" => place.linear(qkv, 2 * self.shape.context, heads, one, hidden),
+            "self_attn.out_proj" => place.linear(out, 0, one, heads, hidden),
+            "mlp.fc1" => place.linear(fc1, 0, one, one, hidden),
+            "mlp.fc2" => place.linear(fc2, 0, one, one, middle),
+            _ => return None,
+        })
+    }
+
+    /// What the executor runs.
+    pub fn plan(&self) -> Result<TowerPlan, Unsupported> {
+        let Shape { hidden, context, middle, .. } = self.shape;
+        let mut steps = Steps { tower: self, pipelines: Vec::new(), dispatches: Vec::new() };
+        let mut first_block = 0;
+        steps.residual_norm(None, Some(0));
+        for block in 0..self.blocks {
+            steps.block(block);
+            if block == 0 {
+                first_block = steps.dispatches.len();
+            }
+        }
+        let activation = |label, floats_per_row| Activation { label, floats_per_row };
+        Ok(TowerPlan {
+            hidden_size: self.hidden_size,
+            hidden_stride: hidden,
+            length: self.length,
+            weights: vec![self.layout.size; self.blocks],
+            activations: vec![
+                activation("x", hidden),
+                activation("normed", hidden),
+                activation("qkv", 3 * context),
+                activation("context", context),
+                activation("hidden", middle),
+                activation("partials", OUT_SPLITS.max(FC2_SPLITS) * hidden),
+            ],
+            pipelines: steps.pipelines,
+            dispatches: steps.dispatches,
+            first_block,
+        })
+    }
+}
+
+/// The tensor that is being placed.
+struct Placing<'n> {
+    tensor: usize,
+    tower: &'static str,
+    block: usize,
+    /// `weight` or `bias`.
+    kind: &'n str,
+}
+
+impl Placing<'_> {
+    fn norm(&self, layout: &NormLayout) -> Place {
+        let section = if self.kind == "weight" { layout.weight } else { layout.bias };
+        self.values(section.offset, Group::ONE)
+    }
+
+    /// Rows that are outputs `first..` of a layer, of `columns` inputs.
+    fn linear(
+        &self,
+        layout: &LinearLayout,
+        first: usize,
+        rows: Group,
+        column_group: Group,
+        columns: usize,
+    ) -> Place {
+        let floats = (first * size_of::<f32>()) as u64;
+        if self.kind == "bias" {
+            return self.values(layout.bias.offset + floats, rows);
+        }
+        Place {
+            offset: layout.weight.offset + first as u64 * layout.stride,
+            stride: layout.stride,
+            columns,
+            column_group,
+            scales: layout.scales.map(|scales| scales.offset + floats),
+            ..self.values(0, rows)
+        }
+    }
+
+    /// A vector: rows of one f32.
+    fn values(&self, offset: u64, row_group: Group) -> Place {
+        let Placing { tensor, tower, block, .. } = *self;
+        let stride = size_of::<f32>() as u64;
+        let (columns, column_group) = (1, Group::ONE);
+        Place { tensor, tower, block, offset, stride, columns, row_group, column_group, scales: None }
+    }
+}
+
+/// The dispatches made so far.
+struct Steps<'t> {
+    tower: &'t Tower,
+    pipelines: Vec<Pipeline>,
+    dispatches: Vec<Dispatch>,
+}
+
+impl Steps<'_> {
+    fn block(&mut self, block: usize) {
+        let BlockLayout { qkv, out, fc1, fc2, .. } = &self.tower.layout;
+        let gelu = if self.tower.erf { Epilogue::GeluErf } else { Epilogue::GeluTanh };
+        self.product(block, qkv, NORMED, QKV, Tile::SQUARE, Epilogue::Bias);
+        self.attention();
+        self.product(block, out, CONTEXT, PARTIALS, Tile::TALL, Epilogue::Partials(OUT_SPLITS));
+        self.residual_norm(Some((block, out, OUT_SPLITS)), None);
+        self.product(block, fc1, NORMED, HIDDEN, Tile::SQUARE, gelu);
+        self.product(block, fc2, HIDDEN, PARTIALS, Tile::TALL, Epilogue::Partials(FC2_SPLITS));
+        self.residual_norm(Some((block, fc2, FC2_SPLITS)), Some(block + 1));
+    }
+
+    fn product(
+        &mut self,
+        block: usize,
+        layer: &LinearLayout,
+        x: usize,
+        y: usize,
+        tile: Tile,
+        epilogue: Epilogue,
+    ) {
+        let LinearLayout { inputs, outputs, weight, scales, bias, .. } = *layer;
+        let tile = if outputs < NARROW { Tile::SMALL } else { tile };
+        let product = Product { inputs, outputs, quantized: scales.is_some(), tile, epilogue };
+        let mut bindings = vec![activation(1, x), weight.bind(2, block)];
+        bindings.extend(scales.map(|scales| scales.bind(3, block)));
+        if epilogue.adds_bias() {
+            bindings.push(bias.bind(4, block));
+        }
+        bindings.push(activation(5, y));
+        let workgroups = [
+            Count::Fixed(outputs / tile.outputs()),
+            Count::Rows(tile.rows()),
+            Count::Fixed(epilogue.splits()),
+        ];
+        self.add("product", shader::product(&product), bindings, workgroups);
+    }
+
+    fn attention(&mut self) {
+        let Tower { heads, shape, .. } = self.tower;
+        let wgsl = shader::attention(shape.heads, shape.context);
+        let workgroups = [Count::Length(QUERIES), Count::Fixed(*heads), Count::Sequences];
+        self.add("attention", wgsl, vec![activation(1, QKV), activation(2, CONTEXT)], workgroups);
+    }
+
+    /// Adds partial sums of a block's layer to the residual stream, and normalizes it for what follows: the second norm of the
+    /// same block, or the first one of block `next`, if there is such a block.
+    fn residual_norm(&mut self, sum: Option<(usize, &LinearLayout, usize)>, next: Option<usize>) {
+        let Tower { hidden_size, blocks, eps, shape, layout, .. } = *self.tower;
+        let (block, layer, splits) = sum.unwrap_or((0, &layout.out, 0));
+        let norm = match next {
+            None => Some((block, layout.norm2)),
+            Some(next) => (next < blocks).then_some((next, layout.norm1)),
+        };
+        let wgsl = shader::residual_norm(hidden_size, shape.hidden, splits, norm.map(|_| Norm { eps }));
+        let mut bindings = vec![activation(1, X)];
+        if splits > 0 {
+            bindings.extend([activation(2, PARTIALS), layer.bias.bind(3, block)]);
+        }
+        if let Some((block, norm)) = norm {
+            bindings.extend([norm.weight.bind(4, block), norm.bias.bind(5, block), activation(6, NORMED)]);
+        }
+        self.add("residual_norm", wgsl, bindings, [Count::Rows(1), Count::Fixed(1), Count::Fixed(1)]);
+    }
+
+    fn add(&mut self, label: &str, wgsl: String, bindings: Vec<Binding>, workgroups: [Count; 3]) {
+        let found = self.pipelines.iter().position(|pipeline| pipeline.wgsl == wgsl);
+        let pipeline = found.unwrap_or_else(|| {
+            let label = format!("{} {label} {}", self.tower.name, self.pipelines.len());
+            self.pipelines.push(Pipeline { label, wgsl });
+            self.pipelines.len() - 1
+        });
+        self.dispatches.push(Dispatch { pipeline, bindings, workgroups });
+    }
+}
+
+fn activation(binding: u32, index: usize) -> Binding {
+    Binding { binding, buffer: Buffer::Activation(index), offset: 0, size: None }
+}

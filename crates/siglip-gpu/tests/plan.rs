@@ -1,0 +1,211 @@
+//! Every published shape has a plan that every WebGPU device can run.
+
+use siglip::weights::tensors;
+use siglip::{Config, PRESETS, Precision, Towers};
+use siglip_gpu::{Buffer, Plan, Product, TowerPlan, Unsupported};
+
+/// WebGPU's default limits.
+const MOST_BINDING: u64 = 128 << 20;
+const MOST_STORAGE_BUFFERS: usize = 8;
+const WORKGROUP_BYTES: u64 = 16 << 10;
+
+fn plans() -> impl Iterator<Item = (Config, Precision, Plan)> {
+    PRESETS.iter().flat_map(|name| {
+        [Precision::Q8, Precision::F32].map(|precision| {
+            let config = siglip::preset(name).unwrap();
+            let plan = Plan::new(&config, Towers::Both, precision).unwrap();
+            (config, precision, plan)
+        })
+    })
+}
+
+fn towers(plan: &Plan) -> [&TowerPlan; 2] {
+    [plan.image.as_ref().unwrap(), plan.text.as_ref().unwrap()]
+}
+
+#[test]
+fn bindings_stay_within_the_default_limits() {
+    for (_, _, plan) in plans() {
+        for tower in towers(&plan) {
+            assert!(tower.weights.iter().all(|bytes| *bytes <= MOST_BINDING));
+            for dispatch in &tower.dispatches {
+                assert!(dispatch.bindings.len() <= MOST_STORAGE_BUFFERS);
+                for binding in &dispatch.bindings {
+                    let end = binding.offset + binding.size.unwrap_or(0);
+                    assert!(
+                        binding.offset.is_multiple_of(256) && binding.size.unwrap_or(4).is_multiple_of(4)
+                    );
+                    match binding.buffer {
+                        Buffer::Weights(block) => assert!(end <= tower.weights[block]),
+                        Buffer::Activation(index) => assert!(index < tower.activations.len()),
+                    }
+                }
+                let numbers: Vec<u32> = dispatch.bindings.iter().map(|binding| binding.binding).collect();
+                assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+            }
+        }
+    }
+}
+
+/// 1024 rows are 4 pictures of 256 patches, or 16 texts of 64 tokens.
+#[test]
+fn buffers_of_a_pass_are_small() {
+    for (_, precision, plan) in plans() {
+        let weights: u64 = towers(&plan).iter().flat_map(|tower| &tower.weights).sum();
+        for tower in towers(&plan) {
+            let floats: usize = tower.activations.iter().map(|activation| activation.floats_per_row).sum();
+            let bytes = 4 * 1024 * floats as u64;
+            assert!(bytes <= weights / 5 + (32 << 20), "{bytes} beside {weights} in {precision:?}");
+        }
+    }
+}
+
+#[test]
+fn a_block_takes_seven_dispatches() {
+    for (config, _, plan) in plans() {
+        let blocks = [config.vision_config.num_hidden_layers, config.text_config.num_hidden_layers];
+        for (tower, blocks) in towers(&plan).into_iter().zip(blocks) {
+            assert_eq!((tower.dispatches.len(), tower.first_block), (7 * blocks + 1, 8));
+            assert!(blocks > 12 || tower.dispatches.len() <= 90);
+            assert!(tower.pipelines.len() <= 9, "{} pipelines", tower.pipelines.len());
+        }
+    }
+}
+
+/// The bytes of the arrays in a shader's workgroup memory, by the constants at its start.
+#[test]
+fn workgroup_memory_stays_within_16_kib() {
+    let mut seen = 0;
+    for (_, _, plan) in plans() {
+        for pipeline in towers(&plan).iter().flat_map(|tower| &tower.pipelines) {
+            let bytes = workgroup_bytes(&pipeline.wgsl);
+            assert!((1..=WORKGROUP_BYTES).contains(&bytes), "{}: {bytes}", pipeline.label);
+            seen += 1;
+        }
+    }
+    assert!(seen > 100);
+}
+
+fn workgroup_bytes(wgsl: &str) -> u64 {
+    let constant = |name: &str| -> u64 {
+        let text = wgsl.lines().find_map(|line| line.strip_prefix(&format!("const {name} = "))).unwrap();
+        text.trim_end_matches(';').trim_end_matches('u').parse().unwrap()
+    };
+    let arrays = wgsl.lines().filter_map(|line| line.strip_prefix("var<workgroup> "));
+    let bytes = arrays.map(|array| {
+        let (element, length) = array.split_once(": array<").unwrap().1.rsplit_once(", ").unwrap();
+        let factors = length.trim_end_matches(">;").split(" * ");
+        let length: u64 = factors.map(|name| name.parse().unwrap_or_else(|_| constant(name))).product();
+        length * if element == "vec4<f32>" { 16 } else { 4 }
+    });
+    bytes.sum()
+}
+
+/// A marker that is not replaced would be a syntax error, or code that is missing.
+#[test]
+fn shaders_are_complete() {
+    for (_, _, plan) in plans() {
+        for pipeline in towers(&plan).iter().flat_map(|tower| &tower.pipelines) {
+            let markers = ["BINDINGS", "FUNCTIONS", "DECLARATIONS", "MULTIPLICATIONS", "STORES", "WORD"];
+            let left =
+                markers.iter().chain(&["ADDITIONS", "NORMALIZATION"]).find(|at| pipeline.wgsl.contains(**at));
+            assert_eq!(left, None, "{}", pipeline.label);
+            assert!(pipeline.wgsl.lines().count() < 200, "{}", pipeline.label);
+        }
+    }
+}
+
+/// Every value of every tensor of the blocks has a place of its own in the buffer.
+#[test]
+fn places_do_not_overlap() {
+    for name in ["so400m-patch14-384", "siglip2-giant-opt-patch16-256", "base-patch16-256"] {
+        let config = siglip::preset(name).unwrap();
+        check_places(&config);
+    }
+    // Heads of 9 values, which are padded to 12.
+    let mut config = siglip::preset("base-patch16-256").unwrap();
+    let vision = &mut config.vision_config;
+    (vision.hidden_size, vision.num_attention_heads, vision.intermediate_size) = (36, 4, 70);
+    check_places(&config);
+}
+
+fn check_places(config: &Config) {
+    for precision in [Precision::Q8, Precision::F32] {
+        let plan = Plan::new(config, Towers::Both, precision).unwrap();
+        let tensors = tensors(config);
+        let in_blocks = tensors.iter().filter(|tensor| tensor.name.contains(".encoder.layers.")).count();
+        assert_eq!(plan.places.len(), in_blocks);
+        let mut used = vec![false; plan.image.as_ref().unwrap().weights[0] as usize / 4];
+        let mut take = |from: u64, bytes: u64| {
+            assert!(from.is_multiple_of(4));
+            for word in from / 4..(from + bytes).div_ceil(4) {
+                assert!(!std::mem::replace(&mut used[word as usize], true), "word {word} is taken twice");
+            }
+        };
+        for place in plan.places.iter().filter(|place| place.tower == "image" && place.block == 0) {
+            let tensor = &tensors[place.tensor];
+            assert_eq!(place.columns, tensor.row_len(), "{}", tensor.name);
+            let element = if place.scales.is_some() { 1 } else { 4 };
+            let end = place.column_group.stored(place.columns - 1) as u64 + 1;
+            for row in 0..tensor.rows() {
+                let stored = place.row_group.stored(row) as u64;
+                assert!(end * element <= place.stride);
+                take(place.offset + stored * place.stride, place.stride);
+                if let Some(scales) = place.scales {
+                    take(scales + 4 * stored, 4);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_kernels_do_not_do_is_refused() {
+    let mut config = siglip::preset("base-patch16-256").unwrap();
+    let plan = |config: &Config, precision| Plan::new(config, Towers::Both, precision).map(|_| ());
+    assert_eq!(plan(&config, Precision::Q8Exact), Err(Unsupported::Exact));
+    config.vision_config.num_attention_heads = 4;
+    assert_eq!(plan(&config, Precision::Q8), Err(Unsupported::HeadDim(192, 160)));
+    let vision = &mut config.vision_config;
+    (vision.num_attention_heads, vision.intermediate_size) = (12, 32768);
+    assert!(matches!(plan(&config, Precision::F32), Err(Unsupported::BlockBytes(..))));
+}
+
+#[test]
+fn one_tower_alone_has_no_places_of_the_other() {
+    let config = siglip::preset("base-patch16-256").unwrap();
+    let plan = Plan::new(&config, Towers::Text, Precision::Q8).unwrap();
+    assert!(plan.image.is_none() && plan.text.is_some());
+    assert!(plan.places.iter().all(|place| place.tower == "text"));
+}
+
+/// The executor reads the plan as JSON.
+#[test]
+fn a_plan_is_json() {
+    let config = siglip::preset("base-patch16-256").unwrap();
+    let plan = Plan::new(&config, Towers::Image, Precision::Q8).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&plan.to_json()).unwrap();
+    let (image, tower) = (plan.image.as_ref().unwrap(), &json["image"]);
+    assert_eq!(tower["hiddenSize"], 768);
+    assert_eq!(tower["pipelines"][1]["wgsl"], image.pipelines[1].wgsl);
+    assert_eq!(tower["dispatches"].as_array().unwrap().len(), image.dispatches.len());
+    let dispatch = &tower["dispatches"][1];
+    assert_eq!(dispatch["workgroups"], serde_json::json!([{"fixed": 36}, {"rows": 64}, {"fixed": 1}]));
+    assert_eq!(dispatch["bindings"][0]["buffer"], serde_json::json!({"activation": 1}));
+    assert_eq!(dispatch["bindings"][1]["size"], image.dispatches[1].bindings[1].size.unwrap());
+    assert_eq!(tower["dispatches"][2]["workgroups"][2], "sequences");
+    assert_eq!(json["places"].as_array().unwrap().len(), plan.places.len());
+    assert_eq!(json["places"][2]["rowGroup"], serde_json::json!({"size": 64, "stride": 64}));
+    assert_eq!(json["rowLengths"].as_array().unwrap().len(), tensors(&config).len());
+    assert!(json.get("text").is_none());
+}
+
+#[test]
+fn products_of_all_tiles_have_wgsl() {
+    use siglip_gpu::{Epilogue, Tile};
+    for tile in [Tile::SQUARE, Tile::TALL, Tile::SMALL] {
+        let epilogue = Epilogue::Partials(4);
+        let wgsl = siglip_gpu::product(&Product { inputs: 64, outputs: 64, quantized: true, tile, epilogue });
+        assert!(workgroup_bytes(&wgsl) <= WORKGROUP_BYTES);
+    }
+}

@@ -1,0 +1,58 @@
+//! What a GPU needs to run the blocks of this worker's model.
+
+use siglip::{Config, Precision, Towers};
+use siglip_gpu::Plan;
+use wasm_bindgen::prelude::*;
+
+use crate::error::Error;
+use crate::{Engine, misused};
+
+#[wasm_bindgen]
+impl Engine {
+    /// The [`Plan`] of a model's blocks, as JSON. `config` and `towers` are those of the callback `onConfig`.
+    pub fn gpu_plan(config: &str, towers: &str, precision: &str) -> Result<String, JsValue> {
+        let config = Config::from_json(config).map_err(Error::from)?;
+        let towers = towers_named(towers)?;
+        let precision =
+            Precision::from_name(precision).ok_or_else(|| misused("there is no such precision"))?;
+        let plan = Plan::new(&config, towers, precision);
+        let plan = plan.map_err(|reason| Error::BadInput(reason.to_string()))?;
+        Ok(plan.to_json())
+    }
+
+    /// The residual stream, [rows, hidden size], that the blocks take.
+    pub fn hidden_states(&self) -> Result<Vec<f32>, JsValue> {
+        Ok(self.model()?.hidden_states().to_vec())
+    }
+
+    /// Puts the blocks' results in its place.
+    pub fn set_hidden_states(&mut self, hidden_states: &[f32]) -> Result<(), JsValue> {
+        let pass = self.pass.take().ok_or_else(|| misused("no pass was started"))?;
+        let set = self.model_mut()?.set_hidden_states(&pass, hidden_states);
+        self.pass = Some(pass);
+        Ok(set.map_err(Error::from)?)
+    }
+
+    /// The first block of a tower, on the CPU: what the GPU's is compared with.
+    pub fn first_block(
+        &mut self,
+        tower: &str,
+        hidden_states: &[f32],
+        sequences: usize,
+    ) -> Result<Vec<f32>, JsValue> {
+        let tower = towers_named(tower)?;
+        Ok(self.model_mut()?.first_block(tower, hidden_states, sequences).map_err(Error::from)?)
+    }
+
+    /// Exchanges its model for that of another engine, and keeps texts and label sets. The pass that has begun is lost.
+    pub fn take_model(&mut self, other: &mut Engine) -> Result<(), JsValue> {
+        self.siglip_mut()?.exchange_engine(other.siglip_mut()?);
+        std::mem::swap(&mut self.sources, &mut other.sources);
+        self.pass = None;
+        Ok(())
+    }
+}
+
+fn towers_named(name: &str) -> Result<Towers, JsValue> {
+    Towers::from_name(name).ok_or_else(|| misused("there are no such towers"))
+}

@@ -1,0 +1,67 @@
+//! A model whose blocks something else runs: here, its own first block, of models that have only one.
+
+use siglip::model::{Model, Step, packed_bytes};
+use siglip::{Engine as _, Error, LoadOptions, PixelValues, Precision, Shard, Towers};
+
+use crate::support::checkpoints::{RANDOM_SMALL, TINY, config, model, shard};
+
+/// Both towers have one block.
+const ONE_BLOCK: &str = "tests/fixtures/random-giant";
+
+/// Runs a pass, with the first block in the place of all.
+fn embed(model: &mut Model, tower: Towers, sequences: usize, mut pass: siglip::model::Pass) -> Vec<f32> {
+    assert_eq!(model.step(&mut pass), Step::Blocks);
+    let hidden_states = model.hidden_states().to_vec();
+    let results = model.first_block(tower, &hidden_states, sequences).unwrap();
+    model.set_hidden_states(&pass, &results).unwrap();
+    assert_eq!(model.step(&mut pass), Step::Done);
+    pass.into_embeddings()
+}
+
+fn close(actual: &[f32], expected: &[f32]) {
+    assert_eq!(actual.len(), expected.len());
+    for (actual, expected) in actual.iter().zip(expected) {
+        assert!((actual - expected).abs() < 1e-6, "{actual} in place of {expected}");
+    }
+}
+
+#[test]
+fn blocks_run_elsewhere_give_the_same_embeddings() {
+    let mut whole = model(ONE_BLOCK, Precision::F32);
+    let mut without = shard(ONE_BLOCK, Precision::F32, Shard::BLOCKS_ELSEWHERE);
+    let side = whole.config().vision_config.image_size;
+    let values: Vec<f32> = (0..3 * side * side).map(|i| ((i * 7919) % 256) as f32 / 128.0 - 1.0).collect();
+    let image = PixelValues::new(values, side);
+    let pass = without.begin_image(image.clone()).unwrap();
+    close(&embed(&mut without, Towers::Image, 1, pass), &whole.image_embeds(vec![image]).unwrap());
+
+    let text = &whole.config().text_config;
+    let ids: Vec<u32> =
+        (0..3 * text.max_position_embeddings).map(|i| (i * 31 % text.vocab_size) as u32).collect();
+    let pass = without.begin_texts(ids.clone()).unwrap();
+    let embedded = embed(&mut without, Towers::Text, 3, pass);
+    close(&embedded, &whole.text_embeds(ids).unwrap());
+}
+
+#[test]
+fn a_model_without_its_blocks_takes_their_memory_less() {
+    for precision in [Precision::F32, Precision::Q8] {
+        let without = shard(TINY, precision, Shard::BLOCKS_ELSEWHERE);
+        let options = LoadOptions { precision, shard: Shard::BLOCKS_ELSEWHERE, ..LoadOptions::default() };
+        assert_eq!(without.bytes() as u64, packed_bytes(&config(TINY), options));
+        assert!(without.bytes() < model(TINY, precision).bytes());
+    }
+}
+
+#[test]
+fn misuse_is_an_error() {
+    let mut model = shard(RANDOM_SMALL, Precision::Q8, Shard::BLOCKS_ELSEWHERE);
+    let length = model.config().text_config.max_position_embeddings;
+    let ids = vec![1; length];
+    assert!(matches!(model.text_embeds(ids.clone()), Err(Error::BadInput(_))));
+    let mut pass = model.begin_texts(ids).unwrap();
+    assert_eq!(model.step(&mut pass), Step::Blocks);
+    assert!(matches!(model.set_hidden_states(&pass, &[0.0; 5]), Err(Error::BadInput(_))));
+    assert!(matches!(model.first_block(Towers::Image, &[0.0; 5], 1), Err(Error::BadInput(_))));
+    assert!(matches!(model.first_block(Towers::Image, &[], 0), Err(Error::BadInput(_))));
+}

@@ -1,0 +1,112 @@
+/**
+ * Whether a GPU computes what the CPU does, and how fast. Drivers are known that give wrong results without an error, or right
+ * ones only the first time; docs/gpu.md lists them.
+ */
+import { GpuFault, checksumsOf } from './gpu-device.js';
+
+/** @typedef {import('../wasm/simd128/siglip_web.js').Engine} Engine */
+/** @typedef {import('./gpu-device.js').GpuTower} GpuTower */
+
+/**
+ * The largest difference of a block's results, relative to what the block adds to its input. With weights in 8 bits the CPU
+ * rounds activations, too, and the GPU does not.
+ */
+const MOST_DIFFERENCE = { f32: 1e-4, q8: 1e-2 };
+
+/**
+ * Compares the weights in the GPU's memory with those that were sent.
+ * @param {GPUDevice} device
+ * @param {string} wgsl
+ * @param {Map<GPUBuffer, number>} sent checksums
+ */
+export async function checkWeights(device, wgsl, sent) {
+  const sums = await checksumsOf(device, wgsl, [...sent.keys()]);
+  const wrong = [...sent].findIndex(([, sum], i) => sum !== sums[i]);
+  if (wrong >= 0)
+    throw new GpuFault('gpu-wrong', `the weights of ${[...sent.keys()][wrong].label} arrived changed`);
+}
+
+/**
+ * Runs the first block on the CPU and on the GPU, then the whole tower on two inputs and once more on the first.
+ * @param {Engine} engine
+ * @param {'image' | 'text'} name
+ * @param {GpuTower} tower
+ * @param {'q8' | 'f32'} precision
+ * @returns {Promise<{cpu: number, gpu: number}>} milliseconds that the tower takes; those of the CPU in one worker
+ */
+export async function checkTower(engine, name, tower, precision) {
+  const { hiddenSize, length, firstBlock, weights } = tower.plan;
+  // Two sequences show whether each attends to itself alone.
+  const sequences = name === 'text' ? 2 : 1;
+  const inputs = [1, 2].map((seed) => noise(sequences * length * hiddenSize, seed));
+  let cpu = Infinity;
+  for (const input of inputs) {
+    const start = performance.now();
+    const expected = engine.first_block(name, input, sequences);
+    cpu = Math.min(cpu, performance.now() - start);
+    const difference = differenceOf(await tower.run(input, sequences, firstBlock), expected, input);
+    // Written so that NaN is a difference, too.
+    if (!(difference <= MOST_DIFFERENCE[precision])) {
+      throw new GpuFault(
+        'gpu-wrong',
+        `the ${name} tower's first block differs by ${difference} from the CPU's`,
+      );
+    }
+  }
+  const [a, b] = inputs;
+  const first = await tower.run(a, sequences);
+  const other = await tower.run(b, sequences);
+  const start = performance.now();
+  const again = await tower.run(a, sequences);
+  const gpu = performance.now() - start;
+  if (!isFinite(first) || !isFinite(other)) throw new GpuFault('gpu-wrong', 'results are not finite');
+  if (!isEqual(first, again))
+    throw new GpuFault('gpu-wrong', 'the same input gave other results the second time');
+  if (isEqual(first, other)) throw new GpuFault('gpu-wrong', 'different inputs gave the same results');
+  tower.limitSubmits(gpu);
+  return { cpu: cpu * weights.length, gpu };
+}
+
+/** Whether all are numbers. @param {Float32Array} values */
+export function isFinite(values) {
+  let sum = 0;
+  for (const value of values) sum += value * 0;
+  return sum === 0;
+}
+
+/** @param {Float32Array} a @param {Float32Array} b */
+function isEqual(a, b) {
+  const [left, right] = [new Int32Array(a.buffer), new Int32Array(b.buffer)];
+  return left.length === right.length && left.every((bits, i) => bits === right[i]);
+}
+
+/**
+ * Values from -1 to 1, and one in 499 a hundred times as large, as in the residual streams of trained models.
+ * @param {number} length
+ * @param {number} seed
+ */
+function noise(length, seed) {
+  const values = new Float32Array(length);
+  let state = seed;
+  for (let i = 0; i < length; i++) {
+    // Numerical Recipes' generator.
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    values[i] = (state / 2 ** 31) * (i % 499 ? 1 : 100);
+  }
+  return values;
+}
+
+/**
+ * |actual - expected| / |expected - input|, in the Euclidean norm.
+ * @param {Float32Array} actual
+ * @param {Float32Array} expected
+ * @param {Float32Array} input
+ */
+function differenceOf(actual, expected, input) {
+  let [error, change] = [0, 0];
+  for (let i = 0; i < input.length; i++) {
+    error += (actual[i] - expected[i]) ** 2;
+    change += (expected[i] - input[i]) ** 2;
+  }
+  return Math.sqrt(error / change);
+}

@@ -1,0 +1,338 @@
+/** Executes a plan of crates/siglip-gpu with WebGPU. It knows buffers and dispatches, and nothing of models. */
+
+/** A number of workgroups; see `Count` in plan.rs. @typedef {{fixed: number} | {rows: number} | {length: number} | 'sequences'} Count */
+/** @typedef {{binding: number, buffer: {weights: number} | {activation: number}, offset: number, size?: number}} Binding */
+/** @typedef {{pipeline: number, bindings: Binding[], workgroups: Count[]}} Dispatch */
+/**
+ * One tower; see `TowerPlan` in plan.rs.
+ * @typedef {object} TowerPlan
+ * @property {number} hiddenSize
+ * @property {number} hiddenStride
+ * @property {number} length rows of a usual sequence
+ * @property {number[]} weights
+ * @property {{label: string, floatsPerRow: number}[]} activations
+ * @property {{label: string, wgsl: string}[]} pipelines
+ * @property {Dispatch[]} dispatches
+ * @property {number} firstBlock
+ */
+/** Why the GPU is not used. @typedef {'gpu-missing' | 'gpu-wrong' | 'gpu-slow' | 'gpu-lost' | 'gpu-memory'} FaultCode */
+
+/** A reason to compute on the CPU. */
+export class GpuFault extends Error {
+  /**
+   * @param {FaultCode} code
+   * @param {string} reason
+   * @param {unknown} [cause]
+   */
+  constructor(code, reason, cause) {
+    super(reason, { cause });
+    this.code = code;
+  }
+}
+
+/** GPUBufferUsage and GPUMapMode, which TypeScript does not declare. */
+const USAGE = { MAP_READ: 1, COPY_SRC: 4, COPY_DST: 8, UNIFORM: 64, STORAGE: 128 };
+const READ = 1;
+/** Rows of the activations are allocated in multiples of this: the tallest tile of a product. */
+const ROWS = 64;
+/** Adapters that compute on the CPU, more slowly than the engine does. */
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|basic render|software/i;
+
+/**
+ * Opens the GPU.
+ * @param {boolean} isAuto whether a software adapter is refused
+ */
+export async function openDevice(isAuto) {
+  try {
+    const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
+    if (!adapter) throw new Error(navigator.gpu ? 'there is no adapter' : 'this browser has no WebGPU');
+    // Safari 26.0 has no `info`; Firefox leaves it empty.
+    const { vendor, architecture, description, isFallbackAdapter } = adapter.info ?? {};
+    const name = [vendor, architecture, description].filter(Boolean).join(' ') || 'unknown';
+    if (isAuto && (isFallbackAdapter || SOFTWARE.test(name))) throw new Error(`${name} is software`);
+    return { adapter, name, device: await adapter.requestDevice({ label: 'siglip' }) };
+  } catch (error) {
+    throw new GpuFault('gpu-missing', reasonOf(error), error);
+  }
+}
+
+/** @param {unknown} error */
+export const reasonOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/**
+ * Runs `work`. What it does wrong, or has no memory for, is thrown.
+ * @template T
+ * @param {GPUDevice} device
+ * @param {() => T} work
+ * @returns {Promise<T>}
+ */
+export async function guarded(device, work) {
+  device.pushErrorScope('out-of-memory');
+  device.pushErrorScope('validation');
+  device.pushErrorScope('internal');
+  let result;
+  /** @type {{error: unknown} | undefined} */
+  let thrown;
+  try {
+    result = work();
+  } catch (error) {
+    thrown = { error };
+  }
+  try {
+    const scopes = [device.popErrorScope(), device.popErrorScope(), device.popErrorScope()];
+    const [internal, validation, memory] = await Promise.all(scopes);
+    if (memory) throw new GpuFault('gpu-memory', memory.message);
+    if (thrown) throw thrown.error;
+    const error = internal ?? validation;
+    if (error) throw new GpuFault((await isLost(device)) ? 'gpu-lost' : 'gpu-wrong', error.message);
+    return /** @type {T} */ (result);
+  } catch (error) {
+    if (error instanceof GpuFault) throw error;
+    throw new GpuFault(error instanceof RangeError ? 'gpu-memory' : 'gpu-lost', reasonOf(error), error);
+  }
+}
+
+/** @param {GPUDevice} device @returns {Promise<boolean>} */
+const isLost = (device) =>
+  Promise.race([device.lost.then(() => true), new Promise((resolve) => setTimeout(resolve, 0, false))]);
+
+/** A tower's buffers and pipelines. */
+export class GpuTower {
+  #device;
+  /** @type {GPUComputePipeline[]} */
+  #pipelines = [];
+  /** Of the newest pass and all smaller ones. @type {{rows: number, pass: GPUBuffer, activations: GPUBuffer[], staging: GPUBuffer, groups: GPUBindGroup[]} | undefined} */
+  #workspace;
+  /** Most dispatches of a submit: on a slow GPU a long one would freeze the screen, or end the device. */
+  #perSubmit = Infinity;
+
+  /**
+   * @param {GPUDevice} device
+   * @param {TowerPlan} plan
+   * @param {GPUBuffer[]} weights
+   */
+  constructor(device, plan, weights) {
+    this.#device = device;
+    this.plan = plan;
+    this.weights = weights;
+  }
+
+  /**
+   * Creates the weight buffers, which start as zeros.
+   * @param {GPUDevice} device
+   * @param {TowerPlan} plan
+   */
+  static create(device, plan) {
+    const usage = USAGE.STORAGE | USAGE.COPY_DST;
+    return guarded(
+      device,
+      () =>
+        new GpuTower(
+          device,
+          plan,
+          plan.weights.map((size, block) => device.createBuffer({ label: `block ${block}`, size, usage })),
+        ),
+    );
+  }
+
+  /** Compiles the pipelines. */
+  async compile() {
+    const pipelines = this.plan.pipelines.map(({ label, wgsl }) => compile(this.#device, label, wgsl));
+    this.#pipelines = await Promise.all(pipelines);
+  }
+
+  /**
+   * Runs the blocks.
+   * @param {Float32Array} values the residual stream, [rows, hidden size]
+   * @param {number} sequences in it, of equal length
+   * @param {number} [dispatches] how many run; all, if it is left out
+   * @returns {Promise<Float32Array>} the residual stream afterwards
+   */
+  async run(values, sequences, dispatches = this.plan.dispatches.length) {
+    const { hiddenSize, hiddenStride } = this.plan;
+    const rows = values.length / hiddenSize;
+    const workspace = (this.#workspace = await this.#workspaceFor(rows));
+    const { queue } = this.#device;
+    const bytes = rows * hiddenStride * 4;
+    await guarded(this.#device, () => {
+      const padded = Math.ceil(rows / ROWS) * ROWS;
+      queue.writeBuffer(workspace.pass, 0, new Uint32Array([rows, padded, rows / sequences, 0]));
+      queue.writeBuffer(workspace.activations[0], 0, spread(values, hiddenSize, hiddenStride));
+      for (let first = 0; first < dispatches; first += this.#perSubmit) {
+        const encoder = this.#device.createCommandEncoder();
+        const end = Math.min(first + this.#perSubmit, dispatches);
+        this.#encode(encoder, workspace.groups, first, end, { rows, length: rows / sequences, sequences });
+        if (end === dispatches)
+          encoder.copyBufferToBuffer(workspace.activations[0], 0, workspace.staging, 0, bytes);
+        queue.submit([encoder.finish()]);
+      }
+    });
+    return gather(new Float32Array(await read(workspace.staging, bytes)), hiddenSize, hiddenStride);
+  }
+
+  /**
+   * Keeps submits below 50 ms.
+   * @param {number} ms that all dispatches take
+   */
+  limitSubmits(ms) {
+    const { length } = this.plan.dispatches;
+    this.#perSubmit = ms > 50 ? Math.max(1, Math.floor((50 / ms) * length)) : Infinity;
+  }
+
+  /**
+   * @param {GPUCommandEncoder} encoder
+   * @param {GPUBindGroup[]} groups
+   * @param {number} first
+   * @param {number} end
+   * @param {{rows: number, length: number, sequences: number}} sizes
+   */
+  #encode(encoder, groups, first, end, { rows, length, sequences }) {
+    const count = (/** @type {Count} */ count) => {
+      if (count === 'sequences') return sequences;
+      if ('fixed' in count) return count.fixed;
+      return 'rows' in count ? Math.ceil(rows / count.rows) : Math.ceil(length / count.length);
+    };
+    const pass = encoder.beginComputePass();
+    for (let i = first; i < end; i++) {
+      const { pipeline, workgroups } = this.plan.dispatches[i];
+      pass.setPipeline(this.#pipelines[pipeline]);
+      pass.setBindGroup(0, groups[i]);
+      pass.dispatchWorkgroups(count(workgroups[0]), count(workgroups[1]), count(workgroups[2]));
+    }
+    pass.end();
+  }
+
+  /** Buffers and bind groups for so many rows; those at hand if they are large enough. @param {number} rows */
+  async #workspaceFor(rows) {
+    if (this.#workspace && rows <= this.#workspace.rows) return this.#workspace;
+    const old = this.#workspace;
+    this.#workspace = undefined;
+    for (const buffer of old ? [old.pass, old.staging, ...old.activations] : []) buffer.destroy();
+    const capacity = Math.ceil(rows / ROWS) * ROWS;
+    const device = this.#device;
+    const { STORAGE, COPY_SRC, COPY_DST, MAP_READ, UNIFORM } = USAGE;
+    return guarded(device, () => {
+      const buffer = (/** @type {string} */ label, /** @type {number} */ size, /** @type {number} */ usage) =>
+        device.createBuffer({ label, size, usage });
+      const pass = buffer('pass', 16, UNIFORM | COPY_DST);
+      const activations = this.plan.activations.map(({ label, floatsPerRow }) =>
+        buffer(label, capacity * floatsPerRow * 4, STORAGE | COPY_SRC | COPY_DST),
+      );
+      const staging = buffer('staging', capacity * this.plan.hiddenStride * 4, MAP_READ | COPY_DST);
+      const groups = this.plan.dispatches.map(({ pipeline, bindings }) =>
+        device.createBindGroup({
+          layout: this.#pipelines[pipeline].getBindGroupLayout(0),
+          entries: [
+            { binding: 0, resource: { buffer: pass } },
+            ...bindings.map(({ binding, buffer, offset, size }) => ({
+              binding,
+              resource: {
+                buffer: 'weights' in buffer ? this.weights[buffer.weights] : activations[buffer.activation],
+                offset,
+                size,
+              },
+            })),
+          ],
+        }),
+      );
+      return { rows: capacity, pass, activations, staging, groups };
+    });
+  }
+}
+
+/**
+ * @param {GPUDevice} device
+ * @param {string} label
+ * @param {string} wgsl
+ */
+async function compile(device, label, wgsl) {
+  const module = await guarded(device, () => device.createShaderModule({ label, code: wgsl }));
+  try {
+    const compute = { module, entryPoint: 'main' };
+    return await device.createComputePipelineAsync({ label, layout: 'auto', compute });
+  } catch (error) {
+    const code = (await isLost(device)) ? 'gpu-lost' : 'gpu-wrong';
+    throw new GpuFault(code, `${label}: ${reasonOf(error)}`, error);
+  }
+}
+
+/**
+ * Checksums of buffers: their words, each times twice its index plus one, summed modulo 2^32.
+ * @param {GPUDevice} device
+ * @param {string} wgsl of the plan
+ * @param {GPUBuffer[]} buffers
+ * @returns {Promise<number[]>} signed
+ */
+export async function checksumsOf(device, wgsl, buffers) {
+  const pipeline = await compile(device, 'checksum', wgsl);
+  const { STORAGE, COPY_SRC, COPY_DST, MAP_READ } = USAGE;
+  const bytes = 256 * buffers.length;
+  const staging = await guarded(device, () => {
+    const results = device.createBuffer({ size: bytes, usage: STORAGE | COPY_SRC });
+    const staging = device.createBuffer({ size: bytes, usage: MAP_READ | COPY_DST });
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    for (const [i, buffer] of buffers.entries()) {
+      const entries = [
+        { binding: 0, resource: { buffer } },
+        { binding: 1, resource: { buffer: results, offset: 256 * i, size: 256 } },
+      ];
+      pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
+      pass.dispatchWorkgroups(64);
+    }
+    pass.end();
+    encoder.copyBufferToBuffer(results, 0, staging, 0, bytes);
+    device.queue.submit([encoder.finish()]);
+    return staging;
+  });
+  const sums = new Int32Array(await read(staging, bytes));
+  staging.destroy();
+  return buffers.map((_, i) => sums.subarray(64 * i, 64 * (i + 1)).reduce((sum, one) => (sum + one) | 0, 0));
+}
+
+/**
+ * Waits for what was submitted, and returns the start of a buffer.
+ * @param {GPUBuffer} staging
+ * @param {number} bytes
+ */
+async function read(staging, bytes) {
+  try {
+    await staging.mapAsync(READ, 0, bytes);
+    const copy = staging.getMappedRange(0, bytes).slice(0);
+    staging.unmap();
+    return copy;
+  } catch (error) {
+    throw new GpuFault('gpu-lost', reasonOf(error), error);
+  }
+}
+
+/**
+ * Rows of `width` values as rows of `stride` values.
+ * @param {Float32Array} values
+ * @param {number} width
+ * @param {number} stride
+ */
+function spread(values, width, stride) {
+  // Not a view of memory that is shared: Firefox refuses those.
+  const rows = new Float32Array((values.length / width) * stride);
+  if (width === stride) rows.set(values);
+  else
+    for (let from = 0, to = 0; from < values.length; from += width, to += stride)
+      rows.set(values.subarray(from, from + width), to);
+  return rows;
+}
+
+/**
+ * The other way.
+ * @param {Float32Array} rows
+ * @param {number} width
+ * @param {number} stride
+ */
+function gather(rows, width, stride) {
+  if (width === stride) return rows;
+  const values = new Float32Array((rows.length / stride) * width);
+  for (let from = 0, to = 0; from < rows.length; from += stride, to += width)
+    values.set(rows.subarray(from, from + width), to);
+  return values;
+}
