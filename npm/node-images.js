@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { SiglipError } from '../www/lib/errors.js';
 import { fetchImage } from '../www/lib/images.js';
 
+export { draw } from '../www/lib/images.js';
+
 /** @typedef {import('../www/worker/protocol.js').ImageMessage} ImageMessage */
 /** Raw pixels, as `sharp` or a canvas gives them. @typedef {{width: number, height: number, data: Uint8ClampedArray | Uint8Array}} Pixels */
 
@@ -28,13 +30,4 @@ export async function toImageMessage(image, signal) {
     'bad-input',
     'A picture is a path, a URL, a Blob, the bytes of a file, or {width, height, data} with RGBA pixels.',
   );
-}
-
-/**
- * @param {Blob} _blob
- * @param {unknown} cause the engine's error
- * @returns {Promise<ImageMessage>}
- */
-export async function rasterise(_blob, cause) {
-  throw cause;
 }

@@ -7,11 +7,10 @@
  *
  * worker/protocol.js defines the messages; worker/calls.js handles the calls.
  */
-import { calls, shardedModel } from './worker/calls.js';
+import { calls, shardedModel, threadPool } from './worker/calls.js';
 import { errorMessageOf } from './worker/errors.js';
 import { dispatch } from './worker/protocol.js';
 import { reportFailure } from './worker/spawn.js';
-import { joinThreadPool } from './worker/thread-pool.js';
 
 /** @typedef {import('./worker/protocol.js').FromWorker} FromWorker */
 /** @typedef {import('./worker/protocol.js').ToWorker} ToWorker */
@@ -34,7 +33,11 @@ const handlers = {
     follower = shardedModel().then(({ Follower }) => new Follower(message));
     follower.catch(reportFailure);
   },
-  join: ({ engine }) => joinThreadPool(engine),
+  join: ({ engine }) => {
+    threadPool()
+      .then(({ joinThreadPool }) => joinThreadPool(engine))
+      .catch(reportFailure);
+  },
 };
 
 onmessage = (/** @type {MessageEvent} */ { data }) => {

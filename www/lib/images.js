@@ -60,55 +60,6 @@ export async function fetchImage(address, signal) {
   throw new SiglipError(code, `${shown}: the server answers HTTP ${response.status}.`);
 }
 
-/**
- * Decodes an image with the browser, if its format (AVIF, HEIC, SVG) is none of the engine's.
- * @param {Blob} blob
- * @param {unknown} cause the engine's error, thrown if the browser cannot decode the image either
- * @returns {Promise<ImageMessage>}
- */
-export async function rasterise(blob, cause) {
-  // A worker has no <img>, and therefore no SVG.
-  if (!globalThis.document) {
-    const bitmap = await createImageBitmap(blob).catch(() => {
-      throw cause;
-    });
-    return draw(bitmap, bitmap.width, bitmap.height);
-  }
-  const image = await typed(blob);
-  // Chromium and WebKit do not let a page read an SVG with HTML in it (foreignObject) that comes from a blob: address.
-  const url = image.type === 'image/svg+xml' ? await dataAddress(image) : URL.createObjectURL(image);
-  try {
-    const element = new Image();
-    element.src = url;
-    await element.decode().catch(() => {
-      throw cause;
-    });
-    // An SVG may have no size of its own.
-    return draw(element, element.naturalWidth || 512, element.naturalHeight || 512);
-  } finally {
-    URL.revokeObjectURL(url);
-  }
-}
-
-/** @param {Blob} blob @returns {Promise<string>} */
-const dataAddress = (blob) =>
-  new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(String(reader.result));
-    reader.onerror = () => reject(reader.error);
-    reader.readAsDataURL(blob);
-  });
-
-/**
- * The image with its type. An <img> detects every type but SVG by itself.
- * @param {Blob} blob
- */
-async function typed(blob) {
-  if (blob.type.startsWith('image/')) return blob;
-  const start = await blob.slice(0, 256).text();
-  return /^\s*<(\?xml|svg|!)/.test(start) ? new Blob([blob], { type: 'image/svg+xml' }) : blob;
-}
-
 /** @param {HTMLImageElement} image */
 async function decoded(image) {
   try {
@@ -139,7 +90,7 @@ function canvasOf(width, height) {
  * @param {string} [address] where the image is from, if that is known
  * @returns {ImageMessage}
  */
-function draw(image, width, height, address) {
+export function draw(image, width, height, address) {
   if (!width || !height) throw new SiglipError('bad-image', 'The picture has no pixels yet.');
   const context = canvasOf(width, height).getContext('2d', { willReadFrequently: true });
   if (!context)

@@ -1,7 +1,7 @@
 /** A loaded model, as pages use it. */
 import { each } from './each.js';
 import { SiglipError, throwIfAborted } from './errors.js';
-import { rasterise, toImageMessage } from './images.js';
+import { draw, toImageMessage } from './images.js';
 import { listOf, loadParametersOf, modelNameOf, noticeOf, questionOf } from './parameters.js';
 import { WorkerClient } from './worker-client.js';
 
@@ -237,7 +237,9 @@ export class Siglip {
       if (!('blob' in message && error instanceof SiglipError)) throw error;
       if (!error.unsupportedFormat && !error.broken) throw error;
       const otherwise = await this.#worker.whileAlive(
-        decodedOtherwise(message.blob, error, !!onPreview),
+        import('./other-decoders.js').then(({ decodedOtherwise }) =>
+          decodedOtherwise(message.blob, error, !!onPreview, draw),
+        ),
         signal,
       );
       if (error.broken) {
@@ -245,21 +247,5 @@ export class Siglip {
       }
       return embed(otherwise);
     }
-  }
-}
-
-/**
- * An image that the engine does not decode: as the browser draws it, or else for the decoders of rare formats.
- * @param {Blob} blob
- * @param {SiglipError} error the engine's, thrown if nothing else decodes the image
- * @param {boolean} withPreview whether the decoders of rare formats are to make one
- * @returns {Promise<ImageMessage>}
- */
-async function decodedOtherwise(blob, error, withPreview) {
-  try {
-    return await rasterise(blob, error);
-  } catch (failure) {
-    if (error.rareFormat) return { blob, isRare: true, withPreview };
-    throw failure;
   }
 }

@@ -1,5 +1,4 @@
 /** What a page can ask of its worker: a handler for each call, and the engine behind them. */
-import { startThreadPool } from './thread-pool.js';
 import { hasThreads, loadWasm } from './wasm.js';
 import { yieldIfDue } from './yield.js';
 
@@ -20,29 +19,23 @@ let engine;
 let followers;
 /** Loads the text tower of the model that was loaded last. @type {(signal: AbortSignal) => Promise<Engine>} */
 let loadText;
-/** The GPU that runs the model's blocks. @type {import('./gpu.js').GpuModel | undefined} */
+/** The GPU that the model was loaded on. @type {import('./gpu.js').GpuBlocks | undefined} */
 let gpu;
-/** How the model was loaded: it is loaded again if the GPU fails. @type {Calls['load']['parameters']} */
-let loaded;
 
 /** @type {import('./protocol.js').CallHandlers} */
 export const calls = {
   async load(parameters, signal, tell) {
-    loaded = parameters;
-    /** @type {(event: LoadEvent) => void} */
-    let report = tell;
-    if (parameters.device !== 'cpu') {
-      const { forward, loadOnGpu } = await import('./gpu.js');
-      report = forward(tell);
-      const onGpu = await loadOnGpu(parameters, loadWasm, workersFor(parameters), signal, report);
-      if (onGpu) {
-        ({ engine, gpu } = onGpu);
-        return infoOf({ workers: 1, device: 'gpu', adapter: gpu.adapterName }, gpu.bytes);
-      }
-    }
-    const { workers, bytesElsewhere, ...rest } = await load(parameters, hasThreads, signal, report);
-    engine = rest.engine;
-    return infoOf({ workers, device: 'cpu' }, bytesElsewhere);
+    /** @type {import('./gpu.js').LoadOnCpu} */
+    const onCpu = (signal, tell, asThreads = hasThreads) => load(parameters, asThreads, signal, tell);
+    const loaded =
+      parameters.device === 'cpu'
+        ? await onCpu(signal, tell)
+        : await (await gpuModule()).load(parameters, loadWasm, workersFor(parameters), onCpu, signal, tell);
+    ({ engine, gpu } = loaded);
+    const info = engine.info();
+    const bytes = info.bytes + loaded.bytesElsewhere;
+    const labelSets = engine.label_sets();
+    return { ...info, ...loaded.place, bytes, ...(labelSets.length && { labelSets }) };
   },
 
   async embedImage({ image }, signal, tell) {
@@ -108,6 +101,7 @@ export const calls = {
  * @param {boolean} asThreads
  * @param {AbortSignal} signal
  * @param {(event: LoadEvent) => void} tell
+ * @returns {Promise<import('./gpu.js').Loaded>}
  */
 async function load(parameters, asThreads, signal, tell) {
   const count = workersFor(parameters);
@@ -130,9 +124,10 @@ async function load(parameters, asThreads, signal, tell) {
  * @param {boolean} asThreads
  * @param {AbortSignal} signal
  * @param {(event: LoadEvent) => void} tell
+ * @returns {Promise<import('./gpu.js').Loaded>}
  */
 async function loadShared({ source, options: chosen }, count, asThreads, signal, tell) {
-  const threads = count > 1 && asThreads ? await startThreadPool(count) : undefined;
+  const threads = count > 1 && asThreads ? await (await threadPool()).startThreadPool(count) : undefined;
   const { Engine, backend, module } = threads ?? (await loadWasm());
   const options = { ...chosen, workers: threads ? 1 : count };
   if (count > 1 && !threads) {
@@ -151,18 +146,7 @@ async function loadShared({ source, options: chosen }, count, asThreads, signal,
   const engine = await Engine.load(source, options, signal, callbacks);
   loadText = (signal) => Engine.load(source, { ...options, towers: 'text', later: true }, signal, callbacks);
   const bytesElsewhere = (await followers?.finishLoading()) ?? 0;
-  return { engine, workers: count, bytesElsewhere };
-}
-
-/**
- * What the page is told of the engine.
- * @param {Pick<import('./protocol.js').EngineInfo, 'workers' | 'device' | 'adapter'>} place where it runs
- * @param {number} bytesElsewhere weights outside the engine's memory
- */
-function infoOf(place, bytesElsewhere) {
-  const info = engine.info();
-  const labelSets = engine.label_sets();
-  return { ...info, ...place, bytes: info.bytes + bytesElsewhere, ...(labelSets.length && { labelSets }) };
+  return { engine, gpu: undefined, place: { workers: count, device: 'cpu' }, bytesElsewhere };
 }
 
 /**
@@ -182,8 +166,12 @@ function workersFor({ workers }) {
   return Math.min(navigator.hardwareConcurrency ?? 1, AUTO_WORKERS);
 }
 
-/** A model of one worker needs none of it. */
+/** A model of one worker needs neither of these. */
 export const shardedModel = () => import('./sharded-model.js');
+export const threadPool = () => import('./thread-pool.js');
+
+/** Few pages ask for the GPU. */
+const gpuModule = () => import('./gpu.js');
 
 /** Few pages export or import labels: the code is fetched when it is first needed. */
 const labelSetsModule = () => import('./label-sets.js');
@@ -230,10 +218,8 @@ async function runPass(input, signal, tell) {
       if (step === 'done') return;
       if (step === 'all-reduce') await followers?.sum(engine);
       if (step === 'blocks' && gpu) {
-        const next = await gpu.runBlocks(engine, input, reload, signal, tell);
-        if (next === gpu) continue;
-        gpu = next;
-        // What was read of a cached model may be its image tower alone.
+        if (await gpu.runBlocks(engine, input, signal, tell)) continue;
+        // The model was loaded again. What was read of a cached one may be its image tower alone.
         if ('inputIds' in input) await addTextTower(signal);
         return await runPass(input, signal, tell);
       }
@@ -243,12 +229,6 @@ async function runPass(input, signal, tell) {
     throw error;
   }
 }
-
-/**
- * The model again, without the GPU that it was on. It takes the present engine's place, so it cannot be of the build for threads.
- * @type {import('./gpu.js').LoadOnCpu}
- */
-const reload = async (signal, tell) => (await load(loaded, false, signal, tell)).engine;
 
 /**
  * @param {import('./protocol.js').ImageMessage} image

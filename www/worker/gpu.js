@@ -16,7 +16,15 @@ import { WeightWriter } from './gpu-weights.js';
 /** @typedef {{image?: TowerPlan, text?: TowerPlan, checksum: string, places: import('./gpu-weights.js').Place[], rowLengths: number[]}} Plan */
 /** @typedef {Calls['load']['parameters']} Parameters */
 /** Loads the engine. Passed in, so that bundlers leave it in one script with the worker. @typedef {typeof import('./wasm.js').loadWasm} LoadWasm */
-/** Loads the model without a GPU. @typedef {(signal: AbortSignal, tell: (event: LoadEvent) => void) => Promise<Engine>} LoadOnCpu */
+/**
+ * A model, and what is told of the place where it runs.
+ * @typedef {object} Loaded
+ * @property {Engine} engine
+ * @property {GpuBlocks} [gpu] what runs the blocks, if not the engine
+ * @property {Pick<import('./protocol.js').EngineInfo, 'workers' | 'device' | 'adapter'>} place
+ * @property {number} bytesElsewhere weights outside the engine's memory
+ */
+/** Loads the model without a GPU. @typedef {(signal: AbortSignal, tell: (event: LoadEvent) => void, asThreads?: boolean) => Promise<Loaded>} LoadOnCpu */
 
 /** How much faster than the CPU the GPU has to be for "auto". */
 const WORTH_IT = 1.2;
@@ -40,7 +48,7 @@ const noticeOf = ({ code, message }) => ({
  * @param {(event: LoadEvent) => void} tell
  * @returns {(event: LoadEvent) => void}
  */
-export function forward(tell) {
+function forward(tell) {
   let most = 0;
   return (event) => {
     if (event.type === 'progress' && event.loaded < most) return;
@@ -50,28 +58,101 @@ export function forward(tell) {
 }
 
 /**
- * Loads a model with its blocks on the GPU.
+ * Loads a model with its blocks on the GPU, or else on the CPU.
  * @param {Parameters} parameters
  * @param {LoadWasm} loadWasm
  * @param {number} workers that would share it on the CPU
+ * @param {LoadOnCpu} loadOnCpu
  * @param {AbortSignal} signal
  * @param {(event: LoadEvent) => void} tell
- * @returns {Promise<{engine: Engine, gpu: GpuModel} | undefined>} undefined if the CPU has to do; then the reason was told
+ * @returns {Promise<Loaded>}
  */
-export async function loadOnGpu(parameters, loadWasm, workers, signal, tell) {
-  if (parameters.device !== 'auto' && parameters.device !== 'gpu') {
+export async function load(parameters, loadWasm, workers, loadOnCpu, signal, tell) {
+  const isAuto = parameters.device === 'auto';
+  if (!isAuto && parameters.device !== 'gpu') {
     const message = `device is "auto", "gpu" or "cpu", not "${parameters.device}".`;
     throw Object.assign(new Error(message), { code: 'bad-input' });
   }
+  const report = forward(tell);
   try {
-    return await GpuModel.load(parameters, loadWasm, workers, signal, tell);
+    const loaded = await GpuModel.load(parameters, loadWasm, isAuto ? workers : undefined, signal, report);
+    const { engine, model } = loaded;
+    // It was fast enough before: on a second device nothing is to be decided again.
+    const loadOnGpu = (/** @type {AbortSignal} */ signal) =>
+      GpuModel.load(parameters, loadWasm, undefined, signal, () => {});
+    const gpu = new GpuBlocks(model, loadOnGpu, loadOnCpu);
+    const place = /** @type {const} */ ({ workers: 1, device: 'gpu', adapter: model.adapterName });
+    return { engine, gpu, place, bytesElsewhere: model.bytes };
   } catch (fault) {
     if (!(fault instanceof GpuFault)) throw fault;
     // Most machines that "auto" finds no GPU on have none: that is not worth telling.
-    if (parameters.device === 'gpu' || fault.code !== 'gpu-missing') {
-      tell({ type: 'notice', notice: noticeOf(fault) });
+    if (!isAuto || fault.code !== 'gpu-missing') report({ type: 'notice', notice: noticeOf(fault) });
+    return loadOnCpu(signal, report);
+  }
+}
+
+/** The blocks of a model, wherever they are by now. */
+export class GpuBlocks {
+  #model;
+  #loadOnGpu;
+  #loadOnCpu;
+  /** Whether a device was lost before. */
+  #isSecond = false;
+
+  /**
+   * @param {GpuModel} model
+   * @param {(signal: AbortSignal) => Promise<{engine: Engine, model: GpuModel}>} loadOnGpu
+   * @param {LoadOnCpu} loadOnCpu
+   */
+  constructor(model, loadOnGpu, loadOnCpu) {
+    this.#model = model;
+    this.#loadOnGpu = loadOnGpu;
+    this.#loadOnCpu = loadOnCpu;
+  }
+
+  /**
+   * Runs the blocks of the pass that the engine has begun.
+   *
+   * After a fault the engine gets the model anew: on a new device if one was lost for the first time, otherwise with the blocks
+   * in itself.
+   * @param {Engine} engine
+   * @param {PassInput} input
+   * @param {AbortSignal} signal
+   * @param {(event: CallEvent) => void} tell
+   * @returns {Promise<boolean>} whether they ran; if not, the pass has to begin again
+   */
+  async runBlocks(engine, input, signal, tell) {
+    try {
+      await this.#model.runBlocks(engine, input);
+      return true;
+    } catch (fault) {
+      if (!(fault instanceof GpuFault)) throw fault;
+      await this.#replace(engine, fault, signal, tell);
+      return false;
     }
-    return undefined;
+  }
+
+  /**
+   * @param {Engine} engine
+   * @param {GpuFault} fault
+   * @param {AbortSignal} signal
+   * @param {(event: CallEvent) => void} tell
+   */
+  async #replace(engine, fault, signal, tell) {
+    this.#model.destroy();
+    if (fault.code === 'gpu-lost' && !this.#isSecond) {
+      this.#isSecond = true;
+      try {
+        const next = await this.#loadOnGpu(signal);
+        this.#model = next.model;
+        return exchange(engine, next.engine);
+      } catch (error) {
+        if (!(error instanceof GpuFault)) throw error;
+      }
+    }
+    // Into the present engine's memory, so it cannot be of the build for threads.
+    exchange(engine, (await this.#loadOnCpu(signal, () => {}, false)).engine);
+    tell({ type: 'device', device: 'cpu', notice: noticeOf(fault) });
   }
 }
 
@@ -81,8 +162,8 @@ function exchange(engine, other) {
   other.free();
 }
 
-/** The blocks of a model. */
-export class GpuModel {
+/** The blocks of a model on one device. */
+class GpuModel {
   /** @type {Partial<Record<'image' | 'text', GpuTower>>} */
   #towers = {};
   #device;
@@ -91,8 +172,6 @@ export class GpuModel {
   #contextLength = 0;
   /** Why it is of no use any more. @type {GpuFault | undefined} */
   #fault;
-  /** Whether it took the place of a device that was lost. */
-  #isSecond = false;
 
   /**
    * @param {Parameters} parameters
@@ -114,26 +193,31 @@ export class GpuModel {
   /**
    * @param {Parameters} parameters
    * @param {LoadWasm} loadWasm
-   * @param {number} workers
+   * @param {number | undefined} workers of the CPU that it has to be faster than, if it has to
    * @param {AbortSignal} signal
    * @param {(event: LoadEvent) => void} tell
    */
   static async load(parameters, loadWasm, workers, signal, tell) {
-    const gpu = new GpuModel(parameters, loadWasm, await openDevice(parameters.device === 'auto'));
+    const model = new GpuModel(parameters, loadWasm, await openDevice(workers !== undefined));
     try {
-      const engine = await gpu.#load(signal, tell);
+      const engine = await model.#load(signal, tell);
       try {
-        await gpu.#check(engine, workers);
-        return { engine, gpu };
+        await model.#check(engine, workers);
+        return { engine, model };
       } catch (error) {
         engine.free();
         throw error;
       }
     } catch (error) {
-      const fault = gpu.#fault ?? error;
-      gpu.#device.destroy();
+      const fault = model.#fault ?? error;
+      model.destroy();
       throw fault;
     }
+  }
+
+  /** Gives the GPU's memory back. */
+  destroy() {
+    this.#device.destroy();
   }
 
   /** @type {WeightWriter | undefined} */
@@ -201,7 +285,7 @@ export class GpuModel {
 
   /**
    * @param {Engine} engine
-   * @param {number} workers
+   * @param {number} [workers]
    */
   async #check(engine, workers) {
     this.#contextLength = engine.info().contextLength;
@@ -212,7 +296,7 @@ export class GpuModel {
       const tower = this.#towers[name];
       if (!tower) continue;
       const { cpu, gpu } = await checkTower(engine, name, tower, precision === 'f32' ? 'f32' : 'q8');
-      if (this.#parameters.device === 'auto' && cpu / workers < WORTH_IT * gpu) {
+      if (workers !== undefined && cpu / workers < WORTH_IT * gpu) {
         const times = `${gpu.toFixed(1)} ms in place of some ${(cpu / workers).toFixed(1)} ms`;
         throw new GpuFault('gpu-slow', `the ${name} tower takes ${times}`);
       }
@@ -227,63 +311,17 @@ export class GpuModel {
 
   /**
    * Runs the blocks of the pass that the engine has begun.
-   *
-   * After a fault the model is loaded again: on a new device if one was lost for the first time, otherwise on the CPU.
    * @param {Engine} engine
    * @param {PassInput} input
-   * @param {LoadOnCpu} loadOnCpu
-   * @param {AbortSignal} signal
-   * @param {(event: CallEvent) => void} tell
-   * @returns {Promise<GpuModel | undefined>} what has the blocks from now on, undefined for the CPU; unless it is this one, the
-   *   pass has to begin again
    */
-  async runBlocks(engine, input, loadOnCpu, signal, tell) {
-    try {
-      if (this.#fault) throw this.#fault;
-      const isImage = 'pixels' in input;
-      const tower = /** @type {GpuTower} */ (this.#towers[isImage ? 'image' : 'text']);
-      const sequences = isImage ? 1 : input.inputIds.length / this.#contextLength;
-      const values = await this.#noting(tower.run(engine.hidden_states(), sequences));
-      if (!isFinite(values)) throw new GpuFault('gpu-wrong', 'results are not finite');
-      engine.set_hidden_states(values);
-      return this;
-    } catch (fault) {
-      if (!(fault instanceof GpuFault)) throw fault;
-      return this.#replace(engine, fault, loadOnCpu, signal, tell);
-    }
-  }
-
-  /**
-   * @param {Engine} engine
-   * @param {GpuFault} fault
-   * @param {LoadOnCpu} loadOnCpu
-   * @param {AbortSignal} signal
-   * @param {(event: CallEvent) => void} tell
-   * @returns {Promise<GpuModel | undefined>}
-   */
-  async #replace(engine, fault, loadOnCpu, signal, tell) {
-    this.#device.destroy();
-    const quietly = () => {};
-    if (fault.code === 'gpu-lost' && !this.#isSecond) {
-      try {
-        // It was fast enough before: nothing is to be decided again.
-        const next = await GpuModel.load(
-          { ...this.#parameters, device: 'gpu' },
-          this.#loadWasm,
-          1,
-          signal,
-          quietly,
-        );
-        exchange(engine, next.engine);
-        next.gpu.#isSecond = true;
-        return next.gpu;
-      } catch (error) {
-        if (!(error instanceof GpuFault)) throw error;
-      }
-    }
-    exchange(engine, await loadOnCpu(signal, quietly));
-    tell({ type: 'device', device: 'cpu', notice: noticeOf(fault) });
-    return undefined;
+  async runBlocks(engine, input) {
+    if (this.#fault) throw this.#fault;
+    const isImage = 'pixels' in input;
+    const tower = /** @type {GpuTower} */ (this.#towers[isImage ? 'image' : 'text']);
+    const sequences = isImage ? 1 : input.inputIds.length / this.#contextLength;
+    const values = await this.#noting(tower.run(engine.hidden_states(), sequences));
+    if (!isFinite(values)) throw new GpuFault('gpu-wrong', 'results are not finite');
+    engine.set_hidden_states(values);
   }
 
   /**

@@ -2,8 +2,10 @@
  * The thread pool of an engine on pages that are cross-origin isolated. Each thread is a worker that shares the engine's
  * memory. Other pages shard the model instead (sharded-model.js).
  */
+import * as addresses from '../wasm-addresses.js';
+import { memory as engineMemory } from './memory.js';
 import { reportFailure, spawnWorker } from './spawn.js';
-import { loadThreads } from './wasm.js';
+import { compile, ifPresent } from './wasm.js';
 
 /** @typedef {import('./protocol.js').SharedEngine} SharedEngine */
 /** @typedef {import('./protocol.js').ToThread} ToThread */
@@ -53,4 +55,24 @@ export async function joinThreadPool(engine) {
   } catch (error) {
     reportFailure(error);
   }
+}
+
+/**
+ * Loads the build for threads, which share its memory. Undefined if the host lacks it.
+ * @param {{module: WebAssembly.Module, memory: WebAssembly.Memory}} [shared] in a thread: those of the worker that started it
+ */
+async function loadThreads(shared) {
+  const bindings = await ifPresent(import('../wasm/threads/siglip_web.js'));
+  if (!bindings) return undefined;
+  const { default: init, Engine, join_thread_pool, memory_was_refused } = bindings;
+  const module = shared?.module ?? (await compile(addresses.threads()));
+  const { memory } = await init({ module_or_path: module, memory: shared?.memory });
+  engineMemory.wasRefused = memory_was_refused;
+  return {
+    Engine,
+    join: join_thread_pool,
+    module,
+    memory,
+    backend: /** @type {import('./protocol.js').SharedBuild['backend']} */ ('relaxed-simd'),
+  };
 }

@@ -16,7 +16,7 @@ const RELAXED = [
 /** Whether this browser runs a module. @param {number[]} bytes */
 const runs = (bytes) => WebAssembly.validate(new Uint8Array(bytes));
 
-/** Whether workers can be threads of one engine. It needs a cross-origin isolated page, and its build needs relaxed SIMD. */
+/** Whether workers can be threads of one engine (thread-pool.js). It needs a cross-origin isolated page, and its build needs relaxed SIMD. */
 export const hasThreads = self.crossOriginIsolated && runs(RELAXED);
 
 /** @typedef {import('./protocol.js').SharedBuild} SharedBuild */
@@ -51,39 +51,19 @@ export async function loadWasm(shared) {
 }
 
 /**
- * Loads the build for threads, which share its memory; see `hasThreads`. Undefined if the host lacks it.
- * @param {{module: WebAssembly.Module, memory: WebAssembly.Memory}} [shared] in a thread: those of the worker that started it
- */
-export async function loadThreads(shared) {
-  const bindings = await ifPresent(import('../wasm/threads/siglip_web.js'));
-  if (!bindings) return undefined;
-  const { default: init, Engine, join_thread_pool, memory_was_refused } = bindings;
-  const module = shared?.module ?? (await compile(addresses.threads()));
-  const { memory } = await init({ module_or_path: module, memory: shared?.memory });
-  engineMemory.wasRefused = memory_was_refused;
-  return {
-    Engine,
-    join: join_thread_pool,
-    module,
-    memory,
-    backend: /** @type {SharedBuild['backend']} */ ('relaxed-simd'),
-  };
-}
-
-/**
  * A host may have nothing but the build that every browser runs. `cargo xtask serve` has empty scripts in place of the
  * others while it makes them.
  * @template {{Engine: unknown}} T
  * @param {Promise<T>} bindings
  */
-const ifPresent = (bindings) =>
+export const ifPresent = (bindings) =>
   bindings.then(
     (bindings) => (bindings.Engine ? bindings : undefined),
     () => undefined,
   );
 
-/** @param {URL} url */
-async function compile(url) {
+/** Fetches a build. @param {URL} url */
+export async function compile(url) {
   try {
     const response = await fetch(url);
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
