@@ -29,6 +29,12 @@ const onRun = (change) =>
 /** Of one tower, in the check: two runs of the first block, three of all blocks. */
 const CHECK_RUNS = 5;
 
+/** For faults before any block runs: SwiftShader would take seconds to compile the kernels. */
+const withoutKernels = () =>
+  replace(scope.GPUDevice, 'createShaderModule', (create, { label, code }) =>
+    create({ label, code: label === 'checksum' ? code : '@compute @workgroup_size(1) fn main() {}' }),
+  );
+
 /** @type {any[]} */
 const devices = [];
 const onDevice = () =>
@@ -61,6 +67,7 @@ const faults = {
       return create(descriptor);
     }),
   'weights corrupted': () => {
+    withoutKernels();
     let isDone = false;
     replace(scope.GPUQueue, 'writeBuffer', (write, buffer, at, values) => {
       const isHit = !isDone && buffer.label === 'block 0' && values.length > 100;
@@ -80,10 +87,17 @@ const faults = {
       if (run === 5) values[3] += 1e-3;
     }),
   'NaN in a pass': () => onRun((run, values) => run > CHECK_RUNS && values.fill(NaN)),
-  'map rejected': () => replace(scope.GPUBuffer, 'mapAsync', () => Promise.reject(new Error('injected'))),
+  'map rejected': () => {
+    withoutKernels();
+    replace(scope.GPUBuffer, 'mapAsync', () => Promise.reject(new Error('injected')));
+  },
   'lost while loading': () => {
+    withoutKernels();
     onDevice();
-    onRun(() => devices.at(-1).destroy());
+    replace(scope.GPUQueue, 'writeBuffer', (write, ...values) => {
+      devices.at(-1).destroy();
+      return write(...values);
+    });
   },
   'lost in every pass': () => {
     onDevice();
