@@ -37,6 +37,37 @@ const chromiumPath = () =>
 export const launchChromium = (more = []) =>
   chromium.launch({ executablePath: chromiumPath(), args: [...flags, ...more] });
 
+/** On Linux, WebGPU needs the driver's Vulkan; a headless browser has no surface to show. */
+const vulkan = ['--enable-features=Vulkan', '--disable-vulkan-surface'];
+/** Which flags give a GPU depends on its driver. With the wrong ones the request for an adapter may never be answered. */
+const gpuFlags = process.platform === 'linux' ? [[...vulkan, '--use-angle=vulkan'], vulkan] : [[]];
+
+/**
+ * Chromium with a fresh profile and the machine's GPU, or what stands in for one.
+ * @param {string} address of a page; WebGPU is for secure ones
+ */
+export async function launchChromiumWithGpu(address) {
+  for (const more of gpuFlags) {
+    const browser = await chromium.launch({
+      executablePath: chromiumPath(),
+      args: [
+        ...flags.filter((flag) => flag !== '--disable-gpu'),
+        '--enable-unsafe-webgpu',
+        '--ignore-gpu-blocklist',
+        ...more,
+      ],
+    });
+    const page = await browser.newPage();
+    await page.goto(address);
+    const found = page.evaluate(async () => !!(await navigator.gpu?.requestAdapter())).catch(() => false);
+    const isFound = await Promise.race([found, sleep(15_000)]);
+    await page.close();
+    if (isFound) return browser;
+    await browser.close();
+  }
+  throw new Error('Chromium finds no adapter for WebGPU, neither a GPU nor a stand-in');
+}
+
 /**
  * Chromium with a persistent profile. It can be killed.
  * @param {string} profile a folder

@@ -236,6 +236,7 @@ async function runPass(input, signal, tell) {
  * @returns {Promise<PixelValues & {damage?: string}>} `damage` says what is wrong with a file that is shown nevertheless
  */
 async function pixelValuesOf(image, show) {
+  if ('values' in image) return image;
   if ('blob' in image) {
     const bytes = new Uint8Array(await image.blob.arrayBuffer());
     if (!('isRare' in image)) return engine.pixel_values(bytes);

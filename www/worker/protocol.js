@@ -16,8 +16,8 @@
 
 /** Pixels in rows from the top. @typedef {{width: number, height: number, rgba: Uint8ClampedArray}} Pixels */
 /** An encoded image for the decoders of rare formats, and whether the page wants to see it. @typedef {{blob: Blob, isRare: true, withPreview: boolean}} RareImage */
-/** An image as the worker takes it: an encoded file, of a rare format or not, or pixels. @typedef {{blob: Blob} | RareImage | Pixels} ImageMessage */
 /** An image as the model takes it: values of shape [3, height, width]. @typedef {{values: Float32Array, height: number}} PixelValues */
+/** An image as the worker takes it: an encoded file, of a rare format or not, pixels, or what is made of them. @typedef {{blob: Blob} | RareImage | Pixels | PixelValues} ImageMessage */
 /** What a pass through a tower begins with. @typedef {{pixels: PixelValues} | {inputIds: Uint32Array}} PassInput */
 /** Labels, or those at hand; `labelSet` names a set of these. @typedef {{labels?: string[], labelSet?: string, template: string[]}} Prompts */
 /** Which scores are wanted, and a person's own scale and bias. @typedef {{topK?: number, threshold?: number, scale?: number, bias?: number, relative?: boolean}} Ranking */

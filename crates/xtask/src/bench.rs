@@ -30,9 +30,12 @@ pub struct Bench {
     /// Write the figures to bench/records/ as well, named by processor and date.
     #[arg(long)]
     record: bool,
-    /// Repetitions; the median counts.
-    #[arg(long, default_value_t = 7)]
-    runs: u32,
+    /// Measure the GPU with bench/gpu.html in place of the CPU.
+    #[arg(long)]
+    gpu: bool,
+    /// Repetitions; the median counts. By default 7, and 20 on the GPU.
+    #[arg(long)]
+    runs: Option<u32>,
     /// Measure only the configurations whose name contains this, such as "q8, 1".
     #[arg(long, default_value = "")]
     only: String,
@@ -48,6 +51,9 @@ impl Bench {
         let one_layer = folder.join("one-layer.json");
         std::fs::write(&one_layer, ONE_LAYER).map_err(Error::file(&one_layer))?;
         let model = random_checkpoint(Path::new(SHAPE), &folder.join(SHAPE))?;
+        if self.gpu {
+            return self.run_gpu(&folder, &model);
+        }
         random_checkpoint(&one_layer, &folder.join("one-layer"))?;
         build_kernels(&folder.join("kernels"))?;
 
@@ -55,9 +61,26 @@ impl Bench {
         let mut bench =
             command("node", &["bench/run.js", "--plain", &plain.address, "--isolated", &isolated.address]);
         bench.arg("--picture").arg(folder.join("picture.jpg")).arg("--model").arg(model);
-        bench.args(["--runs", &self.runs.to_string(), "--only", &self.only]);
+        bench.args(["--runs", &self.runs.unwrap_or(7).to_string(), "--only", &self.only]);
         bench.args(self.peer.then_some("--peer")).args(self.json.then_some("--json"));
         bench.args(self.record.then_some("--record"));
+        run(&mut bench)
+    }
+
+    /// Runs bench/gpu.html on the machine's GPU.
+    fn run_gpu(&self, folder: &Path, model: &Path) -> Result {
+        let server = Server::start(0, true)?;
+        let shape = format!("target/bench/{SHAPE}");
+        let mut bench =
+            command("node", &["bench/run-gpu.js", "--address", &server.address, "--model", &shape]);
+        if self.peer {
+            let files = folder.join("peer");
+            std::fs::create_dir_all(&files).map_err(Error::file(&files))?;
+            run(command("bench/peer/run.sh", &[]).arg(model).arg("--gpu-files").arg(files))?;
+            bench.args(["--peer", "target/bench/peer"]);
+        }
+        bench.args(["--runs", &self.runs.unwrap_or(20).to_string(), "--only", &self.only]);
+        bench.args(self.json.then_some("--json")).args(self.record.then_some("--record"));
         run(&mut bench)
     }
 }
