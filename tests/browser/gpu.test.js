@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { launchChromium } from './browsers.js';
 import { Harness, problemsOf } from './harness.js';
+import { labelsOf } from './page-actions.js';
 
 const harness = new Harness(() =>
   launchChromium(['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader']),
@@ -162,6 +163,35 @@ test('after any fault the answer is right, and one notice says why', async () =>
   }
 });
 
+test('the CPU takes over in a pass of texts, and reads the text tower of a cached model', async () => {
+  const page = await open();
+  const { found, expected, codes, devices } = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const model = '/tests/fixtures/random-open-clip/';
+    const options = /** @type {const} */ ({ precision: 'f32', workers: 1 });
+    const texts = ['a cat', 'a boat'];
+    const onCpu = await Siglip.load(model, options);
+    const expected = await onCpu.embedText(texts);
+    const siglip = await Siglip.load(model, {
+      ...options,
+      device: 'gpu',
+      workerUrl: `/tests/browser/pages/gpu-fault-worker.js?fault=${encodeURIComponent('NaN in a pass')}&towers=2`,
+    });
+    const before = siglip.info.device;
+    const found = await siglip.embedText(texts);
+    const codes = siglip.info.notices.map(({ code }) => code);
+    const arrays = (/** @type {Float32Array[]} */ list) => list.map((values) => Array.from(values));
+    return {
+      found: arrays(found),
+      expected: arrays(expected),
+      codes,
+      devices: [before, siglip.info.device],
+    };
+  });
+  assert.deepEqual(found, expected);
+  assert.deepEqual([devices, codes], [['gpu', 'cpu'], ['gpu-wrong']]);
+});
+
 test('"auto" takes no software for a GPU, and says nothing of it', async () => {
   const page = await open();
   const infos = await page.evaluate(async () => {
@@ -175,4 +205,29 @@ test('"auto" takes no software for a GPU, and says nothing of it', async () => {
   assert.deepEqual(infos[0], infos[1]);
   assert.deepEqual(infos[0], infos[2]);
   assert.deepEqual([infos[0].device, infos[0].notices], ['cpu', []]);
+});
+
+test('the page shows what runs the model, and a visitor can switch', async () => {
+  const page = await harness.open();
+  page.setDefaultTimeout(120_000);
+  const facts = (/** @type {string} */ text) => page.locator('#model-facts', { hasText: text }).waitFor();
+  const devices = page.getByRole('radiogroup', { name: 'Runs on' });
+  await facts('CPU: 1 worker');
+  assert.ok(await devices.getByRole('radio', { name: 'CPU' }).isChecked());
+  await devices.getByRole('radio', { name: 'GPU' }).check();
+  await facts('GPU: google swiftshader');
+  assert.equal((await labelsOf(page, 'insect.jpg'))[0], 'an insect');
+  // The demonstration model gains nothing on a GPU.
+  await devices.getByRole('radio', { name: 'Automatic' }).check();
+  await facts('CPU: 1 worker');
+  assert.ok(await page.locator('#notices').isHidden());
+  assert.deepEqual(await problemsOf(page), []);
+});
+
+test('without WebGPU the page offers no choice', async () => {
+  const page = await open();
+  await page.addInitScript(() => Reflect.deleteProperty(Navigator.prototype, 'gpu'));
+  await page.goto(harness.server.origin);
+  await page.locator('#model-facts', { hasText: 'CPU' }).waitFor();
+  assert.ok(await page.locator('#device').isHidden());
 });

@@ -6,6 +6,7 @@ import { SiglipError, checkpoints } from '../siglip.js';
 import { modelIn, namesOf } from './classify-files.js';
 import { filesFrom } from './files.js';
 import { CachedModels, costOf } from './cached-models.js';
+import { DeviceChoice, deviceText } from './device-choice.js';
 import { announce, byId } from './page.js';
 
 /** @typedef {import('../siglip.js').Siglip} Siglip */
@@ -39,6 +40,7 @@ export class ModelPanel {
   #notices = byId('notices');
   #noRoom = byId('no-room');
   #cached = new CachedModels(() => this.#describeChoice());
+  #device = new DeviceChoice(() => this.load());
 
   /**
    * @param {(siglip: Siglip) => void} onModel
@@ -82,10 +84,14 @@ export class ModelPanel {
     this.#showProgress({ phase: 'download', loaded: 0, total: 0, file: '' });
     const loan = borrow(
       choice.model,
-      { precision: choice.precision },
+      { precision: choice.precision, device: this.#device.value },
       {
         onProgress: (progress) => this.#next === loan && this.#showProgress(progress),
-        onNotice: ({ message }) => this.#notify(message),
+        onNotice: ({ message }) => {
+          this.#notify(message);
+          // The notice of a model that answers already says that it has moved to the CPU.
+          if (this.#loan === loan && this.siglip) this.#showFacts(this.siglip.info);
+        },
       },
     );
     this.#next = loan;
@@ -185,15 +191,19 @@ export class ModelPanel {
       info.model === 'tiny'
         ? 'Tiny, the demonstration model'
         : (this.#choice.name ?? published?.label ?? info.model);
+    this.#showFacts(info);
+    byId('model-note').hidden = info.model !== 'tiny';
+    announce('The model is ready.');
+  }
+
+  /** @param {import('../siglip.js').Info} info */
+  #showFacts(info) {
     byId('model-facts').textContent = [
       `Pictures at ${info.imageSize} px`,
       `${info.precision === 'q8' ? '8-bit' : '32-bit'} weights, ${formatBytes(info.bytes)} in memory`,
-      info.workers === 1 ? '1 worker' : `${info.workers} workers`,
-      info.backend === 'simd' ? 'SIMD' : 'relaxed SIMD',
-      ...(published ? [info.model] : []),
+      deviceText(info),
+      ...(checkpoints.some(({ id }) => id === info.model) ? [info.model] : []),
     ].join(' · ');
-    byId('model-note').hidden = info.model !== 'tiny';
-    announce('The model is ready.');
   }
 
   #fillSelect() {

@@ -147,12 +147,16 @@ fn object<'v>(fields: &[(&str, Value<'_>)]) -> Value<'v> {
 }
 
 fn list<'v, T>(elements: &[T], value_of: fn(&T) -> Value<'_>) -> Value<'v> {
+    list_of(&mut elements.iter().map(value_of))
+}
+
+fn list_of<'v>(values: &mut dyn Iterator<Item = Value<'_>>) -> Value<'v> {
     let mut json = String::from("[");
-    for (i, element) in elements.iter().enumerate() {
-        if i > 0 {
+    for value in values {
+        if json.len() > 1 {
             json.push(',');
         }
-        value_of(element).write(&mut json);
+        value.write(&mut json);
     }
     json.push(']');
     Value::Json(json)

@@ -3,7 +3,8 @@ import '/www/worker.js';
 
 /** @type {any} */
 const scope = globalThis;
-const fault = new URL(scope.location.href).searchParams.get('fault') ?? '';
+const query = new URL(scope.location.href).searchParams;
+const fault = query.get('fault') ?? '';
 
 /**
  * Puts a method in the place of a method, which it is given.
@@ -26,8 +27,8 @@ const onRun = (change) =>
     if (buffer.label === 'x') change(++runs, values);
     return write(buffer, at, values);
   });
-/** Of one tower, in the check: two runs of the first block, three of all blocks. */
-const CHECK_RUNS = 5;
+/** In the check, of each tower: two runs of the first block, three of all blocks. */
+const CHECK_RUNS = 5 * Number(query.get('towers') ?? 1);
 
 /** For faults before any block runs: SwiftShader would take seconds to compile the kernels. */
 const withoutKernels = () =>
