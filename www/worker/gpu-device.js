@@ -45,7 +45,7 @@ const SOFTWARE = /swiftshader|llvmpipe|lavapipe|basic render|software/i;
 export async function openDevice(isAuto) {
   try {
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
-    if (!adapter) throw new Error(navigator.gpu ? 'there is no adapter' : 'this browser has no WebGPU');
+    if (!adapter) throw new Error(navigator.gpu ? 'there is no adapter' : 'there is no WebGPU here');
     // Safari 26.0 has no `info`; Firefox leaves it empty.
     const { vendor, architecture, description, isFallbackAdapter } = adapter.info ?? {};
     const name = [vendor, architecture, description].filter(Boolean).join(' ') || 'unknown';
