@@ -34,6 +34,8 @@
 
 mod block;
 mod json;
+#[cfg(feature = "native")]
+pub mod native;
 mod place;
 mod plan;
 mod shader;

@@ -43,6 +43,8 @@ impl Tile {
     pub const TALL: Tile = Tile { rows: 8, outputs: 4 };
     /// 32 rows x 32 outputs.
     pub const SMALL: Tile = Tile { rows: 4, outputs: 4 };
+    /// All that there are.
+    pub const ALL: &[Tile] = &[Tile::SQUARE, Tile::TALL, Tile::SMALL];
 
     /// Rows of a workgroup.
     pub const fn rows(self) -> usize {
