@@ -68,22 +68,13 @@ impl Bundle {
         let precision: Precision = self.precision.into();
         let options = LoadOptions { precision, towers: Towers::Text, ..LoadOptions::default() };
         let loader = checkpoint.loader::<siglip::model::Model>(options).map_err(&wrong)?;
-        let weights = source.weights()?;
         let plan = GgufWriter::new(files, "", MatrixType::from(self.to)).map_err(&wrong)?;
         // Rows that the engine quantizes itself are the same without.
         let is_needed = !(matches!(self.to, MatrixTypeArg::Q8) && precision.is_quantized());
         let mut rounding = Rounding { plan: is_needed.then_some(plan), loader };
-        if let Some(index) = &weights.index {
-            rounding.loader.expect_files(index).map_err(&wrong)?;
-        }
-        let progress = progress_bar(weights.bytes()?);
-        weights.read(&mut rounding, |bytes| progress.inc(bytes))?;
+        let progress = progress_bar(source.weights()?.bytes()?);
+        source.read(files, &mut rounding, |rounding| &mut rounding.loader, |bytes| progress.inc(bytes))?;
         progress.finish_and_clear();
-        if rounding.loader.lacks_logits()
-            && let Some(logits) = source.known_logits(files)
-        {
-            logits.pass(&mut rounding.loader).map_err(&wrong)?;
-        }
         Ok(Siglip::new(checkpoint, rounding.loader.finish().map_err(&wrong)?))
     }
 }

@@ -11,7 +11,7 @@ use siglip::weights::{
     Logits, Metadata, OPEN_CLIP_WEIGHTS, StoredTensor, TensorShape, TensorSink, WeightIndex, WeightReader,
     onnx_candidates, onnx_files,
 };
-use siglip::{CheckpointFiles, LoadOptions, Precision, Siglip, Towers};
+use siglip::{CheckpointFiles, EngineLoader, LoadOptions, Precision, Siglip, Towers};
 
 use crate::error::Error;
 
@@ -127,6 +127,13 @@ impl Source {
         }
     }
 
+    /// Whether the weights are ONNX files: those of single towers have neither scale nor bias.
+    pub fn may_lack_logits(&self) -> bool {
+        let is_onnx =
+            |file: &WeightFile| file.path().extension().is_some_and(|extension| extension == "onnx");
+        self.weights().is_ok_and(|weights| weights.files.iter().all(is_onnx))
+    }
+
     /// Its name in a file made of it: that of its folder or file, without the extension.
     pub fn stem(&self) -> String {
         let path = PathBuf::from(self.name());
@@ -157,6 +164,27 @@ impl Source {
             }
         }
         .map_err(|error| self.explain(error))
+    }
+
+    /// Passes the weights to `sink`, which has the loader. `progress` is called with the bytes read since its last call.
+    pub fn read<S: TensorSink, L: EngineLoader>(
+        &self,
+        files: &CheckpointFiles,
+        sink: &mut S,
+        loader: impl Fn(&mut S) -> &mut L,
+        progress: impl FnMut(u64),
+    ) -> Result<(), Error> {
+        let (wrong, weights) = (Error::checkpoint(self.name()), self.weights()?);
+        if let Some(index) = &weights.index {
+            loader(sink).expect_files(index).map_err(&wrong)?;
+        }
+        weights.read(sink, progress)?;
+        if loader(sink).lacks_logits()
+            && let Some(logits) = self.known_logits(files)
+        {
+            logits.pass(loader(sink)).map_err(&wrong)?;
+        }
+        Ok(())
     }
 
     /// Names the file that an error is about by its path.

@@ -9,6 +9,7 @@ use siglip::image::RgbImage;
 
 use crate::ModelArgs;
 use crate::answers::{Answers, Given, complain, unread};
+use crate::device::Siglip;
 use crate::error::Error;
 
 /// Embeddings of images and texts, of L2 norm 1, in the order given.
@@ -65,12 +66,12 @@ impl Embedding {
     }
 }
 
-fn embedding(siglip: &mut siglip::Siglip, image: &RgbImage) -> Result<Embedding, Error> {
+fn embedding(siglip: &mut Siglip, image: &RgbImage) -> Result<Embedding, Error> {
     let embedding = siglip.image_embeds(image)?;
     Ok(Embedding { embedding, unknown: Vec::new() })
 }
 
-fn text(siglip: &mut siglip::Siglip, text: &str) -> Result<Embedding, Error> {
+fn text(siglip: &mut Siglip, text: &str) -> Result<Embedding, Error> {
     let embedding = siglip.text_embeds(&[text.to_string()])?.concat();
     let unknown = siglip.unknown_words(text)?;
     Ok(Embedding { embedding, unknown })

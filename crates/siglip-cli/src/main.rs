@@ -6,6 +6,8 @@ mod calibrate;
 mod checkpoint;
 mod classify;
 mod convert;
+#[cfg_attr(not(feature = "gpu"), path = "cpu.rs")]
+mod device;
 mod embed;
 mod error;
 mod eval;
@@ -22,8 +24,9 @@ use std::process::ExitCode;
 
 use checkpoint::Source;
 use clap::{Parser, Subcommand, ValueEnum};
+use device::{Device, Siglip};
 use error::Error;
-use siglip::{Precision, Siglip};
+use siglip::Precision;
 
 const EXAMPLE: &str = "Example:
   siglip classify cat.jpg --label \"a cat\" --label \"a dog\" --model siglip-base-patch16-256";
@@ -66,6 +69,9 @@ struct ModelArgs {
     /// Number of threads that compute. Results do not depend on it. Default: as many as the processor runs at a time.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    /// Where the towers' blocks run. If the GPU cannot be used, the CPU answers, and standard error says why.
+    #[arg(long, value_enum, default_value_t = Device::Cpu)]
+    device: Device,
 }
 
 impl ModelArgs {
@@ -80,7 +86,7 @@ impl ModelArgs {
         for _ in 1..threads {
             std::thread::spawn(|| siglip::model::join_thread_pool());
         }
-        self.source().load(self.precision.into())
+        self.device.load(self.source(), self.precision.into())
     }
 }
 

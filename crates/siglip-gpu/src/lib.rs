@@ -1,7 +1,8 @@
 //! A plan of SigLIP's transformer blocks for a GPU, as data.
 //!
 //! A [`Plan`] holds all that an executor needs: buffers, the WGSL of every pipeline, the dispatches in their order, and where
-//! the rows of packed weights go. The executor needs to know nothing of transformers; this crate knows no GPU library. Patch
+//! the rows of packed weights go. The executor needs to know nothing of transformers; this crate knows no GPU library but
+//! with the feature `native`. Patch
 //! embeddings, the token table and the heads stay with [`siglip::model`], which gives the residual stream to the blocks and
 //! takes it back ([`siglip::Shard::BLOCKS_ELSEWHERE`]).
 //!

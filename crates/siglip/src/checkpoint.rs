@@ -63,14 +63,21 @@ impl Checkpoint {
     /// A loader that takes the weights for engine `E`.
     ///
     /// # Errors
-    /// [`Error::UnsupportedModel`] for a text tower without a tokenizer; otherwise as [`Checkpoint::towers`] and
-    /// [`Engine::loader`].
-    pub fn loader<E: Engine>(&self, mut options: LoadOptions) -> Result<E::Loader, Error> {
+    /// As [`Checkpoint::options`] and [`Engine::loader`].
+    pub fn loader<E: Engine>(&self, options: LoadOptions) -> Result<E::Loader, Error> {
+        E::loader(self.config.clone(), self.options(options)?)
+    }
+
+    /// These options, with those of the wanted towers that the checkpoint has.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedModel`] for a text tower without a tokenizer; otherwise as [`Checkpoint::towers`].
+    pub fn options(&self, mut options: LoadOptions) -> Result<LoadOptions, Error> {
         options.towers = self.towers(options.towers)?;
         if options.towers.has_text() && self.tokenizer.is_none() {
             return Err(Error::unsupported("tokenizer.json", "it is empty, and texts are to be read"));
         }
-        E::loader(self.config.clone(), options)
+        Ok(options)
     }
 }
 

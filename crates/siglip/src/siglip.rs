@@ -111,6 +111,17 @@ impl<E: Engine> Siglip<E> {
         &mut self.engine
     }
 
+    /// Takes the engine out, and leaves all else.
+    pub fn into_engine(self) -> E {
+        self.engine
+    }
+
+    /// The same with another engine, made of this one.
+    pub fn map_engine<F: Engine>(self, into: impl FnOnce(E) -> F) -> Siglip<F> {
+        let Siglip { engine, processor, tokenizer, texts, label_sets, expects_text } = self;
+        Siglip { engine: into(engine), processor, tokenizer, texts, label_sets, expects_text }
+    }
+
     /// Exchanges the engine and the tokenizer with another's. The embedded texts and the label sets stay.
     pub fn exchange_engine(&mut self, other: &mut Siglip<E>) {
         std::mem::swap(&mut self.engine, &mut other.engine);

@@ -16,6 +16,7 @@ pub struct Blocks {
     text: Option<Tower>,
     writer: WeightWriter,
     checksum: String,
+    precision: Precision,
 }
 
 impl Blocks {
@@ -29,12 +30,17 @@ impl Blocks {
         let tower = |plan: Option<TowerPlan>| plan.map(|plan| unsafe { Tower::new_trusted(gpu, plan) });
         let (image, text) = (tower(image).transpose()?, tower(text).transpose()?);
         let writer = WeightWriter::new(&places, &row_lengths);
-        Ok(Blocks { gpu: gpu.clone(), image, text, writer, checksum })
+        Ok(Blocks { gpu: gpu.clone(), image, text, writer, checksum, precision })
     }
 
     /// The device.
     pub fn gpu(&self) -> &Gpu {
         &self.gpu
+    }
+
+    /// The precision of the weights.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The image tower, if it is loaded.
@@ -52,7 +58,7 @@ impl Blocks {
         [&self.image, &self.text].into_iter().flatten().flat_map(|tower| &tower.plan().weights).sum()
     }
 
-    /// Takes whole batches of a [`Packer`](siglip::Packer), in any order. Those for the CPU are left out.
+    /// Takes whole batches of a [`Packer`](siglip::model::Packer), in any order. Those for the CPU are left out.
     ///
     /// # Errors
     /// [`GpuError::Weights`] if they are of another model; [`GpuError::OutOfMemory`], [`GpuError::Lost`] or

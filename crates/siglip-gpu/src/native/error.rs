@@ -3,11 +3,11 @@
 use crate::Unsupported;
 
 /// A reason to compute on the CPU.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum GpuError {
     /// No Vulkan, Metal or Direct3D 12 driver has an adapter.
-    #[error("there is no adapter for Vulkan, Metal or Direct3D 12: {0}")]
-    NoAdapter(String),
+    #[error("there is no adapter for Vulkan, Metal or Direct3D 12{0}")]
+    NoAdapter(&'static str),
     /// The only adapters compute on the CPU, more slowly than the engine does.
     #[error("{0} is software that stands in for a GPU")]
     Software(String),
@@ -31,15 +31,53 @@ pub enum GpuError {
         reason: String,
     },
     /// The adapter's memory does not suffice.
-    #[error("the GPU has too little memory: {0}")]
+    #[error("{0}")]
     OutOfMemory(String),
     /// The device is gone, or does not answer any more.
-    #[error("the GPU was lost: {0}")]
+    #[error("{0}")]
     Lost(String),
+    /// It takes longer than the CPU, or not much less.
+    #[error("the {tower} tower takes {gpu:.1} ms in place of some {cpu:.1} ms")]
+    Slow {
+        /// `image` or `text`.
+        tower: &'static str,
+        /// Milliseconds on the GPU.
+        gpu: f64,
+        /// Milliseconds on the CPU.
+        cpu: f64,
+    },
     /// It does not do what it should, or gives wrong results.
-    #[error("the GPU is wrong: {0}")]
+    #[error("{0}")]
     Wrong(String),
     /// The weights are not of the model that the plan was made for.
     #[error("the packed weights belong to another model")]
     Weights,
+}
+
+impl GpuError {
+    /// A stable code, the same as a page's notice has.
+    pub fn code(&self) -> &'static str {
+        match self {
+            GpuError::NoAdapter(_)
+            | GpuError::Software(_)
+            | GpuError::DeviceRefused { .. }
+            | GpuError::Unsupported(_) => "gpu-missing",
+            GpuError::Shader { .. } | GpuError::Wrong(_) | GpuError::Weights => "gpu-wrong",
+            GpuError::OutOfMemory(_) => "gpu-memory",
+            GpuError::Lost(_) => "gpu-lost",
+            GpuError::Slow { .. } => "gpu-slow",
+        }
+    }
+
+    /// A sentence that says what it means for who waits for an answer.
+    pub fn notice(&self) -> String {
+        let headline = match self.code() {
+            "gpu-missing" => "The GPU cannot be used",
+            "gpu-memory" => "The GPU's memory does not suffice",
+            "gpu-lost" => "The GPU was lost",
+            "gpu-slow" => "The GPU is slower than the CPU",
+            _ => "The GPU computes wrongly",
+        };
+        format!("{headline}, so the CPU computes: {}.", self.to_string().trim_end_matches('.'))
+    }
 }

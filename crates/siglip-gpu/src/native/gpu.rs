@@ -54,8 +54,8 @@ impl Gpu {
         adapters.retain(|(info, _)| info.name.to_lowercase().contains(&named));
         let best = adapters.into_iter().min_by_key(|(info, _)| rank(info.device_type));
         let Some((info, adapter)) = best else {
-            let reason = if named.is_empty() { "no driver names one" } else { "none has the wished name" };
-            return Err(GpuError::NoAdapter(reason.into()));
+            let reason = if named.is_empty() { "" } else { " with the name in WGPU_ADAPTER_NAME" };
+            return Err(GpuError::NoAdapter(reason));
         };
         if wish == Wish::Hardware && is_software(&info) {
             return Err(GpuError::Software(info.name));
@@ -135,7 +135,11 @@ impl Gpu {
         let result = work();
         let [internal, validation, memory] = [internal.pop(), validation.pop(), memory.pop()].map(block_on);
         match memory.or(internal).or(validation) {
-            Some(error) => Err(self.lost().unwrap_or_else(|| fault_of(&error))),
+            Some(error) => {
+                // Whatever is created on a lost device is invalid, and said so before the loss is.
+                let _ = self.device.poll(wgpu::PollType::Poll);
+                Err(self.lost().unwrap_or_else(|| fault_of(&error)))
+            }
             None => self.working().map(|()| result),
         }
     }

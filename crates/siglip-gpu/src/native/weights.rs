@@ -10,7 +10,7 @@ const HEADER: usize = 16;
 /// Bytes on their way to the GPU before the next wait. They take as much memory here until then.
 const MOST_IN_FLIGHT: usize = 16 << 20;
 
-/// Writes batches of a [`Packer`](siglip::Packer) into the buffers of their blocks.
+/// Writes batches of a [`Packer`](siglip::model::Packer) into the buffers of their blocks.
 #[derive(Debug)]
 pub struct WeightWriter {
     places: HashMap<usize, Place>,
