@@ -9,11 +9,17 @@
  * @property {number} hiddenSize
  * @property {number} hiddenStride
  * @property {number} length rows of a usual sequence
+ * @property {{values: number, stride: number, activation: number}} [patches]
  * @property {number[]} weights
  * @property {{label: string, floatsPerRow: number}[]} activations
  * @property {{label: string, wgsl: string}[]} pipelines
- * @property {Dispatch[]} dispatches
- * @property {number} firstBlock
+ * @property {Program[]} programs
+ */
+/** What runs for up to so many rows. @typedef {{mostRows?: number, firstBlock: number, dispatches: Dispatch[]}} Program */
+/**
+ * What a pass takes: the residual stream [rows, hidden size] of sequences of equal length, and of images the patches [rows, values]
+ * whose embeddings are to be added to it.
+ * @typedef {{hiddenStates: Float32Array, patches?: Float32Array, sequences: number}} TowerInput
  */
 /** Why the GPU is not used. @typedef {'gpu-missing' | 'gpu-wrong' | 'gpu-slow' | 'gpu-lost' | 'gpu-memory'} FaultCode */
 
@@ -49,8 +55,9 @@ export async function openDevice(isAuto) {
     // Safari 26.0 has no `info`; Firefox leaves it empty.
     const { vendor, architecture, description, isFallbackAdapter } = adapter.info ?? {};
     const name = [vendor, architecture, description].filter(Boolean).join(' ') || 'unknown';
-    if (isAuto && (isFallbackAdapter || SOFTWARE.test(name))) throw new Error(`${name} is software`);
-    return { adapter, name, device: await adapter.requestDevice({ label: 'siglip' }) };
+    const isSoftware = isFallbackAdapter || SOFTWARE.test(name);
+    if (isAuto && isSoftware) throw new Error(`${name} is software`);
+    return { adapter, name, isSoftware, device: await adapter.requestDevice({ label: 'siglip' }) };
   } catch (error) {
     throw new GpuFault('gpu-missing', reasonOf(error), error);
   }
@@ -101,8 +108,10 @@ export class GpuTower {
   #device;
   /** @type {GPUComputePipeline[]} */
   #pipelines = [];
-  /** Of the newest pass and all smaller ones. @type {{rows: number, pass: GPUBuffer, activations: GPUBuffer[], staging: GPUBuffer, groups: GPUBindGroup[]} | undefined} */
+  /** Of the newest pass and all smaller ones. @type {{rows: number, pass: GPUBuffer, activations: GPUBuffer[], staging: GPUBuffer, groups: Map<Program, GPUBindGroup[]>} | undefined} */
   #workspace;
+  /** What runs for few rows: the fastest on this adapter. @type {Program | undefined} */
+  #chosen;
   /** Most dispatches of a submit: on a slow GPU a long one would freeze the screen, or end the device. */
   #perSubmit = Infinity;
 
@@ -135,39 +144,80 @@ export class GpuTower {
     );
   }
 
-  /** Compiles the pipelines. */
+  /** Compiles the pipelines that run. */
   async compile() {
-    const pipelines = this.plan.pipelines.map(({ label, wgsl }) => compile(this.#device, label, wgsl));
-    this.#pipelines = await Promise.all(pipelines);
+    const { pipelines, programs } = this.plan;
+    const used = new Set(programs.flatMap(({ dispatches }) => dispatches.map(({ pipeline }) => pipeline)));
+    const compiled = [...used].map(async (index) => {
+      const { label, wgsl } = pipelines[index];
+      this.#pipelines[index] = await compile(this.#device, label, wgsl);
+    });
+    await Promise.all(compiled);
   }
 
   /**
    * Runs the blocks.
-   * @param {Float32Array} values the residual stream, [rows, hidden size]
-   * @param {number} sequences in it, of equal length
-   * @param {number} [dispatches] how many run; all, if it is left out
+   * @param {TowerInput} input
+   * @param {(program: Program) => number} [endOf] how many dispatches run; all, if it is left out
+   * @param {Program} [program] that for so many rows, if it is left out
    * @returns {Promise<Float32Array>} the residual stream afterwards
    */
-  async run(values, sequences, dispatches = this.plan.dispatches.length) {
-    const { hiddenSize, hiddenStride } = this.plan;
-    const rows = values.length / hiddenSize;
+  async run(
+    { hiddenStates, patches, sequences },
+    endOf = ({ dispatches }) => dispatches.length,
+    program = this.#programFor(hiddenStates.length / this.plan.hiddenSize),
+  ) {
+    const { hiddenSize, hiddenStride, patches: input } = this.plan;
+    const rows = hiddenStates.length / hiddenSize;
     const workspace = (this.#workspace = await this.#workspaceFor(rows));
+    const { pass, activations, staging } = workspace;
     const { queue } = this.#device;
     const bytes = rows * hiddenStride * 4;
     await guarded(this.#device, () => {
+      const groups = this.#groupsOf(workspace, program);
       const padded = Math.ceil(rows / ROWS) * ROWS;
-      queue.writeBuffer(workspace.pass, 0, new Uint32Array([rows, padded, rows / sequences, 0]));
-      queue.writeBuffer(workspace.activations[0], 0, spread(values, hiddenSize, hiddenStride));
-      for (let first = 0; first < dispatches; first += this.#perSubmit) {
+      queue.writeBuffer(pass, 0, new Uint32Array([rows, padded, rows / sequences, 0]));
+      queue.writeBuffer(activations[0], 0, spread(hiddenStates, hiddenSize, hiddenStride));
+      if (input && patches)
+        queue.writeBuffer(activations[input.activation], 0, spread(patches, input.values, input.stride));
+      const end = endOf(program);
+      // The first dispatch of an image's pass embeds its patches.
+      for (let first = input && !patches ? 1 : 0; first < end; first += this.#perSubmit) {
         const encoder = this.#device.createCommandEncoder();
-        const end = Math.min(first + this.#perSubmit, dispatches);
-        this.#encode(encoder, workspace.groups, first, end, { rows, length: rows / sequences, sequences });
-        if (end === dispatches)
-          encoder.copyBufferToBuffer(workspace.activations[0], 0, workspace.staging, 0, bytes);
+        const last = Math.min(first + this.#perSubmit, end);
+        this.#encode(encoder, program, groups, first, last, { rows, length: rows / sequences, sequences });
+        if (last === end) encoder.copyBufferToBuffer(activations[0], 0, staging, 0, bytes);
         queue.submit([encoder.finish()]);
       }
     });
-    return gather(new Float32Array(await read(workspace.staging, bytes)), hiddenSize, hiddenStride);
+    return gather(new Float32Array(await read(staging, bytes)), hiddenSize, hiddenStride);
+  }
+
+  /** @param {number} rows @returns {Program} */
+  #programFor(rows) {
+    const fits = this.plan.programs.filter(({ mostRows }) => rows <= (mostRows ?? rows));
+    return this.#chosen && fits.includes(this.#chosen) ? this.#chosen : fits[0];
+  }
+
+  /** Times all programs for one usual sequence, and keeps to the fastest. */
+  async choose() {
+    const { hiddenSize, length, patches, programs } = this.plan;
+    const input = {
+      hiddenStates: new Float32Array(length * hiddenSize),
+      patches: patches && new Float32Array(length * patches.values),
+      sequences: 1,
+    };
+    let least = Infinity;
+    if (programs.length < 2) return;
+    for (const program of programs.filter(({ mostRows }) => length <= (mostRows ?? length))) {
+      // The first time is not counted: drivers finish their compilation then.
+      for (const isCounted of [false, true, true]) {
+        const start = performance.now();
+        await this.run(input, undefined, program);
+        const ms = performance.now() - start;
+        if (isCounted && ms < least) [least, this.#chosen] = [ms, program];
+      }
+    }
   }
 
   /**
@@ -175,18 +225,19 @@ export class GpuTower {
    * @param {number} ms that all dispatches take
    */
   limitSubmits(ms) {
-    const { length } = this.plan.dispatches;
+    const { length } = this.plan.programs[0].dispatches;
     this.#perSubmit = ms > 50 ? Math.max(1, Math.floor((50 / ms) * length)) : Infinity;
   }
 
   /**
    * @param {GPUCommandEncoder} encoder
+   * @param {Program} program
    * @param {GPUBindGroup[]} groups
    * @param {number} first
    * @param {number} end
    * @param {{rows: number, length: number, sequences: number}} sizes
    */
-  #encode(encoder, groups, first, end, { rows, length, sequences }) {
+  #encode(encoder, program, groups, first, end, { rows, length, sequences }) {
     const count = (/** @type {Count} */ count) => {
       if (count === 'sequences') return sequences;
       if ('fixed' in count) return count.fixed;
@@ -194,7 +245,7 @@ export class GpuTower {
     };
     const pass = encoder.beginComputePass();
     for (let i = first; i < end; i++) {
-      const { pipeline, workgroups } = this.plan.dispatches[i];
+      const { pipeline, workgroups } = program.dispatches[i];
       pass.setPipeline(this.#pipelines[pipeline]);
       pass.setBindGroup(0, groups[i]);
       pass.dispatchWorkgroups(count(workgroups[0]), count(workgroups[1]), count(workgroups[2]));
@@ -219,23 +270,40 @@ export class GpuTower {
         buffer(label, capacity * floatsPerRow * 4, STORAGE | COPY_SRC | COPY_DST),
       );
       const staging = buffer('staging', capacity * this.plan.hiddenStride * 4, MAP_READ | COPY_DST);
-      const groups = this.plan.dispatches.map(({ pipeline, bindings }) =>
-        device.createBindGroup({
-          layout: this.#pipelines[pipeline].getBindGroupLayout(0),
-          entries: [
-            { binding: 0, resource: { buffer: pass } },
-            ...bindings.map(({ binding, buffer, offset, size }) => ({
-              binding,
-              resource: {
-                buffer: 'weights' in buffer ? this.weights[buffer.weights] : activations[buffer.activation],
-                offset,
-                size,
-              },
-            })),
-          ],
-        }),
-      );
-      return { rows: capacity, pass, activations, staging, groups };
+      return { rows: capacity, pass, activations, staging, groups: new Map() };
+    });
+  }
+
+  /**
+   * @param {{pass: GPUBuffer, activations: GPUBuffer[], groups: Map<Program, GPUBindGroup[]>}} workspace
+   * @param {Program} program
+   */
+  #groupsOf({ pass, activations, groups }, program) {
+    const made =
+      groups.get(program) ?? program.dispatches.map((dispatch) => this.#group(dispatch, pass, activations));
+    groups.set(program, made);
+    return made;
+  }
+
+  /**
+   * @param {Dispatch} dispatch
+   * @param {GPUBuffer} pass
+   * @param {GPUBuffer[]} activations
+   */
+  #group({ pipeline, bindings }, pass, activations) {
+    return this.#device.createBindGroup({
+      layout: this.#pipelines[pipeline].getBindGroupLayout(0),
+      entries: [
+        { binding: 0, resource: { buffer: pass } },
+        ...bindings.map(({ binding, buffer, offset, size }) => ({
+          binding,
+          resource: {
+            buffer: 'weights' in buffer ? this.weights[buffer.weights] : activations[buffer.activation],
+            offset,
+            size,
+          },
+        })),
+      ],
     });
   }
 }

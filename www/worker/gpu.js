@@ -169,6 +169,7 @@ class GpuModel {
   #device;
   #parameters;
   #loadWasm;
+  #isSoftware;
   #contextLength = 0;
   /** Why it is of no use any more. @type {GpuFault | undefined} */
   #fault;
@@ -176,15 +177,16 @@ class GpuModel {
   /**
    * @param {Parameters} parameters
    * @param {LoadWasm} loadWasm
-   * @param {{adapter: GPUAdapter, device: GPUDevice, name: string}} opened
+   * @param {{adapter: GPUAdapter, device: GPUDevice, name: string, isSoftware: boolean}} opened
    */
-  constructor(parameters, loadWasm, { adapter, device, name }) {
+  constructor(parameters, loadWasm, { adapter, device, name, isSoftware }) {
     this.#parameters = parameters;
     this.#loadWasm = loadWasm;
     /** Referenced for as long as the device: Chrome 129 lost devices whose adapter was collected. */
     this.adapter = adapter;
     this.#device = device;
     this.adapterName = name;
+    this.#isSoftware = isSoftware;
     void device.lost.then(({ message }) => {
       this.#fault ??= new GpuFault('gpu-lost', message || 'the device is gone');
     });
@@ -275,6 +277,8 @@ class GpuModel {
     }
     for (const name of /** @type {const} */ (['image', 'text'])) {
       const tower = plan[name];
+      // Software has no idle cores to fill, and takes seconds for each pipeline.
+      if (this.#isSoftware) tower?.programs.splice(0, tower.programs.length - 1);
       if (tower) this.#towers[name] = await GpuTower.create(this.#device, tower);
     }
     this.#checksum = plan.checksum;
@@ -295,6 +299,7 @@ class GpuModel {
     for (const name of /** @type {const} */ (['image', 'text'])) {
       const tower = this.#towers[name];
       if (!tower) continue;
+      await tower.choose();
       const { cpu, gpu } = await checkTower(engine, name, tower, precision === 'f32' ? 'f32' : 'q8');
       if (workers !== undefined && cpu / workers < WORTH_IT * gpu) {
         const times = `${gpu.toFixed(1)} ms in place of some ${(cpu / workers).toFixed(1)} ms`;
@@ -319,7 +324,10 @@ class GpuModel {
     const isImage = 'pixels' in input;
     const tower = /** @type {GpuTower} */ (this.#towers[isImage ? 'image' : 'text']);
     const sequences = isImage ? 1 : input.inputIds.length / this.#contextLength;
-    const values = await this.#noting(tower.run(engine.hidden_states(), sequences));
+    const patches = isImage ? engine.patches() : undefined;
+    const values = await this.#noting(
+      tower.run({ hiddenStates: engine.hidden_states(), patches, sequences }),
+    );
     if (!isFinite(values)) throw new GpuFault('gpu-wrong', 'results are not finite');
     engine.set_hidden_states(values);
   }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use siglip::weights::tensors;
 use siglip::{Config, Precision, Towers};
-use siglip_gpu::native::{Blocks, Gpu, GpuError, Wish, wgpu};
+use siglip_gpu::native::{Blocks, Gpu, GpuError, Input, Wish, wgpu};
 use siglip_gpu::{Epilogue, Plan, Product, Tile, TowerPlan, product};
 use wgpu::BufferUsages;
 
@@ -135,7 +135,11 @@ impl Bench<'_> {
                 for (tile, epilogue) in
                     Tile::ALL.iter().flat_map(|tile| epilogues.iter().map(move |epilogue| (tile, epilogue)))
                 {
-                    let shape = Product { inputs, outputs, quantized, tile: *tile, epilogue: *epilogue };
+                    if outputs % tile.outputs() != 0 || inputs % (epilogue.splits() * tile.inputs()) != 0 {
+                        continue;
+                    }
+                    let (tile, epilogue) = (*tile, *epilogue);
+                    let shape = Product { inputs, outputs, quantized, tile, epilogue };
                     self.product(layer, &shape, &mut products)?;
                 }
             }
@@ -148,7 +152,8 @@ impl Bench<'_> {
         let most = *self.extent.rows.iter().max().ok_or("no rows")?;
         // SAFETY: the buffers below are as large as the product's documentation says, for `most` rows, a multiple of 64.
         let pipeline = unsafe { self.gpu.trusted_pipeline(layer, &product(shape))? };
-        let floats = |count: usize| self.buffer(4 * count as u64, BufferUsages::STORAGE);
+        let floats =
+            |count: usize| self.buffer(4 * count as u64, BufferUsages::STORAGE | BufferUsages::COPY_DST);
         let weight_bytes = inputs * outputs * if quantized { 1 } else { 4 };
         let pass_info = self.buffer(16, BufferUsages::UNIFORM | BufferUsages::COPY_DST);
         let mut bound = vec![
@@ -160,6 +165,18 @@ impl Bench<'_> {
         bound.extend(quantized.then(|| (3, floats(outputs))));
         bound.extend(epilogue.adds_bias().then(|| (4, floats(outputs))));
         let bound: Vec<_> = bound.iter().map(|(binding, buffer)| (*binding, buffer)).collect();
+        // Zeros would be multiplied faster than what models have.
+        for (binding, count) in [(1, most * inputs), (2, weight_bytes / 4)] {
+            let mut values: Vec<u8> = Vec::with_capacity(4 * count);
+            match (binding, quantized) {
+                (2, true) => {
+                    values.extend(random(2).take(4 * count).map(|value| (127.0 * value) as i8 as u8))
+                }
+                _ => values.extend(random(binding).take(count).flat_map(f32::to_le_bytes)),
+            }
+            let buffer = bound.iter().find(|(bound, _)| *bound == binding).ok_or("no such buffer")?.1;
+            self.gpu.queue().write_buffer(buffer, 0, &values);
+        }
         let group = self.group(&pipeline, &bound);
         for rows in self.extent.rows {
             let words = [*rows, *rows, *rows, 0].map(|size| size as u32);
@@ -210,13 +227,17 @@ impl Bench<'_> {
                     let plan = tower.plan().clone();
                     let rows = sequences * plan.length;
                     let pass = tower.prepare(rows, *sequences)?;
-                    let all = plan.dispatches.len();
+                    let all = pass.program().dispatches.len();
                     let time = self.measure(1, |compute| pass.encode(compute, 0..all))?;
                     let mut report = time.report(flops(&plan, rows));
-                    let values: Vec<f32> = random(1).take(rows * plan.hidden_size).collect();
+                    let hidden_states: Vec<f32> = random(1).take(rows * plan.hidden_size).collect();
+                    let patch_values = plan.patches.as_ref().map_or(0, |patches| patches.values);
+                    let patches: Vec<f32> = random(2).take(rows * patch_values).collect();
+                    let input =
+                        Input { hidden_states: &hidden_states, patches: &patches, sequences: *sequences };
                     let whole = self.repeated(|| {
                         let start = Instant::now();
-                        let result = tower.run(&values, *sequences)?;
+                        let result = tower.run(input)?;
                         let finite = result.iter().all(|value| value.is_finite());
                         finite
                             .then(|| milliseconds(start.elapsed()))

@@ -104,6 +104,24 @@ impl BlockLayout {
     }
 }
 
+/// The layout of the patch embedding's buffer, which is in f32.
+#[derive(Debug, Clone, Copy)]
+pub struct PatchLayout {
+    /// Of a patch.
+    pub values: usize,
+    pub embedding: LinearLayout,
+    /// Bytes of the buffer.
+    pub size: u64,
+}
+
+impl PatchLayout {
+    pub fn new(values: usize, hidden: usize) -> PatchLayout {
+        let mut end = Allocator { end: 0, quantized: false };
+        let embedding = end.linear(values.next_multiple_of(WIDTH), hidden);
+        PatchLayout { values, embedding, size: end.end }
+    }
+}
+
 /// Gives away a buffer, section by section.
 struct Allocator {
     end: u64,

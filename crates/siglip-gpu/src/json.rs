@@ -2,7 +2,9 @@
 //! engine.
 
 use crate::place::{Group, Place};
-use crate::plan::{Activation, Binding, Buffer, Count, Dispatch, Pipeline, Plan, TowerPlan};
+use crate::plan::{
+    Activation, Binding, Buffer, Count, Dispatch, Patches, Pipeline, Plan, Program, TowerPlan,
+};
 
 impl Plan {
     /// The plan for an executor in another language. Fields have their names here, in camel case; what is `None` is left out. A
@@ -24,11 +26,23 @@ fn tower(tower: &TowerPlan) -> Value<'_> {
         ("hiddenSize", number(tower.hidden_size)),
         ("hiddenStride", number(tower.hidden_stride)),
         ("length", number(tower.length)),
-        ("firstBlock", number(tower.first_block)),
+        ("patches", tower.patches.as_ref().map_or(Value::Missing, patches)),
         ("weights", list(&tower.weights, |bytes| Value::Number(*bytes))),
         ("activations", list(&tower.activations, activation)),
         ("pipelines", list(&tower.pipelines, pipeline)),
-        ("dispatches", list(&tower.dispatches, dispatch)),
+        ("programs", list(&tower.programs, program)),
+    ])
+}
+
+fn patches(&Patches { values, stride, activation }: &Patches) -> Value<'_> {
+    object(&[("values", number(values)), ("stride", number(stride)), ("activation", number(activation))])
+}
+
+fn program(Program { most_rows, dispatches, first_block }: &Program) -> Value<'_> {
+    object(&[
+        ("mostRows", most_rows.map_or(Value::Missing, number)),
+        ("firstBlock", number(*first_block)),
+        ("dispatches", list(dispatches, dispatch)),
     ])
 }
 

@@ -1,10 +1,9 @@
 //! A plan of SigLIP's transformer blocks for a GPU, as data.
 //!
 //! A [`Plan`] holds all that an executor needs: buffers, the WGSL of every pipeline, the dispatches in their order, and where
-//! the rows of packed weights go. The executor needs to know nothing of transformers; this crate knows no GPU library but
-//! with the feature `native`. Patch
-//! embeddings, the token table and the heads stay with [`siglip::model`], which gives the residual stream to the blocks and
-//! takes it back ([`siglip::Shard::BLOCKS_ELSEWHERE`]).
+//! the rows of packed weights go. The executor needs to know nothing of transformers; this crate knows no GPU library but with
+//! the feature `native`, whose module executes plans in programs. The token table and the heads stay with [`siglip::model`],
+//! which gives the residual stream to the blocks and takes it back ([`siglip::Shard::BLOCKS_ELSEWHERE`]).
 //!
 //! A block takes seven dispatches:
 //!
@@ -28,7 +27,8 @@
 //! let config = siglip::preset("base-patch16-256").unwrap();
 //! let plan = siglip_gpu::Plan::new(&config, Towers::Both, Precision::Q8)?;
 //! let image = plan.image.unwrap();
-//! assert_eq!((image.weights.len(), image.dispatches.len()), (12, 85));
+//! // A buffer a block, and one for the patch embedding.
+//! assert_eq!((image.weights.len(), image.programs[0].dispatches.len()), (13, 86));
 //! # Ok::<(), siglip_gpu::Unsupported>(())
 //! ```
 #![deny(missing_docs)]
@@ -43,5 +43,7 @@ mod shader;
 mod tower;
 
 pub use place::{Group, Place};
-pub use plan::{Activation, Binding, Buffer, Count, Dispatch, Pipeline, Plan, TowerPlan, Unsupported};
+pub use plan::{
+    Activation, Binding, Buffer, Count, Dispatch, Patches, Pipeline, Plan, Program, TowerPlan, Unsupported,
+};
 pub use shader::{Epilogue, Norm, Product, Tile, attention, checksum, product, residual_norm};

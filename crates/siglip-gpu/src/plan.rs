@@ -31,13 +31,36 @@ pub struct TowerPlan {
     pub hidden_stride: usize,
     /// Rows of a usual sequence: the patches of a square image, or the tokens of a text.
     pub length: usize,
-    /// Bytes of the weight buffers, one a block. They start as zeros.
+    /// Of the image tower: what the residual stream is made of.
+    pub patches: Option<Patches>,
+    /// Bytes of the weight buffers: one a block, then that of the patch embedding. They start as zeros.
     pub weights: Vec<u64>,
     /// Buffers that grow with the number of rows. The first holds the residual stream, before and after the dispatches.
     pub activations: Vec<Activation>,
     /// The pipelines. The entry point of each is `main`, its bindings are in group 0.
     pub pipelines: Vec<Pipeline>,
-    /// What runs, in this order.
+    /// What runs. The first one that is made for as many rows as there are.
+    pub programs: Vec<Program>,
+}
+
+/// The image tower's input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patches {
+    /// Values of a patch.
+    pub values: usize,
+    /// Floats from one patch to the next; those past `values` are zeros.
+    pub stride: usize,
+    /// Which activation holds them, one a row.
+    pub activation: usize,
+}
+
+/// The dispatches of a pass over some number of rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Program {
+    /// It is made for so many rows; `None` for any number.
+    pub most_rows: Option<usize>,
+    /// What runs, in this order. With [`TowerPlan::patches`] the first one adds the patch embeddings to the residual stream,
+    /// which holds the position embeddings; it is left out where the stream is complete.
     pub dispatches: Vec<Dispatch>,
     /// The number of dispatches after which the residual stream is the first block's output.
     pub first_block: usize,
@@ -89,7 +112,7 @@ pub struct Binding {
 /// A buffer of a tower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Buffer {
-    /// The weights of this block.
+    /// The weights of this block, or past the last one those of the patch embedding.
     Weights(usize),
     /// This one of [`TowerPlan::activations`].
     Activation(usize),
@@ -122,6 +145,13 @@ pub enum Unsupported {
     BlockBytes(u64, u64),
 }
 
+impl Program {
+    /// Whether it is made for so many rows.
+    pub fn fits(&self, rows: usize) -> bool {
+        self.most_rows.is_none_or(|most| rows <= most)
+    }
+}
+
 impl Plan {
     /// The plan of a model's loaded towers.
     ///
@@ -138,8 +168,8 @@ impl Plan {
             places.extend(of_tower.filter_map(|tower| tower.place(index, &tensor.name)));
         }
         Ok(Plan {
-            image: image.map(|tower| tower.plan()).transpose()?,
-            text: text.map(|tower| tower.plan()).transpose()?,
+            image: image.map(|tower| tower.plan()),
+            text: text.map(|tower| tower.plan()),
             places,
             row_lengths: tensors.iter().map(TensorShape::row_len).collect(),
             checksum: checksum(),

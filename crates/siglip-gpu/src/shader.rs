@@ -2,13 +2,14 @@
 //!
 //! Comments on the files in shaders/ stand here, since a page's engine carries these files:
 //!
-//! - product.wgsl: a workgroup of 8 x 8 invocations computes a tile of y; each invocation holds a few rows and columns of it in
-//!   registers. Both tiles of operands have k outermost, with four rows or outputs in a vector: 4 x 4 values are transposed on
-//!   their way into the workgroup's memory.
+//! - product.wgsl: a workgroup computes a tile of y; each invocation holds a few rows and columns of it in registers. Both tiles
+//!   of operands have k outermost, with four rows or outputs in a vector: 4 x 4 values are transposed on their way into the
+//!   workgroup's memory. SWIZZLE spreads what neighbours store over all banks of that memory.
 //! - residual_norm.wgsl: one workgroup a row; the variance in a second pass over the row.
-//! - attention.wgsl: a workgroup has one head and 16 queries, and four invocations share a query. Keys and values pass by in
+//! - attention.wgsl: a workgroup has one head and 16 queries, and 16 invocations share four of them. Keys and values pass by in
 //!   tiles; the softmax is corrected after each (Milakov and Gimelshein, 1805.02867). Rows past the sequence's end are read as
-//!   its last one: as keys they weigh nothing, as queries they are not stored.
+//!   its last one: as keys they weigh nothing, as queries they are not stored. `scores` is cleared in each round:
+//!   a variable declared in the loop kept its values with Tint and SwiftShader.
 //! - checksum.wgsl: 64 sums, one a workgroup.
 
 use std::fmt::Write as _;
@@ -23,37 +24,55 @@ const CHECKSUM: &str = include_str!("shaders/checksum.wgsl");
 /// Queries of a workgroup of the attention kernel.
 pub const QUERIES: usize = 16;
 /// The widest head whose queries, keys and scores fit the workgroup's memory.
-pub const MOST_HEAD_DIM: usize = 160;
+pub const MOST_HEAD_DIM: usize = 128;
 /// Bytes of memory that every WebGPU device gives a workgroup.
 const WORKGROUP_BYTES: usize = 16 << 10;
-/// Inputs that the product kernel multiplies between two barriers.
-const TILE_INPUTS: usize = 16;
 
-/// A product's results per invocation; 8 x 8 invocations are a workgroup.
+/// Invocations of a slice are so many rows of so many.
+const SIDE: usize = 8;
+
+/// How a product divides its work.
+///
+/// An invocation holds `rows` x `outputs` sums in registers. 8 x 8 of them share a tile of operands in the workgroup's memory,
+/// `inputs` deep. With several `slices` as many groups of invocations take turns at the tile's inputs, and their sums are added
+/// at the end: more invocations for the same traffic, which a GPU with many idle cores wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tile {
     rows: usize,
     outputs: usize,
+    inputs: usize,
+    slices: usize,
+    /// Whether the next tile's operands are read while this one's are multiplied.
+    prefetch: bool,
 }
 
 impl Tile {
     /// 64 rows x 64 outputs a workgroup.
-    pub const SQUARE: Tile = Tile { rows: 8, outputs: 8 };
-    /// 64 rows x 32 outputs: twice the workgroups, for layers with few outputs.
-    pub const TALL: Tile = Tile { rows: 8, outputs: 4 };
-    /// 32 rows x 32 outputs.
-    pub const SMALL: Tile = Tile { rows: 4, outputs: 4 };
-    /// All that there are.
-    pub const ALL: &[Tile] = &[Tile::SQUARE, Tile::TALL, Tile::SMALL];
+    pub const SQUARE: Tile = Tile { prefetch: true, ..Tile::new(8, 8, 16, 1) };
+    /// 32 rows x 64 outputs, in two slices: four times the invocations of [`Tile::SQUARE`] for the same rows.
+    pub const SLICED: Tile = Tile::new(4, 8, 32, 2);
+    /// 32 rows x 32 outputs, with a quarter of the registers.
+    pub const SMALL: Tile = Tile::new(4, 4, 16, 1);
+    /// All of them.
+    pub const ALL: [Tile; 3] = [Tile::SQUARE, Tile::SLICED, Tile::SMALL];
+
+    const fn new(rows: usize, outputs: usize, inputs: usize, slices: usize) -> Tile {
+        Tile { rows, outputs, inputs, slices, prefetch: false }
+    }
 
     /// Rows of a workgroup.
     pub const fn rows(self) -> usize {
-        8 * self.rows
+        SIDE * self.rows
     }
 
     /// Outputs of a workgroup.
     pub const fn outputs(self) -> usize {
-        8 * self.outputs
+        SIDE * self.outputs
+    }
+
+    /// Inputs between two barriers. A product's inputs, divided by its parts, are a multiple.
+    pub const fn inputs(self) -> usize {
+        self.inputs
     }
 }
 
@@ -62,6 +81,8 @@ impl Tile {
 pub enum Epilogue {
     /// Adds the bias.
     Bias,
+    /// Adds the bias and what y held: y is the residual stream.
+    Residual,
     /// Adds the bias, then GELU in its tanh approximation.
     GeluTanh,
     /// Adds the bias, then GELU by erf.
@@ -102,8 +123,8 @@ pub struct Product {
 
 /// The WGSL of a product.
 pub fn product(product: &Product) -> String {
-    let Product { inputs, outputs, quantized, tile, epilogue } = *product;
-    let (rows, columns) = (tile.rows, tile.outputs / 4);
+    let Product { inputs, quantized, tile, epilogue, .. } = *product;
+    debug_assert_eq!(inputs % (epilogue.splits() * tile.inputs), 0);
     let mut bindings = String::new();
     if quantized {
         bindings += "@group(0) @binding(3) var<storage, read> scales: array<vec4<f32>>;\n";
@@ -111,13 +132,60 @@ pub fn product(product: &Product) -> String {
     if epilogue.adds_bias() {
         bindings += "@group(0) @binding(4) var<storage, read> bias: array<vec4<f32>>;\n";
     }
-    let levels = match quantized {
+    let mut slice_sums = String::new();
+    if tile.slices > 1 {
+        let length = (tile.slices - 1) * SIDE * SIDE;
+        slice_sums = format!("var<workgroup> slice_sums: array<vec4<f32>, {length}>;\n");
+    }
+    let (x_vectors, w_vectors, k_vectors) = (tile.rows() / 4, tile.outputs() / 4, tile.inputs / 4);
+    let constants = [
+        ("K", inputs / 4),
+        ("SPLIT", inputs / 4 / epilogue.splits()),
+        ("TILE_K", tile.inputs),
+        ("K_VECTORS", k_vectors),
+        ("X_VECTORS", x_vectors),
+        ("W_VECTORS", w_vectors),
+        ("SLICES", tile.slices),
+        ("SLICE_THREADS", SIDE * SIDE),
+        ("THREADS", tile.slices * SIDE * SIDE),
+        ("COLUMNS", SIDE),
+        ("SWIZZLE", 8 / k_vectors.min(8)),
+    ];
+    let mut wgsl = String::new();
+    for (name, value) in constants {
+        let _ = writeln!(wgsl, "const {name} = {value}u;");
+    }
+    let (mut declarations, tiles) = tile_reads(tile);
+    for (row, column) in sums(tile) {
+        let _ = writeln!(declarations, "  var s{row}_{column} = vec4<f32>(0);");
+    }
+    wgsl + &PRODUCT
+        .replace("WORD", if quantized { "u32" } else { "vec4<f32>" })
+        .replace("BINDINGS\n", &bindings)
+        .replace("SLICE_SUMS\n", &slice_sums)
+        .replace("FUNCTIONS\n", &functions(quantized, epilogue))
+        .replace("DECLARATIONS\n", &declarations)
+        .replace("TILES\n", &tiles)
+        .replace("MULTIPLICATIONS\n", &multiplications(tile))
+        .replace("STORES\n", &(slices_added(tile) + &stores(product)))
+}
+
+fn functions(quantized: bool, epilogue: Epilogue) -> String {
+    let w = match quantized {
         // The sign bit of each byte is moved to the top, then copied down again.
         true => {
-            "fn levels(word: u32) -> vec4<f32> { \
-             return vec4<f32>(vec4<i32>(vec4<u32>(word << 24, word << 16, word << 8, word)) >> vec4<u32>(24)); }\n"
+            "alias Raw = vec4<u32>;\n\
+             fn w_read(at: u32) -> Raw { return Raw(weights[at], weights[at + K], weights[at + 2 * K], weights[at + 3 * K]); }\n\
+             fn levels(word: u32) -> vec4<f32> { \
+             return vec4<f32>(vec4<i32>(vec4<u32>(word << 24, word << 16, word << 8, word)) >> vec4<u32>(24)); }\n\
+             fn w_values(raw: Raw) -> mat4x4<f32> { \
+             return transpose(mat4x4(levels(raw[0]), levels(raw[1]), levels(raw[2]), levels(raw[3]))); }\n"
         }
-        false => "fn levels(word: vec4<f32>) -> vec4<f32> { return word; }\n",
+        false => {
+            "alias Raw = mat4x4<f32>;\n\
+             fn w_read(at: u32) -> Raw { return Raw(weights[at], weights[at + K], weights[at + 2 * K], weights[at + 3 * K]); }\n\
+             fn w_values(raw: Raw) -> Raw { return transpose(raw); }\n"
+        }
     };
     // Twice the argument of tanh: 0.5 (1 + tanh u) = 1 / (1 + exp(-2 u)), where exp is kept from overflowing.
     let gelu = match epilogue {
@@ -133,74 +201,143 @@ pub fn product(product: &Product) -> String {
              let p = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t; \
              return 0.5 * v * (1 + sign(v) * (1 - p * exp(-z * z))); }\n"
         }
-        Epilogue::Bias | Epilogue::Partials(_) => "",
+        Epilogue::Bias | Epilogue::Residual | Epilogue::Partials(_) => "",
     };
-    let (mut declarations, mut multiplications, mut stores) = (String::new(), String::new(), String::new());
-    for row in 0..rows {
-        for column in 0..columns {
-            let _ = writeln!(declarations, "  var s{row}_{column} = vec4<f32>(0);");
-        }
-    }
-    for four in 0..rows / 4 {
-        let _ = writeln!(
-            multiplications,
-            "      let a{four} = x_tile[i * X_VECTORS + row * {} + {four}];",
-            rows / 4
-        );
-    }
-    for column in 0..columns {
-        let _ = writeln!(
-            multiplications,
-            "      let b{column} = w_tile[i * W_VECTORS + column * {columns} + {column}];"
-        );
-    }
-    for row in 0..rows {
-        for column in 0..columns {
-            let _ = writeln!(
-                multiplications,
-                "      s{row}_{column} = fma(vec4<f32>(a{}[{}]), b{column}, s{row}_{column});",
-                row / 4,
-                row % 4
-            );
-        }
-    }
-    for column in 0..columns {
-        let _ =
-            writeln!(stores, "  let output{column} = tile.x * W_VECTORS + column * {columns} + {column};");
-        for row in 0..rows {
-            let mut value = format!("s{row}_{column}");
-            if quantized {
-                value += &format!(" * scales[output{column}]");
-            }
-            if epilogue.adds_bias() {
-                value += &format!(" + bias[output{column}]");
-            }
-            if !gelu.is_empty() {
-                value = format!("gelu({value})");
-            }
-            let part = if epilogue.splits() > 1 { "tile.z * pass_info.padded_rows + " } else { "" };
-            let _ = writeln!(
-                stores,
-                "  y[({part}first_row + row * {rows} + {row}) * {} + output{column}] = {value};",
-                outputs / 4
-            );
-        }
-    }
-    debug_assert_eq!(inputs % (epilogue.splits() * TILE_INPUTS), 0);
     format!(
-        "const K = {}u;\nconst SPLIT = {}u;\nconst X_VECTORS = {}u;\nconst W_VECTORS = {}u;\n{}",
-        inputs / 4,
-        inputs / 4 / epilogue.splits(),
-        tile.rows() / 4,
-        tile.outputs() / 4,
-        PRODUCT
-            .replace("WORD", if quantized { "u32" } else { "vec4<f32>" })
-            .replace("BINDINGS\n", &bindings)
-            .replace("FUNCTIONS\n", &format!("{levels}{gelu}"))
-            .replace("DECLARATIONS\n", &declarations)
-            .replace("MULTIPLICATIONS\n", &multiplications)
-            .replace("STORES\n", &stores)
+        "fn x_read(at: u32) -> mat4x4<f32> {{ return mat4x4(x[at], x[at + K], x[at + 2 * K], x[at + 3 * K]); }}\n{w}{gelu}"
     )
+}
+
+/// How the operands of a tile get into the workgroup's memory: what is declared and done before the loop over tiles, and in it.
+///
+/// An invocation reads 4 x 4 values at once, those of x first, and transposes them.
+fn tile_reads(tile: Tile) -> (String, String) {
+    let threads = tile.slices * SIDE * SIDE;
+    let k_vectors = tile.inputs / 4;
+    let (x_vectors, w_vectors) = (tile.rows() / 4, tile.outputs() / 4);
+    let (x_end, end) = (x_vectors * k_vectors, (x_vectors + w_vectors) * k_vectors);
+    let (mut declarations, mut reads, mut writes) = (String::new(), String::new(), String::new());
+    for (round, first) in (0..end).step_by(threads).enumerate() {
+        for (name, start, stop) in [("x", 0, x_end), ("w", x_end, end)] {
+            if first + threads <= start || stop <= first {
+                continue;
+            }
+            let (from, to) = (start.saturating_sub(first), stop.min(first + threads) - first);
+            let condition = match (from > 0, to < threads) {
+                (true, true) => format!("if (local >= {from} && local < {to}) "),
+                (true, false) => format!("if (local >= {from}) "),
+                (false, true) => format!("if (local < {to}) "),
+                (false, false) => String::new(),
+            };
+            // Rows or outputs past the ones at local / K_VECTORS, in fours; below zero where x takes the first invocations.
+            let offset = (first as i64 - start as i64) / k_vectors as i64;
+            let sign = if offset < 0 { '-' } else { '+' };
+            let offset = offset.unsigned_abs();
+            let (raw, of_raw) = if name == "x" { ("mat4x4<f32>", "transpose") } else { ("Raw", "w_values") };
+            let _ = writeln!(declarations, "  var {name}{round}: {raw};");
+            let _ = writeln!(
+                reads,
+                "      {condition}{{ {name}{round} = {name}_read({name}_at {sign} {}u * K + k); }}",
+                4 * offset
+            );
+            let _ = writeln!(writes, "    {condition}{{\n      let t = {of_raw}({name}{round});");
+            let vectors = name.to_uppercase() + "_VECTORS";
+            for i in 0..4 {
+                let _ = writeln!(
+                    writes,
+                    "      {name}_tile[{name}_to {sign} {offset}u + {i} * {vectors}] = t[{i}];"
+                );
+            }
+            writes += "    }\n";
+        }
+    }
+    if tile.prefetch {
+        declarations += &format!("  {{\n    let k = tile.z * SPLIT;\n{reads}  }}\n");
+        let next = reads.replace("+ k)", "+ k + K_VECTORS)");
+        writes += &format!("    if (k + K_VECTORS < (tile.z + 1) * SPLIT) {{\n{next}    }}\n");
+        (declarations, writes)
+    } else {
+        (declarations, format!("    {{\n{reads}    }}\n{writes}"))
+    }
+}
+
+/// Every sum of an invocation: its row and its vector of four outputs.
+fn sums(tile: Tile) -> impl Iterator<Item = (usize, usize)> {
+    (0..tile.rows).flat_map(move |row| (0..tile.outputs / 4).map(move |column| (row, column)))
+}
+
+/// The products of one input.
+fn multiplications(tile: Tile) -> String {
+    let mut wgsl = String::new();
+    for four in 0..tile.rows / 4 {
+        let at = four * SIDE;
+        let _ = writeln!(wgsl, "        let a{four} = x_tile[a + j * X_VECTORS + {at}];");
+    }
+    for column in 0..tile.outputs / 4 {
+        let at = column * SIDE;
+        let _ = writeln!(wgsl, "        let b{column} = w_tile[b + j * W_VECTORS + {at}];");
+    }
+    for (row, column) in sums(tile) {
+        let _ = writeln!(
+            wgsl,
+            "        s{row}_{column} = fma(vec4<f32>(a{}[{}]), b{column}, s{row}_{column});",
+            row / 4,
+            row % 4
+        );
+    }
+    wgsl
+}
+
+/// Adds the slices' sums to those of the first.
+fn slices_added(tile: Tile) -> String {
+    let mut wgsl = String::new();
+    if tile.slices == 1 {
+        return wgsl;
+    }
+    let others: Vec<String> =
+        (0..tile.slices - 1).map(|slice| format!("slice_sums[local + {slice} * SLICE_THREADS]")).collect();
+    for (row, column) in sums(tile) {
+        let sum = format!("s{row}_{column}");
+        let _ = writeln!(
+            wgsl,
+            "  if (slice > 0) {{ slice_sums[local - SLICE_THREADS] = {sum}; }}\n  workgroupBarrier();\n  \
+             if (slice == 0) {{ {sum} += {}; }}\n  workgroupBarrier();",
+            others.join(" + ")
+        );
+    }
+    wgsl + "  if (slice > 0) { return; }\n"
+}
+
+/// The epilogue.
+fn stores(product: &Product) -> String {
+    let Product { outputs, quantized, tile, epilogue, .. } = *product;
+    let mut wgsl = String::new();
+    for column in 0..tile.outputs / 4 {
+        let at = column * SIDE;
+        let _ = writeln!(wgsl, "  let output{column} = tile.x * W_VECTORS + column + {at};");
+    }
+    let part = if epilogue.splits() > 1 { "tile.z * pass_info.padded_rows + " } else { "" };
+    for (row, column) in sums(tile) {
+        let mut value = format!("s{row}_{column}");
+        if quantized {
+            value += &format!(" * scales[output{column}]");
+        }
+        if epilogue.adds_bias() {
+            value += &format!(" + bias[output{column}]");
+        }
+        if matches!(epilogue, Epilogue::GeluTanh | Epilogue::GeluErf) {
+            value = format!("gelu({value})");
+        }
+        let of_four = row / 4 * SIDE;
+        let to = if epilogue == Epilogue::Residual { "+=" } else { "=" };
+        let _ = writeln!(
+            wgsl,
+            "  y[({part}(tile.y * X_VECTORS + row + {of_four}) * 4 + {}) * {} + output{column}] {to} {value};",
+            row % 4,
+            outputs / 4
+        );
+    }
+    wgsl
 }
 
 /// The layer norm after an addition.
@@ -235,7 +372,7 @@ pub fn residual_norm(width: usize, stride: usize, splits: usize, norm: Option<No
             "let mean = sum_of_all(sum, local) / f32(WIDTH);
   sum = 0.0;
   for (var i = local; i < WIDTH; i += THREADS) {{ let d = x[row + i] - mean; sum += d * d; }}
-  let factor = inverseSqrt(sum_of_all(sum, local) / f32(WIDTH) + {eps:e});
+  let factor = inverseSqrt(sum_of_all(sum, local) / f32(WIDTH) + {eps});
   for (var i = local; i < WIDTH; i += THREADS) {{ normed[row + i] = (x[row + i] - mean) * factor * norm_weight[i] + norm_bias[i]; }}"
         )
     });
@@ -252,7 +389,7 @@ pub fn residual_norm(width: usize, stride: usize, splits: usize, norm: Option<No
 pub fn attention(heads: Group, width: usize) -> String {
     let keys = [32, 16, 8].into_iter().find(|keys| attention_bytes(heads.stride, *keys) <= WORKGROUP_BYTES);
     format!(
-        "const DIM = {}u;\nconst WIDTH = {}u;\nconst KEYS = {}u;\nconst SCALE = {:e};\n{ATTENTION}",
+        "const DIM = {}u;\nconst WIDTH = {}u;\nconst KEYS = {}u;\nconst SCALE = f32({});\n{ATTENTION}",
         heads.stride / 4,
         width / 4,
         keys.unwrap_or(8),
@@ -260,9 +397,9 @@ pub fn attention(heads: Group, width: usize) -> String {
     )
 }
 
-/// Bytes of a workgroup's memory in the attention kernel.
+/// Bytes of a workgroup's memory in the attention kernel: queries, keys or values, their weights, and a value an invocation.
 fn attention_bytes(head_dim: usize, keys: usize) -> usize {
-    size_of::<f32>() * (QUERIES * head_dim + keys * head_dim + QUERIES * keys)
+    size_of::<[f32; 4]>() * (QUERIES * head_dim / 4 + keys * (head_dim / 8 * 2 + 1) + keys * QUERIES / 4 + 64)
 }
 
 /// The WGSL of a buffer's checksum: each word times twice its index plus one, summed modulo 2^32.

@@ -2,16 +2,15 @@
 
 use siglip::{Config, Precision};
 
-use crate::block::{BlockLayout, LinearLayout, NormLayout, Shape};
+use crate::block::{BlockLayout, LinearLayout, NormLayout, PatchLayout, Shape};
 use crate::place::{Group, Place};
-use crate::plan::{Activation, Binding, Buffer, Count, Dispatch, Pipeline, TowerPlan, Unsupported};
+use crate::plan::{
+    Activation, Binding, Buffer, Count, Dispatch, Patches, Pipeline, Program, TowerPlan, Unsupported,
+};
 use crate::shader::{self, Epilogue, MOST_HEAD_DIM, Norm, Product, QUERIES, Tile};
 
 /// WebGPU's default maxStorageBufferBindingSize. A block's buffer is bound whole for its checksum.
 const MOST_BINDING: u64 = 128 << 20;
-
-/// Layers with fewer outputs get the smallest tile: they have few tiles of any size.
-const NARROW: usize = 512;
 
 /// The activations, by index.
 const X: usize = 0;
@@ -20,10 +19,15 @@ const QKV: usize = 2;
 const CONTEXT: usize = 3;
 const HIDDEN: usize = 4;
 const PARTIALS: usize = 5;
+const PATCHES: usize = 6;
 
-/// Parts that a product over many columns is divided into. A picture's rows alone give a GPU too few workgroups.
-const OUT_SPLITS: usize = 2;
-const FC2_SPLITS: usize = 4;
+/// What an executor may choose from, by the number of rows and by measurement: the tiles of all products. A picture's rows alone
+/// give a large GPU too few workgroups of the largest tile; small tiles suit GPUs with few registers. docs/gpu.md has the rates.
+const TILES: [(Option<usize>, Tile); 3] =
+    [(Some(512), Tile::SLICED), (Some(512), Tile::SMALL), (None, Tile::SQUARE)];
+
+/// Most parts of the inputs of a product into the residual stream, which has few outputs and so few tiles.
+const PARTS: usize = 4;
 
 /// One tower's blocks.
 pub struct Tower {
@@ -39,13 +43,17 @@ pub struct Tower {
     erf: bool,
     shape: Shape,
     layout: BlockLayout,
+    /// Of the image tower.
+    patches: Option<PatchLayout>,
 }
 
 impl Tower {
     pub fn image(config: &Config, precision: Precision) -> Result<Tower, Unsupported> {
         let c = &config.vision_config;
         let sizes = [c.hidden_size, c.intermediate_size, c.num_hidden_layers, c.num_attention_heads];
-        Tower::new("image", sizes, c.num_patches(), c.layer_norm_eps, &c.hidden_act, precision)
+        let tower = Tower::new("image", sizes, c.num_patches(), c.layer_norm_eps, &c.hidden_act, precision)?;
+        let patches = Some(PatchLayout::new(c.patch_values(), tower.shape.hidden));
+        Ok(Tower { patches, ..tower })
     }
 
     pub fn text(config: &Config, precision: Precision) -> Result<Tower, Unsupported> {
@@ -75,12 +83,31 @@ impl Tower {
         }
         // `Config::check` allows two activations, of which this is the one by erf.
         let erf = hidden_act == "gelu";
-        Ok(Tower { name, hidden_size, intermediate_size, blocks, heads, length, eps, erf, shape, layout })
+        let patches = None;
+        Ok(Tower {
+            name,
+            hidden_size,
+            intermediate_size,
+            blocks,
+            heads,
+            length,
+            eps,
+            erf,
+            shape,
+            layout,
+            patches,
+        })
     }
 
     /// The place of tensor `index`, if it is one of this tower's blocks'.
     pub fn place(&self, index: usize, name: &str) -> Option<Place> {
         let rest = name.strip_prefix(if self.name == "image" { "vision_model" } else { "text_model" })?;
+        if let (Some(kind), Some(PatchLayout { values, embedding, .. })) =
+            (rest.strip_prefix(".embeddings.patch_embedding."), &self.patches)
+        {
+            let place = Placing { tensor: index, tower: self.name, block: self.blocks, kind };
+            return Some(place.linear(embedding, 0, Group::ONE, Group::ONE, *values));
+        }
         let (block, rest) = rest.strip_prefix(".encoder.layers.")?.split_once('.')?;
         let (layer, kind) = rest.rsplit_once('.')?;
         let BlockLayout { norm1, qkv, out, norm2, fc1, fc2, .. } = &self.layout;
@@ -101,35 +128,51 @@ impl Tower {
     }
 
     /// What the executor runs.
-    pub fn plan(&self) -> Result<TowerPlan, Unsupported> {
+    pub fn plan(&self) -> TowerPlan {
         let Shape { hidden, context, middle, .. } = self.shape;
-        let mut steps = Steps { tower: self, pipelines: Vec::new(), dispatches: Vec::new() };
-        let mut first_block = 0;
+        let mut pipelines = Vec::new();
+        let programs = TILES.map(|(most_rows, tile)| self.program(most_rows, tile, &mut pipelines));
+        let activation = |label, floats_per_row| Activation { label, floats_per_row };
+        let mut activations = vec![
+            activation("x", hidden),
+            activation("normed", hidden),
+            activation("qkv", 3 * context),
+            activation("context", context),
+            activation("hidden", middle),
+            activation("partials", PARTS * hidden),
+        ];
+        let mut weights = vec![self.layout.size; self.blocks];
+        let patches = self.patches.map(|PatchLayout { values, embedding, size }| {
+            activations.push(activation("patches", embedding.inputs));
+            weights.push(size);
+            Patches { values, stride: embedding.inputs, activation: PATCHES }
+        });
+        TowerPlan {
+            hidden_size: self.hidden_size,
+            hidden_stride: hidden,
+            length: self.length,
+            patches,
+            weights,
+            activations,
+            pipelines,
+            programs: programs.into(),
+        }
+    }
+
+    fn program(&self, most_rows: Option<usize>, tile: Tile, pipelines: &mut Vec<Pipeline>) -> Program {
+        let mut steps = Steps { tower: self, tile, pipelines, dispatches: Vec::new() };
+        if let Some(PatchLayout { embedding, .. }) = &self.patches {
+            steps.product(self.blocks, embedding, PATCHES, X, Epilogue::Residual);
+        }
         steps.residual_norm(None, Some(0));
+        let mut first_block = 0;
         for block in 0..self.blocks {
             steps.block(block);
             if block == 0 {
                 first_block = steps.dispatches.len();
             }
         }
-        let activation = |label, floats_per_row| Activation { label, floats_per_row };
-        Ok(TowerPlan {
-            hidden_size: self.hidden_size,
-            hidden_stride: hidden,
-            length: self.length,
-            weights: vec![self.layout.size; self.blocks],
-            activations: vec![
-                activation("x", hidden),
-                activation("normed", hidden),
-                activation("qkv", 3 * context),
-                activation("context", context),
-                activation("hidden", middle),
-                activation("partials", OUT_SPLITS.max(FC2_SPLITS) * hidden),
-            ],
-            pipelines: steps.pipelines,
-            dispatches: steps.dispatches,
-            first_block,
-        })
+        Program { most_rows, dispatches: steps.dispatches, first_block }
     }
 }
 
@@ -180,37 +223,37 @@ impl Placing<'_> {
     }
 }
 
+/// How many parts the inputs are divided into: as many as the tile's inputs divide.
+fn parts(tile: Tile, inputs: usize) -> usize {
+    (1..=PARTS).rev().find(|parts| inputs.is_multiple_of(parts * tile.inputs())).unwrap_or(1)
+}
+
 /// The dispatches made so far.
 struct Steps<'t> {
     tower: &'t Tower,
-    pipelines: Vec<Pipeline>,
+    /// Of the products.
+    tile: Tile,
+    pipelines: &'t mut Vec<Pipeline>,
     dispatches: Vec<Dispatch>,
 }
 
 impl Steps<'_> {
     fn block(&mut self, block: usize) {
         let BlockLayout { qkv, out, fc1, fc2, .. } = &self.tower.layout;
+        let [out_parts, fc2_parts] = [out, fc2].map(|layer| parts(self.tile, layer.inputs));
         let gelu = if self.tower.erf { Epilogue::GeluErf } else { Epilogue::GeluTanh };
-        self.product(block, qkv, NORMED, QKV, Tile::SQUARE, Epilogue::Bias);
+        self.product(block, qkv, NORMED, QKV, Epilogue::Bias);
         self.attention();
-        self.product(block, out, CONTEXT, PARTIALS, Tile::TALL, Epilogue::Partials(OUT_SPLITS));
-        self.residual_norm(Some((block, out, OUT_SPLITS)), None);
-        self.product(block, fc1, NORMED, HIDDEN, Tile::SQUARE, gelu);
-        self.product(block, fc2, HIDDEN, PARTIALS, Tile::TALL, Epilogue::Partials(FC2_SPLITS));
-        self.residual_norm(Some((block, fc2, FC2_SPLITS)), Some(block + 1));
+        self.product(block, out, CONTEXT, PARTIALS, Epilogue::Partials(out_parts));
+        self.residual_norm(Some((block, out, out_parts)), None);
+        self.product(block, fc1, NORMED, HIDDEN, gelu);
+        self.product(block, fc2, HIDDEN, PARTIALS, Epilogue::Partials(fc2_parts));
+        self.residual_norm(Some((block, fc2, fc2_parts)), Some(block + 1));
     }
 
-    fn product(
-        &mut self,
-        block: usize,
-        layer: &LinearLayout,
-        x: usize,
-        y: usize,
-        tile: Tile,
-        epilogue: Epilogue,
-    ) {
+    fn product(&mut self, block: usize, layer: &LinearLayout, x: usize, y: usize, epilogue: Epilogue) {
         let LinearLayout { inputs, outputs, weight, scales, bias, .. } = *layer;
-        let tile = if outputs < NARROW { Tile::SMALL } else { tile };
+        let tile = self.tile;
         let product = Product { inputs, outputs, quantized: scales.is_some(), tile, epilogue };
         let mut bindings = vec![activation(1, x), weight.bind(2, block)];
         bindings.extend(scales.map(|scales| scales.bind(3, block)));

@@ -9,7 +9,7 @@ use siglip::image::RgbImage;
 use siglip::model::{Model, ModelLoader, Step};
 use siglip::weights::{TensorSink, WeightReader, tensors};
 use siglip::{Config, Engine, EngineLoader, Error, LoadOptions, PixelValues, Precision, Siglip};
-use siglip_gpu::native::{Gpu, GpuError, GpuLoader, GpuModel, Wish};
+use siglip_gpu::native::{Gpu, GpuError, GpuLoader, GpuModel, Input, Wish};
 
 /// With heads of 12 values, and widths that are padded.
 const RANDOM_SMALL: &str = "tests/fixtures/random-small";
@@ -112,8 +112,10 @@ fn eight_bits_give_what_the_same_weights_give_in_f32() {
     let mut pass = in_8_bits.model().begin_image(picture(&config, 1)).unwrap();
     assert_eq!(in_8_bits.model().step(&mut pass), Step::Blocks);
     let hidden_states = in_8_bits.model().hidden_states().to_vec();
+    let patches = in_8_bits.model().patches(&pass).to_vec();
+    let input = Input { hidden_states: &hidden_states, patches: &patches, sequences: 1 };
     let [found, expected] = [&mut in_8_bits, &mut dequantized]
-        .map(|model| model.blocks().unwrap().image().unwrap().run(&hidden_states, 1).unwrap());
+        .map(|model| model.blocks().unwrap().image().unwrap().run(input).unwrap());
     assert_close(&found, &expected, 1e-5, "8 bits");
 }
 

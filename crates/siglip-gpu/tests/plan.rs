@@ -2,7 +2,7 @@
 
 use siglip::weights::tensors;
 use siglip::{Config, PRESETS, Precision, Towers};
-use siglip_gpu::{Buffer, Plan, Product, TowerPlan, Unsupported};
+use siglip_gpu::{Buffer, Count, Dispatch, Pipeline, Plan, Product, Program, TowerPlan, Unsupported};
 
 /// WebGPU's default limits.
 const MOST_BINDING: u64 = 128 << 20;
@@ -28,7 +28,7 @@ fn bindings_stay_within_the_default_limits() {
     for (_, _, plan) in plans() {
         for tower in towers(&plan) {
             assert!(tower.weights.iter().all(|bytes| *bytes <= MOST_BINDING));
-            for dispatch in &tower.dispatches {
+            for dispatch in tower.programs.iter().flat_map(|program| &program.dispatches) {
                 assert!(dispatch.bindings.len() <= MOST_STORAGE_BUFFERS);
                 for binding in &dispatch.bindings {
                     let end = binding.offset + binding.size.unwrap_or(0);
@@ -65,9 +65,39 @@ fn a_block_takes_seven_dispatches() {
     for (config, _, plan) in plans() {
         let blocks = [config.vision_config.num_hidden_layers, config.text_config.num_hidden_layers];
         for (tower, blocks) in towers(&plan).into_iter().zip(blocks) {
-            assert_eq!((tower.dispatches.len(), tower.first_block), (7 * blocks + 1, 8));
-            assert!(blocks > 12 || tower.dispatches.len() <= 90);
-            assert!(tower.pipelines.len() <= 9, "{} pipelines", tower.pipelines.len());
+            let before = 1 + usize::from(tower.patches.is_some());
+            for Program { dispatches, first_block, .. } in &tower.programs {
+                assert_eq!((dispatches.len(), *first_block), (7 * blocks + before, 7 + before));
+                assert!(blocks > 12 || dispatches.len() <= 90);
+            }
+            assert!(tower.pipelines.len() <= 20, "{} pipelines", tower.pipelines.len());
+            // Any number of rows has a program.
+            assert_eq!(tower.programs.last().unwrap().most_rows, None);
+        }
+    }
+}
+
+/// A tile covers outputs that there are, and no part of the inputs is cut.
+#[test]
+fn tiles_divide_their_products() {
+    for (_, _, plan) in plans() {
+        for tower in towers(&plan) {
+            let products = tower.pipelines.iter().filter(|pipeline| pipeline.label.contains("product"));
+            for Pipeline { label, wgsl } in products {
+                let constant = |name| constant(wgsl, name);
+                let split = constant("SPLIT");
+                assert!(constant("K").is_multiple_of(split), "{label}");
+                assert!(split.is_multiple_of(constant("K_VECTORS")), "{label}");
+            }
+            for program in &tower.programs {
+                for Dispatch { pipeline, workgroups, .. } in &program.dispatches {
+                    let Pipeline { label, wgsl } = &tower.pipelines[*pipeline];
+                    if let (true, Count::Fixed(columns)) = (label.contains("product"), workgroups[0]) {
+                        let outputs = columns as u64 * 4 * constant(wgsl, "W_VECTORS");
+                        assert!(outputs.is_multiple_of(64) && outputs <= 3 * tower.hidden_stride as u64 * 4);
+                    }
+                }
+            }
         }
     }
 }
@@ -86,17 +116,26 @@ fn workgroup_memory_stays_within_16_kib() {
     assert!(seen > 100);
 }
 
+fn constant(wgsl: &str, name: &str) -> u64 {
+    let text = wgsl.lines().find_map(|line| line.strip_prefix(&format!("const {name} = "))).unwrap();
+    text.trim_end_matches(';').trim_end_matches('u').parse().unwrap()
+}
+
 fn workgroup_bytes(wgsl: &str) -> u64 {
-    let constant = |name: &str| -> u64 {
-        let text = wgsl.lines().find_map(|line| line.strip_prefix(&format!("const {name} = "))).unwrap();
-        text.trim_end_matches(';').trim_end_matches('u').parse().unwrap()
+    let constant = |name: &str| match name {
+        "STRIDE" => constant(wgsl, "DIM") / 2 * 2 + 1,
+        name => constant(wgsl, name),
     };
     let arrays = wgsl.lines().filter_map(|line| line.strip_prefix("var<workgroup> "));
     let bytes = arrays.map(|array| {
         let (element, length) = array.split_once(": array<").unwrap().1.rsplit_once(", ").unwrap();
         let factors = length.trim_end_matches(">;").split(" * ");
         let length: u64 = factors.map(|name| name.parse().unwrap_or_else(|_| constant(name))).product();
-        length * if element == "vec4<f32>" { 16 } else { 4 }
+        length
+            * match element {
+                "vec4<f32>" => 16,
+                _ => 4,
+            }
     });
     bytes.sum()
 }
@@ -106,9 +145,12 @@ fn workgroup_bytes(wgsl: &str) -> u64 {
 fn shaders_are_complete() {
     for (_, _, plan) in plans() {
         for pipeline in towers(&plan).iter().flat_map(|tower| &tower.pipelines) {
-            let markers = ["BINDINGS", "FUNCTIONS", "DECLARATIONS", "MULTIPLICATIONS", "STORES", "WORD"];
-            let left =
-                markers.iter().chain(&["ADDITIONS", "NORMALIZATION"]).find(|at| pipeline.wgsl.contains(**at));
+            let markers =
+                ["BINDINGS", "FUNCTIONS", "DECLARATIONS", "MULTIPLICATIONS", "STORES", "WORD", "TILES"];
+            let left = markers
+                .iter()
+                .chain(&["ADDITIONS", "NORMALIZATION", "SLICE_SUMS"])
+                .find(|at| pipeline.wgsl.contains(**at));
             assert_eq!(left, None, "{}", pipeline.label);
             assert!(pipeline.wgsl.lines().count() < 200, "{}", pipeline.label);
         }
@@ -129,11 +171,15 @@ fn places_do_not_overlap() {
     check_places(&config);
 }
 
+fn is_elsewhere(tensor: &str) -> bool {
+    tensor.contains(".encoder.layers.") || tensor.contains(".patch_embedding.")
+}
+
 fn check_places(config: &Config) {
     for precision in [Precision::Q8, Precision::F32] {
         let plan = Plan::new(config, Towers::Both, precision).unwrap();
         let tensors = tensors(config);
-        let in_blocks = tensors.iter().filter(|tensor| tensor.name.contains(".encoder.layers.")).count();
+        let in_blocks = tensors.iter().filter(|tensor| is_elsewhere(&tensor.name)).count();
         assert_eq!(plan.places.len(), in_blocks);
         let mut used = vec![false; plan.image.as_ref().unwrap().weights[0] as usize / 4];
         let mut take = |from: u64, bytes: u64| {
@@ -165,7 +211,7 @@ fn what_the_kernels_do_not_do_is_refused() {
     let plan = |config: &Config, precision| Plan::new(config, Towers::Both, precision).map(|_| ());
     assert_eq!(plan(&config, Precision::Q8Exact), Err(Unsupported::Exact));
     config.vision_config.num_attention_heads = 4;
-    assert_eq!(plan(&config, Precision::Q8), Err(Unsupported::HeadDim(192, 160)));
+    assert_eq!(plan(&config, Precision::Q8), Err(Unsupported::HeadDim(192, 128)));
     let vision = &mut config.vision_config;
     (vision.num_attention_heads, vision.intermediate_size) = (12, 32768);
     assert!(matches!(plan(&config, Precision::F32), Err(Unsupported::BlockBytes(..))));
@@ -188,14 +234,18 @@ fn a_plan_is_json() {
     let (image, tower) = (plan.image.as_ref().unwrap(), &json["image"]);
     assert_eq!(tower["hiddenSize"], 768);
     assert_eq!(tower["pipelines"][1]["wgsl"], image.pipelines[1].wgsl);
-    assert_eq!(tower["dispatches"].as_array().unwrap().len(), image.dispatches.len());
-    let dispatch = &tower["dispatches"][1];
-    assert_eq!(dispatch["workgroups"], serde_json::json!([{"fixed": 36}, {"rows": 64}, {"fixed": 1}]));
+    let (few, program) = (&image.programs[0], &tower["programs"][0]);
+    assert_eq!(program["mostRows"], few.most_rows.unwrap());
+    assert_eq!(program["dispatches"].as_array().unwrap().len(), few.dispatches.len());
+    assert!(tower["programs"][2].get("mostRows").is_none());
+    assert_eq!(tower["patches"], serde_json::json!({"values": 768, "stride": 768, "activation": 6}));
+    let dispatch = &program["dispatches"][2];
+    assert_eq!(dispatch["workgroups"], serde_json::json!([{"fixed": 36}, {"rows": 32}, {"fixed": 1}]));
     assert_eq!(dispatch["bindings"][0]["buffer"], serde_json::json!({"activation": 1}));
-    assert_eq!(dispatch["bindings"][1]["size"], image.dispatches[1].bindings[1].size.unwrap());
-    assert_eq!(tower["dispatches"][2]["workgroups"][2], "sequences");
+    assert_eq!(dispatch["bindings"][1]["size"], few.dispatches[2].bindings[1].size.unwrap());
+    assert_eq!(program["dispatches"][3]["workgroups"][2], "sequences");
     assert_eq!(json["places"].as_array().unwrap().len(), plan.places.len());
-    assert_eq!(json["places"][2]["rowGroup"], serde_json::json!({"size": 64, "stride": 64}));
+    assert_eq!(json["places"][4]["rowGroup"], serde_json::json!({"size": 64, "stride": 64}));
     assert_eq!(json["rowLengths"].as_array().unwrap().len(), tensors(&config).len());
     assert!(json.get("text").is_none());
 }
@@ -203,9 +253,10 @@ fn a_plan_is_json() {
 #[test]
 fn products_of_all_tiles_have_wgsl() {
     use siglip_gpu::{Epilogue, Tile};
-    for tile in [Tile::SQUARE, Tile::TALL, Tile::SMALL] {
+    for tile in Tile::ALL {
         let epilogue = Epilogue::Partials(4);
-        let wgsl = siglip_gpu::product(&Product { inputs: 64, outputs: 64, quantized: true, tile, epilogue });
+        let wgsl =
+            siglip_gpu::product(&Product { inputs: 128, outputs: 128, quantized: true, tile, epilogue });
         assert!(workgroup_bytes(&wgsl) <= WORKGROUP_BYTES);
     }
 }

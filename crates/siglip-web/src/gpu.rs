@@ -25,6 +25,12 @@ impl Engine {
         Ok(self.model()?.hidden_states().to_vec())
     }
 
+    /// The image's patches, [rows, values of a patch], whose embeddings are to be added to it; of a text none.
+    pub fn patches(&self) -> Result<Vec<f32>, JsValue> {
+        let model = self.model()?;
+        Ok(self.pass.as_ref().map_or_else(Vec::new, |pass| model.patches(pass).to_vec()))
+    }
+
     /// Puts the blocks' results in its place.
     pub fn set_hidden_states(&mut self, hidden_states: &[f32]) -> Result<(), JsValue> {
         let pass = self.pass.take().ok_or_else(|| misused("no pass was started"))?;
@@ -33,15 +39,16 @@ impl Engine {
         Ok(set.map_err(Error::from)?)
     }
 
-    /// The first block of a tower, on the CPU: what the GPU's is compared with.
+    /// The first block of a tower, on the CPU, after the patch embedding if there are patches: what the GPU's is compared with.
     pub fn first_block(
         &mut self,
         tower: &str,
         hidden_states: &[f32],
+        patches: &[f32],
         sequences: usize,
     ) -> Result<Vec<f32>, JsValue> {
         let tower = towers_named(tower)?;
-        Ok(self.model_mut()?.first_block(tower, hidden_states, sequences).map_err(Error::from)?)
+        Ok(self.model_mut()?.first_block(tower, hidden_states, patches, sequences).map_err(Error::from)?)
     }
 
     /// Exchanges its model for that of another engine, and keeps texts and label sets. The pass that has begun is lost.

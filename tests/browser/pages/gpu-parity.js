@@ -116,7 +116,9 @@ async function onGpu(files, precision, inputs) {
   const embeddings = await embed(await load(files, 'f32', { gpu: true }), inputs, async (engine, input) => {
     const isImage = 'pixels' in input;
     const sequences = isImage ? 1 : input.inputIds.length / contextLength;
-    const values = await towers[isImage ? 'image' : 'text'].run(engine.hidden_states(), sequences);
+    const patches = isImage ? engine.patches() : undefined;
+    const tower = towers[isImage ? 'image' : 'text'];
+    const values = await tower.run({ hiddenStates: engine.hidden_states(), patches, sequences });
     if (!isFinite(values)) throw new Error('results are not finite');
     engine.set_hidden_states(values);
   });

@@ -5,7 +5,7 @@ use std::time::Instant;
 use siglip::model::Model;
 use siglip::{Precision, Towers};
 
-use super::{GpuError, Tower};
+use super::{GpuError, Input, Tower};
 
 /// The largest difference of a block's results, relative to what the block adds to its input. With weights in 8 bits the CPU
 /// rounds activations, too, and the GPU does not.
@@ -46,26 +46,35 @@ pub fn check_tower(
     precision: Precision,
 ) -> Result<Times, GpuError> {
     let plan = tower.plan();
-    let (hidden_size, length, blocks) = (plan.hidden_size, plan.length, plan.weights.len());
+    let (hidden_size, length) = (plan.hidden_size, plan.length);
+    let patch_values = plan.patches.as_ref().map_or(0, |patches| patches.values);
+    let blocks = plan.weights.len() - usize::from(patch_values > 0);
     // Two sequences show whether each attends to itself alone.
     let sequences = if name == Towers::Text { 2 } else { 1 };
-    let [a, b] = [1, 2].map(|seed| noise(sequences * length * hidden_size, seed));
+    let rows = sequences * length;
+    let streams = [1, 2].map(|seed| noise(rows * hidden_size, seed));
+    let patches = [3, 4].map(|seed| noise(rows * patch_values, seed));
+    let [a, b] = [0, 1].map(|i| Input { hidden_states: &streams[i], patches: &patches[i], sequences });
+    tower.choose(a)?;
     let wrong = |reason: String| GpuError::Wrong(format!("the {} tower's {reason}", name.name()));
     let mut cpu = f64::INFINITY;
-    for input in [&a, &b] {
+    for input in [a, b] {
+        let Input { hidden_states, patches, sequences } = input;
         let start = Instant::now();
-        let expected = model.first_block(name, input, sequences).map_err(|error| wrong(error.to_string()))?;
+        let expected = model
+            .first_block(name, hidden_states, patches, sequences)
+            .map_err(|error| wrong(error.to_string()))?;
         cpu = cpu.min(milliseconds(start));
-        let difference = difference_of(&tower.run_first_block(input, sequences)?, &expected, input);
+        let difference = difference_of(&tower.run_first_block(input)?, &expected, hidden_states);
         let most = if precision.is_quantized() { MOST_DIFFERENCE_Q8 } else { MOST_DIFFERENCE };
         if difference.is_nan() || difference > most {
             return Err(wrong(format!("first block differs by {difference} from the CPU's")));
         }
     }
-    let first = tower.run(&a, sequences)?;
-    let other = tower.run(&b, sequences)?;
+    let first = tower.run(a)?;
+    let other = tower.run(b)?;
     let start = Instant::now();
-    let again = tower.run(&a, sequences)?;
+    let again = tower.run(a)?;
     let gpu = milliseconds(start);
     if !is_finite(&first) || !is_finite(&other) {
         return Err(wrong("results are not finite".into()));

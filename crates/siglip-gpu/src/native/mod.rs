@@ -18,6 +18,6 @@ pub use check::{Times, check_tower};
 pub use error::GpuError;
 pub use gpu::{Gpu, Wish};
 pub use model::{GpuLoader, GpuModel, OnFault};
-pub use tower::{Pass, Tower};
+pub use tower::{Input, Pass, Tower};
 pub use weights::WeightWriter;
 pub use wgpu;

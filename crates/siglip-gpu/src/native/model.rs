@@ -8,7 +8,7 @@ use siglip::weights::{TensorShape, TensorSink, WeightIndex};
 use siglip::{Config, Engine, EngineLoader, Error, LoadOptions, PixelValues, Shard, Towers};
 
 use super::check::{check_tower, is_finite};
-use super::{Blocks, Gpu, GpuError, Times, Wish};
+use super::{Blocks, Gpu, GpuError, Input, Times, Wish};
 
 /// Loads the model without a GPU. It is told why.
 pub type OnFault = Box<dyn FnMut(&GpuError) -> Result<Model, Error>>;
@@ -86,7 +86,7 @@ impl GpuModel {
                     Step::Next => {}
                     Step::AllReduce => self.model.add_own_contribution(),
                     Step::Done => return Ok(pass.into_embeddings()),
-                    Step::Blocks => match self.run_blocks(tower) {
+                    Step::Blocks => match self.run_blocks(tower, &pass) {
                         Ok(hidden_states) => self.model.set_hidden_states(&pass, &hidden_states)?,
                         Err(fault) => break fault,
                     },
@@ -99,20 +99,21 @@ impl GpuModel {
         }
     }
 
-    fn run_blocks(&mut self, tower: Towers) -> Result<Vec<f32>, GpuError> {
+    fn run_blocks(&mut self, tower: Towers, pass: &Pass) -> Result<Vec<f32>, GpuError> {
         let config = self.model.config();
-        let values = self.model.hidden_states();
+        let hidden_states = self.model.hidden_states();
         let length = config.text_config.max_position_embeddings;
         let not_loaded = || GpuError::Wrong("the tower is not loaded".into());
         let blocks = self.blocks.as_mut().ok_or_else(not_loaded)?;
         let (run, sequences) = match tower {
             Towers::Text => {
-                let rows = values.len() / config.text_config.hidden_size;
+                let rows = hidden_states.len() / config.text_config.hidden_size;
                 (blocks.text(), rows / length)
             }
             _ => (blocks.image(), 1),
         };
-        let values = run.ok_or_else(not_loaded)?.run(values, sequences)?;
+        let input = Input { hidden_states, patches: self.model.patches(pass), sequences };
+        let values = run.ok_or_else(not_loaded)?.run(input)?;
         if is_finite(&values) { Ok(values) } else { Err(GpuError::Wrong("results are not finite".into())) }
     }
 }

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::num::NonZero;
 use std::ops::Range;
+use std::time::Instant;
 
 use super::{Gpu, GpuError};
-use crate::{Activation, Buffer, Count, Dispatch, Pipeline, TowerPlan};
+use crate::{Activation, Buffer, Count, Dispatch, Patches, Pipeline, Program, TowerPlan};
 
 /// Rows of the activations are allocated in multiples of this: the tallest tile of a product.
 const ROWS: usize = 64;
@@ -21,6 +22,8 @@ pub struct Tower {
     pipelines: Vec<wgpu::ComputePipeline>,
     /// Of the largest pass so far.
     workspace: Option<Workspace>,
+    /// Which program runs where it can: the fastest on this adapter.
+    chosen: Option<usize>,
     /// Most dispatches of a submit.
     per_submit: usize,
 }
@@ -32,8 +35,19 @@ struct Workspace {
     pass: wgpu::Buffer,
     activations: Vec<wgpu::Buffer>,
     staging: wgpu::Buffer,
-    /// One a dispatch.
-    groups: Vec<wgpu::BindGroup>,
+    /// One a dispatch, of every program.
+    groups: Vec<Vec<wgpu::BindGroup>>,
+}
+
+/// What the blocks take.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'v> {
+    /// The residual stream, [rows, hidden size].
+    pub hidden_states: &'v [f32],
+    /// Of images: the patches whose embeddings are to be added to it, [rows, values of a patch]; otherwise none.
+    pub patches: &'v [f32],
+    /// The number of sequences, which are of equal length.
+    pub sequences: usize,
 }
 
 /// The sizes of a pass.
@@ -96,8 +110,16 @@ impl Tower {
             let panicked = |_| Err(GpuError::Wrong("the driver's compiler panicked".into()));
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect()
         });
-        let per_submit = plan.dispatches.len();
-        Ok(Tower { gpu: gpu.clone(), plan, weights, pipelines: pipelines?, workspace: None, per_submit })
+        let per_submit = usize::MAX;
+        Ok(Tower {
+            gpu: gpu.clone(),
+            plan,
+            weights,
+            pipelines: pipelines?,
+            workspace: None,
+            chosen: None,
+            per_submit,
+        })
     }
 
     /// What it executes.
@@ -110,42 +132,53 @@ impl Tower {
         &self.weights
     }
 
-    /// Runs the blocks over `sequences` sequences of equal length, the residual stream `values` [rows, hidden size], and returns
-    /// the residual stream afterwards.
+    /// Runs the blocks, and returns the residual stream afterwards.
     ///
     /// # Errors
     /// [`GpuError::OutOfMemory`], [`GpuError::Lost`] or [`GpuError::Wrong`].
-    pub fn run(&mut self, values: &[f32], sequences: usize) -> Result<Vec<f32>, GpuError> {
-        self.run_some(values, sequences, self.plan.dispatches.len())
+    pub fn run(&mut self, input: Input<'_>) -> Result<Vec<f32>, GpuError> {
+        self.run_some(input, |program| program.dispatches.len())
     }
 
     /// As [`Tower::run`] of the first block alone.
     ///
     /// # Errors
     /// As [`Tower::run`].
-    pub fn run_first_block(&mut self, values: &[f32], sequences: usize) -> Result<Vec<f32>, GpuError> {
-        self.run_some(values, sequences, self.plan.first_block)
+    pub fn run_first_block(&mut self, input: Input<'_>) -> Result<Vec<f32>, GpuError> {
+        self.run_some(input, |program| program.first_block)
     }
 
     fn run_some(
         &mut self,
-        values: &[f32],
-        sequences: usize,
-        dispatches: usize,
+        Input { hidden_states, patches, sequences }: Input<'_>,
+        end_of: impl Fn(&Program) -> usize,
     ) -> Result<Vec<f32>, GpuError> {
         let TowerPlan { hidden_size, hidden_stride, .. } = self.plan;
         let (gpu, per_submit) = (self.gpu.clone(), self.per_submit);
-        let pass = self.prepare(values.len() / hidden_size, sequences)?;
+        let pass = self.prepare(hidden_states.len() / hidden_size, sequences)?;
         let bytes = (pass.sizes.rows * hidden_stride * size_of::<f32>()) as u64;
         let Workspace { activations, staging, .. } = pass.workspace;
         gpu.guarded(|| {
-            let x = regroup(values, hidden_size, hidden_stride);
-            gpu.queue().write_buffer(&activations[0], 0, bytemuck::cast_slice(&x));
-            for first in (0..dispatches).step_by(per_submit) {
-                let end = dispatches.min(first + per_submit);
+            let write = |activation: usize, values: &[f32], width, stride| {
+                let rows = regroup(values, width, stride);
+                gpu.queue().write_buffer(&activations[activation], 0, bytemuck::cast_slice(&rows));
+            };
+            write(0, hidden_states, hidden_size, hidden_stride);
+            // The first dispatch of an image's pass embeds its patches.
+            let start = match pass.plan.patches {
+                Some(Patches { values, stride, activation }) if !patches.is_empty() => {
+                    write(activation, patches, values, stride);
+                    0
+                }
+                Some(_) => 1,
+                None => 0,
+            };
+            let end = end_of(pass.program());
+            for first in (start..end).step_by(per_submit) {
+                let last = end.min(first.saturating_add(per_submit));
                 let mut encoder = gpu.device().create_command_encoder(&Default::default());
-                pass.encode(&mut encoder.begin_compute_pass(&Default::default()), first..end);
-                if end == dispatches {
+                pass.encode(&mut encoder.begin_compute_pass(&Default::default()), first..last);
+                if last == end {
                     encoder.copy_buffer_to_buffer(&activations[0], 0, staging, 0, bytes);
                 }
                 gpu.queue().submit([encoder.finish()]);
@@ -155,11 +188,37 @@ impl Tower {
         Ok(regroup(&x, hidden_stride, hidden_size).into_owned())
     }
 
+    /// Times all programs that can run it, and keeps to the fastest.
+    ///
+    /// # Errors
+    /// As [`Tower::run`].
+    pub fn choose(&mut self, input: Input<'_>) -> Result<(), GpuError> {
+        let rows = input.hidden_states.len() / self.plan.hidden_size;
+        let mut fastest = None;
+        for program in 0..self.plan.programs.len() {
+            if !self.plan.programs[program].fits(rows) {
+                continue;
+            }
+            self.chosen = Some(program);
+            self.run(input)?;
+            for _ in 0..2 {
+                let start = Instant::now();
+                self.run(input)?;
+                let time = start.elapsed();
+                if fastest.is_none_or(|(least, _)| time < least) {
+                    fastest = Some((time, program));
+                }
+            }
+        }
+        self.chosen = fastest.map(|(_, program)| program);
+        Ok(())
+    }
+
     /// Keeps submits below 50 ms, where all dispatches take `ms`.
     pub fn limit_submits(&mut self, ms: f64) {
-        let dispatches = self.plan.dispatches.len();
+        let dispatches = self.plan.programs.iter().map(|program| program.dispatches.len()).max().unwrap_or(1);
         let share = (MOST_MS / ms * dispatches as f64) as usize;
-        self.per_submit = share.clamp(1, dispatches);
+        self.per_submit = if ms > MOST_MS { share.max(1) } else { usize::MAX };
     }
 
     /// Allocates what so many rows need, and tells the kernels the sizes of the pass.
@@ -172,12 +231,15 @@ impl Tower {
             self.workspace = None;
             self.workspace = Some(self.allocate(rows)?);
         }
-        let Tower { gpu, plan, pipelines, workspace, .. } = self;
+        let Tower { gpu, plan, pipelines, workspace, chosen, .. } = self;
         let Some(workspace) = workspace else { return Err(GpuError::OutOfMemory("no workspace".into())) };
         let sizes = Sizes { rows, sequences, length: rows / sequences.max(1) };
         let words = [rows, rows.next_multiple_of(ROWS), sizes.length, 0].map(|size| size as u32);
         gpu.guarded(|| gpu.queue().write_buffer(&workspace.pass, 0, bytemuck::cast_slice(&words)))?;
-        Ok(Pass { plan, pipelines, workspace, sizes })
+        let chosen = chosen.filter(|chosen| plan.programs[*chosen].fits(rows));
+        let program = chosen.or_else(|| plan.programs.iter().position(|program| program.fits(rows)));
+        let program = program.unwrap_or(0);
+        Ok(Pass { plan, program, pipelines, workspace, sizes })
     }
 
     fn allocate(&self, rows: usize) -> Result<Workspace, GpuError> {
@@ -212,7 +274,8 @@ impl Tower {
                     entries: &std::iter::once(first).chain(bound).collect::<Vec<_>>(),
                 })
             };
-            let groups = plan.dispatches.iter().map(group).collect();
+            let of_program = |program: &Program| program.dispatches.iter().map(group).collect();
+            let groups = plan.programs.iter().map(of_program).collect();
             Workspace { rows, pass, activations, staging, groups }
         })
     }
@@ -222,17 +285,24 @@ impl Tower {
 #[derive(Debug)]
 pub struct Pass<'t> {
     plan: &'t TowerPlan,
+    /// Which of the plan's.
+    program: usize,
     pipelines: &'t [wgpu::ComputePipeline],
     workspace: &'t Workspace,
     sizes: Sizes,
 }
 
-impl Pass<'_> {
-    /// Records some of the plan's dispatches.
+impl<'t> Pass<'t> {
+    /// The program for its rows.
+    pub fn program(&self) -> &'t Program {
+        &self.plan.programs[self.program]
+    }
+
+    /// Records some of the program's dispatches.
     pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, dispatches: Range<usize>) {
-        let Pass { plan, pipelines, workspace, sizes } = self;
-        for (dispatch, group) in plan.dispatches[dispatches.clone()].iter().zip(&workspace.groups[dispatches])
-        {
+        let Pass { pipelines, workspace, sizes, .. } = self;
+        let groups = &workspace.groups[self.program][dispatches.clone()];
+        for (dispatch, group) in self.program().dispatches[dispatches].iter().zip(groups) {
             let [x, y, z] = dispatch.workgroups.map(|count| sizes.count(count));
             pass.set_pipeline(&pipelines[dispatch.pipeline]);
             pass.set_bind_group(0, group, &[]);

@@ -217,9 +217,18 @@ impl Model {
 
 /// Blocks that run elsewhere; see [`Shard::BLOCKS_ELSEWHERE`](crate::Shard::BLOCKS_ELSEWHERE).
 impl Model {
-    /// The residual stream, [rows, hidden_size]: after [`Step::Blocks`] the input of the first block.
+    /// The residual stream, [rows, hidden_size]: after [`Step::Blocks`] the input of the first block, but for the embeddings of
+    /// [`Model::patches`], which are to be added.
     pub fn hidden_states(&self) -> &[f32] {
         &self.workspace.residual.x
+    }
+
+    /// After [`Step::Blocks`] of an image's pass its patches, [rows, values of a patch]; of a text's pass none.
+    pub fn patches(&self, pass: &Pass) -> &[f32] {
+        match pass.input {
+            Input::Image { .. } => &self.workspace.normed,
+            Input::Texts { .. } => &[],
+        }
     }
 
     /// Replaces the residual stream by the last block's output.
@@ -239,7 +248,8 @@ impl Model {
         Ok(())
     }
 
-    /// Runs the first block of a tower over `sequences` sequences of `hidden_states` [rows, hidden_size].
+    /// Runs the first block of a tower over `sequences` sequences of `hidden_states` [rows, hidden_size], to which the embeddings
+    /// of `patches` [rows, values of a patch] are added before, unless there are none.
     ///
     /// # Errors
     /// [`Error::BadInput`] unless these are whole rows and sequences of a loaded tower.
@@ -247,6 +257,7 @@ impl Model {
         &mut self,
         tower: Towers,
         hidden_states: &[f32],
+        patches: &[f32],
         sequences: usize,
     ) -> Result<Vec<f32>, Error> {
         let (blocks, width) = match tower {
@@ -260,9 +271,16 @@ impl Model {
             let found = hidden_states.len();
             return Err(Error::BadInput(format!("{found} hidden states are not {sequences} sequences")));
         };
+        let rows = sequences * length;
+        if !patches.is_empty() && patches.len() != rows * self.config.vision_config.patch_values() {
+            return Err(Error::BadInput(format!("{} values are not {rows} patches", patches.len())));
+        }
         let sequences = Sequences { count: sequences, length };
         self.workspace.residual.x.clear();
         self.workspace.residual.x.extend_from_slice(hidden_states);
+        if let (Some(vision), false) = (&self.vision, patches.is_empty()) {
+            vision.add_patches(patches, &mut self.workspace);
+        }
         for sub_layer in [SubLayer::Attention(0), SubLayer::Mlp(0)] {
             block.forward(sub_layer, sequences, OutputRows::All, &mut self.workspace);
         }

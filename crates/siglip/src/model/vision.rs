@@ -18,6 +18,8 @@ use crate::{Precision, Shard};
 pub(crate) struct VisionTower {
     config: VisionConfig,
     patch_embedding: Linear,
+    /// Whether something else embeds the patches, before it runs the blocks.
+    embeds_elsewhere: bool,
     /// The columns of the patch embedding that this worker holds.
     patch_outputs: Range<usize>,
     position_embedding: Vec<f32>,
@@ -40,6 +42,7 @@ impl VisionTower {
         VisionTower {
             patch_embedding,
             patch_outputs,
+            embeds_elsewhere: shard.has_blocks_elsewhere(),
             position_embedding: vec![0.0; config.num_patches() * config.hidden_size],
             blocks: (0..shard.blocks(blocks.num_hidden_layers))
                 .map(|_| Block::new(&blocks, precision, shard))
@@ -100,20 +103,32 @@ impl VisionTower {
         Grid::new(&self.config, values, height)
     }
 
-    /// x = patch embedding of `pixel_values` [3, height, width] + position embedding.
+    /// x = patch embedding of `pixel_values` [3, height, width] + position embedding. If something else embeds the patches, they
+    /// lie in `workspace.normed` afterwards, and x is the position embedding alone.
     pub fn embed(&self, pixel_values: &[f32], grid: Grid, workspace: &mut Workspace) {
         let Workspace { residual, normed, wide, scratch, .. } = workspace;
-        let (values, own) = (self.config.patch_values(), self.patch_outputs.len());
-        let patches = sized(normed, grid.patches() * values);
+        let patches = sized(normed, grid.patches() * self.config.patch_values());
         grid.gather(&self.config, pixel_values, patches);
-        let embedded = sized(wide, grid.patches() * own);
-        self.patch_embedding.forward(patches, grid.patches(), embedded, scratch);
         residual.x.clear();
         resample_positions(&self.position_embedding, self.config.patches_per_side(), grid, &mut residual.x);
+        if self.embeds_elsewhere {
+            return;
+        }
+        let own = self.patch_outputs.len();
+        let embedded = sized(wide, grid.patches() * own);
+        self.patch_embedding.forward(patches, grid.patches(), embedded, scratch);
         let rows = residual.embedding_target().chunks_exact_mut(self.config.hidden_size);
         for (row, embedded) in rows.zip(embedded.chunks_exact(own.max(1))) {
             siglip_kernels::add_assign(&mut row[self.patch_outputs.clone()], embedded);
         }
+    }
+
+    /// Adds the embeddings of `patches`, as [`Grid::gather`] makes them, to x.
+    pub fn add_patches(&self, patches: &[f32], workspace: &mut Workspace) {
+        let Workspace { residual, wide, scratch, .. } = workspace;
+        let embedded = sized(wide, residual.x.len());
+        self.patch_embedding.forward(patches, patches.len() / self.config.patch_values(), embedded, scratch);
+        siglip_kernels::add_assign(&mut residual.x, embedded);
     }
 
     /// Runs one sub-layer over all patches.

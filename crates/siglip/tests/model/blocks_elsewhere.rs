@@ -25,7 +25,9 @@ fn one_block(shard: Shard) -> Model {
 fn embed(model: &mut Model, tower: Towers, sequences: usize, mut pass: siglip::model::Pass) -> Vec<f32> {
     assert_eq!(model.step(&mut pass), Step::Blocks);
     let hidden_states = model.hidden_states().to_vec();
-    let results = model.first_block(tower, &hidden_states, sequences).unwrap();
+    let patches = model.patches(&pass).to_vec();
+    assert_eq!(patches.is_empty(), tower == Towers::Text);
+    let results = model.first_block(tower, &hidden_states, &patches, sequences).unwrap();
     model.set_hidden_states(&pass, &results).unwrap();
     assert_eq!(model.step(&mut pass), Step::Done);
     pass.into_embeddings()
@@ -75,6 +77,8 @@ fn misuse_is_an_error() {
     let mut pass = model.begin_texts(ids).unwrap();
     assert_eq!(model.step(&mut pass), Step::Blocks);
     assert!(matches!(model.set_hidden_states(&pass, &[0.0; 5]), Err(Error::BadInput(_))));
-    assert!(matches!(model.first_block(Towers::Image, &[0.0; 5], 1), Err(Error::BadInput(_))));
-    assert!(matches!(model.first_block(Towers::Image, &[], 0), Err(Error::BadInput(_))));
+    assert!(matches!(model.first_block(Towers::Image, &[0.0; 5], &[], 1), Err(Error::BadInput(_))));
+    assert!(matches!(model.first_block(Towers::Image, &[], &[], 0), Err(Error::BadInput(_))));
+    let row = vec![0.0; model.config().vision_config.hidden_size];
+    assert!(matches!(model.first_block(Towers::Image, &row, &[0.0; 5], 1), Err(Error::BadInput(_))));
 }
