@@ -12,8 +12,6 @@
 //!   a variable declared in the loop kept its values with Tint and SwiftShader.
 //! - checksum.wgsl: 64 sums, one a workgroup.
 
-use std::fmt::Write as _;
-
 use crate::place::Group;
 
 const PRODUCT: &str = include_str!("shaders/product.wgsl");
@@ -132,11 +130,13 @@ pub fn product(product: &Product) -> String {
     if epilogue.adds_bias() {
         bindings += "@group(0) @binding(4) var<storage, read> bias: array<vec4<f32>>;\n";
     }
-    let mut slice_sums = String::new();
-    if tile.slices > 1 {
-        let length = (tile.slices - 1) * SIDE * SIDE;
-        slice_sums = format!("var<workgroup> slice_sums: array<vec4<f32>, {length}>;\n");
-    }
+    let slice_sums = match tile.slices {
+        1 => String::new(),
+        slices => filled(
+            "var<workgroup> slice_sums: array<vec4<f32>, $length>;\n",
+            &[("$length", (slices - 1) * SIDE * SIDE)],
+        ),
+    };
     let (x_vectors, w_vectors, k_vectors) = (tile.rows() / 4, tile.outputs() / 4, tile.inputs / 4);
     let constants = [
         ("K", inputs / 4),
@@ -153,21 +153,21 @@ pub fn product(product: &Product) -> String {
     ];
     let mut wgsl = String::new();
     for (name, value) in constants {
-        let _ = writeln!(wgsl, "const {name} = {value}u;");
+        wgsl += &filled(&replaced("const NAME = $valueu;\n", &[("NAME", name)]), &[("$value", value)]);
     }
-    let (mut declarations, tiles) = tile_reads(tile);
-    for (row, column) in sums(tile) {
-        let _ = writeln!(declarations, "  var s{row}_{column} = vec4<f32>(0);");
-    }
-    wgsl + &PRODUCT
-        .replace("WORD", if quantized { "u32" } else { "vec4<f32>" })
-        .replace("BINDINGS\n", &bindings)
-        .replace("SLICE_SUMS\n", &slice_sums)
-        .replace("FUNCTIONS\n", &functions(quantized, epilogue))
-        .replace("DECLARATIONS\n", &declarations)
-        .replace("TILES\n", &tiles)
-        .replace("MULTIPLICATIONS\n", &multiplications(tile))
-        .replace("STORES\n", &(slices_added(tile) + &stores(product)))
+    let (declarations, tiles) = tile_reads(tile);
+    let declarations = declarations + &each_sum(tile, "  var s$row_$column = vec4<f32>(0);\n");
+    let words = [
+        ("WORD", if quantized { "u32" } else { "vec4<f32>" }),
+        ("BINDINGS\n", &bindings),
+        ("SLICE_SUMS\n", &slice_sums),
+        ("FUNCTIONS\n", &functions(quantized, epilogue)),
+        ("DECLARATIONS\n", &declarations),
+        ("TILES\n", &tiles),
+        ("MULTIPLICATIONS\n", &multiplications(tile)),
+        ("STORES\n", &(slices_added(tile) + &stores(product))),
+    ];
+    wgsl + &replaced(PRODUCT, &words)
 }
 
 fn functions(quantized: bool, epilogue: Epilogue) -> String {
@@ -218,126 +218,129 @@ fn tile_reads(tile: Tile) -> (String, String) {
     let (x_end, end) = (x_vectors * k_vectors, (x_vectors + w_vectors) * k_vectors);
     let (mut declarations, mut reads, mut writes) = (String::new(), String::new(), String::new());
     for (round, first) in (0..end).step_by(threads).enumerate() {
-        for (name, start, stop) in [("x", 0, x_end), ("w", x_end, end)] {
+        for (is_x, start, stop) in [(true, 0, x_end), (false, x_end, end)] {
             if first + threads <= start || stop <= first {
                 continue;
             }
             let (from, to) = (start.saturating_sub(first), stop.min(first + threads) - first);
             let condition = match (from > 0, to < threads) {
-                (true, true) => format!("if (local >= {from} && local < {to}) "),
-                (true, false) => format!("if (local >= {from}) "),
-                (false, true) => format!("if (local < {to}) "),
-                (false, false) => String::new(),
+                (true, true) => "if (local >= $from && local < $to) ",
+                (true, false) => "if (local >= $from) ",
+                (false, true) => "if (local < $to) ",
+                (false, false) => "",
             };
             // Rows or outputs past the ones at local / K_VECTORS, in fours; below zero where x takes the first invocations.
-            let offset = (first as i64 - start as i64) / k_vectors as i64;
-            let sign = if offset < 0 { '-' } else { '+' };
-            let offset = offset.unsigned_abs();
-            let (raw, of_raw) = if name == "x" { ("mat4x4<f32>", "transpose") } else { ("Raw", "w_values") };
-            let _ = writeln!(declarations, "  var {name}{round}: {raw};");
-            let _ = writeln!(
-                reads,
-                "      {condition}{{ {name}{round} = {name}_read({name}_at {sign} {}u * K + k); }}",
-                4 * offset
-            );
-            let _ = writeln!(writes, "    {condition}{{\n      let t = {of_raw}({name}{round});");
-            let vectors = name.to_uppercase() + "_VECTORS";
-            for i in 0..4 {
-                let _ = writeln!(
-                    writes,
-                    "      {name}_tile[{name}_to {sign} {offset}u + {i} * {vectors}] = t[{i}];"
-                );
+            let sign = if first < start { "-" } else { "+" };
+            let offset = first.abs_diff(start) / k_vectors;
+            let numbers =
+                [("$round", round), ("$from", from), ("$to", to), ("$rows", 4 * offset), ("$offset", offset)];
+            let [name, vectors, raw, of_raw] = match is_x {
+                true => ["x", "X_VECTORS", "mat4x4<f32>", "transpose"],
+                false => ["w", "W_VECTORS", "Raw", "w_values"],
+            };
+            let words = [
+                ("NAME", name),
+                ("VECTORS", vectors),
+                ("SIGN", sign),
+                ("IF", condition),
+                ("RAW", raw),
+                ("OF", of_raw),
+            ];
+            let text = |template: &str| filled(&replaced(template, &words), &numbers);
+            declarations += &text("  var NAME$round: RAW;\n");
+            reads += &text("      IF{ NAME$round = NAME_read(NAME_at SIGN $rowsu * K + k); }\n");
+            writes += &text("    IF{\n      let t = OF(NAME$round);\n");
+            for i in ["0", "1", "2", "3"] {
+                let write = "      NAME_tile[NAME_to SIGN $offsetu + INDEX * VECTORS] = t[INDEX];\n";
+                writes += &text(&replaced(write, &[("INDEX", i)]));
             }
             writes += "    }\n";
         }
     }
     if tile.prefetch {
-        declarations += &format!("  {{\n    let k = tile.z * SPLIT;\n{reads}  }}\n");
-        let next = reads.replace("+ k)", "+ k + K_VECTORS)");
-        writes += &format!("    if (k + K_VECTORS < (tile.z + 1) * SPLIT) {{\n{next}    }}\n");
+        declarations = declarations + "  {\n    let k = tile.z * SPLIT;\n" + &reads + "  }\n";
+        let next = replaced(&reads, &[("+ k)", "+ k + K_VECTORS)")]);
+        writes = writes + "    if (k + K_VECTORS < (tile.z + 1) * SPLIT) {\n" + &next + "    }\n";
         (declarations, writes)
     } else {
-        (declarations, format!("    {{\n{reads}    }}\n{writes}"))
+        (declarations, String::from("    {\n") + &reads + "    }\n" + &writes)
     }
 }
 
-/// Every sum of an invocation: its row and its vector of four outputs.
-fn sums(tile: Tile) -> impl Iterator<Item = (usize, usize)> {
-    (0..tile.rows).flat_map(move |row| (0..tile.outputs / 4).map(move |column| (row, column)))
+/// A template with other words in the places of some.
+///
+/// `format!` in their many places would be 6 KB of a page's engine.
+#[inline(never)]
+fn replaced(template: &str, words: &[(&str, &str)]) -> String {
+    words.iter().fold(template.into(), |text: String, (word, by)| text.replace(word, by))
+}
+
+/// A template with numbers in the places of names.
+#[inline(never)]
+fn filled(template: &str, numbers: &[(&str, usize)]) -> String {
+    let fill = |text: String, (name, number): &(&str, usize)| replaced(&text, &[(name, &number.to_string())]);
+    numbers.iter().fold(template.into(), fill)
+}
+
+/// A template for every sum of an invocation: `$row` and `$column`, a vector of four outputs; its row is `$one` of the vector
+/// `$four`, which begins `$rows` past the first.
+fn each_sum(tile: Tile, template: &str) -> String {
+    let mut text = String::new();
+    for row in 0..tile.rows {
+        for column in 0..tile.outputs / 4 {
+            let four = row / 4;
+            let numbers = [("$rows", four * SIDE), ("$four", four), ("$one", row % 4)];
+            text += &filled(&filled(template, &numbers), &[("$row", row), ("$column", column)]);
+        }
+    }
+    text
+}
+
+/// A template for the first `count` vectors of an invocation: number `$four` begins `$at` past the first.
+fn each_four(count: usize, template: &str) -> String {
+    (0..count / 4).map(|four| filled(template, &[("$four", four), ("$at", four * SIDE)])).collect()
 }
 
 /// The products of one input.
 fn multiplications(tile: Tile) -> String {
-    let mut wgsl = String::new();
-    for four in 0..tile.rows / 4 {
-        let at = four * SIDE;
-        let _ = writeln!(wgsl, "        let a{four} = x_tile[a + j * X_VECTORS + {at}];");
-    }
-    for column in 0..tile.outputs / 4 {
-        let at = column * SIDE;
-        let _ = writeln!(wgsl, "        let b{column} = w_tile[b + j * W_VECTORS + {at}];");
-    }
-    for (row, column) in sums(tile) {
-        let _ = writeln!(
-            wgsl,
-            "        s{row}_{column} = fma(vec4<f32>(a{}[{}]), b{column}, s{row}_{column});",
-            row / 4,
-            row % 4
-        );
-    }
-    wgsl
+    each_four(tile.rows, "        let a$four = x_tile[a + j * X_VECTORS + $at];\n")
+        + &each_four(tile.outputs, "        let b$four = w_tile[b + j * W_VECTORS + $at];\n")
+        + &each_sum(tile, "        s$row_$column = fma(vec4<f32>(a$four[$one]), b$column, s$row_$column);\n")
 }
 
 /// Adds the slices' sums to those of the first.
 fn slices_added(tile: Tile) -> String {
-    let mut wgsl = String::new();
     if tile.slices == 1 {
-        return wgsl;
+        return String::new();
     }
-    let others: Vec<String> =
-        (0..tile.slices - 1).map(|slice| format!("slice_sums[local + {slice} * SLICE_THREADS]")).collect();
-    for (row, column) in sums(tile) {
-        let sum = format!("s{row}_{column}");
-        let _ = writeln!(
-            wgsl,
-            "  if (slice > 0) {{ slice_sums[local - SLICE_THREADS] = {sum}; }}\n  workgroupBarrier();\n  \
-             if (slice == 0) {{ {sum} += {}; }}\n  workgroupBarrier();",
-            others.join(" + ")
-        );
-    }
-    wgsl + "  if (slice > 0) { return; }\n"
+    let other = |slice| filled("slice_sums[local + $slice * SLICE_THREADS]", &[("$slice", slice)]);
+    let others: Vec<String> = (0..tile.slices - 1).map(other).collect();
+    let added = "  if (slice > 0) { slice_sums[local - SLICE_THREADS] = s$row_$column; }\n  workgroupBarrier();\n  \
+                 if (slice == 0) { s$row_$column += OTHERS; }\n  workgroupBarrier();\n";
+    each_sum(tile, &replaced(added, &[("OTHERS", &others.join(" + "))])) + "  if (slice > 0) { return; }\n"
 }
 
 /// The epilogue.
 fn stores(product: &Product) -> String {
     let Product { outputs, quantized, tile, epilogue, .. } = *product;
-    let mut wgsl = String::new();
-    for column in 0..tile.outputs / 4 {
-        let at = column * SIDE;
-        let _ = writeln!(wgsl, "  let output{column} = tile.x * W_VECTORS + column + {at};");
+    let mut value = String::from("s$row_$column");
+    if quantized {
+        value += " * scales[output$column]";
     }
+    if epilogue.adds_bias() {
+        value += " + bias[output$column]";
+    }
+    if matches!(epilogue, Epilogue::GeluTanh | Epilogue::GeluErf) {
+        value = String::from("gelu(") + &value + ")";
+    }
+    let assign = if epilogue == Epilogue::Residual { "+=" } else { "=" };
     let part = if epilogue.splits() > 1 { "tile.z * pass_info.padded_rows + " } else { "" };
-    for (row, column) in sums(tile) {
-        let mut value = format!("s{row}_{column}");
-        if quantized {
-            value += &format!(" * scales[output{column}]");
-        }
-        if epilogue.adds_bias() {
-            value += &format!(" + bias[output{column}]");
-        }
-        if matches!(epilogue, Epilogue::GeluTanh | Epilogue::GeluErf) {
-            value = format!("gelu({value})");
-        }
-        let of_four = row / 4 * SIDE;
-        let to = if epilogue == Epilogue::Residual { "+=" } else { "=" };
-        let _ = writeln!(
-            wgsl,
-            "  y[({part}(tile.y * X_VECTORS + row + {of_four}) * 4 + {}) * {} + output{column}] {to} {value};",
-            row % 4,
-            outputs / 4
-        );
-    }
-    wgsl
+    let store = replaced(
+        "  y[(PART(tile.y * X_VECTORS + row + $rows) * 4 + $one) * $stride + output$column] ASSIGN VALUE;\n",
+        &[("PART", part), ("ASSIGN", assign), ("VALUE", &value)],
+    );
+    each_four(tile.outputs, "  let output$four = tile.x * W_VECTORS + column + $at;\n")
+        + &each_sum(tile, &filled(&store, &[("$stride", outputs / 4)]))
 }
 
 /// The layer norm after an addition.
@@ -376,11 +379,9 @@ pub fn residual_norm(width: usize, stride: usize, splits: usize, norm: Option<No
   for (var i = local; i < WIDTH; i += THREADS) {{ normed[row + i] = (x[row + i] - mean) * factor * norm_weight[i] + norm_bias[i]; }}"
         )
     });
-    let body = RESIDUAL_NORM
-        .replace("BINDINGS\n", &bindings)
-        .replace("ADDITIONS", &additions)
-        .replace("NORMALIZATION", &normalization);
-    format!("const WIDTH = {width}u;\nconst STRIDE = {stride}u;\n{body}")
+    let words = [("BINDINGS\n", &bindings[..]), ("ADDITIONS", &additions), ("NORMALIZATION", &normalization)];
+    let sizes = [("$width", width), ("$stride", stride)];
+    filled("const WIDTH = $widthu;\nconst STRIDE = $strideu;\n", &sizes) + &replaced(RESIDUAL_NORM, &words)
 }
 
 /// The WGSL of attention with these heads in a context of this padded width.
