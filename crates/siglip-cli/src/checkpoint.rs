@@ -128,6 +128,7 @@ impl Source {
     }
 
     /// Whether the weights are ONNX files: those of single towers have neither scale nor bias.
+    #[cfg(feature = "gpu")]
     pub fn may_lack_logits(&self) -> bool {
         let is_onnx =
             |file: &WeightFile| file.path().extension().is_some_and(|extension| extension == "onnx");

@@ -205,6 +205,7 @@ impl Tower {
                 let start = Instant::now();
                 self.run(input)?;
                 let time = start.elapsed();
+                self.limit_submits(1e3 * time.as_secs_f64());
                 if fastest.is_none_or(|(least, _)| time < least) {
                     fastest = Some((time, program));
                 }
