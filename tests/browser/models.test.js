@@ -38,7 +38,14 @@ test('a download is shown and can be cancelled', async () => {
   };
   await loadModel(page, `${harness.server.origin}/slow/`);
   await page.getByRole('progressbar').waitFor();
+  const device = (/** @type {string} */ name) => page.getByRole('radio', { name });
+  await device('Automatic').check();
   await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('progressbar').waitFor({ state: 'hidden' });
+  assert.equal(await page.locator('#model-name').textContent(), 'Tiny, the demonstration model');
+  // The choices are again those of the model that answers, which is what a new one is about.
+  assert.ok(await device('CPU').isChecked());
+  await device('Automatic').check();
   await page.getByRole('progressbar').waitFor({ state: 'hidden' });
   assert.equal(await page.locator('#model-name').textContent(), 'Tiny, the demonstration model');
 });

@@ -4,20 +4,25 @@ import { byId } from './page.js';
 /** @typedef {import('../worker/protocol.js').Device} Device */
 
 export class DeviceChoice {
-  /** @type {Device} */
-  value = 'cpu';
+  #inputs;
 
   /** @param {() => void} onChange */
   constructor(onChange) {
     const group = byId('device');
     group.hidden = !('gpu' in navigator);
-    for (const input of group.querySelectorAll('input')) {
-      input.checked = input.value === this.value;
-      input.addEventListener('change', () => {
-        this.value = /** @type {Device} */ (input.value);
-        onChange();
-      });
-    }
+    this.#inputs = [...group.querySelectorAll('input')];
+    // A browser may restore what was chosen before the page was loaded again.
+    this.value = 'cpu';
+    for (const input of this.#inputs) input.addEventListener('change', onChange);
+  }
+
+  get value() {
+    return /** @type {Device} */ (this.#inputs.find(({ checked }) => checked)?.value ?? 'cpu');
+  }
+
+  /** @param {Device} device */
+  set value(device) {
+    for (const input of this.#inputs) input.checked = input.value === device;
   }
 }
 

@@ -27,6 +27,8 @@ export class ModelPanel {
   #loan;
   /** The model that is loading. @type {Loan | undefined} */
   #next;
+  /** What was chosen when the model that answers was loaded. @type {{choice: Choice, device: import('../worker/protocol.js').Device} | undefined} */
+  #answering;
   /** @type {Choice} */
   #choice = { model: 'tiny', precision: 'q8' };
   /** Quarters of the download that screen readers have announced. */
@@ -62,6 +64,7 @@ export class ModelPanel {
     }
     byId('cancel').addEventListener('click', () => {
       this.#stop();
+      if (this.#answering) ({ choice: this.#choice, device: this.#device.value } = this.#answering);
       this.#cached.refresh();
       announce('The download has been cancelled.');
       this.#reportNoModel();
@@ -76,6 +79,7 @@ export class ModelPanel {
   async load(choice = this.#choice) {
     this.#stop();
     this.#choice = choice;
+    const device = this.#device.value;
     this.#error.hidden = true;
     this.#loading.hidden = false;
     this.#quarter = 0;
@@ -84,7 +88,7 @@ export class ModelPanel {
     this.#showProgress({ phase: 'download', loaded: 0, total: 0, file: '' });
     const loan = borrow(
       choice.model,
-      { precision: choice.precision, device: this.#device.value },
+      { precision: choice.precision, device },
       {
         onProgress: (progress) => this.#next === loan && this.#showProgress(progress),
         onNotice: ({ message }) => {
@@ -100,6 +104,7 @@ export class ModelPanel {
       if (this.#next !== loan) return;
       const previous = this.#loan;
       [this.#loan, this.#next, this.siglip] = [loan, undefined, siglip];
+      this.#answering = { choice, device };
       this.#stop();
       this.#describeModel(siglip);
       this.#onModel(siglip);
