@@ -36,8 +36,8 @@ export class Siglip {
   constructor(worker, info, onNotice) {
     this.#worker = worker;
     this.#info = info;
-    worker.onDevice = ({ device, notice }) => {
-      this.#info = { ...this.#info, device, notices: [...this.#info.notices, notice] };
+    worker.onDevice = ({ place, notice }) => {
+      this.#info = { ...this.#info, ...place, notices: [...this.#info.notices, notice] };
       onNotice?.(notice);
     };
   }

@@ -151,8 +151,11 @@ export class GpuBlocks {
       }
     }
     // Into the present engine's memory, so it cannot be of the build for threads.
-    exchange(engine, (await this.#loadOnCpu(signal, () => {}, false)).engine);
-    tell({ type: 'device', device: 'cpu', notice: noticeOf(fault) });
+    const loaded = await this.#loadOnCpu(signal, () => {}, false);
+    exchange(engine, loaded.engine);
+    const bytes = engine.info().bytes + loaded.bytesElsewhere;
+    const place = { adapter: undefined, ...loaded.place, bytes };
+    tell({ type: 'device', place, notice: noticeOf(fault) });
   }
 }
 

@@ -111,7 +111,7 @@
 /** @typedef {{type: 'notice', notice: Notice}} NoticeEvent */
 /** @typedef {ProgressEvent | NoticeEvent} LoadEvent */
 /** A picture that the browser does not show, made small. @typedef {{type: 'preview', preview: ImageBitmap}} PreviewEvent */
-/** The model's blocks have moved. @typedef {{type: 'device', device: 'cpu', notice: Notice}} DeviceEvent */
+/** The model's blocks have moved. @typedef {{type: 'device', place: Pick<EngineInfo, 'device' | 'adapter' | 'workers' | 'bytes'>, notice: Notice}} DeviceEvent */
 /** What is told of a call before its answer. @typedef {LoadEvent | PreviewEvent | DeviceEvent} CallEvent */
 /** @typedef {{type: 'event', id: number, event: CallEvent}} EventMessage */
 /** @typedef {{type: 'result', id: number, result: Calls[Method]['result']}} ResultMessage */
