@@ -135,7 +135,7 @@ impl Bench<'_> {
                 for (tile, epilogue) in
                     Tile::ALL.iter().flat_map(|tile| epilogues.iter().map(move |epilogue| (tile, epilogue)))
                 {
-                    if outputs % tile.outputs() != 0 || inputs % (epilogue.splits() * tile.inputs()) != 0 {
+                    if outputs % tile.outputs() != 0 || inputs % (epilogue.parts() * tile.inputs()) != 0 {
                         continue;
                     }
                     let (tile, epilogue) = (*tile, *epilogue);
@@ -160,7 +160,7 @@ impl Bench<'_> {
             (0, pass_info),
             (1, floats(most * inputs)),
             (2, floats(weight_bytes / 4)),
-            (5, floats(most * outputs * epilogue.splits())),
+            (5, floats(most * outputs * epilogue.parts())),
         ];
         bound.extend(quantized.then(|| (3, floats(outputs))));
         bound.extend(epilogue.adds_bias().then(|| (4, floats(outputs))));
@@ -181,7 +181,7 @@ impl Bench<'_> {
         for rows in self.extent.rows {
             let words = [*rows, *rows, *rows, 0].map(|size| size as u32);
             self.gpu.queue().write_buffer(bound[0].1, 0, bytemuck::cast_slice(&words));
-            let workgroups = [outputs / tile.outputs(), rows.div_ceil(tile.rows()), epilogue.splits()];
+            let workgroups = [outputs / tile.outputs(), rows.div_ceil(tile.rows()), epilogue.parts()];
             let [x, y, z] = workgroups.map(|count| count as u32);
             // Several, so that the clock's steps and the start count little.
             const REPEATED: u32 = 8;
@@ -198,7 +198,7 @@ impl Bench<'_> {
             report["weights"] = json!(if quantized { "q8" } else { "f32" });
             report["tile"] = json!(format!("{}x{}", tile.rows(), tile.outputs()));
             report["variant"] = json!(format!("{tile:?}"));
-            report["splits"] = json!(epilogue.splits());
+            report["parts"] = json!(epilogue.parts());
             products.push(report);
         }
         Ok(())

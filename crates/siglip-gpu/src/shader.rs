@@ -96,15 +96,15 @@ impl Epilogue {
     }
 
     /// The number of parts.
-    pub fn splits(self) -> usize {
-        if let Epilogue::Partials(splits) = self { splits } else { 1 }
+    pub fn parts(self) -> usize {
+        if let Epilogue::Partials(parts) = self { parts } else { 1 }
     }
 }
 
 /// A product y = x · Wᵀ.
 ///
 /// Bindings: 0 the pass, 1 x, 2 W, 3 with 8 bits the scales, 4 the bias unless partial sums are stored, 5 y. Workgroups:
-/// outputs / tile outputs, rows / tile rows, splits.
+/// outputs / tile outputs, rows / tile rows, parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Product {
     /// A multiple of 64.
@@ -122,7 +122,7 @@ pub struct Product {
 /// The WGSL of a product.
 pub fn product(product: &Product) -> String {
     let Product { inputs, quantized, tile, epilogue, .. } = *product;
-    debug_assert_eq!(inputs % (epilogue.splits() * tile.inputs), 0);
+    debug_assert_eq!(inputs % (epilogue.parts() * tile.inputs), 0);
     let mut bindings = String::new();
     if quantized {
         bindings += "@group(0) @binding(3) var<storage, read> scales: array<vec4<f32>>;\n";
@@ -140,7 +140,7 @@ pub fn product(product: &Product) -> String {
     let (x_vectors, w_vectors, k_vectors) = (tile.rows() / 4, tile.outputs() / 4, tile.inputs / 4);
     let constants = [
         ("K", inputs / 4),
-        ("SPLIT", inputs / 4 / epilogue.splits()),
+        ("SPLIT", inputs / 4 / epilogue.parts()),
         ("TILE_K", tile.inputs),
         ("K_VECTORS", k_vectors),
         ("X_VECTORS", x_vectors),
@@ -334,7 +334,7 @@ fn stores(product: &Product) -> String {
         value = String::from("gelu(") + &value + ")";
     }
     let assign = if epilogue == Epilogue::Residual { "+=" } else { "=" };
-    let part = if epilogue.splits() > 1 { "tile.z * pass_info.padded_rows + " } else { "" };
+    let part = if epilogue.parts() > 1 { "tile.z * pass_info.padded_rows + " } else { "" };
     let store = replaced(
         "  y[(PART(tile.y * X_VECTORS + row + $rows) * 4 + $one) * $stride + output$column] ASSIGN VALUE;\n",
         &[("PART", part), ("ASSIGN", assign), ("VALUE", &value)],
@@ -350,18 +350,18 @@ pub struct Norm {
     pub eps: f32,
 }
 
-/// The WGSL of x += bias + `splits` partial sums, then of normed = LayerNorm(x) if there is a `norm`.
+/// The WGSL of x += bias + `parts` partial sums, then of normed = LayerNorm(x) if there is a `norm`.
 ///
-/// Bindings: 0 the pass, 1 x, 2 partial sums, 3 bias (both unless `splits` is 0), 4 the norm's weight, 5 its bias, 6 normed.
+/// Bindings: 0 the pass, 1 x, 2 partial sums, 3 bias (both unless `parts` is 0), 4 the norm's weight, 5 its bias, 6 normed.
 /// Workgroups: one a row. `stride` is the padded width.
-pub fn residual_norm(width: usize, stride: usize, splits: usize, norm: Option<Norm>) -> String {
+pub fn residual_norm(width: usize, stride: usize, parts: usize, norm: Option<Norm>) -> String {
     let (mut bindings, mut additions) = (String::new(), String::new());
-    if splits > 0 {
+    if parts > 0 {
         bindings += "@group(0) @binding(2) var<storage, read> partials: array<f32>;\n\
                      @group(0) @binding(3) var<storage, read> bias: array<f32>;\n";
         additions = format!(
             "value += bias[i];\n    \
-             for (var part = 0u; part < {splits}; part++) {{ value += partials[part * pass_info.padded_rows * STRIDE + row + i]; }}\n    \
+             for (var part = 0u; part < {parts}; part++) {{ value += partials[part * pass_info.padded_rows * STRIDE + row + i]; }}\n    \
              x[row + i] = value;"
         );
     } else {

@@ -264,7 +264,7 @@ impl Steps<'_> {
         let workgroups = [
             Count::Fixed(outputs / tile.outputs()),
             Count::Rows(tile.rows()),
-            Count::Fixed(epilogue.splits()),
+            Count::Fixed(epilogue.parts()),
         ];
         self.add("product", shader::product(&product), bindings, workgroups);
     }
@@ -280,14 +280,14 @@ impl Steps<'_> {
     /// same block, or the first one of block `next`, if there is such a block.
     fn residual_norm(&mut self, sum: Option<(usize, &LinearLayout, usize)>, next: Option<usize>) {
         let Tower { hidden_size, blocks, eps, shape, layout, .. } = *self.tower;
-        let (block, layer, splits) = sum.unwrap_or((0, &layout.out, 0));
+        let (block, layer, parts) = sum.unwrap_or((0, &layout.out, 0));
         let norm = match next {
             None => Some((block, layout.norm2)),
             Some(next) => (next < blocks).then_some((next, layout.norm1)),
         };
-        let wgsl = shader::residual_norm(hidden_size, shape.hidden, splits, norm.map(|_| Norm { eps }));
+        let wgsl = shader::residual_norm(hidden_size, shape.hidden, parts, norm.map(|_| Norm { eps }));
         let mut bindings = vec![activation(1, X)];
-        if splits > 0 {
+        if parts > 0 {
             bindings.extend([activation(2, PARTIALS), layer.bias.bind(3, block)]);
         }
         if let Some((block, norm)) = norm {

@@ -156,13 +156,13 @@ fn products() {
 
 fn check_product(gpu: &Gpu, shape: &Product, rows: usize, random: &mut Random) {
     let Product { inputs, outputs, quantized, tile, epilogue } = *shape;
-    let (splits, padded) = (epilogue.splits(), rows.next_multiple_of(ROWS));
+    let (parts, padded) = (epilogue.parts(), rows.next_multiple_of(ROWS));
     let x = random.floats(padded * inputs);
     let levels: Vec<i8> = (0..outputs * inputs).map(|_| random.from(0..=254) as i8).collect();
     let scales: Vec<f32> = (0..outputs).map(|_| random.float() / 200.0).collect();
     let weights = random.floats(outputs * inputs);
     let bias = random.floats(outputs);
-    let y = random.floats(splits * padded * outputs);
+    let y = random.floats(parts * padded * outputs);
     let mut bound = vec![(1, bytes(&x))];
     match quantized {
         true => bound.extend([(2, bytes(&levels)), (3, bytes(&scales))]),
@@ -172,15 +172,15 @@ fn check_product(gpu: &Gpu, shape: &Product, rows: usize, random: &mut Random) {
         bound.push((4, bytes(&bias)));
     }
     bound.push((5, bytes(&y)));
-    let workgroups = [outputs / tile.outputs(), rows.div_ceil(tile.rows()), splits];
+    let workgroups = [outputs / tile.outputs(), rows.div_ceil(tile.rows()), parts];
     let actual: Vec<f32> = run(gpu, &product(shape), Some([rows, padded, rows, 0]), &bound, 5, workgroups);
     let (mut expected, mut sizes, mut found) = (Vec::new(), Vec::new(), Vec::new());
-    let part = inputs / splits;
-    for split in 0..splits {
+    let part = inputs / parts;
+    for index in 0..parts {
         for row in 0..rows {
             for output in 0..outputs {
                 let (mut sum, mut size) = (0.0, 1e-3);
-                for input in split * part..(split + 1) * part {
+                for input in index * part..(index + 1) * part {
                     let at = output * inputs + input;
                     let weight = match quantized {
                         true => f64::from(levels[at]) * f64::from(scales[output]),
@@ -200,7 +200,7 @@ fn check_product(gpu: &Gpu, shape: &Product, rows: usize, random: &mut Random) {
                     Epilogue::Partials(_) => sum,
                 });
                 sizes.push(size + f64::from(bias[output].abs()));
-                found.push(actual[(split * padded + row) * outputs + output]);
+                found.push(actual[(index * padded + row) * outputs + output]);
             }
         }
     }
@@ -211,11 +211,11 @@ fn check_product(gpu: &Gpu, shape: &Product, rows: usize, random: &mut Random) {
 fn residuals_and_norms() {
     let Some(gpu) = gpu() else { return };
     let mut random = Random(2);
-    for splits in [0, 1, 2, 4] {
+    for parts in [0, 1, 2, 4] {
         for norm in [Some(Norm { eps: 1e-6 }), None] {
             let rows = random.from(1..=70);
             let width = random.from(10..=400);
-            check_residual_norm(gpu, width, splits, norm, rows, &mut random);
+            check_residual_norm(gpu, width, parts, norm, rows, &mut random);
         }
     }
 }
@@ -223,7 +223,7 @@ fn residuals_and_norms() {
 fn check_residual_norm(
     gpu: &Gpu,
     width: usize,
-    splits: usize,
+    parts: usize,
     norm: Option<Norm>,
     rows: usize,
     random: &mut Random,
@@ -231,26 +231,26 @@ fn check_residual_norm(
     let (stride, padded) = (width.next_multiple_of(64), rows.next_multiple_of(ROWS));
     // A mean far from zero, as in the residual streams of trained models.
     let x: Vec<f32> = random.floats(padded * stride).iter().map(|x| 3.0 * x + 5.0).collect();
-    let partials = random.floats(splits * padded * stride);
+    let partials = random.floats(parts * padded * stride);
     let [bias, weight, norm_bias] = [(); 3].map(|()| random.floats(stride));
     let normed = vec![0f32; padded * stride];
     let mut bound = vec![(1, bytes(&x))];
-    if splits > 0 {
+    if parts > 0 {
         bound.extend([(2, bytes(&partials)), (3, bytes(&bias))]);
     }
     if norm.is_some() {
         bound.extend([(4, bytes(&weight)), (5, bytes(&norm_bias)), (6, bytes(&normed))]);
     }
-    let wgsl = residual_norm(width, stride, splits, norm);
+    let wgsl = residual_norm(width, stride, parts, norm);
     let pass = Some([rows, padded, rows, 0]);
-    let what = format!("{rows} rows of {width}, {splits} splits, {norm:?}");
+    let what = format!("{rows} rows of {width}, {parts} parts, {norm:?}");
     let sums: Vec<Vec<f64>> = (0..rows)
         .map(|row| {
             let value = |column: usize| {
                 let at = row * stride + column;
-                let parts = (0..splits).map(|part| f64::from(partials[part * padded * stride + at]));
-                let bias = if splits > 0 { f64::from(bias[column]) } else { 0.0 };
-                f64::from(x[at]) + bias + parts.sum::<f64>()
+                let sums = (0..parts).map(|part| f64::from(partials[part * padded * stride + at]));
+                let bias = if parts > 0 { f64::from(bias[column]) } else { 0.0 };
+                f64::from(x[at]) + bias + sums.sum::<f64>()
             };
             (0..width).map(value).collect()
         })
