@@ -202,7 +202,7 @@ test('pictures and labels are sent nowhere', async () => {
   await drop(page, ['www/samples/dog.jpg', 'tests/fixtures/pictures/rare/boat.tif']);
   await labelsOf(page, 'boat.tif');
   for (const line of requests) {
-    assert.match(line, /^GET \/www\/(rare-formats\.js|wasm\/rare-formats\/[\w.]+) /);
+    assert.match(line, /^GET \/www\/(lib\/other-decoders\.js|rare-formats\.js|wasm\/rare-formats\/[\w.]+) /);
     assert.doesNotMatch(line, /SECRET|dog|boat/);
   }
   const { elsewhere, own } = await page.evaluate(() => {
