@@ -39,7 +39,7 @@ pub struct TowerPlan {
     pub activations: Vec<Activation>,
     /// The pipelines. The entry point of each is `main`, its bindings are in group 0.
     pub pipelines: Vec<Pipeline>,
-    /// What runs. The first one that is made for as many rows as there are.
+    /// What runs: one of those that are made for as many rows as there are. The first, unless an executor finds another faster.
     pub programs: Vec<Program>,
 }
 

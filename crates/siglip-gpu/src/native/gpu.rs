@@ -65,7 +65,7 @@ impl Gpu {
 
     fn open_adapter(info: wgpu::AdapterInfo, adapter: &wgpu::Adapter) -> Result<Gpu, GpuError> {
         let most = adapter.limits();
-        let used = wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY;
+        let used = wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("siglip"),
             required_features: adapter.features() & used,
