@@ -8,6 +8,8 @@ const FOLDER = 'siglip-web-2';
 const LABELS = '.labels';
 /** Bytes of a record before its JSON value; the last four are the length of that value. */
 const HEAD = 16;
+/** How often a locked file is tried again, and after how many milliseconds: a second in all. */
+const [LOCKED_TRIES, LOCKED_MS] = [20, 50];
 
 /**
  * @typedef {object} CachedModel
@@ -89,13 +91,30 @@ async function fromFiles() {
     const manifest = await manifestOf(file).catch(() => ({ model: '', precision: 'q8', towers: 'both' }));
     const complete = !name.endsWith('.part');
     const remove = async () => {
-      // A model may have none.
-      await folder.removeEntry(name + LABELS).catch(() => {});
-      await folder.removeEntry(name);
+      await removeFile(folder, name + LABELS);
+      await removeFile(folder, name);
     };
     list.push({ ...manifest, bytes: file.size, complete, remove });
   }
   return list;
+}
+
+/**
+ * Removes a file if it exists. A browser can lock a file for a moment after its writer has closed it.
+ * @param {FileSystemDirectoryHandle} folder
+ * @param {string} name
+ */
+async function removeFile(folder, name) {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await folder.removeEntry(name);
+    } catch (error) {
+      const { name: cause } = /** @type {Error} */ (error);
+      if (cause === 'NotFoundError') return;
+      if (cause !== 'NoModificationAllowedError' || tries === LOCKED_TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, LOCKED_MS));
+    }
+  }
 }
 
 async function fromCache() {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { onlyChromium } from '../browsers.js';
+import { browserOfTests, onlyChromium } from '../browsers.js';
 import { Harness, fileAt, openIn } from '../harness.js';
 import { WEIGHTS, otherWeights, readCheckpoint, sha256, sharded } from './checkpoint.js';
 import { FakeHub, load, small } from './fake-hub.js';
@@ -62,6 +62,30 @@ test('what is kept is listed, and deleted one by one or all at once', async () =
     [`${origin}/www/models/tiny/`],
   );
   await page.evaluate(async () => (await import('/www/siglip.js')).deleteAllModels());
+  assert.deepEqual(await listed(page), []);
+});
+
+test('a file that is locked for a moment is deleted after that', async () => {
+  const page = await open(new FakeHub());
+  await load(page, '/model/');
+  const wasLocked = await page.evaluate(async () => {
+    const { deleteModel } = await import('/www/siglip.js');
+    const root = await navigator.storage?.getDirectory?.().catch(() => undefined);
+    let isLocked = false;
+    for await (const folder of root?.values() ?? []) {
+      for await (const file of /** @type {FileSystemDirectoryHandle} */ (folder).values()) {
+        const writable = await /** @type {FileSystemFileHandle} */ (file).createWritable();
+        isLocked = await /** @type {FileSystemDirectoryHandle} */ (folder).removeEntry(file.name).then(
+          () => false,
+          () => true,
+        );
+        setTimeout(() => writable.abort(), 200);
+      }
+    }
+    await deleteModel('/model/');
+    return isLocked;
+  });
+  assert.equal(wasLocked, browserOfTests.hasFiles);
   assert.deepEqual(await listed(page), []);
 });
 
