@@ -7,7 +7,7 @@
  *
  * worker/protocol.js defines the messages; worker/calls.js handles the calls.
  */
-import { calls, shardedModel, threadPool } from './worker/calls.js';
+import { beforehand, calls, shardedModel, threadPool } from './worker/calls.js';
 import { errorMessageOf } from './worker/errors.js';
 import { dispatch } from './worker/protocol.js';
 import { reportFailure } from './worker/spawn.js';
@@ -18,16 +18,14 @@ import { reportFailure } from './worker/spawn.js';
 
 /** Of the calls not answered yet, by id. @type {Map<number, AbortController>} */
 const controllers = new Map();
-/** Resolves when the newest call is answered: the next one waits for it. @type {Promise<unknown>} */
+/** Resolves when the newest call has had its turn: the next one waits for it. @type {Promise<unknown>} */
 let last = Promise.resolve();
 /** In the role of a follower. @type {Promise<import('./worker/sharded-model.js').Follower> | undefined} */
 let follower;
 
 /** @type {import('./worker/protocol.js').Handlers<ToWorker>} */
 const handlers = {
-  call: (message) => {
-    last = answer(message);
-  },
+  call: (message) => void answer(message),
   abort: ({ id }) => controllers.get(id)?.abort(),
   follow: (message) => {
     follower = shardedModel().then(({ Follower }) => new Follower(message));
@@ -70,14 +68,20 @@ addEventListener('unhandledrejection', ({ reason }) => {
  */
 async function answer({ id, method, parameters }) {
   const controller = new AbortController();
+  const { signal } = controller;
   controllers.set(id, controller);
-  await last;
+  const tell = (/** @type {import('./worker/protocol.js').CallEvent} */ event) =>
+    send({ type: 'event', id, event });
   try {
-    controller.signal.throwIfAborted();
-    const tell = (/** @type {import('./worker/protocol.js').CallEvent} */ event) =>
-      send({ type: 'event', id, event });
-    const result = await calls[method](parameters, controller.signal, tell);
-    send({ type: 'result', id, result });
+    // While one waits for the text tower, others have their turn.
+    const text = beforehand(method, parameters, signal, tell);
+    if (text) await text;
+    const turn = last.then(() => {
+      signal.throwIfAborted();
+      return calls[method](parameters, signal, tell);
+    });
+    last = turn.catch(() => {});
+    send({ type: 'result', id, result: await turn });
   } catch (error) {
     send({ type: 'error', id, error: errorMessageOf(error) });
   } finally {

@@ -9,11 +9,11 @@ import { labelsOf } from './page-actions.js';
 const harness = new Harness();
 
 /**
- * Downloaded only when it is needed: for an evaluation, a picture that the engine does not decode, several workers, a GPU, or
- * one of these functions.
+ * Downloaded only when it is needed: for an evaluation, a picture that the engine does not decode, several workers, a GPU, a
+ * text tower that comes later, or one of these functions.
  */
 const isLazy = (/** @type {string} */ path) =>
-  /(evaluation-view|rare-formats|other-decoders|gpu|label-sets|calibrate|sharded-model|thread-pool|model-cache|pipeline)-\w+\.js$/.test(
+  /(evaluation-view|rare-formats|other-decoders|gpu|label-sets|calibrate|sharded-model|thread-pool|model-cache|pipeline|later-text)-\w+\.js$/.test(
     path,
   );
 
@@ -50,7 +50,7 @@ test('the bundled page classifies, and the bundled library shards a model over w
   };
   const visit = await openIn(blank.context(), harness.server.origin);
   assert.equal((await labelsOf(visit, 'insect.jpg'))[0], 'an insect');
-  assert.equal([...bundled.keys()].filter(isLazy).length, 10);
+  assert.equal([...bundled.keys()].filter(isLazy).length, 12);
   await visit.locator('#dataset').setInputFiles(fileAt('tests/fixtures/pictures'));
   await visit.getByRole('heading', { name: 'Evaluation: pictures' }).waitFor();
   await visit.getByRole('button', { name: 'Close the evaluation' }).click();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkpoints, folderOf } from '../../www/lib/checkpoints.js';
-import { loadParametersOf, modelNameOf, noticeOf, scoreParametersOf } from '../../www/lib/parameters.js';
+import { loadParametersOf, modelNameOf, scoreParametersOf } from '../../www/lib/parameters.js';
 import { definePage } from './page-globals.js';
 
 test('a model is a name at the hub, a URL, or one that is relative to the page', (context) => {
@@ -31,6 +31,7 @@ test('options that are left out, or undefined, have defaults', () => {
       precision: 'q8',
       cache: true,
       towers: 'both',
+      ready: 'both',
       headers: {},
       sha256: {},
       onnx: { vision: 'q8', text: 'q8', first: false, original: undefined },
@@ -58,9 +59,9 @@ test('dtype chooses files by the names of transformers.js', (context) => {
   assert.deepEqual([chosen('auto').onnx.vision, chosen('auto').precision], ['q8', 'q8']);
   assert.deepEqual([chosen('fp32').onnx.text, chosen('fp32').precision], ['fp32', 'f32']);
   const four = chosen('q4f16').onnx;
-  assert.deepEqual([four.vision, four.text, noticeOf(four)], ['q4f16', 'q8', undefined]);
+  assert.deepEqual([four.vision, four.text], ['q4f16', 'q8']);
   const wished = chosen({ vision_model: 'q4', text_model: 'q4' }).onnx;
-  assert.equal(noticeOf(wished)?.code, 'text-4-bits');
+  assert.equal(wished.text, 'q4');
   assert.equal(chosen('q8', 'google/siglip-base-patch16-224').onnx.first, false, 'there are none');
   assert.throws(() => chosen('q3'), { code: 'bad-input', message: /fp16/ });
 });

@@ -3,13 +3,16 @@ import { folderOf, isOnnxRepository, originalOf, smallOf } from './checkpoints.j
 import { SiglipError } from './errors.js';
 
 /** @typedef {import('../worker/protocol.js').Calls} Calls */
-/** @typedef {import('../worker/protocol.js').Notice} Notice */
-/** Bytes of all files; `total` is 0 where it is not known. @typedef {{phase: 'download' | 'prepare' | 'ready', loaded: number, total: number, file: string}} Progress */
+/**
+ * Bytes of all files; `total` is 0 where it is not known. `ready` names the towers that can be used: with `ready: 'image'` there
+ * is a `ready` phase for each, and the total grows when the text tower's file begins.
+ * @typedef {{phase: 'download' | 'prepare' | 'ready', loaded: number, total: number, file: string, ready?: 'image' | 'text' | 'both'}} Progress
+ */
 /**
  * What a call for an image tells besides its answer.
  * @typedef {object} ImageOptions
  * @property {AbortSignal} [signal]
- * @property {(notice: Notice) => void} [onNotice] such as that the file is damaged
+ * @property {(notice: import('../worker/protocol.js').Notice) => void} [onNotice] such as that the file is damaged
  * @property {(preview: ImageBitmap) => void} [onPreview] gets a picture that the browser does not show, such as a TIFF,
  *   made small
  */
@@ -37,10 +40,13 @@ import { SiglipError } from './errors.js';
  * @property {boolean} [cache] whether to keep the model, and the labels it has scored, in the browser for the next visit
  * @property {AbortSignal} [signal]
  * @property {(progress: Progress) => void} [onProgress] its `loaded` never decreases
- * @property {(notice: Notice) => void} [onNotice] gets what is worth knowing and does not stop the load
+ * @property {(notice: import('../worker/protocol.js').Notice) => void} [onNotice] gets what is worth knowing and does not stop the load
  * @property {string} [baseUrl] the address of another hub
  * @property {'image' | 'text' | 'both'} [towers] the towers to load; the other one takes no memory, and is not
  *   downloaded if the server supports range requests
+ * @property {'image' | 'both'} [ready] "image" downloads the image tower first and has the load end when it is there, if the
+ *   server keeps the towers in a file each or supports range requests. The text tower follows meanwhile: calls that need it
+ *   wait for it. Of a single file for both the sha256 is then not checked, unless `sha256` asks for it
  * @property {Record<string, string>} [headers] sent with requests for the model, for example Authorization. They are
  *   never stored. The browser drops Authorization when the server redirects to another origin.
  * @property {string | Record<string, string>} [sha256] the expected hash of model.safetensors, or of each file by name
@@ -85,6 +91,7 @@ export function loadParametersOf(model, options) {
     device = 'cpu',
     cache = true,
     towers = 'both',
+    ready = 'both',
     headers = {},
     sha256 = {},
     stallTimeout = 30_000,
@@ -99,7 +106,17 @@ export function loadParametersOf(model, options) {
     // The demonstration model embeds an image in a few milliseconds: there is nothing to divide.
     workers: model === 'tiny' && workers === 'auto' ? 1 : workers,
     device: model === 'tiny' && device === 'auto' ? 'cpu' : device,
-    options: { precision, cache, towers, headers, sha256: hashes, onnx, stallTimeout, retryDelay },
+    options: {
+      precision,
+      cache,
+      towers,
+      ready,
+      headers,
+      sha256: hashes,
+      onnx,
+      stallTimeout,
+      retryDelay,
+    },
   };
 }
 
@@ -142,20 +159,6 @@ function onnxOf(model, { dtype, baseUrl }) {
     : !!dtype;
   return { vision, text, first, original: isName ? originalOf(model, baseUrl) : undefined };
 }
-
-/**
- * What is worth telling about a choice of files.
- * @param {import('../worker/protocol.js').OnnxChoice} onnx
- * @returns {Notice | undefined}
- */
-export const noticeOf = ({ text }) =>
-  in4Bits.includes(text)
-    ? {
-        code: 'text-4-bits',
-        message:
-          'In 4 bits the text tower differs much from the original (cosine 0.94). Take "q8" for text_model.',
-      }
-    : undefined;
 
 /**
  * What is asked about an image: labels, or else those of a label set.

@@ -2,7 +2,7 @@
 import { each } from './each.js';
 import { SiglipError, throwIfAborted } from './errors.js';
 import { draw, toImageMessage } from './images.js';
-import { listOf, loadParametersOf, modelNameOf, noticeOf, questionOf } from './parameters.js';
+import { listOf, loadParametersOf, modelNameOf, questionOf } from './parameters.js';
 import { WorkerClient } from './worker-client.js';
 
 /** @typedef {import('../worker/protocol.js').Score} Score */
@@ -56,11 +56,6 @@ export class Siglip {
     const worker = new WorkerClient(options.workerUrl);
     /** @type {Notice[]} */
     const notices = [];
-    const choice = noticeOf(parameters.options.onnx);
-    if (choice) {
-      notices.push(choice);
-      onNotice?.(choice);
-    }
     let reached = { loaded: 0, total: 0, file: '' };
     try {
       const info = await worker.call({ method: 'load', parameters }, signal, (event) => {
@@ -73,9 +68,13 @@ export class Siglip {
           onProgress?.({ phase: loaded < total && !cached ? 'download' : 'prepare', ...reached });
         }
       });
-      onProgress?.({ phase: 'ready', ...reached });
+      onProgress?.({ phase: 'ready', ready: info.ready, ...reached });
       const { precision } = parameters.options;
-      return new Siglip(worker, { model: modelNameOf(model), precision, ...info, notices }, onNotice);
+      const loaded = { model: modelNameOf(model), precision, ...info, notices };
+      if (info.ready !== info.towers) {
+        import('./later-text.js').then(({ loadText }) => loadText(worker, options, reached, loaded));
+      }
+      return new Siglip(worker, loaded, onNotice);
     } catch (error) {
       worker.end();
       throw error;

@@ -17,8 +17,8 @@ const AUTO_WORKERS = 4;
 let engine;
 /** The other workers of a sharded model. @type {import('./sharded-model.js').Followers | undefined} */
 let followers;
-/** Loads the text tower of the model that was loaded last. @type {(signal: AbortSignal) => Promise<Engine>} */
-let loadText;
+/** The text tower of the model that was loaded last, if it comes later. @type {import('./later-text.js').LaterText | undefined} */
+let laterText;
 /** The GPU that the model was loaded on. @type {import('./gpu.js').GpuBlocks | undefined} */
 let gpu;
 
@@ -38,6 +38,10 @@ export const calls = {
     return { ...info, ...loaded.place, bytes, ...(labelSets.length && { labelSets }) };
   },
 
+  async loadText() {
+    return laterText?.info();
+  },
+
   async embedImage({ image }, signal, tell) {
     const { damage, ...pixels } = await pixelValuesOf(image, (preview) => tell({ type: 'preview', preview }));
     if (damage)
@@ -51,7 +55,6 @@ export const calls = {
   },
 
   async embedTexts({ texts }, signal, tell) {
-    await addTextTower(signal);
     const embeddings = [];
     for (const batch of batchesOf(texts)) {
       await embedTexts(batch, signal, tell);
@@ -71,7 +74,7 @@ export const calls = {
     }
     const scores = [];
     for (const batch of batchesOf(labels, template.length)) {
-      if (engine.needs_text_tower(batch, template)) await addTextTower(signal);
+      await laterText?.forLabels(batch, template, signal, tell);
       await embedTexts(engine.prompts(batch, template), signal, tell);
       scores.push(...engine.scores(embedding, batch, template, { scale, bias }));
     }
@@ -85,7 +88,6 @@ export const calls = {
 
   async exportLabels(parameters, signal, tell) {
     const { exportLabels } = await labelSetsModule();
-    if (parameters.labels) await addTextTower(signal);
     return exportLabels(engine, parameters, (texts) => embedTexts(texts, signal, tell));
   },
 
@@ -134,31 +136,32 @@ async function loadShared({ source, options: chosen }, count, asThreads, signal,
     const { Followers } = await shardedModel();
     followers = new Followers(count, { build: { module, backend }, options });
   }
-  /** @type {import('../wasm/simd128/siglip_web.js').LoadCallbacks} */
-  const callbacks = {
+  /** @returns {import('../wasm/simd128/siglip_web.js').LoadCallbacks} */
+  const callbacks = (/** @type {(event: LoadEvent) => void} */ tell) => ({
     onProgress: (file, loaded, total, cached) => tell({ type: 'progress', file, loaded, total, cached }),
     onNotice: (code, message) => tell({ type: 'notice', notice: { code, message } }),
     onConfig: (config, towers) => followers?.sendConfig(config, towers),
     onWeights:
       followers &&
       ((weights) => /** @type {NonNullable<typeof followers>} */ (followers).sendWeights(weights)),
-  };
-  const engine = await Engine.load(source, options, signal, callbacks);
-  loadText = (signal) => Engine.load(source, { ...options, towers: 'text', later: true }, signal, callbacks);
+  });
+  const loaded = await Engine.load(source, options, signal, callbacks(tell));
   const bytesElsewhere = (await followers?.finishLoading()) ?? 0;
-  return { engine, gpu: undefined, place: { workers: count, device: 'cpu' }, bytesElsewhere };
+  if (loaded.expects_text()) {
+    const { LaterText } = await import('./later-text.js');
+    const text = { ...options, towers: 'text', later: true };
+    const load = (/** @type {AbortSignal} */ signal, /** @type {(event: LoadEvent) => void} */ tell) =>
+      Engine.load(source, text, signal, callbacks(tell));
+    laterText = new LaterText(load, () => engine, followers);
+  }
+  return { engine: loaded, gpu: undefined, place: { workers: count, device: 'cpu' }, bytesElsewhere };
 }
 
 /**
- * Loads the text tower, which a model in the cache has only when it is needed.
- * @param {AbortSignal} signal
+ * What a call waits for before its turn, if it needs a text tower that is not there.
+ * @type {import('./later-text.js').LaterText['beforehand']}
  */
-async function addTextTower(signal) {
-  if (!engine.expects_text()) return;
-  const text = await loadText(signal);
-  await followers?.finishLoading();
-  engine.add_text_tower(text);
-}
+export const beforehand = (...call) => laterText?.beforehand(...call);
 
 /** @param {Calls['load']['parameters']} parameters */
 function workersFor({ workers }) {
@@ -220,7 +223,7 @@ async function runPass(input, signal, tell) {
       if (step === 'blocks' && gpu) {
         if (await gpu.runBlocks(engine, input, signal, tell)) continue;
         // The model was loaded again. What was read of a cached one may be its image tower alone.
-        if ('inputIds' in input) await addTextTower(signal);
+        if ('inputIds' in input) await laterText?.arrive(signal, tell);
         return await runPass(input, signal, tell);
       }
     }

@@ -50,6 +50,7 @@
  * @typedef {object} EngineOptions
  * @property {Precision} precision
  * @property {'image' | 'text' | 'both'} towers
+ * @property {'image' | 'both'} [ready] "image" leaves the text tower to `loadText`
  * @property {boolean} cache
  * @property {Record<string, string>} headers
  * @property {Record<string, string>} sha256
@@ -77,6 +78,7 @@
  * @property {number} [logitBias] added to that product
  * @property {number} bytes of weights in memory
  * @property {'image' | 'text' | 'both'} towers that are loaded; a bundle and a classifier have the image tower alone
+ * @property {'image' | 'text' | 'both'} ready those of the towers that need no download any more
  * @property {LabelSet[]} [labelSets] of a bundle, or imported ones
  */
 
@@ -84,6 +86,7 @@
  * The calls that a page can make: what each takes and what it answers.
  * @typedef {object} Calls
  * @property {{parameters: {source: string | Map<string, File>, workers: 'auto' | number, device: Device, options: EngineOptions}, result: EngineInfo}} load
+ * @property {{parameters: {}, result: {bytes: number, ready: 'both'} | undefined}} loadText waits for the text tower of a model whose image tower is in use
  * @property {{parameters: {image: ImageMessage}, result: Float32Array}} embedImage
  * @property {{parameters: {texts: string[]}, result: Float32Array[]}} embedTexts
  * @property {{parameters: Prompts, result: void}} checkPrompts refuses labels or a template that no score can be had for

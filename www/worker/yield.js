@@ -4,6 +4,7 @@
 const LONGEST_STRETCH = 50;
 
 const channel = new MessageChannel();
+channel.port1.start();
 let lastYield = 0;
 
 /**
@@ -12,7 +13,8 @@ let lastYield = 0;
  */
 export const yieldToMessages = () =>
   new Promise((resolve) => {
-    channel.port1.onmessage = resolve;
+    // Not by `onmessage`: a pass and a load may wait at the same time.
+    channel.port1.addEventListener('message', resolve, { once: true });
     channel.port2.postMessage(0);
   });
 

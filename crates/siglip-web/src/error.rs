@@ -33,6 +33,12 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// One tower alone cannot be had of this file, since the server sends no parts of it or nothing tells where the tower is.
+    #[error("{url} has both towers and is sent only whole")]
+    Whole {
+        /// The file.
+        url: String,
+    },
     /// A file has another sha256 than expected.
     #[error(
         "{url} has the sha256 {found}, not {expected}: it was damaged on its way or is another file; it is not cached. \
@@ -63,7 +69,7 @@ impl Error {
         match self {
             Error::Siglip(error) | Error::File { source: error, .. } => error.code(),
             Error::NotFound { .. } => "not-found",
-            Error::Network { .. } => "network",
+            Error::Network { .. } | Error::Whole { .. } => "network",
             Error::Integrity { .. } => "integrity",
             Error::Worker(_) => "wasm",
             Error::Aborted => "aborted",

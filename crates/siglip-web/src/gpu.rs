@@ -55,6 +55,7 @@ impl Engine {
     pub fn take_model(&mut self, other: &mut Engine) -> Result<(), JsValue> {
         self.siglip_mut()?.exchange_engine(other.siglip_mut()?);
         std::mem::swap(&mut self.sources, &mut other.sources);
+        std::mem::swap(&mut self.text, &mut other.text);
         self.pass = None;
         Ok(())
     }

@@ -1,15 +1,17 @@
-//! A model that was loaded from the cache without its text tower, which is read when a label comes that no visit has embedded.
+//! A model that was loaded without its text tower: that is still on the server, or it is in the cache and read when a label comes
+//! that no visit has embedded.
 
 use js_sys::Promise;
 use siglip::text::Template;
 use wasm_bindgen::prelude::*;
 
 use crate::error::Error;
+use crate::loading::LaterText;
 use crate::{Engine, Role, misused};
 
 #[wasm_bindgen]
 impl Engine {
-    /// Whether the text tower is in the cache and not in memory.
+    /// Whether there is a text tower, and not in memory.
     pub fn expects_text(&self) -> bool {
         matches!(&self.role, Role::Leader(siglip) if siglip.expects_text())
     }
@@ -21,7 +23,7 @@ impl Engine {
     }
 
     /// Adds the text tower of an engine that was loaded with it alone, in this worker or as this worker's shard.
-    pub fn add_text_tower(&mut self, text: Engine) -> Result<(), JsValue> {
+    pub fn add_text_tower(&mut self, mut text: Engine) -> Result<(), JsValue> {
         // Files of the same name are the same file, if both are known.
         let differs = |file: &&crate::store::Source| {
             self.sources.iter().any(|own| own.file == file.file && own != *file)
@@ -37,7 +39,10 @@ impl Engine {
             (Role::Follower(model), Role::Follower(text)) => model.add_text_tower(*text),
             _ => return Err(misused("the text tower is of another worker")),
         };
-        Ok(added.map_err(Error::from)?)
+        added.map_err(Error::from)?;
+        self.text = LaterText::Loaded;
+        self.known_labels = self.known_labels.take().or_else(|| text.known_labels.take());
+        Ok(())
     }
 
     /// Keeps the embeddings of these labels for the next visit, if the model is cached. Returns a promise if one is new.

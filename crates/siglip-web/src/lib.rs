@@ -28,7 +28,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
 use error::Error;
-use loading::{Callbacks, Loaded, LocalFiles, ShardBuilder};
+use loading::{Callbacks, LaterText, Loaded, LocalFiles, ShardBuilder};
 use options::Options;
 use step::Step;
 use store::{KnownLabels, Source};
@@ -42,6 +42,8 @@ pub struct Engine {
     texts: Vec<String>,
     /// The label set that is being made.
     label_set: Option<LabelSet>,
+    /// Where the text tower is.
+    text: LaterText,
     /// Where the weights come from.
     sources: Vec<Source>,
     /// The labels that were embedded, if the model is cached.
@@ -68,6 +70,7 @@ struct Info<'m> {
     embedding_size: usize,
     bytes: usize,
     towers: &'static str,
+    ready: &'static str,
     #[serde(flatten)]
     task: Task<'m>,
 }
@@ -93,12 +96,15 @@ impl Engine {
         callbacks: Callbacks,
     ) -> Result<Engine, JsValue> {
         let options = parse_options(options)?;
-        let Loaded { siglip, sources, labels } = match source.as_string() {
+        if let Some(notice) = options.notice().filter(|_| !options.later) {
+            callbacks.notice(&notice);
+        }
+        let Loaded { siglip, text, sources, labels } = match source.as_string() {
             Some(address) => loading::load(address, &options, signal, &callbacks).await?,
             None => LocalFiles(source.unchecked_into::<Map>()).load(&options, &callbacks).await?,
         };
         let engine = Engine::new(Role::Leader(Box::new(siglip)));
-        Ok(Engine { sources, known_labels: labels, ..engine })
+        Ok(Engine { text, sources, known_labels: labels, ..engine })
     }
 
     /// Starts shard `index` of the model that `config` describes. Its weights follow with [`Engine::push_weights`].
@@ -137,13 +143,15 @@ impl Engine {
                 logit_bias: model.logit_bias(),
             },
         };
+        let towers = if self.expects_text() { Towers::Both } else { model.towers() }.name();
         let info = Info {
             kind: if config.classifier.is_some() { "classifier" } else { "zero-shot" },
             backend: model::backend(),
             image_size: config.vision_config.image_size,
             embedding_size: config.embedding_size(),
             bytes: model.bytes(),
-            towers: if self.expects_text() { Towers::Both } else { model.towers() }.name(),
+            towers,
+            ready: if self.text == LaterText::OnServer { Towers::Image.name() } else { towers },
             task,
         };
         // As an object, not as a Map, which flattened fields would make of it.
@@ -280,8 +288,8 @@ impl Engine {
 
 impl Engine {
     fn new(role: Role) -> Engine {
-        let (sources, known_labels) = (Vec::new(), None);
-        Engine { role, pass: None, texts: Vec::new(), label_set: None, sources, known_labels }
+        let (text, sources, known_labels) = (LaterText::Loaded, Vec::new(), None);
+        Engine { role, pass: None, texts: Vec::new(), label_set: None, text, sources, known_labels }
     }
 
     fn preprocess(&self, image: &RgbImage) -> Result<JsValue, JsValue> {

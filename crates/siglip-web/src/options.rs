@@ -9,10 +9,10 @@ use siglip::{Precision, Shard, Towers};
 
 use crate::fetch::Timeouts;
 use crate::integrity;
-use crate::store::Manifest;
+use crate::store::{Manifest, Notice};
 
 /// Options of a load.
-#[derive(Deserialize)]
+#[derive(Deserialize, Clone)]
 #[serde(rename_all = "camelCase")]
 pub struct Options {
     /// How matrices are stored in memory.
@@ -24,6 +24,9 @@ pub struct Options {
     /// Whether this is the text tower of a model that is in use without it.
     #[serde(default)]
     pub later: bool,
+    /// Whether the image tower comes first where both are wanted, and the text tower is left to a later load.
+    #[serde(default, rename = "ready", deserialize_with = "image_first")]
+    pub image_first: bool,
     /// Whether the model is cached for the next visit.
     pub cache: bool,
     /// Workers that share the model.
@@ -44,7 +47,7 @@ pub struct Options {
 }
 
 /// Which of a folder's files are loaded.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, Clone)]
 #[serde(rename_all = "camelCase")]
 pub struct OnnxChoice {
     /// The image tower's dtype.
@@ -74,6 +77,12 @@ impl Options {
         if self.gpu { Ok(Shard::BLOCKS_ELSEWHERE) } else { Shard::new(index, self.workers) }
     }
 
+    /// What is worth knowing about the choice of files.
+    pub fn notice(&self) -> Option<Notice> {
+        let message = "In 4 bits the text tower differs much from the original (cosine 0.94). Take \"q8\" for text_model.";
+        self.onnx.text.is_4_bits().then(|| Notice { code: "text-4-bits", message: message.into() })
+    }
+
     /// How long to wait for the server.
     pub fn timeouts(&self) -> Timeouts {
         Timeouts { stall: self.stall_timeout, retry: self.retry_delay }
@@ -100,6 +109,14 @@ fn towers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Towers, D::Error
     let name = String::deserialize(deserializer)?;
     let unknown = || D::Error::custom(format!("towers {name:?} is none of \"image\", \"text\" and \"both\""));
     Towers::from_name(&name).ok_or_else(unknown)
+}
+
+fn image_first<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    match Option::<String>::deserialize(deserializer)?.as_deref() {
+        Some("image") => Ok(true),
+        Some("both") | None => Ok(false),
+        Some(other) => Err(D::Error::custom(format!("ready {other:?} is none of \"image\" and \"both\""))),
+    }
 }
 
 fn dtype<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OnnxDtype, D::Error> {

@@ -27,9 +27,30 @@ import { gzipSync } from 'node:zlib';
  * @property {boolean} [gzip] it codes
  * @property {boolean} [length] it says how long an answer is
  * @property {number} [pace] milliseconds between pieces of an answer
+ * @property {number} [connectionRate] bytes a second that a connection gets at most
+ * @property {Line} [line] that all answers share
  */
 
 const PIECE = 1 << 15;
+
+/** A line of so many bytes a second, for all answers that are given it. */
+export class Line {
+  #rate;
+  /** When it is free for the next piece, in milliseconds. */
+  #free = 0;
+
+  /** @param {number} rate */
+  constructor(rate) {
+    this.#rate = rate;
+  }
+
+  /** Waits until a piece of so many bytes has gone through. @param {number} bytes */
+  async send(bytes) {
+    const now = performance.now();
+    this.#free = Math.max(this.#free, now) + (1000 * bytes) / this.#rate;
+    if (this.#free > now) await sleep(this.#free - now);
+  }
+}
 
 /**
  * Answers for a file.
@@ -40,7 +61,15 @@ const PIECE = 1 << 15;
  * @param {Fault} fault
  */
 export async function answer(request, response, { bytes, version }, behaviour, fault) {
-  const { etag = true, ranges = true, gzip = false, length = true, pace = 0 } = behaviour;
+  const {
+    etag = true,
+    ranges = true,
+    gzip = false,
+    length = true,
+    pace = 0,
+    connectionRate,
+    line,
+  } = behaviour;
   if (fault.status) {
     response.writeHead(fault.status, fault.retryAfter ? { 'retry-after': fault.retryAfter } : {}).end();
     return;
@@ -77,8 +106,12 @@ export async function answer(request, response, { bytes, version }, behaviour, f
   const end = Math.floor(share * body.length);
   // The head goes out even where no byte follows it.
   response.flushHeaders();
+  const own = connectionRate && new Line(connectionRate);
   for (let at = 0; at < end && !response.destroyed; at += PIECE) {
-    response.write(body.subarray(at, Math.min(at + PIECE, end)));
+    const piece = body.subarray(at, Math.min(at + PIECE, end));
+    if (own) await own.send(piece.length);
+    await line?.send(piece.length);
+    response.write(piece);
     await sleep(pace);
   }
   if (fault.stall !== undefined) {

@@ -42,6 +42,8 @@ pub struct Download<'c> {
     /// Bytes to drop from the body because they come before `position`.
     surplus: u64,
     takes_ranges: bool,
+    /// Whether a server that sends the whole file in place of a part fails the download.
+    only_parts: bool,
     failures: u32,
 }
 
@@ -59,6 +61,7 @@ impl<'c> Download<'c> {
             body: None,
             surplus: 0,
             takes_ranges: true,
+            only_parts: false,
             failures: 0,
         }
     }
@@ -112,6 +115,11 @@ impl<'c> Download<'c> {
         self.body = None;
         self.position = position;
         self.furthest = self.furthest.max(position);
+    }
+
+    /// Fails when the server sends the whole file in place of a part.
+    pub fn take_only_parts(&mut self) {
+        self.only_parts = true;
     }
 
     /// The next bytes. After a transient failure it waits and tries again.
@@ -200,6 +208,10 @@ impl<'c> Download<'c> {
         let identity = Identity::of(&response, &self.url);
         let same = identity.etag.is_some() && identity.etag == self.identity.etag;
         match response.head.status() {
+            200 if self.position > 0 && self.only_parts => {
+                response.controller.abort();
+                Err(Error::Whole { url: self.url.clone() }.into())
+            }
             200 if self.position == 0 || same => {
                 self.takes_ranges &= self.position == 0;
                 self.stated = response.header("content-length").and_then(|value| value.trim().parse().ok());

@@ -15,6 +15,7 @@ use crate::body;
 use crate::error::{self, Error};
 
 /// Sends requests for one load.
+#[derive(Clone)]
 pub struct Client<'l> {
     /// The worker's global scope.
     pub scope: &'l WorkerGlobalScope,

@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 use siglip::weights::WeightIndex;
 use siglip::{CheckpointFiles, Towers};
 
-use super::Loaded;
 use super::cache_writer::CacheWriter;
 use super::context::{Context, FLUSH_BYTES, INDEX, Place};
 use super::from_cache::{CachedModel, CachedWeightFile};
 use super::logits;
 use super::model_builder::ModelBuilder;
 use super::weight_file::WeightFile;
+use super::{LaterText, Loaded};
 use crate::body::{self, Body};
 use crate::error::Error;
 use crate::fetch::{Download, Event, Identity};
@@ -159,7 +159,7 @@ impl<'a> CheckpointDownload<'a> {
                 let Context { store, manifest, .. } = self.context;
                 let id = self.cache.commit().await;
                 let labels = id.map(|id| KnownLabels::new(store, manifest, id));
-                Ok(Loaded { siglip, sources: self.sources, labels })
+                Ok(Loaded { siglip, text: LaterText::Loaded, sources: self.sources, labels })
             }
             Err(error) => {
                 self.cache.discard().await;
@@ -188,6 +188,11 @@ impl<'a> CheckpointDownload<'a> {
 
     /// Reads the current weight file to its end, unless it changes on the server.
     async fn read_file(&mut self) -> Result<FileRead, Error> {
+        let name = &self.weights[self.current].name;
+        if self.is_image_first() && name.ends_with(".onnx") && !name.contains("vision_model") {
+            // Nothing tells where in it the image tower is.
+            return Err(Error::Whole { url: self.context.url(name) });
+        }
         let mut bytes = Vec::new();
         loop {
             match self.weights[self.current].download.next().await? {
@@ -259,16 +264,27 @@ impl<'a> CheckpointDownload<'a> {
 
     /// Skips the bytes of a tower that is not needed, unless the caller demands the sha256 of the whole file.
     fn skip_unneeded(&mut self) -> Result<(), Error> {
-        let options = self.context.options;
+        let (options, image_first) = (self.context.options, self.is_image_first());
         let RemoteWeightFile { name, download, file, .. } = &mut self.weights[self.current];
-        if options.towers == Towers::Both || options.sha256.contains_key(name) || !download.can_seek() {
+        if options.towers == Towers::Both {
             return Ok(());
         }
-        if let Some(next) = file.next_wanted(&self.builder) {
-            file.seek(next)?;
-            download.seek(next);
+        let Some(next) = file.next_wanted(&self.builder) else { return Ok(()) };
+        if options.sha256.contains_key(name) || !download.can_seek() {
+            return if image_first { Err(Error::Whole { url: self.context.url(name) }) } else { Ok(()) };
         }
+        if image_first {
+            download.take_only_parts();
+        }
+        file.seek(next)?;
+        download.seek(next);
         Ok(())
+    }
+
+    /// Whether the text tower is downloaded later, so that no byte of it is to be read now.
+    fn is_image_first(&self) -> bool {
+        let options = self.context.options;
+        options.image_first && options.towers == Towers::Image
     }
 
     fn report_progress(&mut self) {
@@ -403,7 +419,7 @@ impl<'a> CheckpointDownload<'a> {
             return Ok(());
         }
         let logits = logits::find(self.context).await;
-        if logits.is_none() && self.context.options.towers == Towers::Both {
+        if logits.is_none() && (self.context.options.towers == Towers::Both || self.is_image_first()) {
             self.context.callbacks.notice(&logits::missing());
         }
         self.builder.add_logits(logits)?;

@@ -5,12 +5,12 @@ use siglip::{CheckpointFiles, Towers};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Blob;
 
-use super::Loaded;
 use super::callbacks::Callbacks;
 use super::context::{FLUSH_BYTES, INDEX, WEIGHTS};
 use super::logits;
 use super::model_builder::ModelBuilder;
 use super::weight_file::WeightFile;
+use super::{LaterText, Loaded};
 use crate::body::{self, Body};
 use crate::error::Error;
 use crate::integrity;
@@ -76,7 +76,7 @@ impl LocalFiles {
             let batches = builder.take_pending();
             builder.add(&batches).await?;
         }
-        Ok(Loaded { siglip: builder.finish()?, sources: Vec::new(), labels: None })
+        Ok(Loaded { siglip: builder.finish()?, text: LaterText::Loaded, sources: Vec::new(), labels: None })
     }
 
     fn ending(&self, extension: &str) -> Option<String> {

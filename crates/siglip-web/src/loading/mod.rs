@@ -1,7 +1,7 @@
 //! Loads a checkpoint: from the cache, from a server, or from files that the user has chosen.
 //!
 //! [`load`] decides which. [`from_cache`] reads what an earlier visit has cached, [`download`] fetches the rest, and
-//! [`local_files`] reads chosen files. All three feed a [`model_builder`], one [`weight_file`] after another;
+//! [`local_files`] reads chosen files; [`image_first`] does the first two tower by tower. All three feed a [`model_builder`], one [`weight_file`] after another;
 //! [`cache_writer`] caches what was downloaded.
 
 mod cache_writer;
@@ -9,6 +9,7 @@ mod callbacks;
 mod context;
 mod download;
 mod from_cache;
+mod image_first;
 mod local_files;
 mod logits;
 mod model_builder;
@@ -32,12 +33,25 @@ pub use model_builder::ShardBuilder;
 
 /// A loaded model.
 pub struct Loaded {
-    /// It expects its text tower if that was left in the cache.
+    /// It expects its text tower if that is loaded later.
     pub siglip: Siglip,
+    /// Where its text tower is.
+    pub text: LaterText,
     /// Where its weights come from.
     pub sources: Vec<Source>,
     /// The labels that it has embedded, if it is cached.
     pub labels: Option<KnownLabels>,
+}
+
+/// Where the text tower of a loaded model is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LaterText {
+    /// In the model, if it has one.
+    Loaded,
+    /// In the cache.
+    Cached,
+    /// On the server.
+    OnServer,
 }
 
 /// Loads a checkpoint from `address`: the URL of a folder, with its slash, of a `.gguf` or of an `.onnx`.
@@ -69,11 +83,23 @@ async fn run(mut context: Context<'_>) -> Result<Loaded, Error> {
     if let Some(loaded) = load_cached(&context).await? {
         return Ok(loaded);
     }
-    if context.options.later {
-        // The cache has lost the text tower of a model that is in use. The next visit downloads both.
+    let Context { options, manifest, store, .. } = &context;
+    if options.image_first
+        && !options.gpu
+        && options.towers == Towers::Both
+        && let Some(loaded) = image_first::load(&context).await?
+    {
+        return Ok(loaded);
+    }
+    if options.later && !store.has(&image_first::tower(manifest, Towers::Image)).await {
+        // The cache has lost a model that is in use. The next visit downloads both towers.
         context.store = Store::Nowhere;
     }
-    let context = &context;
+    fetch(&context).await
+}
+
+/// Downloads a model, from where an earlier visit stopped if there is one.
+async fn fetch(context: &Context<'_>) -> Result<Loaded, Error> {
     if let Some((log, cached)) = find_partial(context).await {
         let download = CheckpointDownload::resume(context, &log, cached).await?;
         match download.run().await {
@@ -92,6 +118,7 @@ async fn load_cached(context: &Context<'_>) -> Result<Option<Loaded>, Error> {
     if options.towers == Towers::Both && !options.gpu {
         if let Some(mut loaded) = load_part(context, manifest, Towers::Image).await? {
             loaded.siglip.expect_text();
+            loaded.text = LaterText::Cached;
             return Ok(Some(loaded));
         }
     } else if options.towers != Towers::Both {
@@ -100,8 +127,13 @@ async fn load_cached(context: &Context<'_>) -> Result<Option<Loaded>, Error> {
             return Ok(Some(loaded));
         }
     }
-    let Some((log, length)) = context.store.find(manifest).await else { return Ok(None) };
-    load_log(context, log, length, manifest, options.towers).await
+    if let Some((log, length)) = context.store.find(manifest).await {
+        return load_log(context, log, length, manifest, options.towers).await;
+    }
+    match options.towers == Towers::Both && !options.gpu {
+        true => image_first::load_cached(context).await,
+        false => Ok(None),
+    }
 }
 
 /// One tower of a model that is cached with both.
@@ -134,7 +166,7 @@ async fn load_log(
             if let Some(labels) = labels.as_mut().filter(|_| options.towers == Towers::Both) {
                 labels.read().await.into_iter().for_each(|known| siglip.add_known_label(known));
             }
-            return Ok(Some(Loaded { siglip, sources, labels }));
+            return Ok(Some(Loaded { siglip, text: LaterText::Loaded, sources, labels }));
         }
     }
     context.client.check_aborted()?;
@@ -160,6 +192,10 @@ fn remove_outdated(context: &Context<'_>, manifest: &Manifest, cached: Option<So
         let changed = differ(&cached.etag, &now.etag) || differ(&cached.last_modified, &now.last_modified);
         if response.head.ok() && changed {
             store.remove(&manifest).await;
+            if manifest.towers == Towers::Image.name() {
+                // The text tower that was cached for this image tower.
+                store.remove(&image_first::tower(&manifest, Towers::Text)).await;
+            }
         }
     });
 }

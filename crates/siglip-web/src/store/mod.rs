@@ -105,8 +105,14 @@ impl Store {
         Some((Log::new(Body::of_blob(&part)), Some(part.size() as u64)))
     }
 
+    /// The contents of a model's complete log. `None` if the store cannot read a part, or the log is of an older version.
+    pub async fn contents(&self, manifest: &Manifest) -> Option<Contents> {
+        let Store::Opfs(opfs) = self else { return None };
+        Contents::read(&opfs.find(&key(manifest)).await?).await
+    }
+
     /// Whether a model is complete in the cache.
-    async fn has(&self, manifest: &Manifest) -> bool {
+    pub async fn has(&self, manifest: &Manifest) -> bool {
         match self {
             Store::Opfs(opfs) => opfs.find(&key(manifest)).await.is_some(),
             Store::CacheApi(cache) => cache.find(&key(manifest)).await.is_some(),

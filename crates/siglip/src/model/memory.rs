@@ -34,10 +34,13 @@ pub fn memory_needed(config: &Config, options: LoadOptions) -> u64 {
 /// the model then uses the same memory.
 pub(super) fn reserve(bytes: u64) -> Result<(), Error> {
     let mut chunks = Vec::new();
-    for _ in 0..bytes.div_ceil(CHUNK as u64) {
+    let mut left = bytes;
+    while left > 0 {
+        let length = left.min(CHUNK as u64);
         let mut chunk = Vec::<u8>::new();
-        chunk.try_reserve_exact(CHUNK).map_err(|_| Error::OutOfMemory { needed: bytes })?;
+        chunk.try_reserve_exact(length as usize).map_err(|_| Error::OutOfMemory { needed: bytes })?;
         chunks.push(chunk);
+        left -= length;
     }
     Ok(())
 }
