@@ -40,4 +40,6 @@ export const persistModels = async () => (await cache()).persistModels();
 /** @typedef {import('./worker/protocol.js').Calibration} Calibration */
 /** @typedef {import('./worker/protocol.js').LabelSet} LabelSet */
 /** @typedef {import('./worker/protocol.js').Notice} Notice */
+/** @typedef {import('./worker/protocol.js').Patches} Patches */
+/** @typedef {import('./worker/protocol.js').Explanation} Explanation */
 /** @typedef {import('./worker/protocol.js').Score} Score */

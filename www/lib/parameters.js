@@ -16,6 +16,11 @@ import { SiglipError } from './errors.js';
  * @property {(preview: ImageBitmap) => void} [onPreview] gets a picture that the browser does not show, such as a TIFF,
  *   made small
  */
+/** @typedef {ImageOptions & {pooling?: 'head' | 'mean', normalize?: boolean}} EmbedOptions */
+/**
+ * "occlusion" takes some fifty passes over the image; `onProgress` hears of each.
+ * @typedef {ImageOptions & {method?: 'fast' | 'occlusion', template?: string | string[], labelSet?: string, onProgress?: (progress: {done: number, total: number}) => void}} ExplainOptions
+ */
 /**
  * `labelSet` names one of the label sets of a bundle, or of imported ones. Their labels are in sentences already, so that
  * `template` has no effect on them. Of several templates the mean is taken; "imagenet" names a set of eight.

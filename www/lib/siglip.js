@@ -12,6 +12,10 @@ import { WorkerClient } from './worker-client.js';
 /** @typedef {import('./parameters.js').LoadOptions} LoadOptions */
 /** @typedef {import('./parameters.js').ScoreOptions} ScoreOptions */
 /** @typedef {import('./parameters.js').ImageOptions} ImageOptions */
+/** @typedef {import('./parameters.js').EmbedOptions} EmbedOptions */
+/** @typedef {import('./parameters.js').ExplainOptions} ExplainOptions */
+/** @typedef {ImageOptions & {normalize?: boolean}} PatchOptions */
+/** @typedef {import('../worker/protocol.js').Patches} Patches */
 
 /**
  * What is loaded, and what it runs on.
@@ -132,25 +136,68 @@ export class Siglip {
 
   /**
    * The embedding of one image or several, of L2 norm 1. Of a classifier: the mean over the patches that its last layer
-   * takes, as it is.
+   * takes, as it is. `pooling: "mean"` asks for the mean of any model, "head" for the one that is compared with texts;
+   * `normalize: false` leaves it as it is.
    * @overload
    * @param {ImageInput[]} images
-   * @param {ImageOptions} [options]
+   * @param {EmbedOptions} [options]
    * @returns {Promise<Float32Array[]>}
    */
   /**
    * @overload
    * @param {ImageInput} images
-   * @param {ImageOptions} [options]
+   * @param {EmbedOptions} [options]
    * @returns {Promise<Float32Array>}
    */
   /**
    * @param {ImageInput | ImageInput[]} images
-   * @param {ImageOptions} [options]
+   * @param {EmbedOptions} [options]
    * @returns {Promise<Float32Array | Float32Array[]>}
    */
   async embedImage(images, options = {}) {
     return each(images, (image) => this.#embed(image, options));
+  }
+
+  /**
+   * A vector of each patch of one image or several, of L2 norm 1 unless `normalize` is false: transformers'
+   * `last_hidden_state`.
+   * @overload
+   * @param {ImageInput[]} images
+   * @param {PatchOptions} [options]
+   * @returns {Promise<Patches[]>}
+   */
+  /**
+   * @overload
+   * @param {ImageInput} images
+   * @param {PatchOptions} [options]
+   * @returns {Promise<Patches>}
+   */
+  /**
+   * @param {ImageInput | ImageInput[]} images
+   * @param {PatchOptions} [options]
+   * @returns {Promise<Patches | Patches[]>}
+   */
+  async embedPatches(images, options = {}) {
+    const { normalize } = options;
+    return each(images, (image) => this.#ask('embedPatches', image, options, { normalize }));
+  }
+
+  /**
+   * A map of what in an image speaks for a label, as logits: "fast" of what the patches say by themselves, "occlusion" of what the
+   * model needs to see.
+   * @param {ImageInput} image
+   * @param {string} label
+   * @param {ExplainOptions} [options]
+   * @returns {Promise<import('../worker/protocol.js').Explanation>}
+   */
+  async explain(image, label, options = {}) {
+    const { labelSet, template } = questionOf([label], options);
+    return this.#ask('explain', image, options, {
+      label,
+      labelSet,
+      template,
+      method: options.method ?? 'fast',
+    });
   }
 
   /**
@@ -218,20 +265,37 @@ export class Siglip {
     this.#worker.end();
   }
 
+  /** @param {ImageInput} image @param {EmbedOptions} options */
+  #embed(image, options) {
+    return this.#ask('embedImage', image, options, {
+      pooling: options.pooling,
+      normalize: options.normalize,
+    });
+  }
+
   /**
+   * Makes a call about an image.
+   * @template {'embedImage' | 'embedPatches' | 'explain'} M
+   * @param {M} method
    * @param {ImageInput} image
-   * @param {ImageOptions} options
-   * @returns {Promise<Float32Array>}
+   * @param {ExplainOptions} options
+   * @param {Omit<import('../worker/protocol.js').Calls[M]['parameters'], 'image'>} parameters
+   * @returns {Promise<import('../worker/protocol.js').Calls[M]['result']>}
    */
-  async #embed(image, { signal, onNotice, onPreview }) {
-    const embed = (/** @type {ImageMessage} */ image) =>
-      this.#worker.call({ method: 'embedImage', parameters: { image } }, signal, (event) => {
-        if (event.type === 'notice') onNotice?.(event.notice);
-        else if (event.type === 'preview') onPreview?.(event.preview);
-      });
+  async #ask(method, image, { signal, onNotice, onPreview, onProgress }, parameters) {
+    const ask = (/** @type {ImageMessage} */ image) =>
+      this.#worker.call(
+        /** @type {any} */ ({ method, parameters: { ...parameters, image } }),
+        signal,
+        (event) => {
+          if (event.type === 'notice') onNotice?.(event.notice);
+          else if (event.type === 'preview') onPreview?.(event.preview);
+          else if (event.type === 'passes') onProgress?.(event);
+        },
+      );
     const message = await this.#worker.whileAlive(toImageMessage(image, signal), signal);
     try {
-      return await embed(message);
+      return await ask(message);
     } catch (error) {
       if (!('blob' in message && error instanceof SiglipError)) throw error;
       if (!error.unsupportedFormat && !error.broken) throw error;
@@ -244,7 +308,7 @@ export class Siglip {
       if (error.broken) {
         onNotice?.({ code: 'damaged', message: `Shown as far as the browser reads it: ${error.message}.` });
       }
-      return embed(otherwise);
+      return ask(otherwise);
     }
   }
 }

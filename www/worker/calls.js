@@ -42,12 +42,23 @@ export const calls = {
     return laterText?.info();
   },
 
-  async embedImage({ image }, signal, tell) {
-    const { damage, ...pixels } = await pixelValuesOf(image, (preview) => tell({ type: 'preview', preview }));
-    if (damage)
-      tell({ type: 'notice', notice: { code: 'damaged', message: `The file is damaged: ${damage}.` } });
-    await runPass({ pixels }, signal, tell);
-    return engine.finish_image();
+  async embedImage({ image, pooling, normalize }, signal, tell) {
+    return embedPixels({ ...(await readImage(image, tell)), pooling, normalize }, signal, tell);
+  },
+
+  async embedPatches(parameters, signal, tell) {
+    const pixels = await readImage(parameters.image, tell);
+    const { embedPatches } = await patchesModule();
+    return embedPatches(engine, pixels, parameters, (pixels) => embedPixels(pixels, signal, tell));
+  },
+
+  async explain(parameters, signal, tell) {
+    const pixels = await readImage(parameters.image, tell);
+    const { explain } = await patchesModule();
+    const embed = (
+      /** @type {import('./protocol.js').PixelValues & import('./protocol.js').Vectors} */ pixels,
+    ) => embedPixels(pixels, signal, tell);
+    return explain(engine, pixels, parameters, embed, (asked) => calls.score(asked, signal, tell), tell);
   },
 
   async checkPrompts({ labels, labelSet, template }) {
@@ -179,6 +190,9 @@ const gpuModule = () => import('./gpu.js');
 /** Few pages export or import labels: the code is fetched when it is first needed. */
 const labelSetsModule = () => import('./label-sets.js');
 
+/** Few pages look into an image. */
+const patchesModule = () => import('./patches.js');
+
 /**
  * @param {string[]} list
  * @param {number} [templates] that each is put into
@@ -210,9 +224,12 @@ async function embedTexts(texts, signal, tell) {
  * @param {(event: CallEvent) => void} tell
  */
 async function runPass(input, signal, tell) {
+  // The engine may refuse the input: then no follower has begun.
+  if ('pixels' in input) {
+    const { values, height, pooling, normalize } = input.pixels;
+    engine.begin_image(values, height, pooling, normalize);
+  } else engine.begin_texts(input.inputIds);
   followers?.begin(input);
-  if ('pixels' in input) engine.begin_image(input.pixels.values, input.pixels.height);
-  else engine.begin_texts(input.inputIds);
   try {
     for (;;) {
       await yieldIfDue();
@@ -231,6 +248,29 @@ async function runPass(input, signal, tell) {
     followers?.stop();
     throw error;
   }
+}
+
+/**
+ * The embedding of an image, or the vectors that its pooling asks for.
+ * @param {PixelValues & import('./protocol.js').Vectors} pixels
+ * @param {AbortSignal} signal
+ * @param {(event: CallEvent) => void} tell
+ */
+async function embedPixels(pixels, signal, tell) {
+  await runPass({ pixels }, signal, tell);
+  return engine.finish_image();
+}
+
+/**
+ * @param {import('./protocol.js').ImageMessage} image
+ * @param {(event: CallEvent) => void} tell hears that the file is damaged
+ * @returns {Promise<PixelValues>}
+ */
+async function readImage(image, tell) {
+  const { damage, ...pixels } = await pixelValuesOf(image, (preview) => tell({ type: 'preview', preview }));
+  if (damage)
+    tell({ type: 'notice', notice: { code: 'damaged', message: `The file is damaged: ${damage}.` } });
+  return pixels;
 }
 
 /**

@@ -18,9 +18,12 @@
 /** An encoded image for the decoders of rare formats, and whether the page wants to see it. @typedef {{blob: Blob, isRare: true, withPreview: boolean}} RareImage */
 /** An image as the model takes it: values of shape [3, height, width]. @typedef {{values: Float32Array, height: number}} PixelValues */
 /** An image as the worker takes it: an encoded file, of a rare format or not, pixels, or what is made of them. @typedef {{blob: Blob} | RareImage | Pixels | PixelValues} ImageMessage */
-/** What a pass through a tower begins with. @typedef {{pixels: PixelValues} | {inputIds: Uint32Array}} PassInput */
+/** What a pass through a tower begins with. @typedef {{pixels: PixelValues & Vectors} | {inputIds: Uint32Array}} PassInput */
 /** Labels, or those at hand; `labelSet` names a set of these. @typedef {{labels?: string[], labelSet?: string, template: string[]}} Prompts */
 /** Which scores are wanted, and a person's own scale and bias. @typedef {{topK?: number, threshold?: number, scale?: number, bias?: number, relative?: boolean}} Ranking */
+/** Which vector of an image is wanted, if not the one that is scored. @typedef {{pooling?: 'head' | 'mean' | 'patches' | 'windows', normalize?: boolean}} Vectors */
+/** A vector of each patch of an image, from the top left in rows: [rows, columns, size]. @typedef {{rows: number, columns: number, size: number, vectors: Float32Array}} Patches */
+/** What each patch of an image says for a label, in units of the logit, from the top left in rows: [height, width]. @typedef {{width: number, height: number, values: Float32Array}} Explanation */
 /** Labels whose embeddings are at hand: those of a bundle, or imported ones. @typedef {{name: string, labels: string[]}} LabelSet */
 /**
  * What an image scores for a label. `unknown` lists the words of the label that the model cannot read; the score is
@@ -87,7 +90,9 @@
  * @typedef {object} Calls
  * @property {{parameters: {source: string | Map<string, File>, workers: 'auto' | number, device: Device, options: EngineOptions}, result: EngineInfo}} load
  * @property {{parameters: {}, result: {bytes: number, ready: 'both'} | undefined}} loadText waits for the text tower of a model whose image tower is in use
- * @property {{parameters: {image: ImageMessage}, result: Float32Array}} embedImage
+ * @property {{parameters: {image: ImageMessage} & Vectors, result: Float32Array}} embedImage
+ * @property {{parameters: {image: ImageMessage, normalize?: boolean}, result: Patches}} embedPatches
+ * @property {{parameters: {image: ImageMessage, label: string, labelSet?: string, template: string[], method: string}, result: Explanation}} explain
  * @property {{parameters: {texts: string[]}, result: Float32Array[]}} embedTexts
  * @property {{parameters: Prompts, result: void}} checkPrompts refuses labels or a template that no score can be had for
  * @property {{parameters: Prompts & Ranking & {embedding: Float32Array}, result: Score[]}} score
@@ -114,8 +119,9 @@
 /** @typedef {{type: 'notice', notice: Notice}} NoticeEvent */
 /** @typedef {ProgressEvent | NoticeEvent} LoadEvent */
 /** A picture that the browser does not show, made small. @typedef {{type: 'preview', preview: ImageBitmap}} PreviewEvent */
+/** How many passes of a call are done. @typedef {{type: 'passes', done: number, total: number}} PassesEvent */
 /** The model's blocks have moved. @typedef {{type: 'device', place: Pick<EngineInfo, 'device' | 'adapter' | 'workers' | 'bytes'>, notice: Notice}} DeviceEvent */
-/** What is told of a call before its answer. @typedef {LoadEvent | PreviewEvent | DeviceEvent} CallEvent */
+/** What is told of a call before its answer. @typedef {LoadEvent | PreviewEvent | PassesEvent | DeviceEvent} CallEvent */
 /** @typedef {{type: 'event', id: number, event: CallEvent}} EventMessage */
 /** @typedef {{type: 'result', id: number, result: Calls[Method]['result']}} ResultMessage */
 /** @typedef {{type: 'error', id: number, error: ErrorMessage}} CallErrorMessage */

@@ -3,20 +3,28 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgMatches, FromArgMatches};
+use clap::{ArgMatches, FromArgMatches, ValueEnum};
 use serde::Serialize;
-use siglip::image::RgbImage;
+use siglip::Engine;
+use siglip::model::Pooling;
 
 use crate::ModelArgs;
 use crate::answers::{Answers, Given, complain, unread};
 use crate::device::Siglip;
 use crate::error::Error;
 
-/// Embeddings of images and texts, of L2 norm 1, in the order given.
+/// Embeddings of images and texts, of L2 norm 1 unless asked for otherwise, in the order given.
 #[derive(clap::Args)]
 pub struct Embed {
     #[command(flatten)]
     inputs: Inputs,
+    /// What an image's vector is: the pooling head's, as it is compared with texts; the mean over the patches; or every patch
+    /// by itself, from the top left in rows. Default: head, of a fine-tuned classifier mean.
+    #[arg(long, value_enum)]
+    pooling: Option<PoolingArg>,
+    /// Images' vectors as they are, without an L2 norm of 1: for a classifier of your own.
+    #[arg(long)]
+    no_normalize: bool,
     /// One JSON line per input.
     #[arg(long)]
     json: bool,
@@ -28,13 +36,28 @@ impl Embed {
     /// Loads the model, then answers input by input.
     pub fn run(self) -> Result<ExitCode, Error> {
         let mut siglip = self.model.load()?;
+        let is_classifier = siglip.classifier().is_some();
+        let own = if is_classifier { Pooling::Mean } else { Pooling::Head };
+        let pooling = self.pooling.map_or(own, Pooling::from);
+        // A classifier's last layer takes the mean as it is.
+        let is_own_mean = is_classifier && self.pooling.is_none();
+        let normalize = !(self.no_normalize || is_own_mean);
         let mut answers = Answers::new(self.json);
         for input in &self.inputs.0 {
             match input {
                 Input::Image(path) => {
                     let name = path.display().to_string();
-                    let image = answers.image(path).and_then(|image| embedding(&mut siglip, &image));
-                    answers.answer(Given::Image(&name), image, Embedding::line)?;
+                    let vectors = answers
+                        .image(path)
+                        .and_then(|image| Ok(siglip.image_vectors(&image, pooling, normalize)?));
+                    if pooling == Pooling::Patches {
+                        let size = siglip.engine().config().embedding_size();
+                        let patches = vectors.map(|vectors| Patches::new(&vectors, size));
+                        answers.answer(Given::Image(&name), patches, Patches::lines)?;
+                    } else {
+                        let image = vectors.map(|embedding| Embedding { embedding, unknown: Vec::new() });
+                        answers.answer(Given::Image(&name), image, Embedding::line)?;
+                    }
                 }
                 Input::Text(text) => {
                     let embedded = self::text(&mut siglip, text);
@@ -62,13 +85,47 @@ struct Embedding {
 impl Embedding {
     /// Numbers separated by spaces, as tools for vectors read them.
     fn line(&self) -> String {
-        self.embedding.iter().map(f32::to_string).collect::<Vec<_>>().join(" ")
+        line(&self.embedding)
     }
 }
 
-fn embedding(siglip: &mut Siglip, image: &RgbImage) -> Result<Embedding, Error> {
-    let embedding = siglip.image_embeds(image)?;
-    Ok(Embedding { embedding, unknown: Vec::new() })
+fn line(vector: &[f32]) -> String {
+    vector.iter().map(f32::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// A vector of each patch of an image.
+#[derive(Serialize)]
+struct Patches {
+    patches: Vec<Vec<f32>>,
+}
+
+impl Patches {
+    fn new(vectors: &[f32], size: usize) -> Patches {
+        Patches { patches: vectors.chunks_exact(size).map(<[f32]>::to_vec).collect() }
+    }
+
+    /// A line of numbers per patch.
+    fn lines(&self) -> String {
+        self.patches.iter().map(|patch| line(patch)).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// What a vector is made of, as an argument.
+#[derive(Clone, Copy, ValueEnum)]
+enum PoolingArg {
+    Head,
+    Mean,
+    Patches,
+}
+
+impl From<PoolingArg> for Pooling {
+    fn from(argument: PoolingArg) -> Pooling {
+        match argument {
+            PoolingArg::Head => Pooling::Head,
+            PoolingArg::Mean => Pooling::Mean,
+            PoolingArg::Patches => Pooling::Patches,
+        }
+    }
 }
 
 fn text(siglip: &mut Siglip, text: &str) -> Result<Embedding, Error> {

@@ -11,6 +11,7 @@ mod device;
 mod embed;
 mod error;
 mod eval;
+mod explain;
 mod info;
 mod npy;
 mod preprocess;
@@ -45,6 +46,7 @@ enum Command {
     Embed(embed::Embed),
     Search(search::Search),
     Eval(eval::Eval),
+    Explain(explain::Explain),
     Calibrate(calibrate::Calibrate),
     Convert(convert::Convert),
     Bundle(bundle::Bundle),
@@ -113,6 +115,7 @@ fn main() -> ExitCode {
         Command::Embed(command) => command.run(),
         Command::Search(command) => command.run(),
         Command::Eval(command) => command.run(),
+        Command::Explain(command) => command.run(),
         Command::Calibrate(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Convert(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Bundle(command) => command.run().map(|()| ExitCode::SUCCESS),

@@ -14,6 +14,7 @@ mod label_sets;
 mod later_text;
 mod loading;
 mod options;
+mod patches;
 mod step;
 mod store;
 
@@ -30,6 +31,7 @@ use web_sys::AbortSignal;
 use error::Error;
 use loading::{Callbacks, LaterText, Loaded, LocalFiles, ShardBuilder};
 use options::Options;
+use patches::pooling_of;
 use step::Step;
 use store::{KnownLabels, Source};
 
@@ -188,10 +190,25 @@ impl Engine {
         Ok(input_ids)
     }
 
-    /// Starts the pass of an image: pixel values [3, height, width].
-    pub fn begin_image(&mut self, pixel_values: Vec<f32>, height: usize) -> Result<(), JsValue> {
+    /// Starts the pass of an image: pixel values [3, height, width]. `pooling` and `normalize` ask for other vectors than the
+    /// one that is scored.
+    pub fn begin_image(
+        &mut self,
+        pixel_values: Vec<f32>,
+        height: usize,
+        pooling: Option<String>,
+        normalize: Option<bool>,
+    ) -> Result<(), JsValue> {
         let image = PixelValues::new(pixel_values, height);
-        self.pass = Some(self.model()?.begin_image(image).map_err(Error::from)?);
+        let model = self.model()?;
+        let pass = match (pooling, normalize) {
+            (None, None) => model.begin_image(image),
+            (pooling, normalize) => {
+                let pooling = pooling_of(pooling.as_deref(), model.config().classifier.is_some())?;
+                model.begin_image_for(image, pooling, normalize.unwrap_or(true))
+            }
+        };
+        self.pass = Some(pass.map_err(Error::from)?);
         Ok(())
     }
 

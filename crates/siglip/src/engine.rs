@@ -3,6 +3,7 @@
 //! [`Model`](crate::model::Model) is the engine of this crate. Others may run the same towers elsewhere: everything
 //! above this trait ([`Checkpoint`](crate::Checkpoint), texts, images, scores, evaluation) works with any of them.
 
+use crate::model::Pooling;
 use crate::weights::{TensorSink, WeightIndex};
 use crate::{Config, Error, LoadOptions, scores};
 
@@ -53,6 +54,20 @@ pub trait Engine: Sized {
     /// [`Error::BadInput`] for an image of a size that this model does not take: it takes image_size squared, or with
     /// NaFlex any whole number of patches. Also without the image tower.
     fn image_embeds(&mut self, images: Vec<PixelValues>) -> Result<Vec<f32>, Error>;
+
+    /// What `pooling` makes of an image's patches, each vector of L2 norm 1 if `normalize` is set: [vectors, embedding size].
+    ///
+    /// # Errors
+    /// As [`Engine::image_embeds`]; [`Error::BadInput`] for the pooling head of a classifier, which has none, and in engines
+    /// that have no such vectors.
+    fn image_vectors(
+        &mut self,
+        _image: PixelValues,
+        _pooling: Pooling,
+        _normalize: bool,
+    ) -> Result<Vec<f32>, Error> {
+        Err(Error::BadInput("this engine has no vectors but embeddings".into()))
+    }
 
     /// The embeddings of texts, [texts, embedding size], each of L2 norm 1, from `input_ids` [texts, context length].
     ///

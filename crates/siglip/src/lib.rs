@@ -34,6 +34,7 @@ mod config;
 mod engine;
 mod error;
 pub mod evaluation;
+pub mod explain;
 pub mod image;
 mod impostor;
 mod json;

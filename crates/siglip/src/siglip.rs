@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use crate::classes::no_texts;
 use crate::image::{Processor, RgbImage};
 use crate::label_sets::mean_embedding;
-use crate::model::Model;
+use crate::model::{Model, Pooling};
 use crate::scores::{Adjustment, LogitScale, Score, ScoreFilter, rank};
 use crate::text::{Template, Tokenizer};
 use crate::text_cache::TextCache;
@@ -199,6 +199,21 @@ impl<E: Engine> Siglip<E> {
     pub fn image_embeds(&mut self, image: &RgbImage) -> Result<Vec<f32>, Error> {
         let pixel_values = self.pixel_values(image)?;
         self.engine.image_embeds(vec![pixel_values])
+    }
+
+    /// An image's vectors for other uses than scores: what `pooling` makes of the patches, one vector or several, one after the
+    /// other. `normalize` gives each an L2 norm of 1.
+    ///
+    /// # Errors
+    /// As [`Siglip::pixel_values`] and [`Engine::image_vectors`].
+    pub fn image_vectors(
+        &mut self,
+        image: &RgbImage,
+        pooling: Pooling,
+        normalize: bool,
+    ) -> Result<Vec<f32>, Error> {
+        let pixel_values = self.pixel_values(image)?;
+        self.engine.image_vectors(pixel_values, pooling, normalize)
     }
 
     /// The texts' embeddings, each of L2 norm 1.

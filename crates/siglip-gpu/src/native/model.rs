@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use siglip::model::{Model, ModelLoader, Packer, Pass, Step, memory_needed};
+use siglip::model::{Model, ModelLoader, Packer, Pass, Pooling, Step, memory_needed};
 use siglip::weights::{TensorShape, TensorSink, WeightIndex};
 use siglip::{Config, Engine, EngineLoader, Error, LoadOptions, PixelValues, Shard, Towers};
 
@@ -149,6 +149,15 @@ impl Engine for GpuModel {
             embeddings.extend(self.embed(Towers::Image, |model| model.begin_image(image.clone()))?);
         }
         Ok(embeddings)
+    }
+
+    fn image_vectors(
+        &mut self,
+        image: PixelValues,
+        pooling: Pooling,
+        normalize: bool,
+    ) -> Result<Vec<f32>, Error> {
+        self.embed(Towers::Image, |model| model.begin_image_for(image.clone(), pooling, normalize))
     }
 
     fn text_embeds(&mut self, input_ids: Vec<u32>) -> Result<Vec<f32>, Error> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::destination::{Destination, whole_values};
-use super::{Model, memory};
+use super::{Model, Pooling, memory};
 use crate::weights::{Inventory, LOGITS, TensorShape, TensorSink, WeightIndex, dequantized};
 use crate::{Config, Engine, EngineLoader, Error, LoadOptions, PixelValues, Towers};
 
@@ -162,6 +162,16 @@ impl Engine for Model {
             embeddings.extend(self.run(pass)?);
         }
         Ok(embeddings)
+    }
+
+    fn image_vectors(
+        &mut self,
+        image: PixelValues,
+        pooling: Pooling,
+        normalize: bool,
+    ) -> Result<Vec<f32>, Error> {
+        let pass = self.begin_image_for(image, pooling, normalize)?;
+        self.run(pass)
     }
 
     fn text_embeds(&mut self, input_ids: Vec<u32>) -> Result<Vec<f32>, Error> {

@@ -35,6 +35,14 @@ pub enum Pooling {
     /// No pooling: every patch by itself, [patches, hidden size], from the top left in rows. transformers calls it
     /// `last_hidden_state`.
     Patches,
+    /// A vector per patch, as if the image had only the patches around it: the window is a square that ends where the image
+    /// does. The pooling head pools each window, or in a fine-tuned classifier the mean does. With a side of 1 it is MaskCLIP
+    /// (arXiv 2112.01071), with more TextRegion's masked pooling (arXiv 2505.23769).
+    Windows {
+        /// Patches along a side of the window; an even number takes one more. First come all windows of the first side, then
+        /// those of the next.
+        sides: &'static [usize],
+    },
 }
 
 #[derive(Debug)]
@@ -95,13 +103,36 @@ impl Model {
         }
     }
 
+    /// The rows and columns of the patches that an image is cut into.
+    ///
+    /// # Errors
+    /// As [`Model::begin_image`].
+    pub fn patch_grid(&self, image: &PixelValues) -> Result<(usize, usize), Error> {
+        let Grid { rows, columns, .. } = self.grid(image)?;
+        Ok((rows, columns))
+    }
+
+    fn grid(&self, PixelValues { values, height }: &PixelValues) -> Result<Grid, Error> {
+        self.vision()?.grid(values.len(), *height).ok_or_else(|| {
+            let vision = &self.config.vision_config;
+            let (found, patch_size, image_size) = (values.len(), vision.patch_size, vision.image_size);
+            let expected = match vision.keeps_aspect() {
+                true => format!("whole patches of {patch_size} x {patch_size}"),
+                false => format!("{}", vision.num_channels * image_size.pow(2)),
+            };
+            Error::BadInput(format!(
+                "{found} pixel values of height {height}, where this model takes {expected}"
+            ))
+        })
+    }
+
     /// Begins an image's pass to other vectors. `normalize` gives each an L2 norm of 1.
     ///
     /// # Errors
     /// As [`Model::begin_image`]; [`Error::BadInput`] for the pooling head of a classifier, which has none.
     pub fn begin_image_for(
         &self,
-        PixelValues { values, height }: PixelValues,
+        image: PixelValues,
         pooling: Pooling,
         normalize: bool,
     ) -> Result<Pass, Error> {
@@ -110,18 +141,8 @@ impl Model {
                 "a fine-tuned classifier does not use its pooling head; take the mean over the patches";
             return Err(Error::BadInput(reason.into()));
         }
-        let Some(grid) = self.vision()?.grid(values.len(), height) else {
-            let vision = &self.config.vision_config;
-            let (found, patch_size, image_size) = (values.len(), vision.patch_size, vision.image_size);
-            let expected = match vision.keeps_aspect() {
-                true => format!("whole patches of {patch_size} x {patch_size}"),
-                false => format!("{}", vision.num_channels * image_size.pow(2)),
-            };
-            return Err(Error::BadInput(format!(
-                "{found} pixel values of height {height}, where this model takes {expected}"
-            )));
-        };
-        Ok(Pass::new(Input::Image { pixel_values: values, grid, pooling }, normalize))
+        let grid = self.grid(&image)?;
+        Ok(Pass::new(Input::Image { pixel_values: image.values, grid, pooling }, normalize))
     }
 
     /// Begins a pass over one or more texts: `input_ids` is [texts, context length].
@@ -173,7 +194,7 @@ impl Model {
             (Input::Image { pixel_values, grid, pooling }, Some(vision), _) => match pass.next {
                 Stage::Embed => vision.embed(pixel_values, *grid, workspace),
                 Stage::SubLayer(sub_layer) => vision.forward(sub_layer, *grid, workspace),
-                Stage::Pool => return Some(vision.pool(*pooling, workspace)),
+                Stage::Pool => return Some(vision.pool(*pooling, *grid, workspace)),
             },
             (Input::Texts { input_ids, texts }, _, Some(text)) => match pass.next {
                 Stage::Embed => text.embed(input_ids, workspace),

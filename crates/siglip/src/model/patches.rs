@@ -37,6 +37,18 @@ impl Grid {
         self.rows * self.columns
     }
 
+    /// The patches of a square window around each patch, which ends where the image does. An even `side` takes one patch more.
+    pub fn windows(self, side: usize) -> impl Iterator<Item = Vec<usize>> {
+        let reach = side / 2;
+        let around = move |at: usize, end: usize| at.saturating_sub(reach)..(at + reach + 1).min(end);
+        (0..self.patches()).map(move |patch| {
+            let columns = around(patch % self.columns, self.columns);
+            around(patch / self.columns, self.rows)
+                .flat_map(|row| columns.clone().map(move |column| row * self.columns + column))
+                .collect()
+        })
+    }
+
     /// Fills `out` with one row per patch: its values in the order of the columns of the patch embedding's weight.
     pub fn gather(self, config: &VisionConfig, pixel_values: &[f32], out: &mut [f32]) {
         let VisionConfig { patch_size, num_channels, .. } = *config;

@@ -10,6 +10,9 @@ use super::workspace::Workspace;
 use crate::config::BlockConfig;
 use crate::{Precision, Shard};
 
+/// Windows that are projected at a time: their pooled vectors take memory.
+const WINDOWS: usize = 64;
+
 /// The attention pooling head: one learned query, the probe, attends to all patches.
 ///
 /// The query is the same for every image, so two of the four products can be made once per head in place of once per
@@ -87,34 +90,72 @@ impl PoolingHead {
     /// The embedding of one image, not yet normalized. The first `rows` rows of `workspace.normed` are its patches after
     /// the tower's last layer norm.
     pub fn forward(&self, rows: usize, workspace: &mut Workspace) -> Vec<f32> {
-        let Workspace { normed, wide, sublayer_input, scratch, .. } = workspace;
         let BlockConfig { hidden_size, num_attention_heads: heads, .. } = self.config;
-        let x = &normed[..rows * hidden_size];
+        let pooled = &mut workspace.sublayer_input;
+        pooled.resize(heads * hidden_size, 0.0);
+        self.attend(&workspace.normed[..rows * hidden_size], pooled);
+        self.project(1, workspace)
+    }
 
+    /// As [`PoolingHead::forward`], an embedding of each window, which has these patches alone: [windows, hidden_size].
+    pub fn forward_windows(&self, windows: &[Vec<usize>], workspace: &mut Workspace) -> Vec<f32> {
+        let BlockConfig { hidden_size, num_attention_heads: heads, .. } = self.config;
+        let patches = std::mem::take(&mut workspace.normed);
+        let (mut window_patches, mut embeddings) = (Vec::new(), Vec::new());
+        for windows in windows.chunks(WINDOWS) {
+            let pooled = &mut workspace.sublayer_input;
+            pooled.resize(windows.len() * heads * hidden_size, 0.0);
+            for (window, pooled) in windows.iter().zip(pooled.chunks_exact_mut(heads * hidden_size)) {
+                window_patches.clear();
+                for patch in window {
+                    window_patches.extend_from_slice(&patches[patch * hidden_size..][..hidden_size]);
+                }
+                self.attend(&window_patches, pooled);
+            }
+            embeddings.extend(self.project(windows.len(), workspace));
+        }
+        embeddings
+    }
+
+    /// `pooled` = for each attention head the mean of `patches` [rows, hidden_size], weighted by its probabilities.
+    fn attend(&self, patches: &[f32], pooled: &mut [f32]) {
+        let BlockConfig { hidden_size, num_attention_heads: heads, .. } = self.config;
         let shape = AttentionShape {
             q_rows: heads,
-            kv_rows: rows,
+            kv_rows: patches.len() / hidden_size,
             heads: 1,
             head_dim: hidden_size,
             q_stride: hidden_size,
             kv_stride: hidden_size,
             scale: 1.0,
         };
-        sublayer_input.resize(heads * hidden_size, 0.0);
-        let pooled = &mut sublayer_input[..];
-        siglip_kernels::attention(&shape, &self.queries, x, x, pooled);
-        let attended = sized(wide, hidden_size);
-        let outputs = attended.chunks_exact_mut(self.config.head_dim());
-        for ((value, pooled), out) in self.values.iter().zip(pooled.chunks_exact(hidden_size)).zip(outputs) {
-            value.forward(pooled, 1, out, scratch);
+        siglip_kernels::attention(&shape, &self.queries, patches, patches, pooled);
+    }
+
+    /// The embeddings of images or windows, of what was pooled of them: `workspace.sublayer_input` is [images, heads,
+    /// hidden_size].
+    fn project(&self, images: usize, workspace: &mut Workspace) -> Vec<f32> {
+        let Workspace { normed, wide, sublayer_input, scratch, .. } = workspace;
+        let BlockConfig { hidden_size, num_attention_heads: heads, .. } = self.config;
+        let head_dim = self.config.head_dim();
+        let attended = sized(wide, images * hidden_size);
+        let (mut of_head, mut output) = (Vec::new(), vec![0.0; images * head_dim]);
+        for (head, value) in self.values.iter().enumerate() {
+            of_head.clear();
+            for pooled in sublayer_input.chunks_exact(heads * hidden_size) {
+                of_head.extend_from_slice(&pooled[head * hidden_size..][..hidden_size]);
+            }
+            value.forward(&of_head, images, &mut output, scratch);
+            let rows = attended.chunks_exact_mut(hidden_size).zip(output.chunks_exact(head_dim));
+            rows.for_each(|(row, output)| row[head * head_dim..][..head_dim].copy_from_slice(output));
         }
 
-        let mut embedding = vec![0.0; hidden_size];
-        self.out_proj.forward(attended, 1, &mut embedding, scratch);
-        let normed = self.layernorm.forward(&embedding, normed);
+        let mut embeddings = vec![0.0; images * hidden_size];
+        self.out_proj.forward(attended, images, &mut embeddings, scratch);
+        let normed = self.layernorm.forward(&embeddings, normed);
         self.mlp.hidden(normed, sublayer_input, scratch);
-        self.mlp.fc2.forward_add(sublayer_input, 1, &mut embedding, scratch);
-        embedding
+        self.mlp.fc2.forward_add(sublayer_input, images, &mut embeddings, scratch);
+        embeddings
     }
 
     pub fn bytes(&self) -> usize {

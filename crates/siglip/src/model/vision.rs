@@ -138,7 +138,7 @@ impl VisionTower {
     }
 
     /// What the pass returns of the patches, not yet normalized; empty on every worker but the first.
-    pub fn pool(&self, pooling: Pooling, workspace: &mut Workspace) -> Vec<f32> {
+    pub fn pool(&self, pooling: Pooling, grid: Grid, workspace: &mut Workspace) -> Vec<f32> {
         let Some(norm) = &self.post_layernorm else { return Vec::new() };
         let hidden = self.config.hidden_size;
         let patches = norm.forward(&workspace.residual.x, &mut workspace.normed);
@@ -147,13 +147,17 @@ impl VisionTower {
             (Pooling::Head, Some(head)) => head.forward(rows, workspace),
             // `Model::begin_image_for` refuses to begin such a pass.
             (Pooling::Head, None) => Vec::new(),
-            (Pooling::Mean, _) => {
-                let mut mean = vec![0.0; hidden];
-                patches.chunks_exact(hidden).for_each(|patch| siglip_kernels::add_assign(&mut mean, patch));
-                mean.iter_mut().for_each(|value| *value /= rows as f32);
-                mean
-            }
+            (Pooling::Mean, _) => mean(patches.chunks_exact(hidden)),
             (Pooling::Patches, _) => patches.to_vec(),
+            (Pooling::Windows { sides }, Some(head)) => {
+                let windows: Vec<_> = sides.iter().flat_map(|&side| grid.windows(side)).collect();
+                head.forward_windows(&windows, workspace)
+            }
+            (Pooling::Windows { sides }, None) => sides
+                .iter()
+                .flat_map(|&side| grid.windows(side))
+                .flat_map(|window| mean(window.iter().map(|patch| &patches[patch * hidden..][..hidden])))
+                .collect(),
         }
     }
 
@@ -164,4 +168,13 @@ impl VisionTower {
             + self.post_layernorm.as_ref().map_or(0, LayerNorm::bytes)
             + self.head.as_ref().map_or(0, PoolingHead::bytes)
     }
+}
+
+/// The mean of one or more vectors.
+fn mean<'p>(mut vectors: impl ExactSizeIterator<Item = &'p [f32]>) -> Vec<f32> {
+    let count = vectors.len() as f32;
+    let mut mean = vectors.next().unwrap_or_default().to_vec();
+    vectors.for_each(|vector| siglip_kernels::add_assign(&mut mean, vector));
+    mean.iter_mut().for_each(|value| *value /= count);
+    mean
 }
