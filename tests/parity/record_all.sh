@@ -13,6 +13,7 @@ python record_naflex.py
 python record_vectors.py
 python record_calibration.py
 python record_classifiers.py
+python record_one_tower.py
 python record_tokens.py
 python record_model.py $small model-random-small.json --images 3 --texts "${small_texts[@]}"
 for variant in f16 bf16; do

@@ -29,7 +29,9 @@ impl Checkpoint {
     pub fn parse(files: &CheckpointFiles) -> Result<Checkpoint, Error> {
         let config = Config::from_json(&files.config)?;
         let processor = Processor::from_json(&files.preprocessor)?;
-        processor.check(&config.vision_config)?;
+        if config.towers.has_image() {
+            processor.check(&config.vision_config)?;
+        }
         let (tokenizer, text) = (files.tokenizer.as_bytes(), &config.text_config);
         let read = || {
             let tokenizer =
@@ -48,15 +50,17 @@ impl Checkpoint {
     /// Those of the wanted towers that the checkpoint has.
     ///
     /// # Errors
-    /// [`Error::BadInput`] if the text tower alone is wanted of a bundle or a classifier.
+    /// [`Error::BadInput`] if a tower alone is wanted that a bundle, a classifier or a checkpoint of one tower lacks.
     pub fn towers(&self, wanted: Towers) -> Result<Towers, Error> {
         match (self.available, wanted) {
             (Towers::Image, Towers::Text) => Err(match &self.config.classifier {
                 Some(classifier) => no_texts(classifier),
+                None if self.config.towers == Towers::Image => no_tower("text"),
                 None => no_text_tower(),
             }),
-            (Towers::Image, _) => Ok(Towers::Image),
-            _ => Ok(wanted),
+            (Towers::Text, Towers::Image) => Err(no_tower("image")),
+            (Towers::Both, wanted) => Ok(wanted),
+            (available, _) => Ok(available),
         }
     }
 
@@ -79,6 +83,10 @@ impl Checkpoint {
         }
         Ok(options)
     }
+}
+
+fn no_tower(tower: &str) -> Error {
+    Error::BadInput(format!("this checkpoint has no {tower} tower: its config.json is that of the other one"))
 }
 
 /// The error of a call that needs the text tower of a bundle.

@@ -176,7 +176,7 @@ fn an_unsupported_value_is_named() {
         ("text_config", "hidden_size", json!("768")),
         ("text_config", "hidden_size", json!(-768)),
         ("text_config", "hidden_size", json!(76.8)),
-        ("vision_config", "image_size", json!([224, 224])),
+        ("vision_config", "image_size", json!([224, 112])),
         ("vision_config", "hidden_act", json!(1)),
         ("text_config", "pad_token_id", json!(1u64 << 32)),
     ];
@@ -201,7 +201,7 @@ fn embeddings_of_different_widths_are_refused() {
 
 #[test]
 fn another_model_type_is_named() {
-    for model_type in ["clip", "siglip_vision_model", "SIGLIP", ""] {
+    for model_type in ["clip", "siglip_vision", "SIGLIP", ""] {
         assert_eq!(refused(&json!({"model_type": model_type}).to_string()), "model_type");
     }
     assert_eq!(refused("{}"), "model_type");

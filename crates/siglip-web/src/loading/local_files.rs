@@ -1,7 +1,7 @@
 //! A checkpoint in files that the user has chosen.
 
 use siglip::weights::{Logits, OPEN_CLIP_WEIGHTS, WeightIndex, onnx_candidates};
-use siglip::{CheckpointFiles, Towers};
+use siglip::{CheckpointFiles, NO_PREPROCESSOR, PublishedTokenizer, Towers};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Blob;
 
@@ -34,9 +34,20 @@ impl LocalFiles {
                 } else {
                     let config = self.text(config).await?;
                     CheckpointFiles {
-                        preprocessor: self.text(preprocessor).await?,
+                        preprocessor: match CheckpointFiles::needs_preprocessor(&config) {
+                            true if self.has(CheckpointFiles::PROCESSOR) && !self.has(preprocessor) => {
+                                self.text(CheckpointFiles::PROCESSOR).await?
+                            }
+                            true => self.text(preprocessor).await?,
+                            false => NO_PREPROCESSOR.into(),
+                        },
                         tokenizer: match CheckpointFiles::needs_tokenizer(&config) {
-                            true => self.tokenizer(tokenizer, options).await?,
+                            true => match PublishedTokenizer::of(&config) {
+                                Some(published) if options.towers.has_text() && !self.has(tokenizer) => {
+                                    return Err(published.missing().into());
+                                }
+                                _ => self.tokenizer(tokenizer, options).await?,
+                            },
                             false => String::new(),
                         },
                         config,

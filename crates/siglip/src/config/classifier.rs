@@ -61,11 +61,7 @@ impl ProblemType {
 }
 
 /// Whether a config.json is a classifier's. Such a model reads no texts.
-pub(crate) fn is_classifier(config: &str) -> bool {
-    serde_json::from_str::<Value>(config).is_ok_and(|config| names_classifier(&config))
-}
-
-fn names_classifier(config: &Value) -> bool {
+pub(super) fn names_classifier(config: &Value) -> bool {
     let named = config.get("architectures").and_then(Value::as_array).into_iter().flatten();
     named.filter_map(Value::as_str).any(|name| CLASSIFIERS.contains(&name))
 }

@@ -4,17 +4,19 @@
 //! reader fills it in.
 
 mod classifier;
+mod one_tower;
 mod open_clip;
 mod presets;
 
 use std::ops::RangeInclusive;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use siglip_kernels::Gelu;
 
-use crate::{Error, json};
+use crate::{Error, Towers, json};
 
-pub(crate) use classifier::is_classifier;
 pub use classifier::{ClassifierConfig, ProblemType};
 pub(crate) use open_clip::OpenClipConfig;
 pub use presets::{PRESETS, preset};
@@ -49,6 +51,18 @@ pub struct Config {
     /// Of a fine-tuned classifier, which has no text tower.
     #[serde(skip)]
     pub classifier: Option<ClassifierConfig>,
+    /// The towers of the checkpoint: one alone where its `model_type` is that of a tower. A classifier has `Both` here.
+    #[serde(skip)]
+    pub towers: Towers,
+}
+
+/// The towers that the checkpoint of a config.json has. A fine-tuned classifier has no text tower.
+pub(crate) fn towers_of(config: &str) -> Towers {
+    match serde_json::from_str::<Value>(config) {
+        Ok(config) if classifier::names_classifier(&config) => Towers::Image,
+        Ok(config) => one_tower::towers(&config),
+        Err(_) => Towers::Both,
+    }
 }
 
 /// The text tower's configuration.
@@ -101,12 +115,15 @@ pub struct VisionConfig {
     pub num_attention_heads: usize,
     /// Colour channels; 3.
     pub num_channels: usize,
-    /// Side of the square image in pixels; with NaFlex, of the square with one position embedding per patch.
+    /// Side of the square image in pixels; with NaFlex, of the square with one position embedding per patch. It may be given
+    /// as `[height, width]`, and so may that of a patch.
+    #[serde(deserialize_with = "side_of_square")]
     pub image_size: usize,
     /// NaFlex: number of position embeddings, a square number. `None` for models with a fixed resolution.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_patches: Option<usize>,
     /// Side of a patch, in pixels.
+    #[serde(deserialize_with = "side_of_square")]
     pub patch_size: usize,
     /// Added to the variance in every layer norm.
     pub layer_norm_eps: f32,
@@ -211,6 +228,21 @@ impl VisionConfig {
         self.num_channels * self.patch_size.pow(2)
     }
 
+    fn check(&self) -> Result<(), Error> {
+        check_blocks("vision_config", &self.blocks(), &self.hidden_act)?;
+        in_range("vision_config.num_channels", self.num_channels, 3..=3)?;
+        in_range("vision_config.patch_size", self.patch_size, 1..=64)?;
+        in_range("vision_config.image_size", self.image_size, self.patch_size..=2048)?;
+        in_range("number of patches (image_size / patch_size, squared)", self.num_patches(), 1..=4096)?;
+        match self.num_patches {
+            Some(num_patches) if num_patches != self.num_patches() => {
+                let reason = format!("{num_patches} positions are not a square number");
+                Err(Error::unsupported("vision_config.num_patches", reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn blocks(&self) -> BlockConfig {
         BlockConfig {
             hidden_size: self.hidden_size,
@@ -239,8 +271,13 @@ impl Config {
     /// # Ok::<(), siglip::Error>(())
     /// ```
     pub fn from_json(json: &str) -> Result<Config, Error> {
-        let mut config: Config = json::parse("config.json", json)?;
-        config.classifier = ClassifierConfig::from_json(json)?;
+        let stored: Value = json::parse("config.json", json)?;
+        let towers = one_tower::towers(&stored);
+        let mut config: Config = match towers {
+            Towers::Both => json::parse("config.json", json)?,
+            _ => json::parse("config.json", &one_tower::of_both(stored).to_string())?,
+        };
+        (config.classifier, config.towers) = (ClassifierConfig::from_json(json)?, towers);
         config.settle_positions();
         config.check()?;
         Ok(config)
@@ -269,19 +306,18 @@ impl Config {
             let reason = format!("{seen:?} is not a SigLIP; \"{FIXED}\" and \"{NAFLEX}\" (NaFlex) run here");
             return Err(Error::unsupported("model_type", reason));
         }
-        check_blocks("vision_config", &vision.blocks(), &vision.hidden_act)?;
-        in_range("vision_config.num_channels", vision.num_channels, 3..=3)?;
-        in_range("vision_config.patch_size", vision.patch_size, 1..=64)?;
-        in_range("vision_config.image_size", vision.image_size, vision.patch_size..=2048)?;
-        in_range("number of patches (image_size / patch_size, squared)", vision.num_patches(), 1..=4096)?;
-        if let Some(num_patches) = vision.num_patches
-            && num_patches != vision.num_patches()
-        {
-            let reason = format!("{num_patches} positions are not a square number");
-            return Err(Error::unsupported("vision_config.num_patches", reason));
+        if self.towers.has_image() {
+            vision.check()?;
         }
         // A classifier has neither a text tower nor a use for the head.
         if self.classifier.is_some() {
+            return Ok(());
+        }
+        if self.towers.has_image() && !vision.vision_use_head {
+            let reason = "a vision tower without its attention pooling head gives no embedding";
+            return Err(Error::unsupported("vision_config.vision_use_head", reason));
+        }
+        if !self.towers.has_text() {
             return Ok(());
         }
         check_blocks("text_config", &text.blocks(), &text.hidden_act)?;
@@ -290,10 +326,6 @@ impl Config {
         if text.pad_token_id as usize >= text.vocab_size {
             let reason = format!("{} is outside the vocabulary of {}", text.pad_token_id, text.vocab_size);
             return Err(Error::unsupported("text_config.pad_token_id", reason));
-        }
-        if !vision.vision_use_head {
-            let reason = "a vision tower without its attention pooling head gives no embedding";
-            return Err(Error::unsupported("vision_config.vision_use_head", reason));
         }
         if !text.use_head && text.embedding_size() != text.hidden_size {
             let reason = format!("{} without a head, whose output it is", text.embedding_size());
@@ -321,6 +353,23 @@ where
     T: Default + Deserialize<'de>,
 {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// A side, or the height and width of a square: transformers 5 writes either.
+fn side_of_square<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "the side of a square, or its height and width")]
+    enum Side {
+        Both(usize),
+        Each([usize; 2]),
+    }
+    match Side::deserialize(deserializer)? {
+        Side::Both(side) => Ok(side),
+        Side::Each([height, width]) if height == width => Ok(height),
+        Side::Each([height, width]) => {
+            Err(D::Error::custom(format!("[{height}, {width}] is no square, which runs here")))
+        }
+    }
 }
 
 fn is_true(value: &bool) -> bool {

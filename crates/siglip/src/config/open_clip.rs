@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Config, FIXED, GELU_ERF, GELU_TANH, TextConfig, VisionConfig, presets};
-use crate::{Error, json as read_json};
+use crate::{Error, Towers, json as read_json};
 
 /// timm's models whose GELU is the approximation by tanh, by the start of their names. That of all others is exact.
 const TANH_MODELS: [&str; 4] = [
@@ -127,6 +127,7 @@ impl OpenClipConfig {
             vision_config: vision_cfg.config()?,
             text_config: text_cfg.config(*embed_dim)?,
             classifier: None,
+            towers: Towers::Both,
         };
         config.check()?;
         Ok(config)

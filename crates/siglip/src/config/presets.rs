@@ -1,6 +1,7 @@
 //! The published shapes by name, for `siglip random`.
 
 use super::{Config, FIXED, GEMMA_VOCABULARY, NAFLEX, NAFLEX_PATCHES, TextConfig, VisionConfig};
+use crate::Towers;
 
 /// Names [`preset`] knows: the published checkpoints' names, those of version 1 without `siglip-`.
 pub const PRESETS: &[&str] = &[
@@ -65,6 +66,7 @@ pub fn preset(name: &str) -> Option<Config> {
             text_config,
             vision_config: VisionConfig { image_size, ..vision_config },
             classifier: None,
+            towers: Towers::Both,
         },
         Err(_) => Config {
             model_type: NAFLEX.into(),
@@ -75,6 +77,7 @@ pub fn preset(name: &str) -> Option<Config> {
                 ..vision_config
             },
             classifier: None,
+            towers: Towers::Both,
         },
     })
 }

@@ -67,14 +67,20 @@ impl Processor {
         Processor::from_config(&config)
     }
 
-    /// Reads `preprocessor_config.json`. What it does not say is as in transformers' `SiglipImageProcessor`:
+    /// Reads `preprocessor_config.json`, or the `processor_config.json` of transformers 5, which has it inside. What it does not say is as in transformers' `SiglipImageProcessor`:
     /// 224 x 224, bicubic, 1/255, mean and deviation 0.5; or for NaFlex as in `Siglip2ImageProcessor`: 256 patches of
     /// 16 x 16, bilinear.
     ///
     /// # Errors
     /// [`Error::UnsupportedModel`] names the field that is malformed, unknown or of another kind of model.
     pub fn from_json(json: &str) -> Result<Processor, Error> {
-        Processor::from_config(&json::parse("preprocessor_config.json", json)?)
+        let mut stored: Value = json::parse("preprocessor_config.json", json)?;
+        match stored.get_mut("image_processor").map(Value::take) {
+            Some(nested) if nested.is_object() => {
+                Processor::from_config(&json::parse("processor_config.json", &nested.to_string())?)
+            }
+            _ => Processor::from_config(&json::parse("preprocessor_config.json", json)?),
+        }
     }
 
     fn from_config(config: &PreprocessorConfig) -> Result<Processor, Error> {

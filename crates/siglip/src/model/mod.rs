@@ -71,13 +71,15 @@ impl Model {
         let classifier = config.classifier.as_ref().filter(|_| shard.is_first());
         let classifier = classifier
             .map(|classifier| Classifier::new(classifier.labels.len(), config.vision_config.hidden_size));
+        // One tower alone has no scale and no bias, and so no scores.
+        let logit = if config.towers == Towers::Both { 0.0 } else { f32::NAN };
         Model {
             shard,
             classifier,
             vision: towers.has_image().then(vision),
             text: towers.has_text().then(text),
-            logit_scale: [0.0],
-            logit_bias: [0.0],
+            logit_scale: [logit],
+            logit_bias: [logit],
             workspace: Workspace::new(shard),
             config,
         }

@@ -14,6 +14,7 @@ mod inventory;
 mod logits;
 mod onnx;
 mod open_clip;
+mod other_names;
 mod reader;
 mod row_parser;
 mod safetensors;

@@ -49,6 +49,8 @@ pub(super) struct PlacedTensor {
     pub start: u64,
     /// The tensor that these are rows of, and the number of the first, if the file has that tensor in parts.
     part_of: Option<(TensorShape, usize)>,
+    /// Whether the file has the channels of its rows last, where its shape has them first.
+    channels_last: bool,
 }
 
 impl PlacedTensor {
@@ -58,7 +60,20 @@ impl PlacedTensor {
             encoding,
             start,
             part_of: None,
+            channels_last: false,
         }
+    }
+
+    /// With another name or shape of the same rows.
+    pub fn renamed(self, shape: TensorShape) -> PlacedTensor {
+        let stored = StoredTensor { shape, ..self.stored };
+        PlacedTensor { stored, ..self }
+    }
+
+    /// With the channels of each row last in the file: rows of [height, width, channels] for a shape [rows, channels, height,
+    /// width].
+    pub fn with_channels_last(self) -> PlacedTensor {
+        PlacedTensor { channels_last: true, ..self }
     }
 
     /// As rows of `whole` from `first_row` on.
@@ -259,6 +274,9 @@ impl RowParser {
         } else {
             self.values.clear();
             tensor.encoding.decode(batch, &mut self.values);
+            if tensor.channels_last {
+                put_channels_first(&mut self.values, shape);
+            }
             sink.rows(tensor.whole(), first_row, &self.values)?;
         }
         self.pending.clear();
@@ -267,5 +285,19 @@ impl RowParser {
             (self.current, self.row) = (self.current + 1, 0);
         }
         Ok(rest)
+    }
+}
+
+/// Turns rows of [pixels, channels] into rows of [channels, pixels], for a tensor of shape [rows, channels, height, width].
+fn put_channels_first(values: &mut [f32], tensor: &TensorShape) {
+    let channels = tensor.shape[1];
+    let row_len = tensor.row_len();
+    let pixels = row_len / channels;
+    let mut row_before = vec![0.0; row_len];
+    for row in values.chunks_exact_mut(row_len) {
+        row_before.copy_from_slice(row);
+        for (at, value) in row.iter_mut().enumerate() {
+            *value = row_before[at % pixels * channels + at / pixels];
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::MAX_HEADER;
 use super::encoding::Encoding;
 use super::row_parser::{Header, PlacedTensor};
 use super::tensor_list::is_buffer;
-use super::{Dtype, TensorShape, bad, open_clip};
+use super::{Dtype, TensorShape, bad, open_clip, other_names};
 use crate::{Error, impostor};
 
 /// Longest name and longest quote in a message. No real tensor name is longer.
@@ -142,7 +142,7 @@ fn parse(header: &[u8]) -> Result<Header, Error> {
         tensors.push(PlacedTensor::new(shape, encoding, base + start, end - start));
     }
     let end = base + position;
-    Ok(Header { tensors: open_clip::rename(tensors)?, empty, end, total: end })
+    Ok(Header { tensors: other_names::rename(open_clip::rename(tensors)?), empty, end, total: end })
 }
 
 /// The header of a safetensors file that stores these tensors one after another.

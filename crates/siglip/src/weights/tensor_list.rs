@@ -1,7 +1,7 @@
 //! The tensors of a SigLIP by the names transformers gives them.
 
-use crate::Config;
-use crate::config::{BlockConfig, VisionConfig};
+use crate::config::{BlockConfig, TextConfig, VisionConfig};
+use crate::{Config, Towers};
 
 /// A tensor's name and dimensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,26 +57,17 @@ pub fn tensors(config: &Config) -> Vec<TensorShape> {
         }
         return list.0;
     }
-    list.add("logit_scale", &[1]);
-    list.add("logit_bias", &[1]);
-
-    list.add("text_model.embeddings.token_embedding.weight", &[text.vocab_size, text.hidden_size]);
-    let positions = [text.max_position_embeddings, text.hidden_size];
-    list.add("text_model.embeddings.position_embedding.weight", &positions);
-    list.add_blocks("text_model", &text.blocks());
-    list.add_pair("text_model.final_layer_norm", &[text.hidden_size]);
-    if text.use_head {
-        list.add_pair("text_model.head", &[text.embedding_size(), text.hidden_size]);
+    if config.towers == Towers::Both {
+        list.add("logit_scale", &[1]);
+        list.add("logit_bias", &[1]);
     }
-
-    list.add_image_tower(vision);
-    let hidden = vision.hidden_size;
-    list.add("vision_model.head.probe", &[1, 1, hidden]);
-    list.add("vision_model.head.attention.in_proj_weight", &[3 * hidden, hidden]);
-    list.add("vision_model.head.attention.in_proj_bias", &[3 * hidden]);
-    list.add_pair("vision_model.head.attention.out_proj", &[hidden, hidden]);
-    list.add_pair("vision_model.head.layernorm", &[hidden]);
-    list.add_mlp("vision_model.head", &vision.blocks());
+    if config.towers.has_text() {
+        list.add_text_tower(text);
+    }
+    if config.towers.has_image() {
+        list.add_image_tower(vision);
+        list.add_pooling_head(vision);
+    }
     list.0
 }
 
@@ -91,6 +82,27 @@ impl List {
     fn add_pair(&mut self, layer: impl std::fmt::Display, weight: &[usize]) {
         self.add(format!("{layer}.weight"), weight);
         self.add(format!("{layer}.bias"), &weight[..1]);
+    }
+
+    fn add_text_tower(&mut self, text: &TextConfig) {
+        self.add("text_model.embeddings.token_embedding.weight", &[text.vocab_size, text.hidden_size]);
+        let positions = [text.max_position_embeddings, text.hidden_size];
+        self.add("text_model.embeddings.position_embedding.weight", &positions);
+        self.add_blocks("text_model", &text.blocks());
+        self.add_pair("text_model.final_layer_norm", &[text.hidden_size]);
+        if text.use_head {
+            self.add_pair("text_model.head", &[text.embedding_size(), text.hidden_size]);
+        }
+    }
+
+    fn add_pooling_head(&mut self, vision: &VisionConfig) {
+        let hidden = vision.hidden_size;
+        self.add("vision_model.head.probe", &[1, 1, hidden]);
+        self.add("vision_model.head.attention.in_proj_weight", &[3 * hidden, hidden]);
+        self.add("vision_model.head.attention.in_proj_bias", &[3 * hidden]);
+        self.add_pair("vision_model.head.attention.out_proj", &[hidden, hidden]);
+        self.add_pair("vision_model.head.layernorm", &[hidden]);
+        self.add_mlp("vision_model.head", &vision.blocks());
     }
 
     /// The image tower without its pooling head.
