@@ -13,6 +13,11 @@ export class Card {
   #image;
   #list = new ScoreList();
   #status = h('p', { className: 'hint' });
+  #why = h('details', { hidden: true }, h('summary', {}, 'Why?'));
+  /** The map of what speaks for a label. @type {import('./why.js').Why | undefined} */
+  #map;
+  /** What the card shows the answer to. @type {import('./why.js').Question | undefined} */
+  #question;
   #errorText = h('p');
   #retry = h('button', { className: 'button', type: 'button' }, 'Try again');
   #error = h('div', { className: 'error', role: 'alert', hidden: true }, this.#errorText, this.#retry);
@@ -39,9 +44,11 @@ export class Card {
         this.#list.element,
         this.#error,
         this.#status,
+        this.#why,
       ),
       this.removeButton,
     );
+    this.#why.addEventListener('toggle', () => this.#explain());
   }
 
   get name() {
@@ -74,12 +81,14 @@ export class Card {
       const times = `Picture ${formatTime(embeddingMs)} · labels ${formatTime(scoringMs)}`;
       this.wait([times, ...notices.map(({ message }) => message)].join(' · '));
       this.element.ariaBusy = 'false';
+      this.#offerMap(siglip, scores, options);
       const [best] = scores;
       return best && !best.unknown ? `${this.name}: ${best.label}, ${formatScore(best, siglip.info)}` : '';
     } catch (error) {
       const { code, headline, message } = describe(error);
       if (code === 'aborted') return '';
       this.#list.show([]);
+      this.#offerMap(siglip, [], options);
       this.wait('');
       this.#errorText.replaceChildren(h('strong', {}, headline), message);
       this.#error.hidden = false;
@@ -91,7 +100,32 @@ export class Card {
     }
   }
 
+  /**
+   * Offers a map for the labels that were read.
+   * @param {Siglip} siglip
+   * @param {import('../siglip.js').Score[]} scores
+   * @param {import('../siglip.js').ScoreOptions} options
+   */
+  #offerMap(siglip, scores, { template = [] }) {
+    const labels = scores.filter(({ unknown }) => !unknown).map(({ label }) => label);
+    this.#question = { siglip, labels, template: [template].flat() };
+    this.#why.hidden = !labels.length;
+    this.#explain();
+  }
+
+  async #explain() {
+    const isWanted = () => this.#why.open && !this.#why.hidden && this.#question;
+    if (!isWanted()) return this.#map?.hide();
+    // Most visitors never ask: the code is fetched when it is first needed.
+    const { Why } = await import('./why.js');
+    this.#map ??= new Why(this.#image);
+    this.#why.append(this.#map.element);
+    const question = isWanted();
+    if (question) this.#map.show(question);
+  }
+
   release() {
+    this.#map?.hide();
     this.#image.release();
     this.element.remove();
   }
