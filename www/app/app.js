@@ -23,8 +23,14 @@ const EXAMPLE = 'www/samples/insect.jpg';
 const template = byId('template', HTMLInputElement);
 const cardList = byId('cards');
 const clear = byId('clear');
+const undo = byId('undo');
+const views = byId('views', HTMLFieldSetElement);
 /** One for each image, the newest first. @type {Card[]} */
 let cards = [];
+/** What was removed last, by its place, until something else is removed. @type {{card: Card, at: number}[]} */
+let removed = [];
+/** Fetched when it is first looked at. @type {import('./table/view.js').TableView | undefined} */
+let table;
 
 const labels = new LabelEditor(scoreAll);
 const model = new ModelPanel(
@@ -67,8 +73,15 @@ async function scoreAll() {
   announce(answers.filter(Boolean).join('. '));
 }
 
-/** @param {Card} card */
+/** Scores an image and shows it in the table too. @param {Card} card */
 async function score(card) {
+  const answer = await scoreCard(card);
+  table?.refresh();
+  return answer;
+}
+
+/** @param {Card} card */
+async function scoreCard(card) {
   if (!model.siglip) return '';
   // An engine that has stopped cannot be used again. The new model scores all images when it is ready.
   const retry = (/** @type {string} */ code) => (code === 'wasm' ? model.reload() : score(card));
@@ -91,11 +104,17 @@ function addImages(sources) {
  * @param {boolean} [isExample]
  */
 function addCard(source, isExample = false) {
-  const card = new Card(source, { isExample, onRemove: () => removeByHand(card) });
+  const card = createCard(source, isExample);
   cards.unshift(card);
   cardList.prepend(card.element);
-  if (!model.siglip) card.wait('Waiting for the model …');
   showCount();
+  return card;
+}
+
+/** @param {File | Blob | string} source @param {boolean} isExample */
+function createCard(source, isExample) {
+  const card = new Card(source, { isExample, onRemove: () => removeByHand(card) });
+  if (!model.siglip) card.wait('Waiting for the model …');
   return card;
 }
 
@@ -109,10 +128,40 @@ function removeCard(card) {
 /** @param {Card} card */
 function removeByHand(card) {
   const i = cards.indexOf(card);
-  removeCard(card);
+  remove([card]);
   (cards[i] ?? cards[i - 1])?.removeButton.focus();
   if (!cards.length) byId('files').focus();
   announce(`Removed: ${card.name}`);
+}
+
+/** Removes images so that they can be brought back. @param {Card[]} chosen */
+function remove(chosen) {
+  for (const { card } of removed) card.release();
+  const gone = new Set(chosen);
+  removed = cards.map((card, at) => ({ card, at })).filter(({ card }) => gone.has(card));
+  cards = cards.filter((card) => !gone.has(card));
+  for (const { card } of removed) {
+    card.element.remove();
+    // The model shall not go on with it.
+    if (!card.scores) card.release();
+  }
+  undo.textContent = `Undo removal of ${removed.length === 1 ? removed[0].card.name : `${removed.length} pictures`}`;
+  showCount();
+}
+
+function undoRemoval() {
+  const back = removed.map(({ card, at }) => {
+    const again = card.scores ? card : createCard(card.source, card.isExample);
+    cards.splice(at, 0, again);
+    cardList.insertBefore(again.element, cardList.children[at] ?? null);
+    return again;
+  });
+  removed = [];
+  showCount();
+  announce(back.length === 1 ? `Back: ${back[0].name}` : `${back.length} pictures are back.`);
+  // The labels may have changed meanwhile.
+  back.forEach(score);
+  /** @type {HTMLElement | null} */ (views.querySelector('input:checked'))?.focus();
 }
 
 /** @param {import('./classify-files.js').Dataset} dataset */
@@ -129,11 +178,36 @@ async function evaluate(dataset) {
 
 function showCount() {
   clear.hidden = cards.length < 2;
+  undo.hidden = !removed.length;
   byId('empty').hidden = cards.length > 0;
+  table?.refresh();
 }
 
+/** Shows the cards or the table. */
+async function showView() {
+  const isTable = byId('as-table', HTMLInputElement).checked;
+  if (isTable && !table) {
+    const { TableView } = await import('./table/view.js');
+    table ??= new TableView({
+      pictures: () => cards,
+      remove: (pictures) => {
+        remove(/** @type {Card[]} */ (pictures));
+        undo.focus();
+      },
+      question: () => ({ model: byId('model-name').textContent ?? '', template: template.value }),
+    });
+    cardList.after(table.element);
+  }
+  if (table) table.element.hidden = !byId('as-table', HTMLInputElement).checked;
+  cardList.hidden = byId('as-table', HTMLInputElement).checked;
+  table?.refresh();
+}
+
+views.addEventListener('change', showView);
+undo.addEventListener('click', undoRemoval);
+
 clear.addEventListener('click', () => {
-  cards.forEach(removeCard);
+  remove(cards);
   byId('files').focus();
   announce('All pictures removed.');
 });

@@ -21,6 +21,10 @@ export class Card {
   #errorText = h('p');
   #retry = h('button', { className: 'button', type: 'button' }, 'Try again');
   #error = h('div', { className: 'error', role: 'alert', hidden: true }, this.#errorText, this.#retry);
+  /** The newest answer. @type {import('../siglip.js').Score[] | undefined} */
+  scores;
+  /** Why there is no answer. @type {string | undefined} */
+  failure;
 
   /**
    * @param {Blob | string} source
@@ -55,6 +59,10 @@ export class Card {
     return this.#image.name;
   }
 
+  get source() {
+    return this.#image.source;
+  }
+
   /** @param {string} text what the card waits for */
   wait(text) {
     this.#status.textContent = text;
@@ -77,6 +85,8 @@ export class Card {
         topK,
       });
       this.#error.hidden = true;
+      this.scores = scores;
+      this.failure = undefined;
       this.#list.show(scores, siglip.info);
       const times = `Picture ${formatTime(embeddingMs)} · labels ${formatTime(scoringMs)}`;
       this.wait([times, ...notices.map(({ message }) => message)].join(' · '));
@@ -87,6 +97,8 @@ export class Card {
     } catch (error) {
       const { code, headline, message } = describe(error);
       if (code === 'aborted') return '';
+      this.scores = undefined;
+      this.failure = `${headline}: ${message}`;
       this.#list.show([]);
       this.#offerMap(siglip, [], options);
       this.wait('');
