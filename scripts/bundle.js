@@ -20,7 +20,7 @@ export const minifySheets = {
     build.onLoad({ filter: /\.js$/ }, async ({ path }) => {
       const [before, css, after] = (await readFile(path, 'utf8')).split(/(?<=sheetOf\(`)([^`]*)/);
       if (css === undefined) return;
-      const { code } = await transform(css, { loader: 'css', minify: true });
+      const { code } = await transform(css, { loader: 'css', minify: true, charset: 'utf8' });
       return { contents: before + code.trim() + after };
     });
   },
