@@ -84,5 +84,21 @@ fn elementwise(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, linear, attention, elementwise);
+/// Elements are vectors.
+fn search(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group(format!("search, {}", siglip_kernels::backend()));
+    let query = random(HIDDEN);
+    for count in [100_000, 1_000_000] {
+        let mut rng = Rng::with_seed(1);
+        let (vectors, scales): (Vec<i8>, _) =
+            ((0..count * HIDDEN).map(|_| rng.i8(-127..)).collect(), vec![1e-3; count]);
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(format!("{count}x{HIDDEN}"), |bencher| {
+            bencher.iter(|| siglip_kernels::top_k(black_box(&query), &vectors, &scales, 10));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, linear, attention, elementwise, search);
 criterion_main!(benches);

@@ -33,6 +33,7 @@
 //!   eight. Winograd's inner product halves the multiplications of each of the seven.
 //! * [`attention()`] works on eight or sixteen queries at a time, with keys down and queries across the lanes, so softmax
 //!   needs no reductions across lanes. [`attention_q8`] does the same in 16-bit integers.
+//! * [`top_k`] reads each embedding once, as bytes. Four of them share every load of the query, and memory sets the pace.
 //!
 //! docs/kernels.md explains each of these, and why no integer overflows.
 //!
@@ -76,6 +77,7 @@ mod precision;
 mod quantize;
 mod rows;
 mod scratch;
+mod search;
 mod simd;
 mod thread_pool;
 mod vector;
@@ -90,6 +92,7 @@ pub use norm::{l2_normalize, layer_norm};
 pub use precision::Precision;
 pub use quantize::quantize_rows;
 pub use scratch::Scratch;
+pub use search::{Hit, top_k};
 #[doc(hidden)]
 pub use simd::Backend;
 pub use thread_pool::join_thread_pool;
