@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::image::ImageError;
+use crate::index::IndexError;
 
 /// What can go wrong in this crate. [`Error::code`] is the stable word that the JavaScript API and the command line
 /// report. The message names the cause and, if there is one, the way out.
@@ -34,6 +35,9 @@ pub enum Error {
     /// An argument that the call does not accept.
     #[error("{0}")]
     BadInput(String),
+    /// An index of pictures, or a query, that cannot be used.
+    #[error(transparent)]
+    BadIndex(#[from] IndexError),
     /// A checkpoint's file that cannot be read.
     #[error("{name}: {source}")]
     Unreadable {
@@ -61,7 +65,7 @@ impl Error {
             Error::BadWeights(_) => "bad-weights",
             Error::OutOfMemory { .. } => "out-of-memory",
             Error::BadImage(_) => "bad-image",
-            Error::BadInput(_) => "bad-input",
+            Error::BadInput(_) | Error::BadIndex(_) => "bad-input",
             Error::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => "not-found",
             Error::Unreadable { .. } => "bad-input",
             Error::InFile { source, .. } => source.code(),

@@ -7,7 +7,7 @@
 //! 2. [`text::Template`] and [`text::Tokenizer`] turn a label into `input_ids`.
 //! 3. An [`Engine`], by default [`model::Model`], runs either tower. It is built from the bytes that a
 //!    [`weights::WeightReader`] is given.
-//! 4. [`scores`] turns the logits into ranked probabilities.
+//! 4. [`scores`] turns the logits into ranked probabilities, and [`index`] searches thousands of embeddings.
 //!
 //! [`Siglip`] joins the four:
 //!
@@ -37,6 +37,7 @@ pub mod evaluation;
 pub mod explain;
 pub mod image;
 mod impostor;
+pub mod index;
 mod json;
 mod label_sets;
 mod later_text;

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use crate::classes::no_texts;
 use crate::image::{Processor, RgbImage};
+use crate::index::IndexModel;
 use crate::label_sets::mean_embedding;
 use crate::model::{Model, Pooling};
 use crate::scores::{Adjustment, LogitScale, Score, ScoreFilter, rank};
@@ -300,6 +301,16 @@ impl<E: Engine> Siglip<E> {
     /// What turns a cosine into a logit, with a person's change of it.
     pub fn logit_scale(&self, adjustment: Adjustment) -> LogitScale {
         LogitScale { scale: self.engine.logit_scale(), bias: self.engine.logit_bias(), adjustment }
+    }
+
+    /// What an index of this model's embeddings is known by. `name` is for people.
+    pub fn index_model(&self, name: &str) -> IndexModel {
+        IndexModel {
+            name: name.into(),
+            embedding_size: self.engine.config().embedding_size(),
+            logit_scale: self.engine.logit_scale(),
+            logit_bias: self.engine.logit_bias(),
+        }
     }
 
     /// The labels' scores for an image, best first.
