@@ -105,13 +105,13 @@ pub fn write_gguf(
 }
 
 /// A temporary file in the target's folder, since a rename is atomic only within one file system.
-fn temporary(target: &Path) -> Result<NamedTempFile, Error> {
+pub fn temporary(target: &Path) -> Result<NamedTempFile, Error> {
     let folder = match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".siglip-").suffix(".gguf.part");
+    builder.prefix(".siglip-").suffix(".part");
     // The library's default is readable by its owner only; this becomes an ordinary file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

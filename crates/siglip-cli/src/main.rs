@@ -12,6 +12,7 @@ mod embed;
 mod error;
 mod eval;
 mod explain;
+mod index;
 mod info;
 mod npy;
 mod preprocess;
@@ -44,6 +45,7 @@ struct Cli {
 enum Command {
     Classify(classify::Classify),
     Embed(embed::Embed),
+    Index(index::MakeIndex),
     Search(search::Search),
     Eval(eval::Eval),
     Explain(explain::Explain),
@@ -113,6 +115,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Classify(command) => command.run(),
         Command::Embed(command) => command.run(),
+        Command::Index(command) => command.run(),
         Command::Search(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Explain(command) => command.run(),
