@@ -13,7 +13,7 @@ const harness = new Harness();
  * text tower that comes later, or one of these functions.
  */
 const isLazy = (/** @type {string} */ path) =>
-  /(view|why|rare-formats|other-decoders|gpu|label-sets|patches|calibrate|sharded-model|thread-pool|model-cache|pipeline|later-text)-\w+\.js$/.test(
+  /(view|why|rare-formats|other-decoders|gpu|label-sets|patches|calibrate|search-index|sharded-model|thread-pool|model-cache|pipeline|later-text)-\w+\.js$/.test(
     path,
   );
 
@@ -50,7 +50,7 @@ test('the bundled page classifies, and the bundled library shards a model over w
   };
   const visit = await openIn(blank.context(), harness.server.origin);
   assert.equal((await labelsOf(visit, 'insect.jpg'))[0], 'an insect');
-  assert.equal([...bundled.keys()].filter(isLazy).length, 15);
+  assert.equal([...bundled.keys()].filter(isLazy).length, 17);
   await visit.locator('#dataset').setInputFiles(fileAt('tests/fixtures/pictures'));
   await visit.getByRole('heading', { name: 'Evaluation: pictures' }).waitFor();
   await visit.getByRole('button', { name: 'Close the evaluation' }).click();

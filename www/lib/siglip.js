@@ -260,6 +260,14 @@ export class Siglip {
     this.#info = { ...this.#info, labelSets };
   }
 
+  /**
+   * Opens an index of pictures, kept on this device for this model: search by text and by picture.
+   * @param {string} [name]
+   */
+  async index(name) {
+    return (await import('./search-index.js')).openIndex(this, this.#worker, name);
+  }
+
   /** Ends the worker and frees its memory. Calls that have not ended are rejected as aborted. */
   dispose() {
     this.#worker.end();

@@ -106,6 +106,10 @@ export const calls = {
     const { importLabels } = await labelSetsModule();
     return importLabels(engine, json);
   },
+
+  async index(request) {
+    return (await import('./search-index.js')).answerIndex(engine, request);
+  },
 };
 
 /**

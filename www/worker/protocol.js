@@ -48,6 +48,16 @@
  * @typedef {{vision: OnnxDtype, text: OnnxDtype, first: boolean, original?: string}} OnnxChoice
  */
 
+/** A picture of an index: `hash` is its SHA-256, empty if it is not known, `modified` its time in milliseconds since 1970. @typedef {{name: string, hash: string, bytes: number, modified: number}} IndexEntry */
+/** A part of a query: an embedding, or the picture of this name. @typedef {{embedding?: Float32Array, like?: string, weight: number}} QueryPart */
+/**
+ * What is asked of the index `name`. A picture is added without an embedding if the index knows its hash.
+ * @typedef {{name: string} & ({ask: 'open', model: string, file?: Uint8Array} | {ask: 'entries' | 'file' | 'npy' | 'close'} |
+ *   {ask: 'has', file: Omit<IndexEntry, 'hash'>} | {ask: 'add', file: Omit<IndexEntry, 'hash'> & {hash: Uint8Array}, embedding?: Float32Array} |
+ *   {ask: 'remove', names: string[]} | {ask: 'search', parts: QueryPart[], count: number} | {ask: 'duplicates', threshold: number} |
+ *   {ask: 'addFile', bytes: Uint8Array} | {ask: 'addNpy', bytes: Uint8Array, names: string[]})} IndexRequest
+ */
+
 /**
  * What every worker of a model needs to know to load it.
  * @typedef {object} EngineOptions
@@ -99,6 +109,7 @@
  * @property {{parameters: {logits: number[], truths: number[]}, result: Calibration}} calibrate
  * @property {{parameters: Prompts & {name: string, model: string}, result: string}} exportLabels
  * @property {{parameters: {json: string | object}, result: LabelSet[]}} importLabels
+ * @property {{parameters: IndexRequest, result: any}} index
  */
 /** @typedef {keyof Calls} Method */
 /**

@@ -15,6 +15,7 @@ mod later_text;
 mod loading;
 mod options;
 mod patches;
+mod search_index;
 mod step;
 mod store;
 

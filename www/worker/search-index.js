@@ -1,0 +1,77 @@
+/** Indexes of pictures that are open, by name: what lib/search-index.js asks of them. */
+
+/** @typedef {import('../wasm/simd128/siglip_web.js').Engine} Engine */
+/**
+ * The engine's SearchIndex.
+ * @typedef {object} SearchIndex
+ * @property {() => unknown} entries
+ * @property {(name: string, bytes: number, modified: number) => boolean} has
+ * @property {(name: string, hash: Uint8Array, bytes: number, modified: number) => boolean} add_known
+ * @property {(name: string, hash: Uint8Array, bytes: number, modified: number, embedding: Float32Array) => void} add
+ * @property {(name: string) => boolean} remove
+ * @property {(name: string) => Float32Array} embedding
+ * @property {(embedding: Float32Array, weight: number) => void} add_part
+ * @property {(count: number) => unknown} search
+ * @property {(threshold: number) => unknown} duplicates
+ * @property {() => Uint8Array} file
+ * @property {(file: Uint8Array) => void} add_file
+ * @property {() => Uint8Array} npy
+ * @property {(npy: Uint8Array, names: string[]) => void} add_npy
+ * @property {() => void} free
+ */
+/** An engine that makes indexes. @typedef {{search_index: (model: string, file?: Uint8Array) => SearchIndex}} Indexer */
+/** @typedef {import('./protocol.js').IndexRequest} IndexRequest */
+
+/** @type {Map<string, SearchIndex>} */
+const open = new Map();
+
+/**
+ * @param {Engine} engine
+ * @param {IndexRequest} request
+ * @returns {unknown}
+ */
+export function answerIndex(engine, request) {
+  if (request.ask === 'open') {
+    const index = /** @type {Engine & Indexer} */ (engine).search_index(request.model, request.file);
+    open.get(request.name)?.free();
+    open.set(request.name, index);
+    return;
+  }
+  const index = open.get(request.name);
+  if (!index) throw new TypeError(`no index ${request.name} is open`);
+  switch (request.ask) {
+    case 'entries':
+      return index.entries();
+    case 'has':
+      return index.has(request.file.name, request.file.bytes, request.file.modified);
+    case 'add': {
+      const { name, hash, bytes, modified } = request.file;
+      if (!request.embedding) return index.add_known(name, hash, bytes, modified);
+      return index.add(name, hash, bytes, modified, request.embedding);
+    }
+    case 'remove':
+      return request.names.filter((name) => index.remove(name)).length;
+    case 'search': {
+      // All of them first: parts before one that fails would be left for the next query.
+      const parts = request.parts.map(({ embedding, like, weight }) => ({
+        embedding: embedding ?? index.embedding(/** @type {string} */ (like)),
+        weight,
+      }));
+      for (const { embedding, weight } of parts) index.add_part(embedding, weight);
+      return index.search(request.count);
+    }
+    case 'duplicates':
+      return index.duplicates(request.threshold);
+    case 'file':
+      return index.file();
+    case 'addFile':
+      return index.add_file(request.bytes);
+    case 'npy':
+      return index.npy();
+    case 'addNpy':
+      return index.add_npy(request.bytes, request.names);
+    case 'close':
+      index.free();
+      open.delete(request.name);
+  }
+}
