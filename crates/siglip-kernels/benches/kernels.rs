@@ -86,7 +86,8 @@ fn elementwise(criterion: &mut Criterion) {
 
 /// Elements are vectors.
 fn search(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group(format!("search, {}", siglip_kernels::backend()));
+    let mut group = criterion.benchmark_group("search");
+    group.sample_size(15);
     let query = random(HIDDEN);
     for count in [100_000, 1_000_000] {
         let mut rng = Rng::with_seed(1);

@@ -33,6 +33,9 @@ pub struct Bench {
     /// Measure the GPU with bench/gpu.html in place of the CPU.
     #[arg(long)]
     gpu: bool,
+    /// Measure the search in embeddings in place of the model.
+    #[arg(long, conflicts_with_all = ["gpu", "peer"])]
+    search: bool,
     /// Repetitions; the median counts. By default 7, and 20 on the GPU.
     #[arg(long)]
     runs: Option<u32>,
@@ -44,6 +47,9 @@ pub struct Bench {
 impl Bench {
     /// Builds, makes the weights once, measures.
     pub fn run(self) -> Result {
+        if self.search {
+            return self.run_search();
+        }
         wasm::build()?;
         setup::browsers()?;
         let folder = path("target/bench");
@@ -55,7 +61,7 @@ impl Bench {
             return self.run_gpu(&folder, &model);
         }
         random_checkpoint(&one_layer, &folder.join("one-layer"))?;
-        build_kernels(&folder.join("kernels"))?;
+        build_kernels("rate", &folder.join("kernels"))?;
 
         let (plain, isolated) = (Server::start(0, false)?, Server::start(0, true)?);
         let mut bench =
@@ -64,6 +70,20 @@ impl Bench {
         bench.args(["--runs", &self.runs.unwrap_or(7).to_string(), "--only", &self.only]);
         bench.args(self.peer.then_some("--peer")).args(self.json.then_some("--json"));
         bench.args(self.record.then_some("--record"));
+        run(&mut bench)
+    }
+
+    /// Measures the search kernel natively and in WebAssembly, each on one thread.
+    fn run_search(&self) -> Result {
+        let kernels = path("target/bench/search");
+        build_kernels("search", &kernels)?;
+        run(&mut command(
+            "cargo",
+            &["bench", "--package", "siglip-kernels", "--bench", "kernels", "--", "search"],
+        ))?;
+        let mut bench = command("node", &["bench/search.js", "--kernels"]);
+        bench.arg(kernels).args(["--runs", &self.runs.unwrap_or(15).to_string()]);
+        bench.args(self.json.then_some("--json")).args(self.record.then_some("--record"));
         run(&mut bench)
     }
 
@@ -94,15 +114,17 @@ fn random_checkpoint(config: &Path, folder: &Path) -> Result<PathBuf> {
     Ok(folder.into())
 }
 
-/// Compiles the matrix product by itself, once per build.
-fn build_kernels(folder: &Path) -> Result {
+/// Compiles a kernel by itself, an example of siglip-kernels, once per build.
+fn build_kernels(name: &str, folder: &Path) -> Result {
     std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
     for build in [SIMD128, RELAXED_SIMD] {
         let example =
-            ["build", "--release", "--package", "siglip-kernels", "--example", "rate", "--target", TARGET];
+            ["build", "--release", "--package", "siglip-kernels", "--example", name, "--target", TARGET];
         run(build.configure(&mut command("cargo", &example)))?;
-        let (made, kept) =
-            (build.release("examples/rate.wasm"), folder.join(build.backend).with_extension("wasm"));
+        let (made, kept) = (
+            build.release(&format!("examples/{name}.wasm")),
+            folder.join(build.backend).with_extension("wasm"),
+        );
         std::fs::copy(&made, &kept).map_err(Error::file(&made))?;
     }
     Ok(())

@@ -1,0 +1,76 @@
+/**
+ * Times the search in embeddings, on one thread: node bench/search.js --kernels DIR [--runs N] [--json] [--record].
+ * `cargo xtask bench --search` prepares what it needs, and has measured the native kernel just before.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import { parseArgs } from 'node:util';
+
+const SIZE = 768;
+const COUNTS = [100_000, 1_000_000];
+
+const { values } = parseArgs({
+  options: {
+    kernels: { type: 'string', default: '' },
+    runs: { type: 'string', default: '15' },
+    json: { type: 'boolean', default: false },
+    record: { type: 'boolean', default: false },
+  },
+});
+
+/** @type {{build: string, count: number, milliseconds: number, megabytes?: number}[]} */
+const results = [];
+for (const count of COUNTS) {
+  const file = `target/criterion/search/${count}x${SIZE}/new/estimates.json`;
+  const { median } = JSON.parse(fs.readFileSync(file, 'utf8'));
+  results.push({ build: 'native', count, milliseconds: round(median.point_estimate / 1e6) });
+}
+for (const build of fs.readdirSync(values.kernels)) {
+  for (const count of COUNTS) results.push(await measured(build, count));
+}
+
+if (values.json) console.log(JSON.stringify(results, undefined, 2));
+else console.table(results);
+if (values.record) {
+  const cpu = os.cpus()[0].model;
+  const name =
+    cpu
+      .toLowerCase()
+      .match(/[a-z0-9]+/g)
+      ?.join('-') ?? 'unknown';
+  const folder = `bench/records/${name}`;
+  const date = new Date().toISOString().slice(0, 10);
+  fs.mkdirSync(folder, { recursive: true });
+  const record = { date, cpu, cores: os.cpus().length, size: SIZE, results };
+  fs.writeFileSync(`${folder}/${date}-search.json`, `${JSON.stringify(record, undefined, 2)}\n`);
+}
+
+/**
+ * @param {string} build
+ * @param {number} count
+ */
+async function measured(build, count) {
+  const { instance } = await WebAssembly.instantiate(fs.readFileSync(`${values.kernels}/${build}`));
+  const { prepare, search, memory } = /** @type {any} */ (instance.exports);
+  prepare(SIZE, count);
+  // V8 compiles the loop a second time while it runs.
+  for (let i = 0; i < 3; i++) search();
+  const times = Array.from({ length: Number(values.runs) }, () => {
+    const start = performance.now();
+    search();
+    return performance.now() - start;
+  });
+  times.sort((a, b) => a - b);
+  const megabytes = Math.round(memory.buffer.byteLength / 1e6);
+  return {
+    build: build.replace('.wasm', ''),
+    count,
+    milliseconds: round(times[times.length >> 1]),
+    megabytes,
+  };
+}
+
+/** @param {number} value */
+function round(value) {
+  return Math.round(value * 10) / 10;
+}
