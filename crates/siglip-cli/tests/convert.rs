@@ -192,3 +192,18 @@ fn checkpoints_of_siglip_2_run() {
         assert_eq!(info["imageSize"], grid, "{name}");
     }
 }
+
+#[test]
+fn k_quants_are_smaller_and_are_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut before = u64::MAX;
+    for kind in ["q8_0", "q6_k", "q5_k", "q4_k"] {
+        let file = folder.path().join(format!("{kind}.gguf"));
+        convert(&repository("www/models/tiny"), &file, kind);
+        let bytes = std::fs::metadata(&file).unwrap().len();
+        assert!(bytes < before, "{kind}: {bytes} bytes, not fewer than {before}");
+        before = bytes;
+        let output = siglip(&["embed", "--model", file.to_str().unwrap(), "--text", "a cat", "--json"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}

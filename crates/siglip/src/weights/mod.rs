@@ -11,6 +11,7 @@ mod ggml_quants;
 mod gguf;
 mod index;
 mod inventory;
+mod k_quants;
 mod logits;
 mod onnx;
 mod open_clip;

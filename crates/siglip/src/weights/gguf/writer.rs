@@ -6,7 +6,7 @@ use half::f16;
 
 use super::super::encoding::{Encoding, SCALE, encode_rows};
 use super::super::ggml_quants::encode_q8_0;
-use super::super::{Dtype, TensorShape, bad, tensors};
+use super::super::{Dtype, TensorShape, bad, k_quants, tensors};
 use super::metadata::{ARCHITECTURE, CONFIG, LABELS, PREPROCESSOR, TOKENIZER};
 use super::{ALIGNMENT_KEY, DEFAULT_ALIGNMENT, MAGIC, STRING, U32};
 use crate::{CheckpointFiles, Config, Error};
@@ -24,6 +24,12 @@ pub enum MatrixType {
     F16,
     /// ggml blocks of 32 numbers of 8 bits; half precision for rows that are not whole blocks.
     Q8_0,
+    /// ggml blocks of 256 numbers of 6 bits; [`MatrixType::Q8_0`] for rows that are not whole blocks.
+    Q6K,
+    /// The same with 5 bits. The token table has 6, as llama.cpp's mixtures do: a text tower bears fewer badly.
+    Q5K,
+    /// The same with 4 bits. The token table has 6.
+    Q4K,
     /// 8 bits with one scale per row, as the engine computes with at [`Precision::Q8`](crate::Precision::Q8): the fewest bytes,
     /// and nothing is quantized a second time there. Other programs see plain integers.
     Q8,
@@ -37,6 +43,9 @@ impl MatrixType {
             MatrixType::F16 => 1,
             // There is no number for rows; this one says 8 bits.
             MatrixType::Q8_0 | MatrixType::Q8 => 7,
+            MatrixType::Q4K => 14,
+            MatrixType::Q5K => 16,
+            MatrixType::Q6K => 18,
         }
     }
 
@@ -45,14 +54,20 @@ impl MatrixType {
             && !tensor.name.ends_with("position_embedding.weight")
             && !tensor.name.ends_with("patch_embedding.weight")
             && tensor.name != "classifier.weight";
+        let is_token_table = tensor.name.ends_with("token_embedding.weight");
+        let is_whole = |encoding: Encoding| tensor.row_len().is_multiple_of(encoding.block_len());
         match self {
             // After the matrices the largest tensor; half precision is far more than 8 bits.
             MatrixType::Q8 if tensor.name == IMAGE_POSITIONS => Encoding::F16,
             _ if !is_matrix => Encoding::F32,
             MatrixType::F32 => Encoding::F32,
             MatrixType::Q8 => Encoding::Rows { row_len: tensor.row_len() },
-            MatrixType::Q8_0 if tensor.row_len().is_multiple_of(Encoding::Q8_0.block_len()) => Encoding::Q8_0,
-            MatrixType::F16 | MatrixType::Q8_0 => Encoding::F16,
+            MatrixType::F16 => Encoding::F16,
+            MatrixType::Q5K if !is_token_table && is_whole(Encoding::Q5K) => Encoding::Q5K,
+            MatrixType::Q4K if !is_token_table && is_whole(Encoding::Q4K) => Encoding::Q4K,
+            MatrixType::Q6K | MatrixType::Q5K | MatrixType::Q4K if is_whole(Encoding::Q6K) => Encoding::Q6K,
+            _ if is_whole(Encoding::Q8_0) => Encoding::Q8_0,
+            _ => Encoding::F16,
         }
     }
 }
@@ -129,12 +144,18 @@ impl GgufWriter {
     /// # Errors
     /// As [`GgufWriter::encode`].
     pub fn rounded(&self, tensor: &TensorShape, first_row: usize, values: &[f32]) -> Result<Vec<f32>, Error> {
-        let (mut bytes, mut rounded) = (Vec::new(), Vec::with_capacity(values.len()));
+        let mut bytes = Vec::new();
         self.encode(tensor, first_row, values, &mut bytes)?;
+        Ok(self.decode(tensor, &bytes))
+    }
+
+    /// Rows that [`GgufWriter::encode`] has encoded, as they will be read back.
+    pub fn decode(&self, tensor: &TensorShape, bytes: &[u8]) -> Vec<f32> {
+        let mut values = Vec::new();
         if let Some((encoding, _)) = self.places.get(&tensor.name) {
-            encoding.decode(&bytes, &mut rounded);
+            encoding.decode(bytes, &mut values);
         }
-        Ok(rounded)
+        values
     }
 
     /// Encodes rows of a tensor into `bytes`, which is cleared first. Returns their offset in the file.
@@ -158,6 +179,15 @@ impl GgufWriter {
             Encoding::Q8_0 => {
                 encode_q8_0(values, bytes);
                 127.0 * f16::MAX.to_f32()
+            }
+            // The scale of a block is the largest number's, or less.
+            Encoding::Q6K | Encoding::Q5K | Encoding::Q4K => {
+                match encoding {
+                    Encoding::Q6K => k_quants::encode(values, k_quants::q6_k, bytes),
+                    Encoding::Q5K => k_quants::encode(values, k_quants::q5_k, bytes),
+                    _ => k_quants::encode(values, k_quants::q4_k, bytes),
+                }
+                f16::MAX.to_f32()
             }
             Encoding::Rows { row_len } => {
                 encode_rows(values, row_len, bytes);
