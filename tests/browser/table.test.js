@@ -121,8 +121,7 @@ test('a thousand pictures and fifty labels keep few rows in the document', async
     document.body.prepend(view.element);
     view.refresh();
     const frame = () => new Promise(requestAnimationFrame);
-    await frame();
-    await frame();
+    while (!view.element.querySelector('.value')) await frame();
     const grid = /** @type {HTMLElement} */ (view.element.querySelector('[role=grid]'));
     let mostRows = 0;
     for (grid.scrollTop = 0; grid.scrollTop < grid.scrollHeight - grid.clientHeight - 1;) {

@@ -18,6 +18,8 @@ const defaults = {
 };
 /** Most labels of a bundle that become chips. */
 const MOST_CHIPS = 100;
+/** More pictures than these are worked on with progress, pause and cancel. */
+const MANY = 12;
 const EXAMPLE = 'www/samples/insect.jpg';
 
 const template = byId('template', HTMLInputElement);
@@ -31,12 +33,15 @@ let cards = [];
 let removed = [];
 /** Fetched when it is first looked at. @type {import('./table/view.js').TableView | undefined} */
 let table;
+/** Fetched with the first many pictures. @type {import('./work.js').Work | undefined} */
+let work;
 
 const labels = new LabelEditor(scoreAll);
 const model = new ModelPanel(
   () => {
     showOwnLabels();
-    scoreAll();
+    if (cards.length > MANY) scoreMany(cards);
+    else scoreAll();
     evaluation?.modelReady();
   },
   (text) => {
@@ -69,8 +74,19 @@ function showOwnLabels() {
 /** Scores all images. Those that the model has embedded already are not embedded again. */
 async function scoreAll() {
   writePrompts({ labels: labels.values, template: template.value }, defaults);
-  const answers = await Promise.all(cards.map(score));
+  // The others' turn comes, with these labels.
+  const answers = await Promise.all(cards.filter((card) => !work?.has(card)).map(score));
   announce(answers.filter(Boolean).join('. '));
+}
+
+/** Scores many images one by one, with progress, pause and cancel. @param {Card[]} many */
+async function scoreMany(many) {
+  // The model that is loading scores all of them when it is ready.
+  if (!model.siglip) return;
+  const { Work } = await import('./work.js');
+  work ??= new Work({ score, isThere: (card) => cards.includes(card), remove });
+  cardList.before(work.element);
+  work.add(many);
 }
 
 /** Scores an image and shows it in the table too. @param {Card} card */
@@ -91,12 +107,18 @@ async function scoreCard(card) {
 }
 
 /** @param {(File | string)[]} sources */
-function addImages(sources) {
+async function addImages(sources) {
   cards.filter((card) => card.isExample).forEach(removeCard);
   // Each card goes on top. In reverse order, the first image ends up first.
-  const added = [...sources].reverse().map((source) => addCard(source));
+  const added = [];
+  for (const [i, source] of [...sources].reverse().entries()) {
+    // Thousands take a while; the page answers meanwhile.
+    if (i && i % 100 === 0) await new Promise((resolve) => setTimeout(resolve));
+    added.unshift(addCard(source));
+  }
   if (added.length > 1) announce(`${added.length} pictures added.`);
-  for (const card of added.reverse()) score(card).then(announce);
+  if (added.length > MANY) scoreMany(added);
+  else for (const card of added) score(card).then(announce);
 }
 
 /**
@@ -160,7 +182,8 @@ function undoRemoval() {
   showCount();
   announce(back.length === 1 ? `Back: ${back[0].name}` : `${back.length} pictures are back.`);
   // The labels may have changed meanwhile.
-  back.forEach(score);
+  if (back.length > MANY) scoreMany(back);
+  else back.forEach(score);
   /** @type {HTMLElement | null} */ (views.querySelector('input:checked'))?.focus();
 }
 

@@ -34,6 +34,8 @@ export class Card {
     this.isExample = isExample;
     const image = (this.#image = new ScoredImage(source));
     image.element.className = 'thumbnail';
+    // Of thousands of pictures, only those near the window are decoded.
+    for (const picture of image.element.querySelectorAll('img')) picture.loading = 'lazy';
     const badge = h('span', { className: 'badge', hidden: !isExample }, 'Example');
     this.removeButton = h('button', { className: 'remove', type: 'button', onclick: onRemove }, '×');
     this.removeButton.setAttribute('aria-label', `Remove ${image.name}`);
