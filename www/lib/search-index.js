@@ -36,6 +36,8 @@ export async function openIndex(siglip, worker, name = 'pictures') {
   // Each model has an index of its own: embeddings of two cannot be compared.
   const key = `${encodeURIComponent(name)}@${embeddingSize}_${logitScale?.toFixed(4)}_${logitBias?.toFixed(4)}`;
   const release = await lock(key);
+  // A model that is disposed of leaves its indexes to others.
+  worker.whileAlive(new Promise(() => {})).catch(() => release?.());
   const ask = (/** @type {any} */ request) =>
     worker.call({ method: 'index', parameters: { ...request, name: key } });
   /** @type {SiglipError | undefined} */
@@ -205,7 +207,7 @@ export class SearchIndex {
   #checkWritable() {
     if (!this.readOnly) return;
     const reason =
-      'Another tab is at work on this index. It can be searched here; to change it, close it there first.';
+      'Another tab is at work on this index, or this page has opened it twice. It can be searched here; to change it, close it there first.';
     throw new SiglipError('bad-input', reason);
   }
 
