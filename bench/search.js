@@ -5,6 +5,10 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { parseArgs } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+
+// Node.js 20 has relaxed SIMD behind a flag.
+setFlagsFromString('--experimental-wasm-relaxed-simd');
 
 const SIZE = 768;
 const COUNTS = [100_000, 1_000_000];
