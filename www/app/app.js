@@ -43,6 +43,7 @@ const model = new ModelPanel(
     if (cards.length > MANY) scoreMany(cards);
     else scoreAll();
     evaluation?.modelReady();
+    search?.modelReady();
   },
   (text) => {
     if (!model.siglip) cards.forEach((card) => card.wait(text));
@@ -50,6 +51,8 @@ const model = new ModelPanel(
 );
 /** @type {import('./evaluation-view.js').EvaluationView | undefined} */
 let evaluation;
+/** @type {import('./search/view.js').SearchView | undefined} */
+let search;
 
 const tuning = new Tuning(scoreAll);
 
@@ -198,6 +201,14 @@ async function evaluate(dataset) {
   cardList.before(evaluation.element);
   evaluation.open(dataset);
 }
+
+byId('search').addEventListener('click', async () => {
+  // Most visitors never search: the code is fetched when it is first needed.
+  const { SearchView } = await import('./search/view.js');
+  search ??= new SearchView({ model: () => model.siglip, classify: (file) => addImages([file]) });
+  cardList.before(search.element);
+  search.show();
+});
 
 function showCount() {
   clear.hidden = cards.length < 2;

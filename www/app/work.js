@@ -1,15 +1,12 @@
 /** The work on many pictures: progress, remaining time, pause, cancel, and what could not be read. */
 import { h } from '../ui/dom.js';
+import { formatDuration } from '../ui/format.js';
 import { announce } from './page.js';
 
 /** @typedef {import('./card.js').Card} Card */
 
 /** The most failures in the list; the table shows all. */
 const MOST_FAILURES = 200;
-
-/** @param {number} ms */
-const duration = (ms) =>
-  ms < 90_000 ? `${Math.max(1, Math.round(ms / 1000))} s` : `${Math.round(ms / 60_000)} min`;
 
 /** Scores pictures one after the other. */
 export class Work {
@@ -112,12 +109,12 @@ export class Work {
   #show() {
     const left = this.#waiting.size;
     const total = this.#done + left;
-    const rest = this.#done ? ` · about ${duration((this.#spent / this.#done) * left)} left` : '';
+    const rest = this.#done ? ` · about ${formatDuration((this.#spent / this.#done) * left)} left` : '';
     this.#bar.max = Math.max(1, total);
     this.#bar.value = this.#done;
     this.#text.textContent = this.#running
       ? `${this.#done} of ${total} pictures${this.#resume ? ' · paused' : rest}`
-      : `${this.#done} pictures in ${duration(this.#spent)}`;
+      : `${this.#done} pictures in ${formatDuration(this.#spent)}`;
     const failed = this.#failures.length;
     this.#broken.hidden = !failed;
     const shown = Math.min(failed, MOST_FAILURES);

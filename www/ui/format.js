@@ -34,6 +34,10 @@ export const formatScore = ({ score, relative = score }, info) =>
 /** @param {number} ms */
 export const formatTime = (ms) => (ms < 1000 ? `${Math.ceil(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
+/** A time that one waits. @param {number} ms */
+export const formatDuration = (ms) =>
+  ms < 90_000 ? `${Math.max(1, Math.round(ms / 1000))} s` : `${Math.round(ms / 60_000)} min`;
+
 /** @param {import('../siglip.js').Progress} progress */
 export function formatProgress({ phase, loaded, total }) {
   if (phase !== 'download') return phase === 'ready' ? 'Ready.' : 'Preparing the model …';

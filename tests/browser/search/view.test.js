@@ -1,0 +1,57 @@
+/** On the page: search in a folder of one's own pictures. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { complaintsOfAxe } from '../axe.js';
+import { Harness, fileAt, problemsOf } from '../harness.js';
+import { cardOf, labelsOf } from '../page-actions.js';
+
+/** @typedef {import('../harness.js').Page} Page */
+
+const harness = new Harness();
+
+/** Opens the search for the folder of the samples. @param {Page} page */
+async function openFolder(page) {
+  await labelsOf(page, 'insect.jpg');
+  await page.getByRole('button', { name: 'Search a folder…' }).click();
+  const panel = page.getByRole('region', { name: 'Search a folder' });
+  await panel.locator('input[type=file]').setInputFiles(fileAt('www/samples'));
+  return panel;
+}
+
+test('a folder is searched by words and by a picture, and is known in the next visit', async () => {
+  const page = await harness.open();
+  const panel = await openFolder(page);
+  await panel.getByText('5 pictures (5 new)').waitFor();
+  await panel.getByText('1 could not be read as pictures').click();
+  await panel.getByText('CREDITS.md').waitFor();
+
+  await panel.getByLabel('What is in the picture?').fill('a boat');
+  await panel.getByLabel('What is in the picture?').press('Enter');
+  await panel.getByText('The 5 that fit “a boat” best').waitFor();
+  const found = panel.locator('.found li > button:first-child');
+  assert.equal(await found.first().textContent(), 'boat.jpg');
+  assert.deepEqual(await complaintsOfAxe(page), []);
+  await found.nth(1).click();
+  await panel.getByText(/that fit \w+\.jpg best/).waitFor();
+
+  await panel.getByRole('button', { name: 'Find duplicates' }).click();
+  await panel.getByText('No two pictures are nearly the same.').waitFor();
+  await panel.getByLabel('What is in the picture?').fill('a blorp');
+  await panel.getByRole('button', { name: 'Search', exact: true }).click();
+  await panel
+    .getByRole('alert')
+    .getByText(/cannot read blorp/)
+    .waitFor();
+
+  await panel.getByLabel('What is in the picture?').fill('an animal');
+  await panel.getByLabel('What is not in it?').fill('a dog');
+  await panel.getByRole('button', { name: 'Search', exact: true }).click();
+  await panel.getByText('without “a dog”').waitFor();
+  await panel.getByRole('button', { name: 'Labels for coffee.jpg' }).click();
+  await cardOf(page, 'coffee.jpg').waitFor();
+
+  await page.reload();
+  const again = await openFolder(page);
+  await again.getByText('5 pictures (0 new)').waitFor();
+  assert.deepEqual(await problemsOf(page), []);
+});

@@ -1,0 +1,298 @@
+/** Search in a folder of the visitor's own pictures, which are embedded once and found by words or by each other. */
+import { h } from '../../ui/dom.js';
+import { describe, formatDuration } from '../../ui/format.js';
+import { announce } from '../page.js';
+import { Folder, remembered } from './folder.js';
+import { searchSheet } from './style.js';
+
+/** @typedef {import('../../siglip.js').Siglip} Siglip */
+/** @typedef {Awaited<ReturnType<Siglip['index']>>} Index */
+/** @typedef {Parameters<Index['search']>[0]} Query */
+
+document.adoptedStyleSheets.push(searchSheet);
+
+/** Pictures found that are shown. */
+const SHOWN = 60;
+/** The most failures in the list. */
+const MOST_FAILURES = 200;
+
+/** @param {number} count */
+const pictures = (count) => (count === 1 ? '1 picture' : `${count} pictures`);
+/** @param {string} text @param {() => void} onclick */
+const button = (text, onclick) => h('button', { className: 'button', type: 'button', onclick }, text);
+
+/** The panel of the search. */
+export class SearchView {
+  #page;
+  /** @type {Siglip | undefined} */
+  #siglip;
+  /** @type {Folder | undefined} */
+  #folder;
+  /** @type {Index | undefined} */
+  #index;
+  /** @type {ReturnType<Index['add']> | undefined} */
+  #work;
+  #searching = new AbortController();
+
+  #title = h('h3', { tabIndex: -1 }, 'Search a folder');
+  #input = h('input', { type: 'file', webkitdirectory: true, ariaLabel: 'Choose a folder to search' });
+  #again = h('button', { className: 'button', type: 'button', hidden: true });
+  #status = h('p', { className: 'progress-text' });
+  #bar = h('progress', { ariaLabel: 'Pictures embedded' });
+  #pause = button('Pause', () => this.#toggle());
+  #controls = h(
+    'div',
+    { className: 'row', hidden: true },
+    this.#bar,
+    this.#pause,
+    button('Stop', () => this.#work?.cancel()),
+  );
+  #error = h('div', { className: 'error', role: 'alert', hidden: true });
+  #failed = h('summary');
+  #failures = h('ul');
+  #broken = h('details', { hidden: true }, this.#failed, this.#failures);
+  #text = h('input', {
+    className: 'field',
+    type: 'search',
+    ariaLabel: 'What is in the picture?',
+    placeholder: 'What is in the picture?',
+  });
+  #minus = h('input', {
+    className: 'field',
+    type: 'search',
+    ariaLabel: 'What is not in it?',
+    placeholder: 'and what is not?',
+  });
+  #form = h(
+    'form',
+    { className: 'row', hidden: true },
+    this.#text,
+    this.#minus,
+    h('button', { className: 'button primary', type: 'submit' }, 'Search'),
+    button('Find duplicates', () => this.#showDuplicates()),
+  );
+  #meaning = h('p', { className: 'hint', role: 'status' });
+  #results = h('ul', { className: 'found' });
+
+  /**
+   * @param {object} page
+   * @param {() => Siglip | undefined} page.model
+   * @param {(file: File) => void} page.classify shows a picture as a card
+   */
+  constructor(page) {
+    this.#page = page;
+    this.element = h(
+      'section',
+      { className: 'panel search', ariaLabel: 'Search a folder' },
+      this.#title,
+      h(
+        'p',
+        { className: 'hint' },
+        'Each picture is looked at once, here in the browser. What is kept on this device is a kilobyte of numbers for each, and no picture.',
+      ),
+      h(
+        'div',
+        { className: 'row' },
+        h('label', { className: 'button primary' }, 'Choose a folder…', this.#input),
+        this.#again,
+      ),
+      this.#error,
+      this.#status,
+      this.#controls,
+      this.#broken,
+      this.#form,
+      this.#meaning,
+      this.#results,
+      h(
+        'button',
+        { className: 'remove', type: 'button', ariaLabel: 'Close the search', onclick: () => this.#close() },
+        '×',
+      ),
+    );
+    this.#input.addEventListener('change', () => {
+      const files = [...(this.#input.files ?? [])];
+      this.#input.value = '';
+      if (files.length) this.#open(Folder.ofFiles(files));
+    });
+    // The browser's own dialogue gives a folder that is found again in the next visit.
+    if ('showDirectoryPicker' in globalThis) {
+      this.#input.addEventListener('click', (event) => {
+        event.preventDefault();
+        this.#choose();
+      });
+    }
+    this.#form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      const [text, minus] = [this.#text, this.#minus].map(({ value }) => value.trim() || undefined);
+      if (text || minus)
+        this.#search({ text, minus }, `“${text ?? ''}”${minus ? ` without “${minus}”` : ''}`);
+    });
+  }
+
+  /** Shows the panel, and offers the folder of the last visit. */
+  async show() {
+    this.element.hidden = false;
+    this.#title.focus();
+    if (this.#folder) return;
+    const handle = await remembered();
+    if (!handle || this.#folder) return;
+    this.#again.textContent = `Open ${handle.name} again`;
+    this.#again.hidden = false;
+    this.#again.onclick = () => this.#orShow(async () => this.#open(await Folder.ofHandle(handle)));
+  }
+
+  /** Told whenever there is a new model: its embeddings are others. */
+  modelReady() {
+    if (this.#folder && this.#page.model() !== this.#siglip) this.#open(this.#folder);
+  }
+
+  async #choose() {
+    await this.#orShow(async () => {
+      const picker = /** @type {{showDirectoryPicker: () => Promise<FileSystemDirectoryHandle>}} */ (
+        /** @type {unknown} */ (globalThis)
+      );
+      const handle = await picker.showDirectoryPicker().catch((error) => {
+        // The visitor has closed the dialogue.
+        if (error.name !== 'AbortError') throw error;
+      });
+      if (handle) await this.#open(await Folder.ofHandle(handle));
+    });
+  }
+
+  /** Brings the index of a folder up to date, and searches it meanwhile. @param {Folder} folder */
+  async #open(folder) {
+    this.#folder = folder;
+    this.#again.hidden = true;
+    this.#title.textContent = `Search ${folder.name}`;
+    this.#results.replaceChildren();
+    this.#meaning.textContent = '';
+    const siglip = this.#page.model();
+    if (!siglip) {
+      this.#status.textContent = 'Waiting for the model …';
+      return;
+    }
+    await this.#orShow(async () => {
+      this.#work?.cancel();
+      await this.#work?.finished.catch(() => {});
+      if (this.#index && this.#siglip === this.#page.model()) await this.#index.close();
+      this.#siglip = siglip;
+      const index = (this.#index = await siglip.index(folder.name));
+      this.#form.hidden = siglip.info.towers === 'image';
+      if (index.readOnly) {
+        this.#status.textContent = `${pictures((await index.entries()).length)}. Another tab is at work on this folder: it can be searched here, and is brought up to date there.`;
+        return;
+      }
+      if (index.damage) announce('What was kept of this folder cannot be read. It is looked at anew.');
+      await this.#bringUpToDate(index, folder);
+    });
+  }
+
+  /** @param {Index} index @param {Folder} folder */
+  async #bringUpToDate(index, folder) {
+    this.#status.textContent = 'Looking at the folder …';
+    this.#pause.textContent = 'Pause';
+    this.#controls.hidden = false;
+    this.#broken.hidden = true;
+    const work = (this.#work = index.add(folder.source, {
+      removeMissing: true,
+      onProgress: ({ done, total, failed, remaining }) => {
+        this.#bar.max = total;
+        this.#bar.value = done;
+        const rest = done < total ? ` · about ${formatDuration(remaining)} left` : '';
+        this.#status.textContent = `${done} of ${total} files${failed ? `, ${failed} not read` : ''}${rest}`;
+      },
+    }));
+    try {
+      const { embedded, known, removed, failures } = await work.finished;
+      const news = [`${embedded} new`, ...(removed ? [`${removed} gone`] : [])].join(', ');
+      this.#status.textContent = `${pictures(embedded + known)} (${news})`;
+      this.#broken.hidden = !failures.length;
+      this.#failed.textContent = `${failures.length} could not be read as pictures`;
+      this.#failures.replaceChildren(
+        ...failures.slice(0, MOST_FAILURES).map(({ name, message }) => h('li', {}, `${name}: ${message}`)),
+      );
+      announce(this.#status.textContent);
+    } catch (error) {
+      if (describe(error).code !== 'aborted') throw error;
+      const count = (await index.entries().catch(() => [])).length;
+      this.#status.textContent = `Stopped. ${pictures(count)} can be searched; choose the folder again to go on.`;
+    } finally {
+      if (this.#work === work) this.#controls.hidden = true;
+    }
+  }
+
+  #toggle() {
+    if (this.#work?.paused) this.#work.resume();
+    else this.#work?.pause();
+    this.#pause.textContent = this.#work?.paused ? 'Go on' : 'Pause';
+  }
+
+  /** @param {Query} query @param {string} named */
+  async #search(query, named) {
+    this.#searching.abort();
+    const { signal } = (this.#searching = new AbortController());
+    await this.#orShow(async () => {
+      const start = performance.now();
+      const found = await this.#index?.search(query, { topK: SHOWN, signal });
+      if (!found || signal.aborted) return;
+      this.#meaning.textContent = found.length
+        ? `The ${found.length} that fit ${named} best, the best first (${Math.ceil(performance.now() - start)} ms).`
+        : 'No pictures have been looked at yet.';
+      this.#showNames(found.map(({ name }) => name));
+    });
+  }
+
+  async #showDuplicates() {
+    await this.#orShow(async () => {
+      const groups = (await this.#index?.duplicates()) ?? [];
+      this.#meaning.textContent = groups.length
+        ? `${groups.length} groups of pictures that are nearly the same.`
+        : 'No two pictures are nearly the same.';
+      this.#showNames(groups.flat());
+    });
+  }
+
+  /** @param {string[]} names */
+  #showNames(names) {
+    for (const image of this.#results.querySelectorAll('img')) URL.revokeObjectURL(image.src);
+    this.#results.replaceChildren(...names.map((name) => this.#item(name)));
+  }
+
+  /** @param {string} name */
+  #item(name) {
+    const image = h('img', { alt: '', loading: 'lazy', decoding: 'async' });
+    const short = name.split('/').pop() ?? name;
+    const like = h('button', { type: 'button', title: `More like ${name}` }, image, h('span', {}, short));
+    like.addEventListener('click', () => this.#search({ like: name }, short));
+    const labels = button('Labels', async () => {
+      const file = await this.#folder?.file(name);
+      if (file) this.#page.classify(file);
+    });
+    labels.ariaLabel = `Labels for ${short}`;
+    this.#folder?.file(name).then((file) => {
+      if (file) image.src = URL.createObjectURL(file);
+      else like.title = `${name} is not in the folder any more`;
+    });
+    return h('li', {}, like, labels);
+  }
+
+  /** @param {() => Promise<void>} work */
+  async #orShow(work) {
+    this.#error.hidden = true;
+    try {
+      await work();
+    } catch (error) {
+      const { code, headline, message } = describe(error);
+      if (code === 'aborted') return;
+      this.#error.replaceChildren(h('p', {}, h('strong', {}, headline), message));
+      this.#error.hidden = false;
+      this.#controls.hidden = true;
+    }
+  }
+
+  /** What is kept stays; the work goes on in the next visit. */
+  #close() {
+    this.#work?.cancel();
+    this.element.hidden = true;
+  }
+}
