@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { readPrompts, writePrompts } from '../../www/app/url-state.js';
 import { definePage } from './page-globals.js';
 
-const defaults = { labels: ['a cat', 'a dog'], template: 'This is a photo of {}.' };
+const defaults = { labels: ['a cat', 'a dog'], template: 'This is a photo of {}.', model: 'tiny' };
 
 test('a URL without a fragment means the defaults', (context) => {
   definePage(context);
@@ -12,7 +12,11 @@ test('a URL without a fragment means the defaults', (context) => {
 
 test('labels and template come from the fragment', (context) => {
   definePage(context, { hash: '#label=a+boat&label=%20rock%20%26%20roll&label=a+boat&template=%7B%7D%21' });
-  assert.deepEqual(readPrompts(defaults), { labels: ['a boat', 'rock & roll'], template: '{}!' });
+  assert.deepEqual(readPrompts(defaults), {
+    labels: ['a boat', 'rock & roll'],
+    template: '{}!',
+    model: 'tiny',
+  });
 });
 
 test('a template without {} and empty labels are ignored', (context) => {
@@ -28,9 +32,13 @@ test('the defaults leave the URL without a fragment, and keep its query', (conte
 
 test('a written URL is read back', (context) => {
   for (const prompts of [
-    { labels: ['a cat', 'naïve café', '100 % & more', '#1'], template: 'a “{}” + {}' },
-    { labels: ['a dog', 'a cat'], template: defaults.template },
-    { labels: defaults.labels, template: '{}' },
+    {
+      labels: ['a cat', 'naïve café', '100 % & more', '#1'],
+      template: 'a “{}” + {}',
+      model: 'google/siglip-base-patch16-224',
+    },
+    { labels: ['a dog', 'a cat'], template: defaults.template, model: 'https://example.org/a model/?b&c' },
+    { labels: defaults.labels, template: '{}', model: 'tiny' },
   ]) {
     const { url } = writtenUrl(context, prompts);
     definePage(context, { hash: new URL(url, 'https://example.org').hash });

@@ -15,6 +15,7 @@ document.adoptedStyleSheets = [scoreSheet];
 const defaults = {
   labels: ['a cat', 'a dog', 'a boat', 'an insect', 'a coffee cup'],
   template: DEFAULT_TEMPLATE,
+  model: 'tiny',
 };
 /** Most labels of a bundle that become chips. */
 const MOST_CHIPS = 100;
@@ -76,7 +77,7 @@ function showOwnLabels() {
 
 /** Scores all images. Those that the model has embedded already are not embedded again. */
 async function scoreAll() {
-  writePrompts({ labels: labels.values, template: template.value }, defaults);
+  writePrompts(prompts(), defaults);
   // The others' turn comes, with these labels.
   const answers = await Promise.all(cards.filter((card) => !work?.has(card)).map(score));
   announce(answers.filter(Boolean).join('. '));
@@ -252,10 +253,25 @@ template.addEventListener('input', () => {
   if (valid) scoreAll();
 });
 
+/** What a link says of the page. */
+const prompts = () => ({
+  labels: labels.values,
+  template: template.value,
+  model: model.named ?? defaults.model,
+});
+
+byId('sharing').addEventListener('click', async ({ target }) => {
+  if (!(target instanceof HTMLButtonElement)) return;
+  const { copy, embedCode } = await import('./share.js');
+  copy(target, target.id === 'copy-link' ? location.href : embedCode(prompts(), defaults));
+});
+
+/** @returns the model that the URL names */
 function readUrl() {
-  const prompts = readPrompts(defaults);
-  labels.values = prompts.labels;
-  template.value = prompts.template;
+  const read = readPrompts(defaults);
+  labels.values = read.labels;
+  template.value = read.template;
+  return read.model;
 }
 
 addEventListener('hashchange', () => {
@@ -264,6 +280,7 @@ addEventListener('hashchange', () => {
 });
 
 listenForInputs({ images: addImages, model: (own) => model.loadOwn(own), dataset: evaluate });
-readUrl();
+const wanted = readUrl();
 addCard(EXAMPLE, true);
 model.load();
+if (wanted !== defaults.model) import('./share.js').then(({ takeUp }) => takeUp(model, wanted));

@@ -140,6 +140,24 @@ export class ModelPanel {
     }
   }
 
+  /** The name of the model that answers, for a link: files of the visitor have none. */
+  get named() {
+    const model = this.#answering?.choice.model;
+    return typeof model === 'string' ? model : undefined;
+  }
+
+  /** Preselects a model for the visitor to load, or not. @param {string} name */
+  offer(name) {
+    const isListed = [...this.#select.options].some(({ value }) => value === name);
+    this.#select.value = isListed ? name : CUSTOM;
+    if (!isListed) this.#customUrl.value = name;
+    this.#describeChoice();
+    byId('chooser', HTMLDetailsElement).open = true;
+    this.#notify(
+      `The link to this page names the model ${name}. It is not on this device: load it below if you like.`,
+    );
+  }
+
   /** Loads the present model again, after its worker has died. */
   reload() {
     this.#loan?.retire();

@@ -1,7 +1,7 @@
-/** Labels and template in the URL of the page, so that they can be bookmarked and shared. */
+/** Labels, template and model in the URL of the page, so that they can be bookmarked and shared. */
 import { isTemplate, unique } from '../ui/labels.js';
 
-/** @typedef {{labels: string[], template: string}} Prompts */
+/** @typedef {{labels: string[], template: string, model: string}} Prompts */
 
 /** @param {Prompts} defaults for what the URL lacks @returns {Prompts} */
 export function readPrompts(defaults) {
@@ -11,6 +11,7 @@ export function readPrompts(defaults) {
   return {
     labels: labels.length ? labels : defaults.labels,
     template: isTemplate(template) ? template : defaults.template,
+    model: parameters.get('model')?.trim() || defaults.model,
   };
 }
 
@@ -18,11 +19,12 @@ export function readPrompts(defaults) {
  * @param {Prompts} prompts
  * @param {Prompts} defaults left out of the URL
  */
-export function writePrompts({ labels, template }, defaults) {
+export function writePrompts({ labels, template, model }, defaults) {
   const parameters = new URLSearchParams();
   if (labels.join('\n') !== defaults.labels.join('\n'))
     labels.forEach((label) => parameters.append('label', label));
   if (template !== defaults.template) parameters.set('template', template);
+  if (model !== defaults.model) parameters.set('model', model);
   const hash = parameters.toString();
   history.replaceState(null, '', `${location.pathname}${location.search}${hash && `#${hash}`}`);
 }
