@@ -31,11 +31,14 @@ PICTURES = ROOT / "tests/fixtures/pictures/avif"
 LIBAVIF = """
     abc_color_irot_alpha_irot arc_triomphe_extent1000_nullbyte_extent1310 circle_custom_properties
     color_grid_alpha_grid_gainmap_nogrid color_grid_alpha_nogrid colors-animated-12bpc-keyframes-0-2-3
-    colors-animated-8bpc colors_sdr_srgb draw_points_idat draw_points_idat_metasize0 draw_points_idat_progressive
+    colors-animated-8bpc colors-animated-8bpc-alpha-exif-xmp colors-animated-8bpc-audio
+    colors-animated-8bpc-depth-exif-xmp colors_sdr_srgb draw_points_idat draw_points_idat_metasize0 draw_points_idat_progressive
     extended_pixi sofa_grid1x5_420 white_1x1
 """.split()
 # Those in whose container variants are made.
 VARIED = ["white_1x1", "color_grid_alpha_nogrid", "draw_points_idat", "rgba-420-full", "upright-6"]
+# As above, and in their tracks.
+VARIED += ["animated", "animated-upright", "colors-animated-8bpc-alpha-exif-xmp", "of-tracks-alone"]
 RANDOM_VARIANTS = 160
 
 
@@ -56,8 +59,35 @@ def made():
         yield f"upright-{orientation}", saved(SCENE, "AVIF", quality=70, exif=exif.tobytes())
     xmp = b'<x xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="8" />'
     yield "upright-by-xmp", saved(SCENE, "AVIF", quality=70, xmp=xmp)
+    # Still pictures that Pillow also stores as the first of a track.
+    small = [image.resize((24, 16)) for image in (RGBA, RGBA.transpose(Image.Transpose.ROTATE_180))]
+    animated = saved(small[0], "AVIF", quality=50, save_all=True, append_images=small[1:], duration=100)
+    yield "animated", animated
+    yield "animated-upright", with_upright_track(animated)
+    yield "of-tracks-alone", of_tracks_alone(animated)
+    yield "large", saved(Image.new("RGB", (4096, 4096), (90, 120, 200)), "AVIF", quality=30, speed=10)
     yield "odd-sides", saved(SCENE.crop((0, 0, 33, 21)), "AVIF", quality=70)
     yield "one-column", saved(SCENE.crop((5, 0, 6, 9)), "AVIF", quality=70)
+
+
+def with_upright_track(data):
+    """An animation whose tracks are turned, which Pillow does not write: instead of their colours."""
+    tracks = data.index(b"moov")
+    irot, free = b"\0\0\0\x09irot\3", b"\0\0\0\x0afree\0\0"
+    place = data.find(b"\0\0\0\x13colr", tracks)
+    while place >= 0:
+        data = data[:place] + irot + free + data[place + 19 :]
+        place = data.find(b"\0\0\0\x13colr", place)
+    return data
+
+
+def of_tracks_alone(data):
+    """An animation without the still picture that stands for it, as other programs write them."""
+    meta = data.index(b"meta") - 4
+    length = int.from_bytes(data[meta : meta + 4], "big")
+    # The box stays as an empty one, so that offsets stay as they are.
+    data = data.replace(b"avif", b"avis").replace(b"avio", b"avis")
+    return data[: meta + 4] + b"free" + bytes(length - 8) + data[meta + length :]
 
 
 def variants(data):

@@ -2,7 +2,7 @@
 
 use re_rav1d::dav1d::{Decoder, Error, Picture, PixelLayout, PlanarImageComponent, Settings};
 
-use super::super::{ImageError, MAX_PIXELS};
+use super::super::{ImageError, MAX_PIXELS, rgb};
 use super::frame::{Frame, Layout, Plane};
 use super::properties::Colours;
 use super::sequence;
@@ -11,13 +11,36 @@ use super::{broken, unsupported};
 /// Most frames in the data of one picture. One is usual, a layered picture has up to 4. The decoder decodes those that
 /// are not shown as well, so without a bound a small file could keep it busy for hours.
 const MOST_FRAMES: usize = 16;
+/// Most pixels of all frames of all parts of a picture, for the same reason.
+const MOST_FRAME_PIXELS: u64 = 2 * MAX_PIXELS;
 
-/// Decodes the first frame that is shown.
-pub fn decode(data: &[u8], operating_point: u8) -> Result<Frame, ImageError> {
-    let frames = units(data).filter(|unit| matches!(unit.kind, FRAME_HEADER | FRAME)).count();
-    if frames > MOST_FRAMES {
-        return Err(unsupported(format!("a picture made of {frames} frames")));
+/// What has been decoded of a picture.
+#[derive(Default)]
+pub struct Effort {
+    frame_pixels: u64,
+}
+
+impl Effort {
+    /// Refuses what would take too long.
+    fn spend(&mut self, frames: usize, (width, height): (u32, u32)) -> Result<(), ImageError> {
+        self.frame_pixels += frames as u64 * u64::from(width) * u64::from(height);
+        if frames > MOST_FRAMES || self.frame_pixels > MOST_FRAME_PIXELS {
+            return Err(unsupported(format!("a picture made of {frames} frames")));
+        }
+        Ok(())
     }
+}
+
+/// Decodes the first frame that is shown, which has these sides.
+pub fn decode(
+    data: &[u8],
+    operating_point: u8,
+    sides: (u32, u32),
+    effort: &mut Effort,
+) -> Result<Frame, ImageError> {
+    rgb::check_sides(sides.0, sides.1)?;
+    let frames = units(data).filter(|unit| matches!(unit.kind, FRAME_HEADER | FRAME)).count();
+    effort.spend(frames, sides)?;
     // `re_rav1d` panics where it is asked for colours whose numbers are reserved.
     let sequence = units(data).find(|unit| unit.kind == SEQUENCE_HEADER);
     let colours = sequence.and_then(|unit| sequence::colours(unit.body));
@@ -25,7 +48,7 @@ pub fn decode(data: &[u8], operating_point: u8) -> Result<Frame, ImageError> {
     let mut settings = Settings::new();
     settings.set_n_threads(1);
     settings.set_max_frame_delay(1);
-    settings.set_frame_size_limit(MAX_PIXELS as u32);
+    settings.set_frame_size_limit(sides.0 * sides.1);
     settings.set_operating_point(u32::from(operating_point));
     settings.set_all_layers(false);
     let mut decoder = Decoder::with_settings(&settings).map_err(refused)?;
@@ -50,6 +73,9 @@ pub fn decode(data: &[u8], operating_point: u8) -> Result<Frame, ImageError> {
             Err(Error::Again) => break,
             Err(error) => return Err(refused(error)),
         }
+    }
+    if (picture.width(), picture.height()) != sides {
+        return Err(scaled());
     }
     frame(&picture, colours)
 }
@@ -124,6 +150,12 @@ fn copy(plane: &mut Plane, bytes: &[u8], stride: usize, wide: bool) -> Result<()
 fn refused(error: Error) -> ImageError {
     match error {
         Error::UnsupportedBitstream => unsupported("its AV1 data"),
+        // The only one of these is that a frame exceeds the limit.
+        Error::UnknownError(_) => scaled(),
         error => broken(error),
     }
+}
+
+fn scaled() -> ImageError {
+    unsupported("a picture that is scaled to its stated sides")
 }

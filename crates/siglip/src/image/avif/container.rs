@@ -7,10 +7,15 @@ use std::collections::HashMap;
 use super::super::ImageError;
 use super::boxes::{Fields, Name};
 use super::properties::Property;
+use super::track::Track;
 use super::{broken, unsupported};
+use crate::image::rgb;
 
 /// The content type of an XMP packet.
 const XMP: &[u8] = b"application/rdf+xml";
+/// Bytes that several items may share, beyond the file's length. Without a bound, many items that are each the whole
+/// file would take hours to read.
+const MOST_SHARED: u64 = 64 << 20;
 
 /// A part of the file, by offset and length.
 type Extent = (u64, u64);
@@ -55,20 +60,31 @@ pub struct Container<'a> {
     pub(super) items: Vec<Item>,
     pub(super) by_id: HashMap<u32, usize>,
     pub(super) primary: u32,
+    /// In the file's order.
+    pub tracks: Vec<Track<'a>>,
+    /// Whether the picture is a track's first one, instead of an item.
+    pub shows_track: bool,
 }
 
 impl<'a> Container<'a> {
-    /// # Errors
-    /// Of a file without items, of items that contradict each other, and where libavif goes by its tracks alone.
-    pub fn parse(file: &'a [u8]) -> Result<Container<'a>, ImageError> {
-        let mut container = Container {
+    /// One without items and tracks.
+    pub fn new(file: &'a [u8]) -> Container<'a> {
+        Container {
             file,
             item_data: &[],
             properties: Vec::new(),
             items: Vec::new(),
             by_id: HashMap::new(),
             primary: 0,
-        };
+            tracks: Vec::new(),
+            shows_track: false,
+        }
+    }
+
+    /// # Errors
+    /// Of a file that lacks what its brands announce, and of items and tracks that contradict each other.
+    pub fn parse(file: &'a [u8]) -> Result<Container<'a>, ImageError> {
+        let mut container = Container::new(file);
         let (mut brands, mut meta_seen, mut movie_seen) = (None, false, false);
         let mut fields = Fields::new(file);
         while !fields.is_empty() {
@@ -84,27 +100,36 @@ impl<'a> Container<'a> {
                     container.parse_meta(entry.body)?;
                     meta_seen = true;
                 }
-                b"moov" => movie_seen = true,
+                b"moov" if movie_seen => return Err(broken("it has two lists of tracks")),
+                b"moov" => {
+                    container.parse_tracks(entry.body)?;
+                    movie_seen = true;
+                }
                 _ if entry.is_open => break,
                 _ => {}
             }
-            if brands.as_ref().is_some_and(|brands| brands.have_all(meta_seen, movie_seen)) {
+            if let Some(brands) = &brands
+                && brands.have_all(meta_seen, movie_seen)
+            {
                 container.check_sides()?;
+                container.shows_track = match brands.major {
+                    b"avis" => true,
+                    b"avif" => false,
+                    _ => movie_seen,
+                };
                 return Ok(container);
             }
         }
         Err(broken("it ends early"))
     }
 
-    /// Pictures have to tell their sides.
+    /// Pictures have to tell their sides, which are bounded.
     fn check_sides(&self) -> Result<(), ImageError> {
         for item in self.items.iter().filter(|item| item.is_shown()) {
             match self.sides(item) {
                 Some((0, _) | (_, 0)) => return Err(broken(format!("item {} has no pixels", item.id))),
-                None => {
-                    return Err(broken(format!("item {} does not tell its sides", item.id)));
-                }
-                _ => {}
+                Some((width, height)) => rgb::check_sides(width, height)?,
+                None => return Err(broken(format!("item {} does not tell its sides", item.id))),
             }
         }
         Ok(())
@@ -145,23 +170,44 @@ impl<'a> Container<'a> {
         parts
     }
 
-    /// The metadata that describes a picture.
-    pub fn metadata(&self, of: &Item) -> Result<Metadata<'a>, ImageError> {
+    /// The metadata that describes a picture. All that there is describes the picture of a track that holds it.
+    pub fn metadata(&self, of: Option<&Item>) -> Result<Metadata<'a>, ImageError> {
+        let describes = |item: &&Item| {
+            of.is_none_or(|of| item.describes == of.id)
+                && item.size > 0
+                && !item.has_unknown_essential
+                && (&item.kind == b"Exif" || &item.kind == b"mime" && item.content_type == XMP)
+        };
+        let items: Vec<&Item> = self.items.iter().filter(describes).collect();
+        self.check_shared(&items)?;
         let mut metadata = Metadata { exif: None, xmp: None };
-        let described = self.items.iter().filter(|item| item.describes == of.id);
-        for item in described.filter(|item| item.size > 0 && !item.has_unknown_essential) {
+        for item in items {
             if &item.kind == b"Exif" {
                 metadata.exif = Some(exif_block(self.data(item)?)?);
-            } else if &item.kind == b"mime" && item.content_type == XMP {
+            } else {
                 metadata.xmp = Some(self.data(item)?);
             }
         }
         Ok(metadata)
     }
 
+    /// Refuses items that share so much data that reading them takes long.
+    pub fn check_shared(&self, items: &[&Item]) -> Result<(), ImageError> {
+        let most = MOST_SHARED + self.file.len() as u64;
+        match items.iter().try_fold(0_u64, |sum, item| sum.checked_add(item.size)) {
+            Some(sum) if sum <= most => Ok(()),
+            _ => Err(broken("its items share too much data")),
+        }
+    }
+
+    /// The properties of an item.
+    pub fn properties(&self, item: &Item) -> impl Iterator<Item = Property> {
+        item.properties.iter().map(|&at| self.properties[usize::from(at)])
+    }
+
     /// The first property of an item that `pick` takes.
     pub fn property<T>(&self, item: &Item, pick: impl FnMut(Property) -> Option<T>) -> Option<T> {
-        item.properties.iter().map(|&at| self.properties[usize::from(at)]).find_map(pick)
+        self.properties(item).find_map(pick)
     }
 
     /// Width and height of an item.

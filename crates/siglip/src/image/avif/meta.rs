@@ -1,13 +1,15 @@
 //! The box `meta`: which items there are, where their data lies, and what belongs to them.
 
 use super::super::ImageError;
-use super::boxes::{Entry, Fields};
+use super::boxes::{Entry, Fields, Name};
 use super::container::{Container, Item};
 use super::properties::Property;
 use super::{broken, unsupported};
 
 /// Most items of a file: twice as many as the largest grid has tiles.
 const MOST_ITEMS: usize = 1 << 17;
+/// Most lists that say which items have which properties: two versions, each with two sizes of numbers.
+const MOST_ASSOCIATION_LISTS: usize = 4;
 
 impl<'a> Container<'a> {
     /// Reads the box `meta`.
@@ -15,7 +17,7 @@ impl<'a> Container<'a> {
         let mut fields = Fields::new(body);
         fields.version_0()?;
         let first = fields.entry()?;
-        if &first.name != b"hdlr" || !is_picture_handler(first.body)? {
+        if &first.name != b"hdlr" || &handler(first.body)? != b"pict" {
             return Err(broken("its items are no pictures"));
         }
         let mut seen = Vec::new();
@@ -151,6 +153,10 @@ impl<'a> Container<'a> {
             if &name != b"ipma" || seen.contains(&version) {
                 return Err(broken("its properties hold another thing"));
             }
+            // libavif's bound. With more, looking each up among the others would take long.
+            if seen.len() == MOST_ASSOCIATION_LISTS {
+                return Err(broken("it has too many lists of properties"));
+            }
             seen.push(version);
             self.parse_associations(&mut fields, version)?;
         }
@@ -242,11 +248,15 @@ fn id(fields: &mut Fields<'_>, wide: bool) -> Result<u32, ImageError> {
     if wide { fields.u32() } else { fields.u16().map(u32::from) }
 }
 
-fn is_picture_handler(body: &[u8]) -> Result<bool, ImageError> {
+/// What the things are that a box `hdlr` stands beside.
+pub fn handler(body: &[u8]) -> Result<Name, ImageError> {
     let mut fields = Fields::new(body);
     fields.version_0()?;
-    let (predefined, handler) = (fields.u32()?, fields.name()?);
+    if fields.u32()? != 0 {
+        return Err(broken("it does not say what it holds"));
+    }
+    let handler = fields.name()?;
     fields.take(12)?;
     fields.text()?;
-    Ok(predefined == 0 && &handler == b"pict")
+    Ok(handler)
 }

@@ -1,4 +1,5 @@
-//! AVIF, as libavif decodes it for Pillow. The container is read here, the picture in it by `re_rav1d`.
+//! AVIF, as libavif decodes it for Pillow: of an animation the first picture. The container is read here, the picture in
+//! it by `re_rav1d`.
 
 mod av1;
 mod boxes;
@@ -8,39 +9,56 @@ mod frame;
 mod meta;
 mod properties;
 mod sequence;
+mod track;
 
 use super::orientation::Orientation;
 use super::{ImageError, RgbImage, rgb};
+use av1::Effort;
 use boxes::Fields;
-use container::{Container, Item};
+use container::{Container, Item, Metadata};
 use frame::Frame;
 use properties::Property;
 
 pub(super) fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
     let file = Container::parse(bytes)?;
+    let picture = if file.shows_track { track::first_picture(&file)? } else { primary(&file)? };
+    let Picture { colors, alpha, is_premultiplied, orientation, metadata } = picture;
+    let form = |frame: &Frame| (frame.width, frame.height, frame.depth);
+    if alpha.as_ref().is_some_and(|alpha| form(alpha) != form(&colors)) {
+        return Err(broken("its alpha has other sides or depth than its colours"));
+    }
+    let image = colour::to_rgb(colors, alpha, is_premultiplied)?;
+    Orientation::of_avif(orientation, metadata.exif.as_deref(), metadata.xmp.as_deref()).apply(image)
+}
+
+/// A decoded picture and what its container says of it.
+struct Picture<'a> {
+    colors: Frame,
+    alpha: Option<Frame>,
+    is_premultiplied: bool,
+    /// As EXIF says it.
+    orientation: u8,
+    metadata: Metadata<'a>,
+}
+
+/// The item that is the picture.
+fn primary<'a>(file: &Container<'a>) -> Result<Picture<'a>, ImageError> {
     let color = file.primary()?;
-    let color_parts = Parts::of(&file, color)?;
-    let alpha_parts = alpha_parts(&file, color, &color_parts)?;
-    let transforms = transforms(&file, color);
-    let metadata = file.metadata(color)?;
-    let mut frame = color_parts.decode(&file)?;
-    let stated = |property| if let Property::Colours(colours) = property { Some(colours) } else { None };
-    frame.colours = file.property(color, stated).unwrap_or(frame.colours);
-    let alpha = match &alpha_parts {
-        Some(parts) => {
-            let alpha = parts.decode(&file)?;
-            if (alpha.width, alpha.height, alpha.depth) != (frame.width, frame.height, frame.depth) {
-                return Err(broken("its alpha has other sides or depth than its colours"));
-            }
-            Some(alpha)
-        }
-        None => None,
-    };
-    let is_premultiplied =
-        alpha_parts.is_some_and(|parts| parts.item.is_some_and(|item| color.premultiplied_by == item.id));
-    let image = colour::to_rgb(frame, alpha, is_premultiplied)?;
-    let (exif, xmp) = (metadata.exif.as_deref(), metadata.xmp.as_deref());
-    Orientation::of_avif(transforms.orientation(), exif, xmp).apply(image)
+    let color_parts = Parts::of(file, color)?;
+    let alpha_parts = alpha_parts(file, color, &color_parts)?;
+    let metadata = file.metadata(Some(color))?;
+    let mut effort = Effort::default();
+    let mut colors = color_parts.decode(file, &mut effort)?;
+    colors.colours = properties::stated_colours(file.properties(color)).unwrap_or(colors.colours);
+    let alpha = alpha_parts.as_ref().map(|parts| parts.decode(file, &mut Effort::default())).transpose()?;
+    let alpha_item = alpha_parts.and_then(|parts| parts.item);
+    Ok(Picture {
+        colors,
+        alpha,
+        is_premultiplied: alpha_item.is_some_and(|item| color.premultiplied_by == item.id),
+        orientation: Transforms::of(file.properties(color)).orientation(),
+        metadata,
+    })
 }
 
 /// The coded pictures that an item is made of.
@@ -81,6 +99,7 @@ impl<'f> Parts<'f> {
 
     /// Refuses parts that cannot be decoded or differ from each other.
     fn check(&self, file: &Container<'_>) -> Result<(), ImageError> {
+        file.check_shared(&self.parts)?;
         let config = |item| {
             file.property(item, |property| match property {
                 Property::Config(profile, samples) => Some((profile, samples)),
@@ -112,15 +131,15 @@ impl<'f> Parts<'f> {
         }
     }
 
-    fn decode(&self, file: &Container<'_>) -> Result<Frame, ImageError> {
-        let Some(grid) = self.grid else { return self.decode_part(file, self.parts[0]) };
-        let first = self.decode_part(file, self.parts[0])?;
+    fn decode(&self, file: &Container<'_>, effort: &mut Effort) -> Result<Frame, ImageError> {
+        let first = decode_part(file, self.parts[0], effort)?;
+        let Some(grid) = self.grid else { return Ok(first) };
         grid.check(&first)?;
         let mut frame = Frame::new(grid.width, grid.height, first.depth, first.layout, first.colours)?;
         frame.put(&first, 0, 0)?;
         for (at, part) in (0..).zip(&self.parts).skip(1) {
             let (left, top) = (at % grid.columns * first.width, at / grid.columns * first.height);
-            let part = self.decode_part(file, part)?;
+            let part = decode_part(file, part, effort)?;
             if (part.width, part.height) != (first.width, first.height) {
                 return Err(broken("the parts of its grid differ"));
             }
@@ -128,16 +147,14 @@ impl<'f> Parts<'f> {
         }
         Ok(frame)
     }
+}
 
-    fn decode_part(&self, file: &Container<'_>, part: &Item) -> Result<Frame, ImageError> {
-        let point =
-            |property| if let Property::OperatingPoint(point) = property { Some(point) } else { None };
-        let frame = av1::decode(&file.data(part)?, file.property(part, point).unwrap_or(0))?;
-        if file.sides(part).is_some_and(|sides| sides != (frame.width, frame.height)) {
-            return Err(unsupported("a picture that is scaled to its stated sides"));
-        }
-        Ok(frame)
-    }
+fn decode_part(file: &Container<'_>, part: &Item, effort: &mut Effort) -> Result<Frame, ImageError> {
+    let point = |property| if let Property::OperatingPoint(point) = property { Some(point) } else { None };
+    let point = file.property(part, point).unwrap_or(0);
+    let sides =
+        file.sides(part).ok_or_else(|| broken(format!("item {} does not tell its sides", part.id)))?;
+    av1::decode(&file.data(part)?, point, sides, effort)
 }
 
 impl Grid {
@@ -182,10 +199,7 @@ fn alpha_parts<'f>(
     color_parts: &Parts<'_>,
 ) -> Result<Option<Parts<'f>>, ImageError> {
     if let Some(item) = file.alpha_of(color) {
-        let (of_alpha, of_color) = (transforms(file, item), transforms(file, color));
-        if of_alpha != Transforms::default() && of_alpha != of_color {
-            return Err(unsupported("its alpha lies otherwise than its colours"));
-        }
+        Transforms::of(file.properties(item)).check_alpha(&Transforms::of(file.properties(color)))?;
         return Parts::of(file, item).map(Some);
     }
     let Some(grid) = color_parts.grid else { return Ok(None) };
@@ -203,18 +217,31 @@ struct Transforms {
     mirror: Option<u8>,
 }
 
-fn transforms(file: &Container<'_>, item: &Item) -> Transforms {
-    let cut = |property| if let Property::CleanAperture(cut) = property { Some(cut) } else { None };
-    let turns = |property| if let Property::Rotation(turns) = property { Some(turns) } else { None };
-    let mirror = |property| if let Property::Mirror(axis) = property { Some(axis) } else { None };
-    Transforms {
-        cut: file.property(item, cut),
-        quarter_turns: file.property(item, turns),
-        mirror: file.property(item, mirror),
-    }
-}
-
 impl Transforms {
+    /// By the first property of each kind.
+    fn of(properties: impl Iterator<Item = Property>) -> Transforms {
+        let mut transforms = Transforms::default();
+        for property in properties {
+            match property {
+                Property::CleanAperture(cut) => transforms.cut = transforms.cut.or(Some(cut)),
+                Property::Rotation(turns) => {
+                    transforms.quarter_turns = transforms.quarter_turns.or(Some(turns));
+                }
+                Property::Mirror(axis) => transforms.mirror = transforms.mirror.or(Some(axis)),
+                _ => {}
+            }
+        }
+        transforms
+    }
+
+    /// Alpha may be cut and turned as its colours are, or not at all.
+    fn check_alpha(&self, colors: &Transforms) -> Result<(), ImageError> {
+        if *self != Transforms::default() && self != colors {
+            return Err(unsupported("its alpha lies otherwise than its colours"));
+        }
+        Ok(())
+    }
+
     /// The same as EXIF says it. Pillow does not cut.
     fn orientation(&self) -> u8 {
         match (self.quarter_turns.unwrap_or(0), self.mirror) {

@@ -48,6 +48,14 @@ pub enum Property {
     Unknown,
 }
 
+/// The colours that the first property of this kind states.
+pub fn stated_colours(mut properties: impl Iterator<Item = Property>) -> Option<Colours> {
+    properties.find_map(|property| match property {
+        Property::Colours(colours) => Some(colours),
+        _ => None,
+    })
+}
+
 impl Property {
     pub fn parse(name: Name, body: &[u8]) -> Result<Property, ImageError> {
         let mut fields = Fields::new(body);
