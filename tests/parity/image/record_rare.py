@@ -35,7 +35,7 @@ BILEVEL = SCENE.convert("1")
 CMYK = np.asarray(SCENE.convert("CMYK"))
 RGB = np.asarray(SCENE)
 # Tags.
-PREDICTOR, EXTRA_SAMPLES, SAMPLE_FORMAT, FILL_ORDER, ORIENTATION, COLOR_MAP = 317, 338, 339, 266, 274, 320
+PREDICTOR, EXTRA_SAMPLES, SAMPLE_FORMAT, FILL_ORDER, ORIENTATION, COLOR_MAP, XMP = 317, 338, 339, 266, 274, 320, 700
 COEFFICIENTS, SUBSAMPLING, BLACK_WHITE = 529, 530, 532
 JPEG_OFFSET, JPEG_LENGTH, JPEG_RESTARTS, JPEG_QUANTIZERS, JPEG_DC_TABLES, JPEG_AC_TABLES = 513, 514, 515, 519, 520, 521
 # A kind of value: two numbers each.
@@ -116,7 +116,7 @@ def tiff_of(parts, entries, compression, grid, order="<", big=False, extra=b""):
     behind = at + len(directory) + len(entries) * (20 if big else 12) + inline
     values = b""
     for tag, kind, numbers in entries:
-        data = struct.pack(order + str(len(numbers)) + {3: "H", 4: "L", FRACTION: "L"}[kind], *numbers)
+        data = struct.pack(order + str(len(numbers)) + {1: "B", 3: "H", 4: "L", FRACTION: "L"}[kind], *numbers)
         values_of_tag = len(numbers) // 2 if kind == FRACTION else len(numbers)
         directory += struct.pack(order + ("HHQ" if big else "HHL"), tag, kind, values_of_tag)
         if len(data) > inline:
@@ -192,6 +192,9 @@ def tiffs():
         yield f"grey-{bits}bit-reversed-packed.tif", tiff(part, 0, bits=bits, tags=[(FILL_ORDER, 3, [2])])
     for orientation in (3, 6):
         yield f"orientation-{orientation}.tif", tiff(RGB, 2, tags=[(ORIENTATION, 3, [orientation])])
+    xmp = list(b'<x xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="8" />')
+    yield "orientation-8-xmp.tif", tiff(RGB, 2, tags=[(XMP, 1, xmp)])
+    yield "orientation-1-over-xmp.tif", tiff(RGB, 2, tags=[(ORIENTATION, 3, [1]), (XMP, 1, xmp)])
     for name in "lzma", "zstd":
         yield f"rgb-{name}.tif", saved(SCENE, "TIFF", compression=name)
         yield f"rgb-{name}-predictor.tif", saved(SCENE, "TIFF", compression=name, tiffinfo={PREDICTOR: 2})

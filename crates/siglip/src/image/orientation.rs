@@ -20,10 +20,12 @@ impl Orientation {
             .map_or(Orientation::UPRIGHT, |value| Orientation(value as u8))
     }
 
-    /// By a TIFF's own tag.
+    /// By a TIFF's own tag or else by the XMP packet.
     #[cfg(feature = "rare-formats")]
-    pub fn of_tiff(value: Option<i64>) -> Orientation {
-        let value = value.filter(|value| (2..=8).contains(value));
+    pub fn of_tiff(value: Option<i64>, xmp: Option<&[u8]>) -> Orientation {
+        let value = value
+            .or_else(|| xmp.and_then(xmp_orientation).map(i64::from))
+            .filter(|value| (2..=8).contains(value));
         value.map_or(Orientation::UPRIGHT, |value| Orientation(value as u8))
     }
 

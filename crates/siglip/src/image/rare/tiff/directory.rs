@@ -38,6 +38,7 @@ pub mod tag {
     pub const YCBCR_COEFFICIENTS: u16 = 529;
     pub const YCBCR_SUBSAMPLING: u16 = 530;
     pub const REFERENCE_BLACK_WHITE: u16 = 532;
+    pub const XMP: u16 = 700;
 }
 
 pub struct Directory<'a> {

@@ -38,7 +38,7 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
         }
         canvas.into_rgb(&directory, &layout)?
     };
-    Orientation::of_tiff(directory.number(tag::ORIENTATION)?).apply(image)
+    Orientation::of_tiff(directory.number(tag::ORIENTATION)?, directory.bytes(tag::XMP)).apply(image)
 }
 
 fn cut_short() -> ImageError {
