@@ -14,7 +14,7 @@ use crate::error::Error;
 /// Probabilities of labels for images.
 #[derive(clap::Args)]
 pub struct Classify {
-    /// Images: PNG, JPEG, GIF, WebP, BMP, TIFF, ICO, PNM, QOI, TGA or JPEG XL.
+    /// Images: PNG, JPEG, GIF, WebP, BMP, TIFF, ICO, PNM, QOI, TGA, JPEG XL or AVIF.
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<PathBuf>,
     /// A label; repeat for more. A bundle has labels of its own: then these choose among them. A fine-tuned classifier

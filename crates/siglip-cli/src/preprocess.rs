@@ -8,15 +8,15 @@ use crate::answers::tell_damage;
 use crate::error::Error;
 use crate::{ModelArgs, checkpoint, npy};
 
-/// The pixel_values that a model sees of images, for comparing pipelines.
+/// The pixel_values that a model sees of images, or the decoded image, for comparing pipelines.
 #[derive(clap::Args)]
 pub struct Preprocess {
-    /// Images: PNG, JPEG, GIF, WebP, BMP, TIFF, ICO, PNM, QOI, TGA or JPEG XL.
+    /// Images: PNG, JPEG, GIF, WebP, BMP, TIFF, ICO, PNM, QOI, TGA, JPEG XL or AVIF.
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<PathBuf>,
     /// Where to write pixel_values: [images, 3, height, width], float32.
-    #[arg(long, value_name = "OUT")]
-    npy: PathBuf,
+    #[arg(long, value_name = "OUT", required_unless_present = "rgb")]
+    npy: Option<PathBuf>,
     /// Where to write the decoded image: [height, width, 3], uint8. For one image alone.
     #[arg(long, value_name = "OUT")]
     rgb: Option<PathBuf>,
@@ -59,6 +59,6 @@ impl Preprocess {
         }
         let (width, height) = shape.unwrap_or_default();
         let shape = [self.images.len(), 3, height as usize, width as usize];
-        npy::write(&self.npy, "<f4", &shape, &pixel_values)
+        self.npy.map_or(Ok(()), |path| npy::write(&path, "<f4", &shape, &pixel_values))
     }
 }

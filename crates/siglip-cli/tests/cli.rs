@@ -378,6 +378,9 @@ fn preprocess_writes_pixel_values() {
     let shape = format!("'shape': ({}, {}, 3, )", image.height(), image.width());
     assert!(header.contains("'descr': '|u1'") && header.contains(&shape), "{header}");
     assert_eq!(pixels, image.data());
+    fs::remove_file(&rgb).unwrap();
+    answer(&["preprocess", CAT, "--rgb", rgb_path]);
+    assert_eq!(npy(&rgb).1, image.data());
     let (header, one) = npy(&values);
     assert!(header.contains("'descr': '<f4'") && header.contains("'shape': (1, 3, "), "{header}");
     answer(&[&["preprocess", CAT, CAT, "--npy", values_path], &model[..]].concat());
