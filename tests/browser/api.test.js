@@ -267,6 +267,7 @@ test('embeddings have a norm of 1, and info says what is loaded', async () => {
     model: 'tiny',
     precision: 'q8',
     towers: 'both',
+    ready: 'both',
     workers: 1,
     device: 'cpu',
     imageSize: 64,
