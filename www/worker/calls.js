@@ -147,6 +147,8 @@ async function loadShared({ source, options: chosen }, count, asThreads, signal,
   const threads = count > 1 && asThreads ? await (await threadPool()).startThreadPool(count) : undefined;
   const { Engine, backend, module } = threads ?? (await loadWasm());
   const options = { ...chosen, workers: threads ? 1 : count };
+  // This load does not wait for it, but the next visit may need it without a network.
+  if (options.cache) laterTextModule().catch(() => {});
   if (count > 1 && !threads) {
     const { Followers } = await shardedModel();
     followers = new Followers(count, { build: { module, backend }, options });
@@ -163,7 +165,7 @@ async function loadShared({ source, options: chosen }, count, asThreads, signal,
   const loaded = await Engine.load(source, options, signal, callbacks(tell));
   const bytesElsewhere = (await followers?.finishLoading()) ?? 0;
   if (loaded.expects_text()) {
-    const { LaterText } = await import('./later-text.js');
+    const { LaterText } = await laterTextModule();
     const text = { ...options, towers: 'text', later: true };
     const load = (/** @type {AbortSignal} */ signal, /** @type {(event: LoadEvent) => void} */ tell) =>
       Engine.load(source, text, signal, callbacks(tell));
@@ -193,6 +195,9 @@ const gpuModule = () => import('./gpu.js');
 
 /** Few pages export or import labels: the code is fetched when it is first needed. */
 const labelSetsModule = () => import('./label-sets.js');
+
+/** A model that is downloaded whole never needs it. */
+const laterTextModule = () => import('./later-text.js');
 
 /** Few pages look into an image. */
 const patchesModule = () => import('./patches.js');
