@@ -4,17 +4,18 @@
 const LONGEST_STRETCH = 50;
 
 const channel = new MessageChannel();
-channel.port1.start();
+/** Those that wait for a message, the longest first: a pass and a load may wait at the same time. @type {(() => void)[]} */
+const waiting = [];
+channel.port1.onmessage = () => waiting.shift()?.();
 let lastYield = 0;
 
 /**
  * Resolves when the messages that wait now have been handled.
- * @returns {Promise<unknown>}
+ * @returns {Promise<void>}
  */
 export const yieldToMessages = () =>
   new Promise((resolve) => {
-    // Not by `onmessage`: a pass and a load may wait at the same time.
-    channel.port1.addEventListener('message', resolve, { once: true });
+    waiting.push(resolve);
     channel.port2.postMessage(0);
   });
 
