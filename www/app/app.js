@@ -88,7 +88,7 @@ async function scoreMany(many) {
   // The model that is loading scores all of them when it is ready.
   if (!model.siglip) return;
   const { Work } = await import('./work.js');
-  work ??= new Work({ score, isThere: (card) => cards.includes(card), remove });
+  work ??= new Work({ score, isThere: (card) => card.element.isConnected, remove });
   cardList.before(work.element);
   work.add(many);
 }

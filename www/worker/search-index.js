@@ -1,25 +1,7 @@
 /** Indexes of pictures that are open, by name: what lib/search-index.js asks of them. */
 
 /** @typedef {import('../wasm/simd128/siglip_web.js').Engine} Engine */
-/**
- * The engine's SearchIndex.
- * @typedef {object} SearchIndex
- * @property {() => unknown} entries
- * @property {(name: string, bytes: number, modified: number) => boolean} has
- * @property {(name: string, hash: Uint8Array, bytes: number, modified: number) => boolean} add_known
- * @property {(name: string, hash: Uint8Array, bytes: number, modified: number, embedding: Float32Array) => void} add
- * @property {(name: string) => boolean} remove
- * @property {(name: string) => Float32Array} embedding
- * @property {(embedding: Float32Array, weight: number) => void} add_part
- * @property {(count: number) => unknown} search
- * @property {(threshold: number) => unknown} duplicates
- * @property {() => Uint8Array} file
- * @property {(file: Uint8Array) => void} add_file
- * @property {() => Uint8Array} npy
- * @property {(npy: Uint8Array, names: string[]) => void} add_npy
- * @property {() => void} free
- */
-/** An engine that makes indexes. @typedef {{search_index: (model: string, file?: Uint8Array) => SearchIndex}} Indexer */
+/** @typedef {import('../wasm/simd128/siglip_web.js').SearchIndex} SearchIndex */
 /** @typedef {import('./protocol.js').IndexRequest} IndexRequest */
 
 /** @type {Map<string, SearchIndex>} */
@@ -32,7 +14,7 @@ const open = new Map();
  */
 export function answerIndex(engine, request) {
   if (request.ask === 'open') {
-    const index = /** @type {Engine & Indexer} */ (engine).search_index(request.model, request.file);
+    const index = engine.search_index(request.model, request.file);
     open.get(request.name)?.free();
     open.set(request.name, index);
     return;

@@ -37,7 +37,7 @@ impl Embed {
     pub fn run(self) -> Result<ExitCode, Error> {
         let mut siglip = self.model.load()?;
         let is_classifier = siglip.classifier().is_some();
-        let own = if is_classifier { Pooling::Mean } else { Pooling::Head };
+        let own = Pooling::scored(siglip.engine().config());
         let pooling = self.pooling.map_or(own, Pooling::from);
         // A classifier's last layer takes the mean as it is.
         let is_own_mean = is_classifier && self.pooling.is_none();

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use serde::Serialize;
 use siglip::explain::{self, Explanation};
 use siglip::text::Template;
 
@@ -55,27 +54,17 @@ impl Explain {
         for path in &self.images {
             let map = answers
                 .image(path)
-                .and_then(|image| Ok(siglip.explain(&image, &self.label, &template, method)?))
-                .map(|Explanation { width, height, values }| Map { width, height, values });
+                .and_then(|image| Ok(siglip.explain(&image, &self.label, &template, method)?));
             let name = path.display().to_string();
-            answers.answer(Given::Image(&name), map, |map| map.table(&name))?;
+            answers.answer(Given::Image(&name), map, |map| table(&name, map))?;
         }
         Ok(answers.exit_code())
     }
 }
 
-#[derive(Serialize)]
-struct Map {
-    width: usize,
-    height: usize,
-    values: Vec<f32>,
-}
-
-impl Map {
-    /// A line of numbers for each row of patches.
-    fn table(&self, name: &str) -> String {
-        let rows = self.values.chunks_exact(self.width);
-        let line = |row: &[f32]| row.iter().map(|value| format!("{value:7.2}")).collect::<String>();
-        std::iter::once(name.to_string()).chain(rows.map(line)).collect::<Vec<_>>().join("\n")
-    }
+/// A line of numbers for each row of patches.
+fn table(name: &str, Explanation { width, values, .. }: &Explanation) -> String {
+    let rows = values.chunks_exact(*width);
+    let line = |row: &[f32]| row.iter().map(|value| format!("{value:7.2}")).collect::<String>();
+    std::iter::once(name.to_string()).chain(rows.map(line)).collect::<Vec<_>>().join("\n")
 }

@@ -205,7 +205,7 @@ impl Engine {
         let pass = match (pooling, normalize) {
             (None, None) => model.begin_image(image),
             (pooling, normalize) => {
-                let pooling = pooling_of(pooling.as_deref(), model.config().classifier.is_some())?;
+                let pooling = pooling_of(pooling.as_deref(), model.config())?;
                 model.begin_image_for(image, pooling, normalize.unwrap_or(true))
             }
         };

@@ -1,8 +1,8 @@
 //! An image's patches: other vectors than the one that is scored, and maps of what speaks for a label.
 
-use siglip::PixelValues;
 use siglip::explain::{Occlusion, WINDOW_SIDES, mean_map};
 use siglip::model::Pooling;
+use siglip::{Config, PixelValues};
 use wasm_bindgen::prelude::*;
 
 use crate::Engine;
@@ -46,12 +46,13 @@ impl Engine {
 }
 
 /// The pooling of this name; without one, that of the vector which is scored.
-pub fn pooling_of(name: Option<&str>, is_classifier: bool) -> Result<Pooling, Error> {
-    match (name, is_classifier) {
-        (Some("head"), _) | (None, false) => Ok(Pooling::Head),
-        (Some("mean"), _) | (None, true) => Ok(Pooling::Mean),
-        (Some("patches"), _) => Ok(Pooling::Patches),
-        (Some("windows"), _) => Ok(Pooling::Windows { sides: WINDOW_SIDES }),
-        (Some(name), _) => Err(Error::BadInput(format!("pooling is \"head\" or \"mean\", not {name:?}"))),
+pub fn pooling_of(name: Option<&str>, config: &Config) -> Result<Pooling, Error> {
+    match name {
+        None => Ok(Pooling::scored(config)),
+        Some("head") => Ok(Pooling::Head),
+        Some("mean") => Ok(Pooling::Mean),
+        Some("patches") => Ok(Pooling::Patches),
+        Some("windows") => Ok(Pooling::Windows { sides: WINDOW_SIDES }),
+        Some(name) => Err(Error::BadInput(format!("pooling is \"head\" or \"mean\", not {name:?}"))),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::Serialize;
+
 use crate::image::RgbImage;
 use crate::model::Pooling;
 use crate::text::Template;
@@ -31,7 +33,7 @@ impl Method {
 pub const WINDOW_SIDES: &[usize] = &[1, 3];
 
 /// A map over the patches of an image, from the top left in rows. It spans the whole image, whatever its shape.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
     /// Patches in a row.
     pub width: usize,

@@ -11,7 +11,7 @@ use super::text::TextTower;
 use super::vision::VisionTower;
 use super::workspace::Workspace;
 use crate::options::missing_tower;
-use crate::{Error, PixelValues, Towers};
+use crate::{Config, Error, PixelValues, Towers};
 
 /// A pass through one tower, which [`Model::step`] advances.
 #[derive(Debug)]
@@ -43,6 +43,14 @@ pub enum Pooling {
         /// those of the next.
         sides: &'static [usize],
     },
+}
+
+impl Pooling {
+    /// That of the vector which a model scores. A fine-tuned classifier's last layer takes the mean, as it is; all others have
+    /// an L2 norm of 1.
+    pub fn scored(config: &Config) -> Pooling {
+        if config.classifier.is_some() { Pooling::Mean } else { Pooling::Head }
+    }
 }
 
 #[derive(Debug)]
@@ -97,10 +105,7 @@ impl Model {
     /// [`Error::BadInput`] for an image of a size that this model does not take: it takes image_size squared, or with
     /// NaFlex any whole number of patches. Also without the image tower.
     pub fn begin_image(&self, image: PixelValues) -> Result<Pass, Error> {
-        match self.config.classifier {
-            None => self.begin_image_for(image, Pooling::Head, true),
-            Some(_) => self.begin_image_for(image, Pooling::Mean, false),
-        }
+        self.begin_image_for(image, Pooling::scored(&self.config), self.config.classifier.is_none())
     }
 
     /// The rows and columns of the patches that an image is cut into.
