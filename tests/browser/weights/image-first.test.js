@@ -208,21 +208,26 @@ test('the signal of the load ends the text tower too, until a call needs it', as
   const hub = new FakeHub(split);
   const page = await open(hub);
   hub.faults[text] = [{ stall: 0.5 }];
-  const codes = await page.evaluate(async () => {
+  await page.evaluate(async () => {
     const { Siglip } = await import('/www/siglip.js');
-    const { outcome } = await import('/tests/browser/pages/outcome.js');
     const controller = new AbortController();
-    const { signal } = controller;
     /** @type {string[]} */
     const notices = [];
     const siglip = await Siglip.load('/model/', {
       workers: 1,
       dtype: 'q8',
       ready: 'image',
-      signal,
+      signal: controller.signal,
       onNotice: ({ code }) => notices.push(code),
     });
-    controller.abort();
+    Object.assign(window, { siglip, controller, notices });
+  });
+  while (!hub.log.includes(`GET ${text}`)) await page.waitForTimeout(20);
+  // In a step of its own: a call at once would join the load that has stalled.
+  await page.evaluate(() => /** @type {any} */ (window).controller.abort());
+  const codes = await page.evaluate(async () => {
+    const { siglip, notices } = /** @type {any} */ (window);
+    const { outcome } = await import('/tests/browser/pages/outcome.js');
     const { length } = await siglip.embedText('a cat');
     const waits = new AbortController();
     waits.abort();
