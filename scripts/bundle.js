@@ -1,6 +1,6 @@
 /**
  * Bundles and minifies the scripts and styles in a copy of www/, in place, for those who host it. Files that a page
- * names keep their names: siglip.js, siglip-classifier.js, worker.js, app/app.js and the styles.
+ * names keep their names: siglip.js, siglip-classifier.js, worker.js, app/start.js, app/app.js and the styles.
  *
  *     node scripts/bundle.js target/package/www
  */
@@ -11,7 +11,7 @@ import { build, transform } from 'esbuild';
 /** The entries for the pages of other sites. */
 export const library = ['siglip.js', 'siglip-classifier.js', 'worker.js'];
 /** The entries that this project's own page adds. */
-export const page = ['app/app.js', 'app/app.css', 'app/parts.css', 'app/model.css'];
+export const page = ['app/start.js', 'app/app.js', 'app/app.css', 'app/parts.css', 'app/model.css'];
 
 /** Minifies the stylesheets in scripts, sheetOf(`…`), which esbuild takes for any other string. @type {import('esbuild').Plugin} */
 export const minifySheets = {

@@ -9,6 +9,7 @@ import { ModelPanel } from './model-panel.js';
 import { announce, byId } from './page.js';
 import { Tuning } from './tuning.js';
 import { readPrompts, writePrompts } from './url-state.js';
+import { t } from '../ui/translate.js';
 
 document.adoptedStyleSheets = [scoreSheet];
 
@@ -68,7 +69,7 @@ function showOwnLabels() {
   byId('label-fields').hidden = isClassifier;
   byId('classes').hidden = !isClassifier;
   byId('classes').textContent =
-    `This model is fine-tuned for ${classes.length} classes of its own and reads no labels: ${classes.slice(0, MOST_CHIPS).join(', ')}${classes.length > MOST_CHIPS ? ' …' : '.'}`;
+    t`This model is fine-tuned for ${classes.length} classes of its own and reads no labels: ${classes.slice(0, MOST_CHIPS).join(', ')}${classes.length > MOST_CHIPS ? ' …' : '.'}`;
   tuning.explain(model.siglip);
   const [own] = labelSets ?? [];
   // Without a chip, all of its labels are scored.
@@ -120,7 +121,7 @@ async function addImages(sources) {
     if (i && i % 100 === 0) await new Promise((resolve) => setTimeout(resolve));
     added.unshift(addCard(source));
   }
-  if (added.length > 1) announce(`${added.length} pictures added.`);
+  if (added.length > 1) announce(t`${added.length} pictures added.`);
   if (added.length > MANY) scoreMany(added);
   else for (const card of added) score(card).then(announce);
 }
@@ -140,7 +141,7 @@ function addCard(source, isExample = false) {
 /** @param {File | Blob | string} source @param {boolean} isExample */
 function createCard(source, isExample) {
   const card = new Card(source, { isExample, onRemove: () => removeByHand(card) });
-  if (!model.siglip) card.wait('Waiting for the model …');
+  if (!model.siglip) card.wait(t`Waiting for the model …`);
   return card;
 }
 
@@ -157,7 +158,7 @@ function removeByHand(card) {
   remove([card]);
   (cards[i] ?? cards[i - 1])?.removeButton.focus();
   if (!cards.length) byId('files').focus();
-  announce(`Removed: ${card.name}`);
+  announce(t`Removed: ${card.name}`);
 }
 
 /** Removes images so that they can be brought back. @param {Card[]} chosen */
@@ -171,7 +172,10 @@ function remove(chosen) {
     // The model shall not go on with it.
     if (!card.scores) card.release();
   }
-  undo.textContent = `Undo removal of ${removed.length === 1 ? removed[0].card.name : `${removed.length} pictures`}`;
+  undo.textContent =
+    removed.length === 1
+      ? t`Undo removal of ${removed[0].card.name}`
+      : t`Undo removal of ${removed.length} pictures`;
   showCount();
 }
 
@@ -184,7 +188,7 @@ function undoRemoval() {
   });
   removed = [];
   showCount();
-  announce(back.length === 1 ? `Back: ${back[0].name}` : `${back.length} pictures are back.`);
+  announce(back.length === 1 ? t`Back: ${back[0].name}` : t`${back.length} pictures are back.`);
   // The labels may have changed meanwhile.
   if (back.length > MANY) scoreMany(back);
   else back.forEach(score);
@@ -244,7 +248,7 @@ undo.addEventListener('click', undoRemoval);
 clear.addEventListener('click', () => {
   remove(cards);
   byId('files').focus();
-  announce('All pictures removed.');
+  announce(t`All pictures removed.`);
 });
 
 template.addEventListener('input', () => {

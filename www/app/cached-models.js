@@ -4,6 +4,7 @@ import { h } from '../ui/dom.js';
 import { describe, downloadSize, formatBytes } from '../ui/format.js';
 import { cachedModels, deleteAllModels, deleteModel, persistModels } from '../siglip.js';
 import { announce, byId } from './page.js';
+import { t } from '../ui/translate.js';
 
 /** @typedef {import('../lib/model-cache.js').CachedModel} CachedModel */
 
@@ -37,7 +38,7 @@ export class CachedModels {
     this.#onChange = onChange;
     this.#panel.addEventListener('toggle', () => this.#panel.open && this.refresh());
     this.#deleteAll.addEventListener('click', async () => {
-      await this.#delete(deleteAllModels, 'All models are deleted.');
+      await this.#delete(deleteAllModels, t`All models are deleted.`);
       if (this.#deleteAll.hidden) this.#focusSummary();
     });
     this.#persist.addEventListener('click', async () => {
@@ -68,8 +69,8 @@ export class CachedModels {
     this.#deleteAll.hidden = models.length < 2;
     this.#none.hidden = models.length > 0;
     this.#none.textContent = hasStorage
-      ? 'None yet.'
-      : 'The browser gives this page no storage: models are downloaded on every visit.';
+      ? t`None yet.`
+      : t`The browser gives this page no storage: models are downloaded on every visit.`;
     this.#showPersistence(hasStorage, persisted);
     this.#onChange();
   }
@@ -82,10 +83,10 @@ export class CachedModels {
     const canAsk = hasStorage && persisted !== undefined;
     this.#persist.hidden = !canAsk || persisted;
     const state = persisted
-      ? 'The browser has agreed to keep models until you delete them.'
+      ? t`The browser has agreed to keep models until you delete them.`
       : this.#declined
-        ? 'The browser has not agreed: it may still delete models when room gets scarce.'
-        : 'The browser may delete models when room gets scarce.';
+        ? t`The browser has not agreed: it may still delete models when room gets scarce.`
+        : t`The browser may delete models when room gets scarce.`;
     const shown = byId('persistence');
     // Screen readers announce every write, so the same text is not written again.
     const text = canAsk ? state : '';
@@ -96,17 +97,17 @@ export class CachedModels {
   #row(model) {
     const name = nameOf(model);
     const facts = [
-      model.precision === 'q8' ? '8-bit' : '32-bit',
+      model.precision === 'q8' ? t`8-bit` : t`32-bit`,
       formatBytes(model.bytes),
-      ...(model.towers === 'both' ? [] : [`${model.towers} half only`]),
-      ...(model.complete ? [] : ['unfinished']),
+      ...(model.towers === 'both' ? [] : [model.towers === 'image' ? t`image half only` : t`text half only`]),
+      ...(model.complete ? [] : [t`unfinished`]),
     ].join(' · ');
-    const remove = h('button', { className: 'button quiet', type: 'button' }, 'Delete');
-    remove.ariaLabel = `Delete ${name}, ${facts}`;
+    const remove = h('button', { className: 'button quiet', type: 'button' }, t`Delete`);
+    remove.ariaLabel = t`Delete ${name}, ${facts}`;
     const row = h('li', {}, h('div', {}, h('p', {}, name), h('p', { className: 'hint' }, facts)), remove);
     remove.addEventListener('click', async () => {
       const place = [...this.#list.children].indexOf(row);
-      await this.#delete(() => deleteModel(model), `Deleted: ${name}.`);
+      await this.#delete(() => deleteModel(model), t`Deleted: ${name}.`);
       const { children } = this.#list;
       const next = children[place] ?? children[place - 1];
       if (next) next.querySelector('button')?.focus();
@@ -126,7 +127,7 @@ export class CachedModels {
       announce(text);
     } catch (error) {
       byId('kept-error-text').replaceChildren(
-        h('strong', {}, 'It could not be deleted'),
+        h('strong', {}, t`It could not be deleted`),
         describe(error).message,
       );
       this.#error.hidden = false;
@@ -148,36 +149,36 @@ export class CachedModels {
 export function costOf({ model, precision }, { models, room, hasStorage }) {
   const checkpoint = checkpoints.find(({ id }) => id === model);
   const bytes = checkpoint && downloadSize(model);
-  const roomText = room === undefined ? '' : ` The browser has room for ${formatBytes(room)}.`;
+  const roomText = room === undefined ? '' : t` The browser has room for ${formatBytes(room)}.`;
   if (!bytes) return { cost: model === 'tiny' ? '' : roomText.trim(), warning: '' };
   const kind = checkpoint.quantized
-    ? 'Weights in 8 bits, made by others of the original: a little less exact. '
+    ? t`Weights in 8 bits, made by others of the original: a little less exact. `
     : '';
-  const download = `${kind}Downloads ${formatBytes(bytes)} from huggingface.co`;
+  const download = `${kind}${t`Downloads ${formatBytes(bytes)} from huggingface.co`}`;
   if (!hasStorage)
-    return { cost: `${download}, on every visit: the browser gives this page no storage.`, warning: '' };
+    return { cost: t`${download}, on every visit: the browser gives this page no storage.`, warning: '' };
   const folder = folderOf(model);
   const cached = models.find(
     (entry) => entry.model === folder && entry.precision === precision && entry.towers === 'both',
   );
-  if (cached?.complete) return { cost: 'Kept on this device: nothing is downloaded.', warning: '' };
+  if (cached?.complete) return { cost: t`Kept on this device: nothing is downloaded.`, warning: '' };
   const share = checkpoint.quantized ? CACHED_SHARE_OF_QUANTIZED : CACHED_SHARE;
   const toCache = bytes * share[precision];
-  const size = `about ${formatBytes(toCache)}`;
+  const size = t`about ${formatBytes(toCache)}`;
   if (room !== undefined && toCache - (cached?.bytes ?? 0) > room) {
-    const warning = `There is no room to keep this model, which takes ${size}. It will work, but it will be downloaded again on the next visit. Delete models below to make room.`;
-    return { cost: `${download}.${roomText}`, warning };
+    const warning = t`There is no room to keep this model, which takes ${size}. It will work, but it will be downloaded again on the next visit. Delete models below to make room.`;
+    return { cost: `${t`${download}.`}${roomText}`, warning };
   }
   const cost = cached
-    ? `Continues the interrupted download: ${formatBytes(cached.bytes)} of ${size} are here.`
-    : `${download}, once: ${size} are kept for the next visit.`;
+    ? t`Continues the interrupted download: ${formatBytes(cached.bytes)} of ${size} are here.`
+    : t`${download}, once: ${size} are kept for the next visit.`;
   return { cost: `${cost}${roomText}`, warning: '' };
 }
 
 /** @param {CachedModel} model */
 function nameOf({ model }) {
-  if (!model) return 'A download that has just begun';
-  if (model === folderOf('tiny')) return 'Tiny, the demonstration model';
+  if (!model) return t`A download that has just begun`;
+  if (model === folderOf('tiny')) return t`Tiny, the demonstration model`;
   return checkpoints.find(({ id }) => folderOf(id) === model)?.label ?? model;
 }
 

@@ -2,6 +2,7 @@ import { h } from '../ui/dom.js';
 import { describe, formatScore, formatTime } from '../ui/format.js';
 import { ScoredImage } from '../ui/scored-image.js';
 import { ScoreList } from '../ui/scores.js';
+import { t } from '../ui/translate.js';
 
 /** @typedef {import('../siglip.js').Siglip} Siglip */
 
@@ -13,13 +14,13 @@ export class Card {
   #image;
   #list = new ScoreList();
   #status = h('p', { className: 'hint' });
-  #why = h('details', { hidden: true }, h('summary', {}, 'Why?'));
+  #why = h('details', { hidden: true }, h('summary', {}, t`Why?`));
   /** The map of what speaks for a label. @type {import('./why.js').Why | undefined} */
   #map;
   /** What the card shows the answer to. @type {import('./why.js').Question | undefined} */
   #question;
   #errorText = h('p');
-  #retry = h('button', { className: 'button', type: 'button' }, 'Try again');
+  #retry = h('button', { className: 'button', type: 'button' }, t`Try again`);
   #error = h('div', { className: 'error', role: 'alert', hidden: true }, this.#errorText, this.#retry);
   /** The newest answer. @type {import('../siglip.js').Score[] | undefined} */
   scores;
@@ -36,9 +37,9 @@ export class Card {
     image.element.className = 'thumbnail';
     // Of thousands of pictures, only those near the window are decoded.
     for (const picture of image.element.querySelectorAll('img')) picture.loading = 'lazy';
-    const badge = h('span', { className: 'badge', hidden: !isExample }, 'Example');
+    const badge = h('span', { className: 'badge', hidden: !isExample }, t`Example`);
     this.removeButton = h('button', { className: 'remove', type: 'button', onclick: onRemove }, '×');
-    this.removeButton.setAttribute('aria-label', `Remove ${image.name}`);
+    this.removeButton.setAttribute('aria-label', t`Remove ${image.name}`);
     this.element = h(
       'li',
       { className: 'panel card' },
@@ -78,7 +79,7 @@ export class Card {
    * @returns {Promise<string>} the best label, for screen readers; empty if there is none or a later call has replaced this one
    */
   async score(siglip, labels, options, onRetry) {
-    if (!this.#list.element.childElementCount) this.wait('Looking at it …');
+    if (!this.#list.element.childElementCount) this.wait(t`Looking at it …`);
     this.element.ariaBusy = 'true';
     try {
       const topK = labels ? undefined : MOST_SHOWN;
@@ -90,7 +91,7 @@ export class Card {
       this.scores = scores;
       this.failure = undefined;
       this.#list.show(scores, siglip.info);
-      const times = `Picture ${formatTime(embeddingMs)} · labels ${formatTime(scoringMs)}`;
+      const times = t`Picture ${formatTime(embeddingMs)} · labels ${formatTime(scoringMs)}`;
       this.wait([times, ...notices.map(({ message }) => message)].join(' · '));
       this.element.ariaBusy = 'false';
       this.#offerMap(siglip, scores, options);

@@ -1,5 +1,6 @@
 /** Tells what files are: a model, images, or a dataset of images in class folders. */
 import { SiglipError } from '../siglip.js';
+import { t } from '../ui/translate.js';
 
 /** @typedef {import('./files.js').Found} Found */
 /** A checkpoint of the visitor, with the name of its folder or file. @typedef {{name: string, files: File[]}} OwnModel */
@@ -36,7 +37,7 @@ export function modelIn(found) {
     if (!weights.length) return;
     throw new SiglipError(
       'bad-input',
-      `${weights[0].file.name} needs config.json, preprocessor_config.json and, unless it is a fine-tuned classifier, tokenizer.json. Take all of them together, or their folder.`,
+      t`${weights[0].file.name} needs config.json, preprocessor_config.json and, unless it is a fine-tuned classifier, tokenizer.json. Take all of them together, or their folder.`,
     );
   }
   const depth = (/** @type {Found} */ { path }) => path.split('/').length;
@@ -60,7 +61,7 @@ function theOne(models) {
   if (models.length > 1)
     throw new SiglipError(
       'bad-input',
-      `There are several models among these files (${namesOf(models)}): take one.`,
+      t`There are several models among these files (${namesOf(models)}): take one.`,
     );
   return models[0];
 }
@@ -123,5 +124,5 @@ const isNameless = (found) => isLoose(found) && !found.file.name.includes('.');
 export function namesOf(found) {
   const shown = found.slice(0, 3).map(({ path }) => path);
   const more = found.length - shown.length;
-  return `${shown.join(', ')}${more ? ` and ${more} more` : ''}`;
+  return more ? t`${shown.join(', ')} and ${more} more` : shown.join(', ');
 }

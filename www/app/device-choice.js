@@ -1,5 +1,6 @@
 /** The choice of what runs the model. A browser without WebGPU has none. */
 import { byId } from './page.js';
+import { t } from '../ui/translate.js';
 
 /** @typedef {import('../worker/protocol.js').Device} Device */
 
@@ -33,5 +34,5 @@ export class DeviceChoice {
 export function deviceText({ device, adapter, workers, backend }) {
   if (device === 'gpu') return adapter && adapter !== 'unknown' ? `GPU: ${adapter}` : 'GPU';
   const simd = backend === 'simd' ? 'SIMD' : 'relaxed SIMD';
-  return `CPU: ${workers === 1 ? '1 worker' : `${workers} workers`}, ${simd}`;
+  return workers === 1 ? t`CPU: 1 worker, ${simd}` : t`CPU: ${workers} workers, ${simd}`;
 }

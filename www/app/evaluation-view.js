@@ -6,6 +6,8 @@ import { SiglipError } from '../siglip.js';
 import { evaluationSheet } from './evaluation-style.js';
 import { Tally, interleave, rowsToShow } from './evaluation.js';
 import { announce, byId } from './page.js';
+import { picturesText } from './texts.js';
+import { t } from '../ui/translate.js';
 
 /** @typedef {import('../siglip.js').Siglip} Siglip */
 /** @typedef {import('./classify-files.js').Dataset} Dataset */
@@ -35,13 +37,13 @@ export class EvaluationView {
   #title = h('h3', { id: 'evaluation-title', tabIndex: -1 });
   #facts = h('p', { className: 'hint' });
   #status = h('p', { className: 'progress-text' });
-  #bar = h('progress', { 'aria-label': 'Pictures evaluated' });
-  #stop = h('button', { className: 'button', type: 'button' }, 'Stop');
+  #bar = h('progress', { 'aria-label': t`Pictures evaluated` });
+  #stop = h('button', { className: 'button', type: 'button' }, t`Stop`);
   #underway = h('div', { className: 'row' }, this.#bar, this.#stop);
   #error = h('div', { className: 'error', role: 'alert', hidden: true });
   #figures = h('dl');
   #details = h('div', { className: 'details' });
-  #again = h('button', { className: 'button', type: 'button' }, 'Run again');
+  #again = h('button', { className: 'button', type: 'button' }, t`Run again`);
 
   /**
    * @param {object} page
@@ -52,7 +54,7 @@ export class EvaluationView {
     this.#current = current;
     this.#reload = reload;
     const close = h('button', { className: 'remove', type: 'button', onclick: () => this.#close() }, '×');
-    close.ariaLabel = 'Close the evaluation';
+    close.ariaLabel = t`Close the evaluation`;
     this.element = h(
       'section',
       { className: 'panel evaluation', 'aria-labelledby': this.#title.id },
@@ -81,7 +83,7 @@ export class EvaluationView {
   /** @param {Dataset} dataset */
   open(dataset) {
     this.#dataset = dataset;
-    this.#title.textContent = `Evaluation: ${dataset.name}`;
+    this.#title.textContent = t`Evaluation: ${dataset.name}`;
     this.#start();
     this.#title.focus();
   }
@@ -99,7 +101,7 @@ export class EvaluationView {
     const { siglip, template } = this.#current();
     this.#waiting = mustWait || !siglip;
     this.#underway.hidden = this.#waiting || !siglip;
-    if (this.#waiting || !siglip) this.#status.textContent = 'Waiting for the model …';
+    if (this.#waiting || !siglip) this.#status.textContent = t`Waiting for the model …`;
     else this.#evaluate(siglip, template, run);
   }
 
@@ -115,9 +117,9 @@ export class EvaluationView {
     const tally = /** @type {Tally<Found>} */ (new Tally(labels));
     /** @type {Found[]} */
     const unreadable = [];
-    const size = `${images.length} pictures in ${labels.length} classes`;
+    const size = t`${images.length} pictures in ${labels.length} classes`;
     this.#facts.textContent = `${size} · “${template}” · ${byId('model-name').textContent}`;
-    announce(`Evaluating ${size}.`);
+    announce(t`Evaluating ${size}.`);
     let done = 0;
     /** @type {unknown} */
     let failure;
@@ -138,18 +140,18 @@ export class EvaluationView {
     // This run was replaced or closed.
     if (run !== this.#run) return;
     const whole = done === images.length;
-    this.#status.textContent = whole ? '' : `Stopped after ${done} of ${images.length} pictures.`;
+    this.#status.textContent = whole ? '' : t`Stopped after ${done} of ${images.length} pictures.`;
     this.#underway.hidden = true;
     this.#again.hidden = false;
     if (!run.signal.aborted && failure) this.#fail(failure);
-    else announce(`${this.#status.textContent} Top-1 accuracy: ${percent(tally.top1)}.`);
+    else announce(`${this.#status.textContent} ${t`Top-1 accuracy: ${percent(tally.top1)}.`}`);
     this.#showDetails(tally, unreadable);
   }
 
   /** @param {number} done @param {number} total */
   #showProgress(done, total) {
     this.#bar.value = done / total;
-    this.#status.textContent = `${done} of ${total} pictures`;
+    this.#status.textContent = t`${done} of ${total} pictures`;
   }
 
   /** @param {Tally<Found>} tally */
@@ -157,9 +159,9 @@ export class EvaluationView {
     const figure = (/** @type {string} */ name, /** @type {string} */ value) =>
       h('div', {}, h('dt', {}, name), h('dd', {}, value));
     this.#figures.replaceChildren(
-      figure('Pictures', String(images)),
-      figure('Top-1 accuracy', percent(top1)),
-      ...(top5 === undefined ? [] : [figure('Top-5 accuracy', percent(top5))]),
+      figure(t`Pictures`, String(images)),
+      figure(t`Top-1 accuracy`, percent(top1)),
+      ...(top5 === undefined ? [] : [figure(t`Top-5 accuracy`, percent(top5))]),
     );
   }
 
@@ -170,10 +172,10 @@ export class EvaluationView {
   #showDetails(tally, unreadable) {
     this.#showFigures(tally);
     const names = unreadable.map((found) => h('li', {}, placeOf(found)));
-    const some = unreadable.length === 1 ? '1 picture' : `${unreadable.length} pictures`;
+    const some = picturesText(unreadable.length);
     if (names.length)
       this.#details.append(
-        h('details', {}, h('summary', {}, `${some} could not be read`), h('ul', {}, ...names)),
+        h('details', {}, h('summary', {}, t`${some} could not be read`), h('ul', {}, ...names)),
       );
     if (tally.images) this.#details.append(...matrixOf(tally));
     if (tally.mistakes.length) this.#details.append(this.#mistakes(tally.mistakes));
@@ -181,14 +183,14 @@ export class EvaluationView {
 
   /** @param {Tally<Found>['mistakes']} mistakes */
   #mistakes(mistakes) {
-    const some = mistakes.length === 1 ? '1 picture' : `${mistakes.length} pictures`;
-    const first = mistakes.length > MISTAKES ? `, the first ${MISTAKES}` : '';
+    const some = picturesText(mistakes.length);
+    const first = mistakes.length > MISTAKES ? t`, the first ${MISTAKES}` : '';
     const items = mistakes.slice(0, MISTAKES).map(({ item, predicted, own }) => {
       const url = URL.createObjectURL(item.file);
       this.#urls.push(url);
       const image = h('img', { src: url, alt: '', loading: 'lazy', decoding: 'async' });
       image.addEventListener('error', () => image.removeAttribute('src'));
-      const answer = `said “${predicted.label}”, ${formatPercent(predicted.score)}; “${own.label}” has ${formatPercent(own.score)}`;
+      const answer = t`said “${predicted.label}”, ${formatPercent(predicted.score)}; “${own.label}” has ${formatPercent(own.score)}`;
       return h(
         'li',
         {},
@@ -199,7 +201,7 @@ export class EvaluationView {
     return h(
       'details',
       {},
-      h('summary', {}, `${some} taken for something else${first}`),
+      h('summary', {}, t`${some} taken for something else` + first),
       h('ol', { className: 'mistakes' }, ...items),
     );
   }
@@ -210,7 +212,7 @@ export class EvaluationView {
     this.#engineIsGone = code === 'wasm';
     const text =
       code === 'aborted'
-        ? ['The model has been replaced', 'Run it again with the new one.']
+        ? [t`The model has been replaced`, t`Run it again with the new one.`]
         : [headline, message];
     this.#error.replaceChildren(h('p', {}, h('strong', {}, text[0]), text[1]));
     this.#error.hidden = false;
@@ -233,7 +235,7 @@ export class EvaluationView {
     this.#clear();
     this.element.remove();
     byId('dataset').focus();
-    announce('The evaluation is closed.');
+    announce(t`The evaluation is closed.`);
   }
 }
 
@@ -263,11 +265,11 @@ async function scoresOf(siglip, file, labels, options) {
 function matrixOf({ labels, matrix }) {
   const shown = rowsToShow(matrix, TABLE_CLASSES);
   const id = 'matrix-title';
-  const only = shown.length < labels.length ? ` Of the ${shown.length} classes with the most mistakes.` : '';
+  const only = shown.length < labels.length ? t` Of the ${shown.length} classes with the most mistakes.` : '';
   const title = h(
     'p',
     { id, className: 'hint' },
-    `Confusion matrix: a row for each class, a column for what the model said.${only}`,
+    t`Confusion matrix: a row for each class, a column for what the model said.` + only,
   );
   const heads = shown.map((predicted) => h('th', { scope: 'col' }, h('span', {}, labels[predicted])));
   const rows = shown.map((truth) => {

@@ -6,6 +6,7 @@ import { SiglipError } from '../siglip.js';
 import { datasetIn, imagesAmong, looseImages, modelIn, namesOf } from './classify-files.js';
 import { filesFrom, filesIn } from './files.js';
 import { byId } from './page.js';
+import { t } from '../ui/translate.js';
 
 /** @typedef {import('./files.js').Found} Found */
 
@@ -101,7 +102,7 @@ function datasetFrom(found) {
   if (dataset) return dataset;
   throw new SiglipError(
     'bad-input',
-    'An evaluation takes a folder with two sub-folders of pictures or more, each named by what is in its pictures.',
+    t`An evaluation takes a folder with two sub-folders of pictures or more, each named by what is in its pictures.`,
   );
 }
 
@@ -119,7 +120,7 @@ async function tryOrShow(work) {
     const { headline, message } =
       error instanceof SiglipError
         ? describe(error)
-        : { headline: 'The files cannot be read', message: String(error) };
+        : { headline: t`The files cannot be read`, message: String(error) };
     byId('intake-error-text').replaceChildren(h('strong', {}, headline), message);
     complaint.hidden = false;
   }
@@ -128,5 +129,5 @@ async function tryOrShow(work) {
 /** @param {Found[]} found */
 const uselessMessage = (found) =>
   found.length
-    ? `There is neither a picture nor a model among these files: ${namesOf(found)}.`
-    : 'The folder is empty.';
+    ? t`There is neither a picture nor a model among these files: ${namesOf(found)}.`
+    : t`The folder is empty.`;

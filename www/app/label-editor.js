@@ -2,6 +2,7 @@
 import { h } from '../ui/dom.js';
 import { splitLabels, unique } from '../ui/labels.js';
 import { announce, byId } from './page.js';
+import { t } from '../ui/translate.js';
 
 /** Milliseconds without a key press after which a label that is being edited is scored. */
 const PAUSE = 200;
@@ -61,7 +62,7 @@ export class LabelEditor {
     this.#entry.value = '';
     if (!labels.length) return;
     this.#list.append(...labels.map((label) => this.#chip(label)));
-    announce(`Added: ${labels.join(', ')}`);
+    announce(t`Added: ${labels.join(', ')}`);
     this.#onChange();
   }
 
@@ -72,15 +73,15 @@ export class LabelEditor {
       size: 1,
       value: label,
       autocomplete: 'off',
-      'aria-label': 'Label',
+      'aria-label': t`Label`,
     });
     // A hidden copy of the text makes the field as wide as its text.
     const sizer = h('span', { className: 'sizer', 'data-text': label }, field);
-    const remove = h('button', { type: 'button', 'aria-label': `Remove ${label}` }, '×');
+    const remove = h('button', { type: 'button', 'aria-label': t`Remove ${label}` }, '×');
     const chip = h('li', { className: 'chip' }, sizer, remove);
     field.addEventListener('input', () => {
       sizer.dataset.text = field.value;
-      remove.ariaLabel = `Remove ${field.value}`;
+      remove.ariaLabel = t`Remove ${field.value}`;
       clearTimeout(this.#timer);
       this.#timer = setTimeout(this.#onChange, PAUSE);
     });
@@ -118,7 +119,7 @@ export class LabelEditor {
     const focused = chip.contains(document.activeElement);
     chip.remove();
     if (focused) (next?.querySelector('button') ?? this.#entry).focus();
-    announce(`Removed: ${label}`);
+    announce(t`Removed: ${label ?? ''}`);
     this.#onChange();
   }
 }

@@ -8,6 +8,7 @@ import { filesFrom } from './files.js';
 import { CachedModels, costOf } from './cached-models.js';
 import { DeviceChoice, deviceText } from './device-choice.js';
 import { announce, byId } from './page.js';
+import { t } from '../ui/translate.js';
 
 /** @typedef {import('../siglip.js').Siglip} Siglip */
 /** @typedef {import('../siglip.js').Progress} Progress */
@@ -66,7 +67,7 @@ export class ModelPanel {
       this.#stop();
       if (this.#answering) ({ choice: this.#choice, device: this.#device.value } = this.#answering);
       this.#cached.refresh();
-      announce('The download has been cancelled.');
+      announce(t`The download has been cancelled.`);
       this.#reportNoModel();
       byId('chooser').querySelector('summary')?.focus();
     });
@@ -124,7 +125,7 @@ export class ModelPanel {
   loadOwn({ name, files }) {
     const loaded = this.load({ model: files, name, precision: this.#chosen().precision });
     this.#loading.scrollIntoView({ block: 'nearest' });
-    announce(`Loading ${name} …`);
+    announce(t`Loading ${name} …`);
     return loaded;
   }
 
@@ -132,7 +133,8 @@ export class ModelPanel {
   #open(found) {
     try {
       const own = modelIn(found);
-      if (!own) throw new SiglipError('bad-input', `There is no model among these files: ${namesOf(found)}.`);
+      if (!own)
+        throw new SiglipError('bad-input', t`There is no model among these files: ${namesOf(found)}.`);
       byId('chooser', HTMLDetailsElement).open = false;
       this.loadOwn(own);
     } catch (error) {
@@ -154,7 +156,7 @@ export class ModelPanel {
     this.#describeChoice();
     byId('chooser', HTMLDetailsElement).open = true;
     this.#notify(
-      `The link to this page names the model ${name}. It is not on this device: load it below if you like.`,
+      t`The link to this page names the model ${name}. It is not on this device: load it below if you like.`,
     );
   }
 
@@ -196,15 +198,15 @@ export class ModelPanel {
    */
   #fail(error, { canRetry } = { canRetry: true }) {
     const { headline, message } = describe(error);
-    const stillLoaded = this.siglip ? ' The previous model still answers.' : '';
-    byId('model-error-text').replaceChildren(h('strong', {}, headline), `${message}${stillLoaded}`);
+    const stillLoaded = this.siglip ? t` The previous model still answers.` : '';
+    byId('model-error-text').replaceChildren(h('strong', {}, headline), message + stillLoaded);
     byId('retry').hidden = !canRetry;
     this.#error.hidden = false;
     this.#reportNoModel();
   }
 
   #reportNoModel() {
-    if (!this.siglip) this.#onProgress('There is no model: load one under “Model”.');
+    if (!this.siglip) this.#onProgress(t`There is no model: load one under “Model”.`);
   }
 
   /** @param {Siglip} siglip */
@@ -212,18 +214,20 @@ export class ModelPanel {
     const published = checkpoints.find(({ id }) => id === info.model);
     byId('model-name').textContent =
       info.model === 'tiny'
-        ? 'Tiny, the demonstration model'
+        ? t`Tiny, the demonstration model`
         : (this.#choice.name ?? published?.label ?? info.model);
     this.#showFacts(info);
     byId('model-note').hidden = info.model !== 'tiny';
-    announce('The model is ready.');
+    announce(t`The model is ready.`);
   }
 
   /** @param {import('../siglip.js').Info} info */
   #showFacts(info) {
     byId('model-facts').textContent = [
-      `Pictures at ${info.imageSize} px`,
-      `${info.precision === 'q8' ? '8-bit' : '32-bit'} weights, ${formatBytes(info.bytes)} in memory`,
+      t`Pictures at ${info.imageSize} px`,
+      info.precision === 'q8'
+        ? t`8-bit weights, ${formatBytes(info.bytes)} in memory`
+        : t`32-bit weights, ${formatBytes(info.bytes)} in memory`,
       deviceText(info),
       ...(checkpoints.some(({ id }) => id === info.model) ? [info.model] : []),
     ].join(' · ');
@@ -238,12 +242,12 @@ export class ModelPanel {
     this.#select.append(
       h(
         'optgroup',
-        { label: 'Comes with this page' },
-        option('tiny', `Tiny, for demonstration · ${formatBytes(downloadSize('tiny') ?? 0)}`),
+        { label: t`Comes with this page` },
+        option('tiny', t`Tiny, for demonstration · ${formatBytes(downloadSize('tiny') ?? 0)}`),
       ),
-      h('optgroup', { label: 'Published by Google' }, ...published(false)),
-      h('optgroup', { label: 'The same in fewer bytes' }, ...published(true)),
-      h('optgroup', { label: 'Elsewhere' }, option(CUSTOM, 'An address, or your own files …')),
+      h('optgroup', { label: t`Published by Google` }, ...published(false)),
+      h('optgroup', { label: t`The same in fewer bytes` }, ...published(true)),
+      h('optgroup', { label: t`Elsewhere` }, option(CUSTOM, t`An address, or your own files …`)),
     );
     this.#describeChoice();
   }

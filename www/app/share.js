@@ -3,6 +3,7 @@ import { cachedModels } from '../siglip.js';
 import { h } from '../ui/dom.js';
 import { folderOf } from '../lib/checkpoints.js';
 import { announce } from './page.js';
+import { t } from '../ui/translate.js';
 
 /** @typedef {import('./url-state.js').Prompts} Prompts */
 
@@ -37,8 +38,8 @@ export async function copy(button, text) {
   const name = button.textContent ?? '';
   try {
     await navigator.clipboard.writeText(text);
-    announce('Copied.');
-    button.textContent = 'Copied';
+    announce(t`Copied.`);
+    button.textContent = t`Copied`;
     setTimeout(() => (button.textContent = name), 2000);
   } catch {
     const field = h('textarea', {

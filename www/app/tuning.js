@@ -1,14 +1,14 @@
 /** The visitor's own view of the scores: a bias, and shares among the labels in place of probabilities. */
 import { byId } from './page.js';
+import { t } from '../ui/translate.js';
 
 /** @typedef {import('../siglip.js').Siglip} Siglip */
 
 /** What is said about the scores: of labels or several classes, of one class of many, and of numbers. */
 const meanings = {
   multi_label_classification: byId('meaning').textContent ?? '',
-  single_label_classification:
-    'The model takes one of its classes to be right: their probabilities add up to 100%.',
-  regression: 'The model gives each of its outputs a number.',
+  single_label_classification: t`The model takes one of its classes to be right: their probabilities add up to 100%.`,
+  regression: t`The model gives each of its outputs a number.`,
 };
 
 /** The slider of the bias and the choice of shares. */
@@ -52,11 +52,11 @@ export class Tuning {
     const bias = kind === 'classifier' ? 0 : this.#bias.valueAsNumber;
     this.#value.textContent = bias > 0 ? `+${bias}` : String(bias);
     const own = bias
-      ? ` With your own bias of ${this.#value.textContent}, these are not the model’s probabilities.`
+      ? t` With your own bias of ${this.#value.textContent ?? ''}, these are not the model’s probabilities.`
       : '';
     byId('meaning').textContent =
       kind !== 'classifier' && this.#relative.checked
-        ? 'Shares of 100% among these labels, as if one of them had to be right: they compare labels, and say nothing of how likely one is by itself.'
+        ? t`Shares of 100% among these labels, as if one of them had to be right: they compare labels, and say nothing of how likely one is by itself.`
         : meanings[problemType] + own;
   }
 }

@@ -2,6 +2,7 @@
 import { h, sheetOf } from '../ui/dom.js';
 import { describe } from '../ui/format.js';
 import { announce } from './page.js';
+import { t } from '../ui/translate.js';
 
 /** @typedef {import('../siglip.js').Siglip} Siglip */
 /** @typedef {import('../siglip.js').Explanation} Explanation */
@@ -36,12 +37,12 @@ export class Why {
   /** @param {import('../ui/scored-image.js').ScoredImage} image */
   constructor(image) {
     this.#image = image;
-    this.#labels.ariaLabel = 'Label to explain';
+    this.#labels.ariaLabel = t`Label to explain`;
     this.element = h(
       'div',
       { className: 'why', onchange: () => this.#draw() },
       this.#labels,
-      h('label', {}, this.#thorough, ' Thorough: hides one part after the other, some fifty times slower'),
+      h('label', {}, this.#thorough, t` Thorough: hides one part after the other, some fifty times slower`),
       this.#status,
     );
   }
@@ -68,7 +69,7 @@ export class Why {
     const { siglip, template } = this.#question;
     const label = this.#labels.value;
     const method = this.#thorough.checked ? 'occlusion' : 'fast';
-    this.#status.textContent = 'Looking closer …';
+    this.#status.textContent = t`Looking closer …`;
     this.#map.remove();
     try {
       const explanation = await siglip.explain(this.#image.source, label, {
@@ -76,12 +77,12 @@ export class Why {
         template,
         signal,
         onProgress: ({ done, total }) => {
-          this.#status.textContent = `Looking closer: ${done} of ${total}`;
+          this.#status.textContent = t`Looking closer: ${done} of ${total}`;
         },
       });
       if (signal.aborted) return;
       this.#paint(explanation);
-      this.#map.ariaLabel = `What speaks for “${label}”`;
+      this.#map.ariaLabel = t`What speaks for “${label}”`;
       this.#image.element.append(this.#map);
       this.#map.hidden = false;
       this.#status.textContent = meaningOf(explanation, label, method);
@@ -126,6 +127,6 @@ function sidesOf(picture) {
 function meaningOf({ values }, label, method) {
   const [least, most] = [Math.min(...values), Math.max(...values)].map((value) => value.toFixed(1));
   return method === 'fast'
-    ? `Lit: the parts that speak most for “${label}”. By themselves they have logits from ${least} to ${most}. This map is experimental.`
-    : `Lit: the parts without which “${label}” is less likely. Hidden, they lower the logit by up to ${most}.`;
+    ? t`Lit: the parts that speak most for “${label}”. By themselves they have logits from ${least} to ${most}. This map is experimental.`
+    : t`Lit: the parts without which “${label}” is less likely. Hidden, they lower the logit by up to ${most}.`;
 }

@@ -1,7 +1,8 @@
 /** The work on many pictures: progress, remaining time, pause, cancel, and what could not be read. */
 import { h } from '../ui/dom.js';
-import { formatDuration } from '../ui/format.js';
 import { announce } from './page.js';
+import { formatDuration } from './texts.js';
+import { t } from '../ui/translate.js';
 
 /** @typedef {import('./card.js').Card} Card */
 
@@ -24,16 +25,16 @@ export class Work {
   #resume;
 
   #text = h('p', { className: 'progress-text' });
-  #bar = h('progress', { ariaLabel: 'Pictures looked at' });
-  #pause = h('button', { className: 'button', type: 'button' }, 'Pause');
-  #cancel = h('button', { className: 'button', type: 'button' }, 'Cancel');
+  #bar = h('progress', { ariaLabel: t`Pictures looked at` });
+  #pause = h('button', { className: 'button', type: 'button' }, t`Pause`);
+  #cancel = h('button', { className: 'button', type: 'button' }, t`Cancel`);
   #controls = h('div', { className: 'row' }, this.#bar, this.#pause, this.#cancel);
   #summary = h('summary');
   #list = h('ul');
   #broken = h('details', { hidden: true }, this.#summary, this.#list);
   element = h(
     'section',
-    { className: 'panel', ariaLabel: 'Work on pictures', hidden: true },
+    { className: 'panel', ariaLabel: t`Work on pictures`, hidden: true },
     this.#text,
     this.#controls,
     this.#broken,
@@ -95,7 +96,7 @@ export class Work {
     if (this.#resume) this.#goOn();
     else {
       this.#pausing = new Promise((resolve) => (this.#resume = () => resolve(undefined)));
-      this.#pause.textContent = 'Go on';
+      this.#pause.textContent = t`Go on`;
     }
     this.#show();
   }
@@ -103,22 +104,23 @@ export class Work {
   #goOn() {
     this.#resume?.();
     this.#resume = this.#pausing = undefined;
-    this.#pause.textContent = 'Pause';
+    this.#pause.textContent = t`Pause`;
   }
 
   #show() {
     const left = this.#waiting.size;
     const total = this.#done + left;
-    const rest = this.#done ? ` · about ${formatDuration((this.#spent / this.#done) * left)} left` : '';
+    const rest = this.#done ? t` · about ${formatDuration((this.#spent / this.#done) * left)} left` : '';
     this.#bar.max = Math.max(1, total);
     this.#bar.value = this.#done;
     this.#text.textContent = this.#running
-      ? `${this.#done} of ${total} pictures${this.#resume ? ' · paused' : rest}`
-      : `${this.#done} pictures in ${formatDuration(this.#spent)}`;
+      ? t`${this.#done} of ${total} pictures` + (this.#resume ? t` · paused` : rest)
+      : t`${this.#done} pictures in ${formatDuration(this.#spent)}`;
     const failed = this.#failures.length;
     this.#broken.hidden = !failed;
     const shown = Math.min(failed, MOST_FAILURES);
-    this.#summary.textContent = `${failed} could not be read${shown < failed ? `; the first ${shown}` : ''}`;
+    this.#summary.textContent =
+      t`${failed} could not be read` + (shown < failed ? t`; the first ${shown}` : '');
     if (!failed) this.#list.replaceChildren();
     const added = this.#failures.slice(this.#list.childElementCount, shown);
     this.#list.append(...added.map((card) => h('li', {}, `${card.name}: ${card.failure}`)));

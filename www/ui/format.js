@@ -1,5 +1,6 @@
 /** Sizes, probabilities, times and errors as text. */
 import { checkpoints } from '../siglip.js';
+import { t } from './translate.js';
 
 /** Bytes to download for the demonstration model. */
 const TINY_BYTES = 9_990_625;
@@ -34,15 +35,13 @@ export const formatScore = ({ score, relative = score }, info) =>
 /** @param {number} ms */
 export const formatTime = (ms) => (ms < 1000 ? `${Math.ceil(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
-/** A time that one waits. @param {number} ms */
-export const formatDuration = (ms) =>
-  ms < 90_000 ? `${Math.max(1, Math.round(ms / 1000))} s` : `${Math.round(ms / 60_000)} min`;
-
 /** @param {import('../siglip.js').Progress} progress */
 export function formatProgress({ phase, loaded, total }) {
-  if (phase !== 'download') return phase === 'ready' ? 'Ready.' : 'Preparing the model …';
-  if (!loaded && !total) return 'Loading the model …';
-  return `Loading the model: ${formatBytes(loaded)}${total ? ` of ${formatBytes(total)}` : ''}`;
+  if (phase !== 'download') return phase === 'ready' ? t`Ready.` : t`Preparing the model …`;
+  if (!loaded && !total) return t`Loading the model …`;
+  return total
+    ? t`Loading the model: ${formatBytes(loaded)} of ${formatBytes(total)}`
+    : t`Loading the model: ${formatBytes(loaded)}`;
 }
 
 /**
@@ -64,16 +63,16 @@ export const downloadSize = (model) =>
 
 /** @type {Record<string, string>} */
 const headlines = {
-  network: 'It could not be fetched',
-  'not-found': 'Nothing was found there',
-  integrity: 'The file arrived damaged',
-  'unsupported-model': 'This model does not run here',
-  'bad-weights': 'The weights cannot be used',
-  'bad-image': 'This picture cannot be read',
-  'bad-input': 'This input cannot be used',
-  quota: 'The browser’s storage is full',
-  'out-of-memory': 'There is not enough memory',
-  wasm: 'The engine has stopped',
+  network: t`It could not be fetched`,
+  'not-found': t`Nothing was found there`,
+  integrity: t`The file arrived damaged`,
+  'unsupported-model': t`This model does not run here`,
+  'bad-weights': t`The weights cannot be used`,
+  'bad-image': t`This picture cannot be read`,
+  'bad-input': t`This input cannot be used`,
+  quota: t`The browser’s storage is full`,
+  'out-of-memory': t`There is not enough memory`,
+  wasm: t`The engine has stopped`,
 };
 
 /**
@@ -85,7 +84,7 @@ export function describe(error) {
   const { code = 'wasm', message = String(error) } = /** @type {import('../siglip.js').SiglipError} */ (
     error
   );
-  return { code, headline: headlines[code] ?? 'Something went wrong', message: sentence(message) };
+  return { code, headline: headlines[code] ?? t`Something went wrong`, message: sentence(message) };
 }
 
 /**

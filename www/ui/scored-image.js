@@ -1,4 +1,5 @@
 import { h } from './dom.js';
+import { t } from './translate.js';
 
 /** @typedef {import('../siglip.js').Siglip} Siglip */
 /** @typedef {import('../siglip.js').Score} Score */
@@ -26,7 +27,7 @@ export class ScoredImage {
     this.source = source;
     this.name = nameOf(source);
     const url = typeof source === 'string' ? source : URL.createObjectURL(source);
-    const unseen = h('p', { className: 'unseen' }, `No preview of ${this.name}`);
+    const unseen = h('p', { className: 'unseen' }, t`No preview of ${this.name}`);
     const onerror = () => this.#picture.replaceWith(unseen);
     Object.assign(this.#picture, { src: url, alt: this.name, onerror });
   }

@@ -1,6 +1,7 @@
 /** The list of scores that the page and the element show. */
 import { h, sheetOf } from './dom.js';
 import { formatScore, isNumber } from './format.js';
+import { t } from './translate.js';
 
 /** @typedef {import('../siglip.js').Score} Score */
 /** @typedef {import('./format.js').Answerer} Answerer */
@@ -56,10 +57,13 @@ export class ScoreList {
       /** @type {unknown} */ ([...item.children])
     );
     value.value = String(relative);
-    value.textContent = unknown ? `unknown: ${unknown.join(', ')}` : formatScore(scored, info);
+    value.textContent = unknown ? t`unknown: ${unknown.join(', ')}` : formatScore(scored, info);
     value.title = unknown
-      ? 'The model does not know this word, so it cannot tell. Try another one.'
-      : `${isNumber(info) ? '' : `probability ${score.toPrecision(6)}, `}${cosine === undefined ? '' : `cosine ${cosine.toFixed(4)}, `}logit ${logit.toFixed(4)}${adjusted ? ' (scale and bias not the model’s)' : ''}`;
+      ? t`The model does not know this word, so it cannot tell. Try another one.`
+      : (isNumber(info) ? '' : t`probability ${score.toPrecision(6)}, `) +
+        (cosine === undefined ? '' : t`cosine ${cosine.toFixed(4)}, `) +
+        t`logit ${logit.toFixed(4)}` +
+        (adjusted ? t` (scale and bias not the model’s)` : '');
     item.classList.toggle('unknown', !!unknown);
     bar.style.setProperty('--score', String(unknown || isNumber(info) ? 0 : relative));
     return item;

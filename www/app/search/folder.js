@@ -1,4 +1,5 @@
 /** A folder of the visitor's: its files now, or a handle with which the browser finds it again. */
+import { t } from '../../ui/translate.js';
 
 /** The database of the handle, which only IndexedDB can store. */
 const DATABASE = 'siglip-web-folder';
@@ -29,7 +30,7 @@ export class Folder {
     );
     const permission = await requestPermission?.call(handle);
     if (permission && permission !== 'granted') {
-      throw new DOMException(`The browser may not read ${handle.name}; choose the folder again.`);
+      throw new DOMException(t`The browser may not read ${handle.name}; choose the folder again.`);
     }
     await remember(handle).catch(() => {});
     return new Folder(handle.name, handle);

@@ -1,9 +1,11 @@
 /** Search in a folder of the visitor's own pictures, which are embedded once and found by words or by each other. */
 import { h } from '../../ui/dom.js';
-import { describe, formatDuration } from '../../ui/format.js';
+import { describe } from '../../ui/format.js';
 import { announce } from '../page.js';
+import { formatDuration, picturesText } from '../texts.js';
 import { Folder, remembered } from './folder.js';
 import { searchSheet } from './style.js';
+import { t } from '../../ui/translate.js';
 
 /** @typedef {import('../../siglip.js').Siglip} Siglip */
 /** @typedef {Awaited<ReturnType<Siglip['index']>>} Index */
@@ -16,8 +18,6 @@ const SHOWN = 60;
 /** The most failures in the list. */
 const MOST_FAILURES = 200;
 
-/** @param {number} count */
-const pictures = (count) => (count === 1 ? '1 picture' : `${count} pictures`);
 /** @param {string} text @param {() => void} onclick */
 const button = (text, onclick) => h('button', { className: 'button', type: 'button', onclick }, text);
 
@@ -34,18 +34,18 @@ export class SearchView {
   #work;
   #searching = new AbortController();
 
-  #title = h('h3', { tabIndex: -1 }, 'Search a folder');
-  #input = h('input', { type: 'file', webkitdirectory: true, ariaLabel: 'Choose a folder to search' });
+  #title = h('h3', { tabIndex: -1 }, t`Search a folder`);
+  #input = h('input', { type: 'file', webkitdirectory: true, ariaLabel: t`Choose a folder to search` });
   #again = h('button', { className: 'button', type: 'button', hidden: true });
   #status = h('p', { className: 'progress-text' });
-  #bar = h('progress', { ariaLabel: 'Pictures embedded' });
-  #pause = button('Pause', () => this.#toggle());
+  #bar = h('progress', { ariaLabel: t`Pictures embedded` });
+  #pause = button(t`Pause`, () => this.#toggle());
   #controls = h(
     'div',
     { className: 'row', hidden: true },
     this.#bar,
     this.#pause,
-    button('Stop', () => this.#work?.cancel()),
+    button(t`Stop`, () => this.#work?.cancel()),
   );
   #error = h('div', { className: 'error', role: 'alert', hidden: true });
   #failed = h('summary');
@@ -54,22 +54,22 @@ export class SearchView {
   #text = h('input', {
     className: 'field',
     type: 'search',
-    ariaLabel: 'What is in the picture?',
-    placeholder: 'What is in the picture?',
+    ariaLabel: t`What is in the picture?`,
+    placeholder: t`What is in the picture?`,
   });
   #minus = h('input', {
     className: 'field',
     type: 'search',
-    ariaLabel: 'What is not in it?',
-    placeholder: 'and what is not?',
+    ariaLabel: t`What is not in it?`,
+    placeholder: t`and what is not?`,
   });
   #form = h(
     'form',
     { className: 'row', hidden: true },
     this.#text,
     this.#minus,
-    h('button', { className: 'button primary', type: 'submit' }, 'Search'),
-    button('Find duplicates', () => this.#showDuplicates()),
+    h('button', { className: 'button primary', type: 'submit' }, t`Search`),
+    button(t`Find duplicates`, () => this.#showDuplicates()),
   );
   #meaning = h('p', { className: 'hint', role: 'status' });
   #results = h('ul', { className: 'found' });
@@ -83,17 +83,17 @@ export class SearchView {
     this.#page = page;
     this.element = h(
       'section',
-      { className: 'panel search', ariaLabel: 'Search a folder' },
+      { className: 'panel search', ariaLabel: t`Search a folder` },
       this.#title,
       h(
         'p',
         { className: 'hint' },
-        'Each picture is looked at once, here in the browser. What is kept on this device is a kilobyte of numbers for each, and no picture.',
+        t`Each picture is looked at once, here in the browser. What is kept on this device is a kilobyte of numbers for each, and no picture.`,
       ),
       h(
         'div',
         { className: 'row' },
-        h('label', { className: 'button primary' }, 'Choose a folder…', this.#input),
+        h('label', { className: 'button primary' }, t`Choose a folder…`, this.#input),
         this.#again,
       ),
       this.#error,
@@ -105,7 +105,7 @@ export class SearchView {
       this.#results,
       h(
         'button',
-        { className: 'remove', type: 'button', ariaLabel: 'Close the search', onclick: () => this.#close() },
+        { className: 'remove', type: 'button', ariaLabel: t`Close the search`, onclick: () => this.#close() },
         '×',
       ),
     );
@@ -125,7 +125,7 @@ export class SearchView {
       event.preventDefault();
       const [text, minus] = [this.#text, this.#minus].map(({ value }) => value.trim() || undefined);
       if (text || minus)
-        this.#search({ text, minus }, `“${text ?? ''}”${minus ? ` without “${minus}”` : ''}`);
+        this.#search({ text, minus }, minus ? t`“${text ?? ''}” without “${minus}”` : t`“${text ?? ''}”`);
     });
   }
 
@@ -136,7 +136,7 @@ export class SearchView {
     if (this.#folder) return;
     const handle = await remembered();
     if (!handle || this.#folder) return;
-    this.#again.textContent = `Open ${handle.name} again`;
+    this.#again.textContent = t`Open ${handle.name} again`;
     this.#again.hidden = false;
     this.#again.onclick = () => this.#orShow(async () => this.#open(await Folder.ofHandle(handle)));
   }
@@ -163,12 +163,12 @@ export class SearchView {
   async #open(folder) {
     this.#folder = folder;
     this.#again.hidden = true;
-    this.#title.textContent = `Search ${folder.name}`;
+    this.#title.textContent = t`Search ${folder.name}`;
     this.#results.replaceChildren();
     this.#meaning.textContent = '';
     const siglip = this.#page.model();
     if (!siglip) {
-      this.#status.textContent = 'Waiting for the model …';
+      this.#status.textContent = t`Waiting for the model …`;
       return;
     }
     await this.#orShow(async () => {
@@ -179,18 +179,18 @@ export class SearchView {
       const index = (this.#index = await siglip.index(folder.name));
       this.#form.hidden = siglip.info.towers === 'image';
       if (index.readOnly) {
-        this.#status.textContent = `${pictures((await index.entries()).length)}. Another tab is at work on this folder: it can be searched here, and is brought up to date there.`;
+        this.#status.textContent = t`${picturesText((await index.entries()).length)}. Another tab is at work on this folder: it can be searched here, and is brought up to date there.`;
         return;
       }
-      if (index.damage) announce('What was kept of this folder cannot be read. It is looked at anew.');
+      if (index.damage) announce(t`What was kept of this folder cannot be read. It is looked at anew.`);
       await this.#bringUpToDate(index, folder);
     });
   }
 
   /** @param {Index} index @param {Folder} folder */
   async #bringUpToDate(index, folder) {
-    this.#status.textContent = 'Looking at the folder …';
-    this.#pause.textContent = 'Pause';
+    this.#status.textContent = t`Looking at the folder …`;
+    this.#pause.textContent = t`Pause`;
     this.#controls.hidden = false;
     this.#broken.hidden = true;
     const work = (this.#work = index.add(folder.source, {
@@ -198,16 +198,17 @@ export class SearchView {
       onProgress: ({ done, total, failed, remaining }) => {
         this.#bar.max = total;
         this.#bar.value = done;
-        const rest = done < total ? ` · about ${formatDuration(remaining)} left` : '';
-        this.#status.textContent = `${done} of ${total} files${failed ? `, ${failed} not read` : ''}${rest}`;
+        const rest = done < total ? t` · about ${formatDuration(remaining)} left` : '';
+        this.#status.textContent =
+          t`${done} of ${total} files` + (failed ? t`, ${failed} not read` : '') + rest;
       },
     }));
     try {
       const { embedded, known, removed, failures } = await work.finished;
-      const news = [`${embedded} new`, ...(removed ? [`${removed} gone`] : [])].join(', ');
-      this.#status.textContent = `${pictures(embedded + known)} (${news})`;
+      const news = removed ? t`${embedded} new, ${removed} gone` : t`${embedded} new`;
+      this.#status.textContent = t`${picturesText(embedded + known)} (${news})`;
       this.#broken.hidden = !failures.length;
-      this.#failed.textContent = `${failures.length} could not be read as pictures`;
+      this.#failed.textContent = t`${failures.length} could not be read as pictures`;
       this.#failures.replaceChildren(
         ...failures.slice(0, MOST_FAILURES).map(({ name, message }) => h('li', {}, `${name}: ${message}`)),
       );
@@ -215,7 +216,7 @@ export class SearchView {
     } catch (error) {
       if (describe(error).code !== 'aborted') throw error;
       const count = (await index.entries().catch(() => [])).length;
-      this.#status.textContent = `Stopped. ${pictures(count)} can be searched; choose the folder again to go on.`;
+      this.#status.textContent = t`Stopped. ${picturesText(count)} can be searched; choose the folder again to go on.`;
     } finally {
       if (this.#work === work) this.#controls.hidden = true;
     }
@@ -224,7 +225,7 @@ export class SearchView {
   #toggle() {
     if (this.#work?.paused) this.#work.resume();
     else this.#work?.pause();
-    this.#pause.textContent = this.#work?.paused ? 'Go on' : 'Pause';
+    this.#pause.textContent = this.#work?.paused ? t`Go on` : t`Pause`;
   }
 
   /** @param {Query} query @param {string} named */
@@ -236,8 +237,8 @@ export class SearchView {
       const found = await this.#index?.search(query, { topK: SHOWN, signal });
       if (!found || signal.aborted) return;
       this.#meaning.textContent = found.length
-        ? `The ${found.length} that fit ${named} best, the best first (${Math.ceil(performance.now() - start)} ms).`
-        : 'No pictures have been looked at yet.';
+        ? t`The ${found.length} that fit ${named} best, the best first (${Math.ceil(performance.now() - start)} ms).`
+        : t`No pictures have been looked at yet.`;
       this.#showNames(found.map(({ name }) => name));
     });
   }
@@ -246,8 +247,8 @@ export class SearchView {
     await this.#orShow(async () => {
       const groups = (await this.#index?.duplicates()) ?? [];
       this.#meaning.textContent = groups.length
-        ? `${groups.length} groups of pictures that are nearly the same.`
-        : 'No two pictures are nearly the same.';
+        ? t`${groups.length} groups of pictures that are nearly the same.`
+        : t`No two pictures are nearly the same.`;
       this.#showNames(groups.flat());
     });
   }
@@ -262,16 +263,16 @@ export class SearchView {
   #item(name) {
     const image = h('img', { alt: '', loading: 'lazy', decoding: 'async' });
     const short = name.split('/').pop() ?? name;
-    const like = h('button', { type: 'button', title: `More like ${name}` }, image, h('span', {}, short));
+    const like = h('button', { type: 'button', title: t`More like ${name}` }, image, h('span', {}, short));
     like.addEventListener('click', () => this.#search({ like: name }, short));
-    const labels = button('Labels', async () => {
+    const labels = button(t`Labels`, async () => {
       const file = await this.#folder?.file(name);
       if (file) this.#page.classify(file);
     });
-    labels.ariaLabel = `Labels for ${short}`;
+    labels.ariaLabel = t`Labels for ${short}`;
     this.#folder?.file(name).then((file) => {
       if (file) image.src = URL.createObjectURL(file);
-      else like.title = `${name} is not in the folder any more`;
+      else like.title = t`${name} is not in the folder any more`;
     });
     return h('li', {}, like, labels);
   }

@@ -2,10 +2,12 @@
 import { h } from '../../ui/dom.js';
 import { formatPercent } from '../../ui/format.js';
 import { announce } from '../page.js';
+import { picturesText } from '../texts.js';
 import { download, toCsv, toJson, toNamesPerLabel } from './export.js';
 import { Grid } from './grid.js';
 import { labelsOf, selectedLabels, sorted, thresholdOf, valuesOf } from './rows.js';
 import { tableSheet } from './style.js';
+import { t } from '../../ui/translate.js';
 
 /** @typedef {import('./rows.js').Answered & {source: Blob | string}} Picture */
 /** @typedef {import('./rows.js').View} View */
@@ -15,11 +17,9 @@ const MOST_LABELS = 200;
 
 /** What each view says of itself. @type {Record<View, string>} */
 const meanings = {
-  probability: 'Probability: how likely each label is by itself, so a row need not add up to 100%.',
-  logit:
-    'Logit: the score before it is made a probability; 0 stands for 50%, and the colours run from the lowest to the highest in the table.',
-  share:
-    'Share: the labels of a row divide 100%, as if one of them had to be right; it says nothing of how likely one is by itself.',
+  probability: t`Probability: how likely each label is by itself, so a row need not add up to 100%.`,
+  logit: t`Logit: the score before it is made a probability; 0 stands for 50%, and the colours run from the lowest to the highest in the table.`,
+  share: t`Share: the labels of a row divide 100%, as if one of them had to be right; it says nothing of how likely one is by itself.`,
 };
 
 document.adoptedStyleSheets.push(tableSheet);
@@ -30,8 +30,6 @@ const option = (text, value) => h('option', { value }, text);
 const button = (text, onclick) => h('button', { className: 'button quiet', type: 'button', onclick }, text);
 /** @param {number} logit */
 const sigmoid = (logit) => 1 / (1 + Math.exp(-logit));
-/** @param {number} count */
-const pictures = (count) => (count === 1 ? '1 picture' : `${count} pictures`);
 
 /** The table with its tools. */
 export class TableView {
@@ -56,16 +54,16 @@ export class TableView {
   #views = h(
     'select',
     { className: 'field' },
-    option('Probability', 'probability'),
-    option('Logit', 'logit'),
+    option(t`Probability`, 'probability'),
+    option(t`Logit`, 'logit'),
   );
   #name = h('input', {
     className: 'field',
     type: 'search',
-    placeholder: 'Part of a name',
+    placeholder: t`Part of a name`,
     autocomplete: 'off',
   });
-  #which = h('select', { className: 'field' }, option('All pictures', 'all'));
+  #which = h('select', { className: 'field' }, option(t`All pictures`, 'all'));
   #thresholdOf = h('select', { className: 'field' });
   // In logits, since most of SigLIP's probabilities are near zero.
   #threshold = h('input', {
@@ -74,13 +72,13 @@ export class TableView {
     max: '6',
     step: '0.1',
     value: '0',
-    ariaLabel: 'Threshold',
+    ariaLabel: t`Threshold`,
   });
   #thresholdText = h('span', { className: 'wide' });
   #meaning = h('p', { className: 'hint' });
   #count = h('p', { className: 'hint' });
-  #remove = button('Remove selected', () => this.#page.remove([...this.#selected]));
-  #grid = new Grid('Pictures and labels', {
+  #remove = button(t`Remove selected`, () => this.#page.remove([...this.#selected]));
+  #grid = new Grid(t`Pictures and labels`, {
     rows: () => this.#shown.length,
     head: () => this.#head(),
     row: (i) => this.#row(this.#shown[i]),
@@ -98,22 +96,22 @@ export class TableView {
    */
   constructor(page) {
     this.#page = page;
-    this.#views.append(option('Share among labels', 'share'));
+    this.#views.append(option(t`Share among labels`, 'share'));
     this.#which.append(
-      option('Reach a threshold', 'selected'),
-      option('Reach no threshold', 'rest'),
-      option('Could not be read', 'failed'),
+      option(t`Reach a threshold`, 'selected'),
+      option(t`Reach no threshold`, 'rest'),
+      option(t`Could not be read`, 'failed'),
     );
     this.element = h(
       'section',
-      { className: 'panel table', 'aria-label': 'Table of results' },
+      { className: 'panel table', 'aria-label': t`Table of results` },
       h(
         'div',
         { className: 'tools' },
-        h('label', {}, 'Values', this.#views),
-        h('label', {}, 'Find', this.#name),
-        h('label', {}, 'Show', this.#which),
-        h('label', {}, 'Threshold for', this.#thresholdOf),
+        h('label', {}, t`Values`, this.#views),
+        h('label', {}, t`Find`, this.#name),
+        h('label', {}, t`Show`, this.#which),
+        h('label', {}, t`Threshold for`, this.#thresholdOf),
         h('label', {}, this.#thresholdText, this.#threshold),
       ),
       this.#meaning,
@@ -122,9 +120,9 @@ export class TableView {
         { className: 'actions' },
         this.#count,
         this.#remove,
-        button('Save CSV', () => this.#save('csv')),
-        button('Save JSON', () => this.#save('json')),
-        button('Save names per label', () => this.#save('names')),
+        button(t`Save CSV`, () => this.#save('csv')),
+        button(t`Save JSON`, () => this.#save('json')),
+        button(t`Save names per label`, () => this.#save('names')),
       ),
       this.#grid.element,
     );
@@ -190,23 +188,23 @@ export class TableView {
     const failed = this.#shown.filter(({ failure }) => failure).length;
     const more = this.#labels.length - MOST_LABELS;
     this.#count.textContent = [
-      pictures(this.#shown.length) + (hidden ? ` of ${all}` : ''),
-      ...(this.#selected.size ? [`${this.#selected.size} selected`] : []),
-      ...(failed ? [`${failed} could not be read`] : []),
-      ...(more > 0 ? [`the first ${MOST_LABELS} of ${this.#labels.length} labels; the files have all`] : []),
+      hidden ? t`${picturesText(this.#shown.length)} of ${all}` : picturesText(all),
+      ...(this.#selected.size ? [t`${this.#selected.size} selected`] : []),
+      ...(failed ? [t`${failed} could not be read`] : []),
+      ...(more > 0 ? [t`the first ${MOST_LABELS} of ${more + MOST_LABELS} labels; the files have all`] : []),
     ].join(' · ');
     this.#remove.hidden = !this.#selected.size;
   }
 
   #showThreshold() {
     const chosen = this.#thresholdOf.value;
-    const options = [option('All labels', ''), ...this.#labels.map((label) => option(label, `=${label}`))];
+    const options = [option(t`All labels`, ''), ...this.#labels.map((label) => option(label, `=${label}`))];
     this.#thresholdOf.replaceChildren(...options);
     this.#thresholdOf.value = options.some(({ value }) => value === chosen) ? chosen : '';
     const label = this.#thresholdOf.value.slice(1);
     const threshold = label ? thresholdOf(this.#thresholds, label) : this.#thresholds.every;
     this.#threshold.value = String(Math.log(threshold / (1 - threshold)));
-    this.#thresholdText.textContent = `Probability of at least ${formatPercent(threshold)}`;
+    this.#thresholdText.textContent = t`Probability of at least ${formatPercent(threshold)}`;
     this.#threshold.setAttribute('aria-valuetext', this.#thresholdText.textContent);
   }
 
@@ -226,7 +224,7 @@ export class TableView {
       const descending = this.#order?.by === by ? !this.#order.descending : by !== null;
       this.#order = { by, descending };
       this.refresh();
-      announce(`Sorted by ${name}, ${descending ? 'descending' : 'ascending'}.`);
+      announce(descending ? t`Sorted by ${name}, descending.` : t`Sorted by ${name}, ascending.`);
     };
     const text = h('button', { type: 'button', tabIndex: -1, title: name, onclick }, h('b', {}, name));
     if (detail) text.append(h('small', {}, detail));
@@ -234,7 +232,7 @@ export class TableView {
   }
 
   #head() {
-    const everyone = this.#checkbox('Select all that are shown', this.#isEveryoneSelected, (checked) => {
+    const everyone = this.#checkbox(t`Select all that are shown`, this.#isEveryoneSelected, (checked) => {
       for (const picture of this.#shown) this.#select(picture, checked);
       this.refresh();
     });
@@ -246,7 +244,7 @@ export class TableView {
       const threshold = formatPercent(thresholdOf(this.#thresholds, label));
       return this.#headCell(label, label, `${counts.get(label)} ≥ ${threshold}`);
     });
-    return [h('div', { role: 'columnheader' }, everyone), this.#headCell(null, 'Picture'), ...labels];
+    return [h('div', { role: 'columnheader' }, everyone), this.#headCell(null, t`Picture`), ...labels];
   }
 
   get #isEveryoneSelected() {
@@ -257,7 +255,7 @@ export class TableView {
   #row(picture) {
     const { name, source, failure, scores } = picture;
     const selected = this.#selected.has(picture);
-    const box = this.#checkbox(`Select ${name}`, selected, (checked) => {
+    const box = this.#checkbox(t`Select ${name}`, selected, (checked) => {
       this.#select(picture, checked);
       box.closest('[role=row]')?.setAttribute('aria-selected', String(checked));
       this.#showCount(this.#page.pictures().length);
@@ -271,7 +269,7 @@ export class TableView {
     ];
     if (scores && !failure) cells.push(...this.#valueCells(picture));
     else {
-      const text = h('div', { role: 'gridcell', className: 'failure' }, failure ?? 'Waiting …');
+      const text = h('div', { role: 'gridcell', className: 'failure' }, failure ?? t`Waiting …`);
       text.title = failure ?? '';
       text.setAttribute('aria-colspan', String(Math.max(1, Math.min(this.#labels.length, MOST_LABELS))));
       cells.push(text);
@@ -293,7 +291,7 @@ export class TableView {
       }
       cell.textContent = this.#view === 'logit' ? value.toFixed(2) : formatPercent(value);
       cell.classList.toggle('chosen', chosen.has(label));
-      if (chosen.has(label)) cell.ariaDescription = 'reaches the threshold';
+      if (chosen.has(label)) cell.ariaDescription = t`reaches the threshold`;
       const share = this.#view === 'logit' ? (value - lowest) / (highest - lowest || 1) : value;
       cell.style.setProperty('--share', share.toFixed(3));
       return cell;
@@ -325,6 +323,6 @@ export class TableView {
       const json = toJson(chosen, labels, this.#thresholds, this.#page.question());
       download('siglip.json', 'application/json', json);
     }
-    announce(`Saved ${pictures(chosen.length)}.`);
+    announce(t`Saved ${picturesText(chosen.length)}.`);
   }
 }
