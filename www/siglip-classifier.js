@@ -102,10 +102,10 @@ export class SiglipClassifier extends Attributes {
    */
   async load() {
     if (this.#loan) return this.#loan.siglip;
-    const { precision, workers, device, workerUrl } = this;
+    const { source, precision, workers, device, workerUrl } = this;
     const loan = borrow(
       this.model,
-      { precision, workers, device, workerUrl },
+      { source, precision, workers, device, workerUrl },
       {
         onProgress: (progress) => {
           showProgress(this.#bar, progress);

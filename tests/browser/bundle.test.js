@@ -10,10 +10,10 @@ const harness = new Harness();
 
 /**
  * Downloaded only when it is needed: for an evaluation, a picture that the engine does not decode, several workers, a GPU, a
- * text tower that comes later, another language, or one of these functions.
+ * text tower that comes later, a choice of smaller files, another language, or one of these functions.
  */
 const isLazy = (/** @type {string} */ path) =>
-  /(view|why|share|rare-formats|other-decoders|gpu|label-sets|patches|calibrate|search-index|sharded-model|thread-pool|model-cache|pipeline|later-text|languages|translate-page)-\w+\.js$/.test(
+  /(view|why|share|rare-formats|other-decoders|gpu|label-sets|patches|calibrate|search-index|sharded-model|thread-pool|model-cache|pipeline|later-text|source|languages|translate-page)-\w+\.js$/.test(
     path,
   );
 
@@ -50,7 +50,7 @@ test('the bundled page classifies, and the bundled library shards a model over w
   };
   const visit = await openIn(blank.context(), harness.server.origin);
   assert.equal((await labelsOf(visit, 'insect.jpg'))[0], 'an insect');
-  assert.equal([...bundled.keys()].filter(isLazy).length, 21);
+  assert.equal([...bundled.keys()].filter(isLazy).length, 23);
   await visit.locator('#dataset').setInputFiles(fileAt('tests/fixtures/pictures'));
   await visit.getByRole('heading', { name: 'Evaluation: pictures' }).waitFor();
   await visit.getByRole('button', { name: 'Close the evaluation' }).click();

@@ -2,6 +2,7 @@
 import { h } from '../ui/dom.js';
 import { describe, downloadSize, formatBytes, formatProgress, showProgress } from '../ui/format.js';
 import { borrow } from '../ui/pool.js';
+import { smallOf } from '../lib/checkpoints.js';
 import { SiglipError, checkpoints } from '../siglip.js';
 import { modelIn, namesOf } from './classify-files.js';
 import { filesFrom } from './files.js';
@@ -54,10 +55,18 @@ export class ModelPanel {
     this.#onProgress = onProgress;
     this.#fillSelect();
     this.#form.addEventListener('input', () => this.#describeChoice());
-    this.#form.addEventListener('submit', (event) => {
+    this.#form.addEventListener('submit', async (event) => {
       event.preventDefault();
+      const chosen = this.#chosen();
+      // Few connections are such: the code is fetched where one may be.
+      if ('connection' in navigator && smallOf(chosen.model)) {
+        const { wantedOf } = await import('./ask-source.js');
+        const wanted = await wantedOf(chosen.model);
+        if (!wanted) return;
+        chosen.model = wanted;
+      }
       byId('chooser', HTMLDetailsElement).open = false;
-      this.load(this.#chosen());
+      this.load(chosen);
     });
     for (const id of ['model-files', 'model-folder']) {
       const input = byId(id, HTMLInputElement);

@@ -1,8 +1,10 @@
 import { DEFAULT_TEMPLATE } from '../siglip.js';
 import { splitLabels, unique } from '../ui/labels.js';
 
+/** @typedef {import('../siglip.js').LoadOptions} LoadOptions */
+
 /** The attributes that decide which model is loaded, and how. */
-export const modelAttributes = ['model', 'precision', 'workers', 'device', 'worker-url'];
+export const modelAttributes = ['model', 'source', 'precision', 'workers', 'device', 'worker-url'];
 
 /** Servers that render pages import the element too, and have no elements. @type {typeof HTMLElement} */
 const Base = globalThis.HTMLElement ?? Object;
@@ -21,6 +23,14 @@ export class Attributes extends Base {
   }
   set model(value) {
     this.setAttribute('model', value);
+  }
+
+  /** Which files of a published checkpoint; see {@link LoadOptions.source}. @returns {LoadOptions['source']} */
+  get source() {
+    return /** @type {any} */ (this.getAttribute('source') ?? undefined);
+  }
+  set source(value) {
+    this.#set('source', value);
   }
 
   /** The attribute separates them by commas. @returns {string[]} */

@@ -1,5 +1,5 @@
 /** What callers pass to the API, checked and made into the parameters of the worker's calls. */
-import { folderOf, isOnnxRepository, originalOf, smallOf } from './checkpoints.js';
+import { folderOf, isOnnxRepository, originalOf } from './checkpoints.js';
 import { SiglipError } from './errors.js';
 
 /** @typedef {import('../worker/protocol.js').Calls} Calls */
@@ -38,7 +38,10 @@ import { SiglipError } from './errors.js';
  *   transformers.js; "q8" if it is not given. In 4 bits the text tower differs much, so "q4", "q4f16" and "bnb4" are for
  *   the image tower alone, unless they are given for `text_model`
  * @property {'auto' | 'original' | 'small'} [source] "small" loads one of google's checkpoints from the files in 8 bits that
- *   others have published of it, where such are known: a quarter of the bytes. "auto" is the original
+ *   others have published of it, where such are known: a quarter of the bytes. "auto" asks which, where such are known, neither is on the
+ *   device, and the connection is metered or slow; otherwise it is "original", as without `source`
+ * @property {(choice: import('./source.js').SourceChoice) => Source | undefined | Promise<Source | undefined>} [chooseSource] asks for
+ *   `source: "auto"`, in place of the browser's `confirm`; nothing gives the load up
  * @property {'auto' | number} [workers] how many workers share the work
  * @property {import('../worker/protocol.js').Device} [device] what runs the towers' blocks: "cpu", or "gpu" where it computes what
  *   the CPU does; "auto" takes the GPU where it is faster, too
@@ -60,6 +63,7 @@ import { SiglipError } from './errors.js';
  * @property {string} [workerUrl] a copy of worker.js on the page's own origin, for a page whose policy forbids blob:
  */
 
+/** @typedef {'small' | 'original'} Source */
 /** How an ONNX stores its weights. @typedef {'fp32' | 'fp16' | 'q8' | 'int8' | 'uint8' | 'q4' | 'q4f16' | 'bnb4' | 'auto'} Dtype */
 
 /** @type {Record<string, import('../worker/protocol.js').OnnxDtype>} */
@@ -87,7 +91,6 @@ export const DEFAULT_TEMPLATE = 'This is a photo of {}.';
  * @returns {Calls['load']['parameters']}
  */
 export function loadParametersOf(model, options) {
-  model = sourced(model, options.source);
   const onnx = onnxOf(model, options);
   const asksForFloats = options.dtype !== undefined && inFloats.includes(onnx.vision);
   const {
@@ -123,24 +126,6 @@ export function loadParametersOf(model, options) {
       retryDelay,
     },
   };
-}
-
-/**
- * The model to load in place of one that was named.
- * @param {string | File | File[]} model
- * @param {LoadOptions['source']} source
- */
-function sourced(model, source = 'auto') {
-  if (!['auto', 'original', 'small'].includes(source)) {
-    throw new SiglipError('bad-input', `source is "auto", "original" or "small", not "${source}".`);
-  }
-  if (source !== 'small') return model;
-  const other = typeof model === 'string' && smallOf(model);
-  if (other) return other;
-  throw new SiglipError(
-    'bad-input',
-    `No smaller files of ${typeof model === 'string' ? model : 'these'} are known; take source "original".`,
-  );
 }
 
 /**

@@ -55,6 +55,7 @@ export class Siglip {
    */
   static async load(model = 'tiny', options = {}) {
     const { signal, onProgress, onNotice } = options;
+    if (options.source) model = await (await import('./source.js')).sourced(model, options);
     throwIfAborted(signal);
     const parameters = loadParametersOf(model, options);
     const worker = new WorkerClient(options.workerUrl);

@@ -24,15 +24,15 @@ const pool = new Map();
  * A model shared by all borrowers on the page that ask for the same one. It is disposed of when the last one has
  * released it.
  * @param {string | File[]} model files are never shared: nothing tells whether other files are the same
- * @param {Pick<LoadOptions, 'precision' | 'workers' | 'device' | 'workerUrl'>} options
+ * @param {Pick<LoadOptions, 'source' | 'precision' | 'workers' | 'device' | 'workerUrl'>} options
  * @param {Borrower} borrower gets the reports of the load
  * @returns {Loan}
  */
 export function borrow(model, options, borrower) {
-  const { precision, workers, device, workerUrl } = options;
+  const { source, precision, workers, device, workerUrl } = options;
   const key =
     typeof model === 'string'
-      ? JSON.stringify([model, precision, workers, device, workerUrl])
+      ? JSON.stringify([model, source, precision, workers, device, workerUrl])
       : Symbol('files');
   const shared = pool.get(key) ?? load(key, model, options);
   shared.borrowers.add(borrower);
