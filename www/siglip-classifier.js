@@ -119,8 +119,10 @@ export class SiglipClassifier extends Attributes {
     this.#loan = loan;
     this.#error.hidden = this.#loader.hidden = true;
     this.#bar.hidden = false;
+    this.#rescore();
     try {
       const siglip = await loan.siglip;
+      await siglip.whole;
       if (this.#loan !== loan) return siglip;
       this.#siglip = siglip;
       this.#status.textContent = ['Ready.', ...siglip.info.notices.map(({ message }) => message)].join(' ');
@@ -247,6 +249,7 @@ export class SiglipClassifier extends Attributes {
   /** @param {View} view */
   async #score(view) {
     if (!this.#siglip) {
+      this.#loan?.siglip.then((siglip) => view.image.prepare(siglip)).catch(() => {});
       if (!this.#loan) this.#status.textContent = 'The picture waits for the model.';
       return;
     }

@@ -50,6 +50,7 @@ const model = new ModelPanel(
   (text) => {
     if (!model.siglip) cards.forEach((card) => card.wait(text));
   },
+  (early) => cards.forEach((card) => card.prepare(early)),
 );
 /** @type {import('./evaluation-view.js').EvaluationView | undefined} */
 let evaluation;
@@ -142,6 +143,7 @@ function addCard(source, isExample = false) {
 function createCard(source, isExample) {
   const card = new Card(source, { isExample, onRemove: () => removeByHand(card) });
   if (!model.siglip) card.wait(t`Waiting for the model …`);
+  if (model.early) card.prepare(model.early);
   return card;
 }
 

@@ -66,6 +66,11 @@ export class Card {
     return this.#image.source;
   }
 
+  /** Embeds the image while the model's text tower arrives. @param {Siglip} siglip */
+  prepare(siglip) {
+    this.#image.prepare(siglip);
+  }
+
   /** @param {string} text what the card waits for */
   wait(text) {
     this.#status.textContent = text;

@@ -23,8 +23,11 @@ const CUSTOM = 'custom';
 export class ModelPanel {
   /** The model that answers. @type {Siglip | undefined} */
   siglip;
+  /** The next model, once it can embed pictures. @type {Siglip | undefined} */
+  early;
   #onModel;
   #onProgress;
+  #onEarly;
   /** @type {Loan | undefined} */
   #loan;
   /** The model that is loading. @type {Loan | undefined} */
@@ -49,10 +52,12 @@ export class ModelPanel {
   /**
    * @param {(siglip: Siglip) => void} onModel
    * @param {(text: string) => void} onProgress gets the state of the load; empty when nothing is loading
+   * @param {(siglip: Siglip) => void} onEarly gets a model that can embed pictures and may still wait for its text tower
    */
-  constructor(onModel, onProgress) {
+  constructor(onModel, onProgress, onEarly) {
     this.#onModel = onModel;
     this.#onProgress = onProgress;
+    this.#onEarly = onEarly;
     this.#fillSelect();
     this.#form.addEventListener('input', () => this.#describeChoice());
     this.#form.addEventListener('submit', async (event) => {
@@ -111,6 +116,10 @@ export class ModelPanel {
     this.#next = loan;
     try {
       const siglip = await loan.siglip;
+      if (this.#next !== loan) return;
+      this.early = siglip;
+      this.#onEarly(siglip);
+      await siglip.whole;
       if (this.#next !== loan) return;
       const previous = this.#loan;
       [this.#loan, this.#next, this.siglip] = [loan, undefined, siglip];
@@ -178,7 +187,7 @@ export class ModelPanel {
   /** Ends the load. */
   #stop() {
     this.#next?.release();
-    this.#next = undefined;
+    this.#next = this.early = undefined;
     this.#loading.hidden = true;
     this.#onProgress('');
   }

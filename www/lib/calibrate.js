@@ -1,7 +1,6 @@
 /** Scale and bias of a person's own, from examples that the person has judged. */
 import { SiglipError } from './errors.js';
 
-/** @typedef {import('../worker/protocol.js').Calibration} Calibration */
 /** @typedef {import('./images.js').ImageInput} ImageInput */
 /** @typedef {import('./siglip.js').Siglip} Siglip */
 /**
@@ -12,11 +11,11 @@ import { SiglipError } from './errors.js';
 /**
  * Embeds every image once, then has the engine fit.
  * @param {Siglip} siglip
- * @param {(parameters: {logits: number[], truths: number[]}) => Promise<Calibration>} fit
+ * @param {import('./worker-client.js').WorkerClient} worker the model's
  * @param {Example[]} examples
  * @param {{template?: string | string[], labelSet?: string, signal?: AbortSignal}} options
  */
-export async function calibrate(siglip, fit, examples, { template, labelSet, signal }) {
+export async function calibrate(siglip, worker, examples, { template, labelSet, signal }) {
   if (!Array.isArray(examples) || !examples.every(isExample)) {
     throw new SiglipError(
       'bad-input',
@@ -45,7 +44,8 @@ export async function calibrate(siglip, fit, examples, { template, labelSet, sig
     }
     logits.push(logit);
   }
-  return fit({ logits, truths: examples.map(({ truth }) => +truth) });
+  const parameters = { logits, truths: examples.map(({ truth }) => +truth) };
+  return worker.call({ method: 'calibrate', parameters }, signal);
 }
 
 /** @param {any} example */

@@ -83,8 +83,8 @@ export const checkpoints = [
  */
 export const smallOf = (model) => quantized.find(({ original }) => original === model)?.id;
 
-/** @param {string} model */
-const isHubId = (model) => /^[\w.-]+\/[\w.-]+$/.test(model) && !/^\.|\.(gguf|onnx)$/.test(model);
+/** @param {any} model */
+export const isHubId = (model) => /^[\w.-]+\/[\w.-]+$/.test(model) && !/^\.|\.(gguf|onnx)$/.test(model);
 
 /**
  * The address of a model: the URL of its folder, with a slash at the end, or of its .gguf or .onnx.
@@ -100,9 +100,8 @@ export function folderOf(model, baseUrl = hub) {
   return /\.(gguf|onnx)$/.test(model) ? absolute(model) : withSlash(absolute(model));
 }
 
-/** Whether a hub id is that of a repository for transformers.js. @param {string} model */
-export const isOnnxRepository = (model) =>
-  isHubId(model) && (/^(Xenova|onnx-community)\//.test(model) || model.endsWith('-ONNX'));
+/** Whether a hub id is that of a repository for transformers.js. @param {any} model */
+export const isOnnxRepository = (model) => isHubId(model) && /^(Xenova|onnx-community)\/|-ONNX$/.test(model);
 
 /**
  * The address of the weights that a repository for transformers.js was made of: they have the scale and bias, which the

@@ -15,7 +15,7 @@ const [LOCKED_TRIES, LOCKED_MS] = [20, 50];
  * @typedef {object} CachedModel
  * @property {string} model the URL of its folder, .gguf or .onnx
  * @property {import('../worker/protocol.js').Precision} precision
- * @property {'image' | 'text' | 'both'} towers
+ * @property {'image' | 'text' | 'both'} towers `both` also of a model whose towers came one after the other
  * @property {string} [onnx] the dtypes of the ONNX files that were asked for, such as `q8/q8`
  * @property {number} bytes of storage
  * @property {boolean} complete false after an interrupted download, which the next load continues
@@ -75,7 +75,41 @@ async function remove(list) {
 async function entries() {
   // A frame or a private window may have no storage, and then no models.
   const [files, cached] = await Promise.all([fromFiles().catch(() => []), fromCache().catch(() => [])]);
-  return [...files, ...cached];
+  return joined([...files, ...cached]);
+}
+
+/**
+ * The entries, where a model whose towers came one after the other is one.
+ * @param {Entry[]} list
+ */
+function joined(list) {
+  /** @type {Entry[]} */
+  const models = [];
+  // "image" sorts before "text".
+  for (const text of list.sort((a, b) => a.towers.localeCompare(b.towers))) {
+    const at = models.findIndex(
+      (image) =>
+        image.towers + text.towers === 'imagetext' &&
+        image.model === text.model &&
+        image.precision === text.precision &&
+        image.onnx === text.onnx,
+    );
+    const image = models[at];
+    if (!image) models.push(text);
+    else {
+      models[at] = {
+        ...image,
+        towers: 'both',
+        bytes: image.bytes + text.bytes,
+        complete: image.complete && text.complete,
+        remove: async () => {
+          await image.remove();
+          await text.remove();
+        },
+      };
+    }
+  }
+  return models;
 }
 
 async function fromFiles() {

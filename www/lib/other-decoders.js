@@ -9,15 +9,22 @@
  * @param {SiglipError} error the engine's, thrown if nothing else decodes the image
  * @param {boolean} withPreview whether the decoders of rare formats are to make one
  * @param {Draw} draw
+ * @param {import('./parameters.js').LoadOptions['onNotice']} onNotice is told of a damaged image
  * @returns {Promise<ImageMessage>}
  */
-export async function decodedOtherwise(blob, error, withPreview, draw) {
+export async function decodedOtherwise(blob, error, withPreview, draw, onNotice) {
+  /** @type {ImageMessage} */
+  let image;
   try {
-    return await rasterise(blob, error, draw);
+    image = await rasterise(blob, error, draw);
   } catch (failure) {
-    if (error.rareFormat) return { blob, isRare: true, withPreview };
-    throw failure;
+    if (!error.rareFormat) throw failure;
+    image = { blob, isRare: true, withPreview };
   }
+  if (error.broken) {
+    onNotice?.({ code: 'damaged', message: `Shown as far as the browser reads it: ${error.message}.` });
+  }
+  return image;
 }
 
 /**

@@ -36,12 +36,15 @@ export class Siglip {
    * @param {WorkerClient} worker
    * @param {Info} info
    * @param {LoadOptions['onNotice']} onNotice
+   * @param {Promise<void> | undefined} whole
    */
-  constructor(worker, info, onNotice) {
+  constructor(worker, info, onNotice, whole) {
     this.#worker = worker;
     this.#info = info;
+    /** Settles when the download of a later text tower has ended, even by a failure, of which a notice tells. */
+    this.whole = whole;
     worker.onDevice = ({ place, notice }) => {
-      this.#info = { ...this.#info, ...place, notices: [...this.#info.notices, notice] };
+      Object.assign(this.#info, place, { notices: [...this.#info.notices, notice] });
       onNotice?.(notice);
     };
   }
@@ -76,10 +79,11 @@ export class Siglip {
       onProgress?.({ phase: 'ready', ready: info.ready, ...reached });
       const { precision } = parameters.options;
       const loaded = { model: modelNameOf(model), precision, ...info, notices };
-      if (info.ready !== info.towers) {
-        import('./later-text.js').then(({ loadText }) => loadText(worker, options, reached, loaded));
-      }
-      return new Siglip(worker, loaded, onNotice);
+      const whole =
+        info.ready === info.towers
+          ? undefined
+          : import('./later-text.js').then(({ loadText }) => loadText(worker, options, reached, loaded));
+      return new Siglip(worker, loaded, onNotice, whole);
     } catch (error) {
       worker.end();
       throw error;
@@ -233,10 +237,7 @@ export class Siglip {
    * @returns {Promise<import('../worker/protocol.js').Calibration>}
    */
   async calibrate(examples, options = {}) {
-    const { calibrate } = await import('./calibrate.js');
-    const fit = (/** @type {{logits: number[], truths: number[]}} */ parameters) =>
-      this.#worker.call({ method: 'calibrate', parameters }, options.signal);
-    return calibrate(this, fit, examples, options);
+    return (await import('./calibrate.js')).calibrate(this, this.#worker, examples, options);
   }
 
   /**
@@ -257,8 +258,7 @@ export class Siglip {
    * @param {string | object} json what {@link exportLabels} has returned, of this model
    */
   async importLabels(json) {
-    const labelSets = await this.#worker.call({ method: 'importLabels', parameters: { json } });
-    this.#info = { ...this.#info, labelSets };
+    this.#info.labelSets = await this.#worker.call({ method: 'importLabels', parameters: { json } });
   }
 
   /**
@@ -310,13 +310,10 @@ export class Siglip {
       if (!error.unsupportedFormat && !error.broken) throw error;
       const otherwise = await this.#worker.whileAlive(
         import('./other-decoders.js').then(({ decodedOtherwise }) =>
-          decodedOtherwise(message.blob, error, !!onPreview, draw),
+          decodedOtherwise(message.blob, error, !!onPreview, draw, onNotice),
         ),
         signal,
       );
-      if (error.broken) {
-        onNotice?.({ code: 'damaged', message: `Shown as far as the browser reads it: ${error.message}.` });
-      }
       return ask(otherwise);
     }
   }

@@ -36,12 +36,13 @@ export const formatScore = ({ score, relative = score }, info) =>
 export const formatTime = (ms) => (ms < 1000 ? `${Math.ceil(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
 /** @param {import('../siglip.js').Progress} progress */
-export function formatProgress({ phase, loaded, total }) {
+export function formatProgress({ phase, loaded, total, ready }) {
   if (phase !== 'download') return phase === 'ready' ? t`Ready.` : t`Preparing the model …`;
   if (!loaded && !total) return t`Loading the model …`;
-  return total
-    ? t`Loading the model: ${formatBytes(loaded)} of ${formatBytes(total)}`
-    : t`Loading the model: ${formatBytes(loaded)}`;
+  if (!total) return t`Loading the model: ${formatBytes(loaded)}`;
+  return ready
+    ? t`Loading the model (ready for pictures): ${formatBytes(loaded)} of ${formatBytes(total)}`
+    : t`Loading the model: ${formatBytes(loaded)} of ${formatBytes(total)}`;
 }
 
 /**

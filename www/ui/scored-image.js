@@ -16,8 +16,8 @@ const queues = /** @type {WeakMap<Siglip, Promise<unknown>>} */ (new WeakMap());
 export class ScoredImage {
   #life = new AbortController();
   #scoring = new AbortController();
-  /** @type {{siglip: Siglip, embedding: Float32Array, notices: Notice[], ms: number} | undefined} */
-  #embedded;
+  /** By model: the present one answers while the next one embeds. @type {WeakMap<Siglip, {embedding: Float32Array, notices: Notice[], ms: number}>} */
+  #embedded = new WeakMap();
   #picture = h('img', { decoding: 'async' });
   /** The picture, as the browser shows it, or else as the model's decoders do. */
   element = h('div', {}, this.#picture);
@@ -52,40 +52,53 @@ export class ScoredImage {
   score(siglip, labels, options) {
     this.#scoring.abort();
     const { signal } = (this.#scoring = new AbortController());
-    const scored = this.#scoreAfter(queues.get(siglip), siglip, labels, { ...options, signal });
-    const settled = scored.then(
-      () => {},
-      () => {},
-    );
-    queues.set(siglip, settled);
-    return scored;
+    return this.#inTurn(siglip, async () => {
+      const { embedding, notices, ms } = await this.#embed(siglip);
+      const start = performance.now();
+      const scores = await siglip.score(embedding, labels, { ...options, signal });
+      return { scores, notices, embeddingMs: ms, scoringMs: performance.now() - start };
+    });
+  }
+
+  /** Embeds the image while the model's text tower arrives. @param {Siglip} siglip */
+  prepare(siglip) {
+    const { info } = siglip;
+    // A failure is that of the next score too, which is shown.
+    this.#inTurn(siglip, async () => info.ready !== info.towers && this.#embed(siglip)).catch(() => {});
   }
 
   /**
-   * @param {Promise<unknown> | undefined} previous
+   * Runs `work` after what this model does for other images.
+   * @template T
    * @param {Siglip} siglip
-   * @param {string[] | undefined} labels
-   * @param {ScoreOptions} options
+   * @param {() => Promise<T>} work
+   * @returns {Promise<T>}
    */
-  async #scoreAfter(previous, siglip, labels, options) {
-    await previous;
-    if (this.#embedded?.siglip !== siglip) {
-      const start = performance.now();
-      // A signal of its own: when the labels change, the image stays the same.
-      /** @type {Notice[]} */
-      const notices = [];
-      const onNotice = (/** @type {Notice} */ notice) => notices.push(notice);
-      const embedding = await siglip.embedImage(this.source, {
-        signal: this.#life.signal,
-        onNotice,
-        onPreview: (preview) => this.#show(preview),
-      });
-      this.#embedded = { siglip, embedding, notices, ms: performance.now() - start };
-    }
-    const { embedding, notices, ms } = this.#embedded;
+  #inTurn(siglip, work) {
+    const done = (queues.get(siglip) ?? Promise.resolve()).then(work);
+    queues.set(
+      siglip,
+      done.catch(() => {}),
+    );
+    return done;
+  }
+
+  /** The embedding, made on the first call. @param {Siglip} siglip */
+  async #embed(siglip) {
+    const known = this.#embedded.get(siglip);
+    if (known) return known;
     const start = performance.now();
-    const scores = await siglip.score(embedding, labels, options);
-    return { scores, notices, embeddingMs: ms, scoringMs: performance.now() - start };
+    /** @type {Notice[]} */
+    const notices = [];
+    // A signal of its own: when the labels change, the image stays the same.
+    const embedding = await siglip.embedImage(this.source, {
+      signal: this.#life.signal,
+      onNotice: (notice) => notices.push(notice),
+      onPreview: (preview) => this.#show(preview),
+    });
+    const embedded = { embedding, notices, ms: performance.now() - start };
+    this.#embedded.set(siglip, embedded);
+    return embedded;
   }
 
   /** Aborts the running calls and frees the URL. */
