@@ -18,6 +18,9 @@ const ONE_LAYER: &str = r#"{
 }
 "#;
 
+/// The labels of the bundle that is measured.
+const LABELS: &str = "a cat\na dog\na horse\na boat\na cup\na tree\na house\na bird\na car\na hat\n";
+
 /// What is measured.
 #[derive(clap::Args)]
 pub struct Bench {
@@ -36,6 +39,9 @@ pub struct Bench {
     /// Measure the search in embeddings in place of the model.
     #[arg(long, conflicts_with_all = ["gpu", "peer"])]
     search: bool,
+    /// Time first visits over a line of 50 Mbit/s in place of the model.
+    #[arg(long, conflicts_with_all = ["gpu", "peer", "search"])]
+    network: bool,
     /// Repetitions; the median counts. By default 7, and 20 on the GPU.
     #[arg(long)]
     runs: Option<u32>,
@@ -60,6 +66,9 @@ impl Bench {
         if self.gpu {
             return self.run_gpu(&folder, &model);
         }
+        if self.network {
+            return self.run_network(&folder, &model);
+        }
         random_checkpoint(&one_layer, &folder.join("one-layer"))?;
         build_kernels("rate", &folder.join("kernels"))?;
 
@@ -83,6 +92,18 @@ impl Bench {
         ))?;
         let mut bench = command("node", &["bench/search.js", "--kernels"]);
         bench.arg(kernels).args(["--runs", &self.runs.unwrap_or(15).to_string()]);
+        bench.args(self.json.then_some("--json")).args(self.record.then_some("--record"));
+        run(&mut bench)
+    }
+
+    /// Opens a page with the model, and one with a bundle of it, over a limited line.
+    fn run_network(&self, folder: &Path, model: &Path) -> Result {
+        let (labels, bundle) = (folder.join("labels.txt"), folder.join("labels.gguf"));
+        std::fs::write(&labels, LABELS).map_err(Error::file(&labels))?;
+        let mut bundled = command("cargo", &["run", "--release", "--package", "siglip-cli", "--", "bundle"]);
+        run(bundled.arg(model).arg(&bundle).arg("--labels").arg(&labels))?;
+        let mut bench = command("node", &["bench/network.js", "--model"]);
+        bench.arg(model).arg("--bundle").arg(&bundle).args(["--only", &self.only]);
         bench.args(self.json.then_some("--json")).args(self.record.then_some("--record"));
         run(&mut bench)
     }
