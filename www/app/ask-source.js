@@ -1,6 +1,7 @@
 /** Asks, on a metered or slow connection, whether smaller files of the same model will do. */
 import { h } from '../ui/dom.js';
 import { formatBytes } from '../ui/format.js';
+import { t } from '../ui/translate.js';
 
 /** @typedef {import('../lib/source.js').SourceChoice} SourceChoice */
 
@@ -19,11 +20,15 @@ export async function wantedOf(model) {
 }
 
 /** @param {SourceChoice} choice @returns {Promise<'small' | 'original' | undefined>} */
-async function ask(choice) {
-  const { questionAbout } = await import('../lib/source.js');
+function ask(choice) {
+  const [small, original] = [choice.small, choice.original].map(formatBytes);
   const button = (/** @type {string} */ value, /** @type {string} */ text, kind = '') =>
     h('button', { className: `button ${kind}`, type: 'button', onclick: () => dialog.close(value) }, text);
-  const question = h('p', { id: 'source-question' }, questionAbout(choice));
+  const question = h(
+    'p',
+    { id: 'source-question' },
+    t`This connection is metered or slow: load the same model in 8 bits, ${small} in place of ${original}, a little less exact?`,
+  );
   const dialog = h(
     'dialog',
     { className: 'panel source', 'aria-labelledby': question.id },
@@ -31,9 +36,9 @@ async function ask(choice) {
     h(
       'div',
       { className: 'row' },
-      button('small', `Load ${formatBytes(choice.small)}`, 'primary'),
-      button('original', `Load ${formatBytes(choice.original)}`),
-      button('', 'Cancel', 'quiet'),
+      button('small', t`Load ${small}`, 'primary'),
+      button('original', t`Load ${original}`),
+      button('', t`Cancel`, 'quiet'),
     ),
   );
   document.body.append(dialog);

@@ -216,6 +216,9 @@ export const languages = {
     '{}, once: {} are kept for the next visit.': '{0}（一度だけ）。次回のために{1} を残します。',
     'Continues the interrupted download: {} of {} are here.':
       '中断したダウンロードを続けます。{1} のうち {0} がここにあります。',
+    'This connection is metered or slow: load the same model in 8 bits, {} in place of {}, a little less exact?':
+      '従量制または低速の接続です。同じモデルの 8 ビット版（{1} ではなく {0}、精度はわずかに下がります）を読み込みますか？',
+    'Load {}': '{0} を読み込む',
     'There is no room to keep this model, which takes {}. It will work, but it will be downloaded again on the next visit. Delete models below to make room.':
       'このモデルには{0} が必要で、残しておく空きがありません。動きますが、次回はまたダウンロードします。下でモデルを削除すると空きができます。',
     'Ready.': '準備ができました。',
@@ -223,6 +226,8 @@ export const languages = {
     'Loading the model …': 'モデルを読み込んでいます…',
     'Loading the model: {} of {}': 'モデルを読み込んでいます：{0} / {1}',
     'Loading the model: {}': 'モデルを読み込んでいます：{0}',
+    'Loading the model (ready for pictures): {} of {}':
+      'モデルを読み込んでいます（画像は処理可能）：{0} / {1}',
     '{} s': '{0} 秒',
     '{} min': '{0} 分',
     '1 picture': '画像 1 枚',

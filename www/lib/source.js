@@ -57,7 +57,7 @@ export async function sourced(model, { source, chooseSource = confirmed, baseUrl
  * The choice in one sentence.
  * @param {SourceChoice} choice
  */
-export const questionAbout = ({ original, small }) =>
+const questionAbout = ({ original, small }) =>
   `This connection is metered or slow: load the same model in 8 bits, ${megabytes(small)} in place of ${megabytes(original)}, a little less exact?`;
 
 /** Asks in the browser's own dialog, where there is one. @param {SourceChoice} choice @returns {'small' | 'original'} */
