@@ -23,7 +23,7 @@ from wordnet import WordNet, plural
 # The concrete nouns among so many of the most frequent words are known, with their plurals.
 FREQUENT = 60_000
 # Words beyond those: the most frequent ones that WordNet knows as a noun or an adjective.
-VOCABULARY = 23_200
+VOCABULARY = 30_000
 TEMPLATE_WORDS = (
     "this is a photo of an the picture drawing image icon emoji painting close up my some one two three four five many "
     "1 2 3 4 5 small big large little old new nice beautiful red blue green yellow black white brown pink grey orange"

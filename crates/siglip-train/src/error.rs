@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Why training or evaluation stopped.
+/// Why evaluation or calibration stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file can't be read or written.
@@ -11,12 +11,6 @@ pub enum Error {
     /// A file isn't what the recipe writes there.
     #[error("{path} is not what the recipe writes: {reason}; run the recipe anew")]
     Data { path: PathBuf, reason: String },
-    /// The state of an earlier run doesn't belong to this one.
-    #[error("{path} was left by a run of another shape ({reason}); remove it or give the shape it had")]
-    State { path: PathBuf, reason: String },
-    /// Arithmetic that could not be done.
-    #[error(transparent)]
-    Tensor(#[from] candle_core::Error),
     /// The trained model can't be read by the engine.
     #[error(transparent)]
     Engine(#[from] siglip::Error),

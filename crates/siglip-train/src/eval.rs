@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor, safetensors};
 use clap::{Args, ValueEnum};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use siglip::evaluation::{Calibration, Evaluation, Question};
 use siglip::image::RgbImage;
 use siglip::text::Template;
 use siglip::{LoadOptions, Precision, Siglip};
 
 use crate::Error;
-use crate::data::Validation;
-use crate::shape::IMAGE_SIZE;
+use crate::data::{IMAGE_SIZE, Validation};
 
 /// The sources that have pictures for validation.
 const SOURCES: [&str; 3] = ["tiny-imagenet", "grocery-store", "emoji"];
@@ -68,7 +67,7 @@ impl Eval {
 }
 
 impl Calibrate {
-    /// Fits on the even rows, reports on the odd ones before and after.
+    /// Fits on every other row.
     pub fn run(&self) -> Result<(), Error> {
         let validation = Validation::read(&self.data)?;
         let mut siglip = load(&self.model, Precision::F32)?;
@@ -84,24 +83,27 @@ impl Calibrate {
         }
         let (new_scale, new_bias) = fit(&sources, (scale.into(), bias.into()));
         println!("scale {scale} -> {new_scale}, bias {bias} -> {new_bias}");
-        self.report_odd(&mut siglip, &validation)?;
-        let path = self.model.join("model.safetensors");
-        let mut tensors = safetensors::load(&path, &Device::Cpu)?;
-        for (name, value) in [("logit_scale", new_scale.ln()), ("logit_bias", new_bias)] {
-            let dtype = tensors[name].dtype();
-            tensors.insert(name.into(), Tensor::new(&[value as f32], &Device::Cpu)?.to_dtype(dtype)?);
-        }
-        safetensors::save(&tensors, &path)?;
-        self.report_odd(&mut load(&self.model, Precision::F32)?, &validation)
+        let values = [("logit_scale", new_scale.ln()), ("logit_bias", new_bias)];
+        set_scalars(&self.model.join("model.safetensors"), &values)
     }
+}
 
-    fn report_odd(&self, siglip: &mut Siglip, validation: &Validation) -> Result<(), Error> {
-        for source in SOURCES {
-            let rows: Vec<usize> = validation.rows(source).into_iter().skip(1).step_by(2).collect();
-            print(source, &evaluate(siglip, validation, &rows)?);
-        }
-        Ok(())
+/// Writes other values for some scalars of a checkpoint in half precision.
+fn set_scalars(path: &Path, values: &[(&str, f64)]) -> Result<(), Error> {
+    let bytes = std::fs::read(path).map_err(Error::file(path))?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(Error::data(path))?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(Error::data(path))?;
+    let halves: Vec<[u8; 2]> =
+        values.iter().map(|(_, value)| half::f16::from_f64(*value).to_le_bytes()).collect();
+    let mut views: BTreeMap<String, TensorView> = tensors.tensors().into_iter().collect();
+    for ((name, _), half) in values.iter().zip(&halves) {
+        let there = views.get(*name).filter(|view| view.dtype() == Dtype::F16 && view.data().len() == 2);
+        let shape = there.ok_or_else(|| Error::data(path)(format!("{name} is no scalar of 16 bits")))?;
+        let view = TensorView::new(Dtype::F16, shape.shape().to_vec(), half).map_err(Error::data(path))?;
+        views.insert((*name).into(), view);
     }
+    let written = safetensors::serialize(views, header.metadata().clone()).map_err(Error::data(path))?;
+    std::fs::write(path, written).map_err(Error::file(path))
 }
 
 fn print(source: &str, evaluation: &Evaluation) {
@@ -236,6 +238,26 @@ mod tests {
         let error = |line| Calibration::of(rescaled(&questions(), line)).error;
         assert!(error((6.0, -2.0)) < 1e-6);
         assert!(error((0.5, 0.0)) > 0.2);
+    }
+
+    #[test]
+    fn other_scalars_leave_the_rest_as_it_is() {
+        let path =
+            std::env::temp_dir().join(format!("siglip-train-scalars-{}.safetensors", std::process::id()));
+        let half = |value: f64| half::f16::from_f64(value).to_le_bytes().to_vec();
+        let (scale, other) = (half(1.0), [half(2.0), half(3.0)].concat());
+        let view = |shape: &[usize], data| TensorView::new(Dtype::F16, shape.to_vec(), data).unwrap();
+        let tensors = [("logit_scale", view(&[1], &scale)), ("other", view(&[2, 1], &other))];
+        std::fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
+        set_scalars(&path, &[("logit_scale", 4.5)]).unwrap();
+        let refused = set_scalars(&path, &[("logit_bias", 1.0)]);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(refused, Err(Error::Data { .. })));
+        let read = SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(read.tensor("logit_scale").unwrap().data(), half(4.5));
+        assert_eq!(read.tensor("other").unwrap().data(), other);
+        assert_eq!(read.tensor("other").unwrap().shape(), [2, 1]);
     }
 
     #[test]
