@@ -12,6 +12,8 @@ import { build, transform } from 'esbuild';
 export const library = ['siglip.js', 'siglip-classifier.js', 'worker.js'];
 /** The entries that this project's own page adds. */
 export const page = ['app/start.js', 'app/app.js', 'app/app.css', 'app/parts.css', 'app/model.css'];
+/** What privacy.html has besides. */
+export const privacy = ['app/privacy.js', 'app/privacy.css'];
 
 /** Minifies the stylesheets in scripts, sheetOf(`…`), which esbuild takes for any other string. @type {import('esbuild').Plugin} */
 export const minifySheets = {
@@ -51,7 +53,7 @@ export async function bundle(folder, entries) {
 
 if (import.meta.filename === process.argv[1]) {
   const folder = resolve(process.argv[2]);
-  const bundled = await bundle(folder, [...library, ...page]);
+  const bundled = await bundle(folder, [...library, ...page, ...privacy]);
   for (const name of await readdir(folder, { recursive: true })) {
     if (/\.(js|css)$/.test(name) && !/^wasm[\\/]/.test(name)) await rm(join(folder, name));
   }

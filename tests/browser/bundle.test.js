@@ -9,11 +9,11 @@ import { labelsOf } from './page-actions.js';
 const harness = new Harness();
 
 /**
- * Downloaded only when it is needed: for an evaluation, a picture that the engine does not decode, several workers, a GPU, a
+ * Downloaded only once a model answers, or when it is needed: for many pictures, an evaluation, a picture that the engine does not decode, several workers, a GPU, a
  * text tower that comes later, a choice of smaller files, another language, or one of these functions.
  */
 const isLazy = (/** @type {string} */ path) =>
-  /(view|why|share|rare-formats|other-decoders|gpu|label-sets|patches|calibrate|search-index|sharded-model|thread-pool|model-cache|pipeline|later-text|source|languages|translate-page)-\w+\.js$/.test(
+  /(view|work|afterwards|why|share|rare-formats|other-decoders|gpu|label-sets|patches|calibrate|search-index|sharded-model|thread-pool|model-cache|pipeline|later-text|source|languages|translate-page)-\w+\.js$/.test(
     path,
   );
 

@@ -1,8 +1,9 @@
 /** The cache of models, and pages without storage. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { offlineFiles } from '../../scripts/offline-files.js';
 import { browserOfTests } from './browsers.js';
-import { Harness, openIn, problemsOf } from './harness.js';
+import { Harness, fileAt, openIn, problemsOf } from './harness.js';
 
 /** @typedef {import('./harness.js').Page} Page */
 
@@ -38,6 +39,96 @@ test('the page works on a second visit without a network', { skip: withoutHttpCa
   const again = await openIn(page.context(), url);
   assert.equal(await again.locator('.scores li span').first().textContent(), 'an insect');
   assert.deepEqual(await problemsOf(again), []);
+});
+
+/**
+ * Opens the page and waits until it is kept for visits without a network.
+ * @param {Record<string, string>} [headers]
+ */
+async function openKept(headers) {
+  const page = await harness.open({ headers, hasServiceWorker: true });
+  await page.getByText('opens without a network').waitFor();
+  return page;
+}
+
+/** The versions that are kept, by the names of their caches. @param {Page} page @returns {Promise<string[]>} */
+const versions = (page) =>
+  page.evaluate(async () => (await caches.keys()).filter((name) => name.startsWith('siglip-code ')).sort());
+
+/** @param {Page} page @param {string[]} expected */
+async function untilVersions(page, expected) {
+  for (let tries = 0; ; tries++) {
+    const kept = await versions(page);
+    if (kept.join() === expected.sort().join()) return;
+    assert.ok(tries < 200, `${kept} in place of ${expected}`);
+    await page.waitForTimeout(100);
+  }
+}
+
+test('one visit is enough for the next without a network, and without any HTTP cache', async () => {
+  const page = await openKept({ 'cache-control': 'no-store' });
+  const url = page.url();
+  await page.close();
+  await harness.server.close();
+  const again = await openIn(page.context(), url);
+  assert.equal(await again.locator('.scores li span').first().textContent(), 'an insect');
+  // Parts whose code is fetched when they are first used.
+  await again.getByLabel('Table').click();
+  await again.locator('[role=grid]').waitFor();
+  await again.getByRole('button', { name: 'Search a folder…' }).click();
+  await again.getByRole('heading', { name: /^Search/ }).waitFor();
+  await again.locator('a', { hasText: 'Nothing leaves this browser' }).click();
+  await again.getByRole('heading', { name: 'Your pictures stay here' }).waitFor();
+  assert.deepEqual(await problemsOf(again), []);
+});
+
+test('a server that says nothing keeps nobody waiting', async () => {
+  const page = await openKept();
+  harness.server.log = [];
+  harness.server.intercept = (path) => path === '/' && undefined;
+  const again = await openIn(page.context(), page.url());
+  assert.equal(await again.locator('.scores li span').first().textContent(), 'an insect');
+  assert.deepEqual(
+    harness.server.requestsOf('app.js'),
+    [],
+    'a page from the cache has its scripts from there',
+  );
+});
+
+test('a new version is used at once; what is kept of the old one stays until its last page is closed', async () => {
+  const page = await openKept({ 'cache-control': 'no-cache' });
+  const [name] = await versions(page);
+  harness.server.intercept = async (path, response) => {
+    // The names of a packaged site's scripts have hashes: the old ones are gone.
+    if (path === '/www/app/table/view.js') return void response.writeHead(404).end();
+    if (path === '/privacy.html') {
+      response.setHeader('content-type', 'text/html');
+      return void response.end('<!doctype html><h1>The new version</h1>');
+    }
+    if (path !== '/offline-files.js') return false;
+    response.setHeader('content-type', 'text/javascript');
+    const list = (await offlineFiles(fileAt('.'))).replace(/.*table\/view.*/, '');
+    return void response.end(list.replace(/(?<="version": ")\w+/, 'newer'));
+  };
+  const next = await openIn(page.context(), `${harness.server.origin}/privacy.html`);
+  await next.getByRole('heading', { name: 'The new version' }).waitFor();
+  await page.getByLabel('Table').click();
+  await page.locator('[role=grid]').waitFor();
+  await untilVersions(page, [name, name.replace(/\w+$/, 'newer')]);
+  await Promise.all([page.close(), next.close()]);
+  // A browser takes a moment to notice that a page is closed, and the new version waits for that.
+  let newer = next;
+  for (let tries = 0; tries < 50; tries++) {
+    newer = await openIn(page.context(), `${harness.server.origin}${blank}`);
+    if ((await versions(newer)).length === 1) break;
+    await newer.close();
+  }
+  assert.deepEqual(await versions(newer), [name.replace(/\w+$/, 'newer')]);
+  const builds = await newer.evaluate(async () => {
+    const [name] = (await caches.keys()).filter((name) => name.startsWith('siglip-code '));
+    return (await (await caches.open(name)).keys()).filter(({ url }) => url.endsWith('.wasm')).length;
+  });
+  assert.equal(builds, 1, 'the build in use is kept from version to version');
 });
 
 test('a model is downloaded once; without the cache, each time', async () => {

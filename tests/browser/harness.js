@@ -49,12 +49,21 @@ export class Harness {
     return server;
   }
 
+  /** Waits until the pages have stopped fetching what they fetch by themselves. */
+  async untilQuiet() {
+    for (let seen = -1; seen !== this.server.log.length;) {
+      seen = this.server.log.length;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+
   /**
    * A page of a fresh context, on a fresh server.
-   * @param {{path?: string, headers?: Record<string, string>, options?: import('playwright-core').BrowserContextOptions}} [options]
+   * @param {{path?: string, headers?: Record<string, string>, hasServiceWorker?: boolean, options?: import('playwright-core').BrowserContextOptions}} [options]
    */
-  async open({ path = '/', headers = {}, options = {} } = {}) {
+  async open({ path = '/', headers = {}, hasServiceWorker = false, options = {} } = {}) {
     this.server = await this.startServer(headers);
+    this.server.hasServiceWorker = hasServiceWorker;
     const context = await this.browser.newContext(options);
     this.#contexts.push(context);
     return openIn(context, `${this.server.origin}${path}`);

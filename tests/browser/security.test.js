@@ -188,6 +188,7 @@ test('an SVG with HTML in it is read, and the error about an <img> of it names w
 test('pictures and labels are sent nowhere', async () => {
   const page = await harness.open();
   await labelsOf(page, 'insect.jpg');
+  await harness.untilQuiet();
   /** @type {string[]} */
   const requests = [];
   harness.server.intercept = (_path, _response, method, request) => {
@@ -272,6 +273,7 @@ test('HTML in the element stays text, whatever attribute it is in', async () => 
 test('messages from other windows have no effect', async () => {
   const page = await harness.open();
   await labelsOf(page, 'insect.jpg');
+  await harness.untilQuiet();
   const before = harness.server.log.length;
   await page.evaluate(async () => {
     for (const data of [

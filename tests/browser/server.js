@@ -4,6 +4,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { offlineFiles } from '../../scripts/offline-files.js';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -17,6 +18,7 @@ export const types = {
   '.png': 'image/png',
   '.svg': 'image/svg+xml',
   '.wasm': 'application/wasm',
+  '.webmanifest': 'application/manifest+json',
 };
 
 /** The first script of every page in WebKit, whose driver does not report errors of a page. */
@@ -51,6 +53,11 @@ export class Server {
   intercept = () => false;
   /** What is wrong with every worker that is started. @type {WorkerFaults | undefined} */
   workerFaults;
+  /**
+   * Whether pages get their service worker. If not, they get an empty one, so that it neither costs every test time nor
+   * comes between a page and the faults of this server.
+   */
+  hasServiceWorker = false;
 
   /** @param {Record<string, string>} [headers] */
   static async start(headers = {}) {
@@ -93,6 +100,16 @@ export class Server {
       response.setHeader('content-type', 'text/javascript');
       response.setHeader('cache-control', 'no-store');
       response.end(`import '/tests/browser/pages/faults.js?${faults}';\nimport '/www/worker.js?itself';`);
+      return;
+    }
+    if (path === '/sw.js' && !this.hasServiceWorker) {
+      response.setHeader('content-type', 'text/javascript');
+      response.end();
+      return;
+    }
+    if (path === '/offline-files.js') {
+      response.setHeader('content-type', 'text/javascript');
+      response.end(await offlineFiles(root));
       return;
     }
     const file = join(root, normalize(path.endsWith('/') ? `${path}index.html` : path));

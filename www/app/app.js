@@ -46,6 +46,7 @@ const model = new ModelPanel(
     else scoreAll();
     evaluation?.modelReady();
     search?.modelReady();
+    import('./afterwards.js').then(({ settle }) => settle(model));
   },
   (text) => {
     if (!model.siglip) cards.forEach((card) => card.wait(text));

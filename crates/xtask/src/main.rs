@@ -50,7 +50,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
-        Task::Build => wasm::build(),
+        Task::Build => wasm::build().and_then(|()| package::list_offline_files(&path("."))),
         Task::Serve(serve) => serve.run(),
         Task::Setup => setup::everything(),
         Task::Test => test::run_all(),

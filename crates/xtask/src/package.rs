@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use crate::command::{self, Error, command};
 use crate::{Result, wasm};
 
+/// What a static host needs beside www/.
+const BESIDE_WWW: [&str; 6] =
+    ["index.html", "privacy.html", "manifest.webmanifest", "sw.js", "LICENSE-APACHE", "LICENSE-MIT"];
+
 /// What to make.
 #[derive(clap::Args)]
 pub struct Package {
@@ -37,10 +41,16 @@ fn static_host() -> Result {
     for file in ["Cargo.toml", "lib.rs"].map(|file| package.join("www/models/tiny").join(file)) {
         fs::remove_file(&file).map_err(Error::file(&file))?;
     }
-    for file in ["index.html", "LICENSE-APACHE", "LICENSE-MIT"] {
+    for file in BESIDE_WWW {
         copy_file(&crate::path(file), &package.join(file))?;
     }
-    command::run(command("node", &["scripts/bundle.js"]).arg(package.join("www")))
+    command::run(command("node", &["scripts/bundle.js"]).arg(package.join("www")))?;
+    list_offline_files(&package)
+}
+
+/// Lists the files of a site that its service worker, sw.js, keeps for visits without a network.
+pub fn list_offline_files(site: &Path) -> Result {
+    command::run(command("node", &["scripts/offline-files.js"]).arg(site))
 }
 
 /// Makes the npm package of a built engine. Returns its folder; the packed file is beside it.

@@ -10,7 +10,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::command::{Error, command};
 use crate::wasm::{BUILDS, Build};
-use crate::{Result, setup};
+use crate::{Result, package, setup};
 
 /// Printed if nothing has been built yet.
 const FIRST_RUN: &str = "\
@@ -44,12 +44,15 @@ impl Serve {
         setup::wasm()?;
         faster.iter().try_for_each(Build::withdraw)?;
         first.run()?;
+        let site = crate::path(".");
+        package::list_offline_files(&site)?;
         let server = Server::start(self.port, self.isolated)?;
         println!("{}", server.address);
         if !self.no_open {
             open(&server.address);
         }
-        match faster.iter().try_for_each(Build::run) {
+        let made = faster.iter().try_for_each(Build::run);
+        match made.and_then(|()| package::list_offline_files(&site)) {
             Ok(()) => eprintln!("All builds are ready. Pages opened from now on use the fastest one."),
             Err(error) => eprintln!("xtask: {error}; pages use the build {}", first.name),
         }

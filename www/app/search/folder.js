@@ -59,6 +59,9 @@ export class Folder {
 /** The folder of the last visit. @returns {Promise<FileSystemDirectoryHandle | undefined>} */
 export const remembered = () => inStore('readonly', (store) => store.get(KEY)).catch(() => undefined);
 
+/** Forgets the folder of the last visit. */
+export const forgetFolder = () => resultOf(indexedDB.deleteDatabase(DATABASE));
+
 /** @param {FileSystemDirectoryHandle} handle */
 const remember = (handle) => inStore('readwrite', (store) => store.put(handle, KEY));
 
