@@ -9,8 +9,8 @@ import { labelsOf } from './page-actions.js';
 const harness = new Harness();
 
 /**
- * Downloaded only once a model answers, or when it is needed: for many pictures, an evaluation, a picture that the engine does not decode, several workers, a GPU, a
- * text tower that comes later, a choice of smaller files, another language, or one of these functions.
+ * Downloaded only once a model answers, or when it is needed: for many pictures, an evaluation, a picture that the engine does
+ * not decode, several workers, a GPU, a text tower that comes later, a choice of smaller files, another language, or one of these functions.
  */
 const isLazy = (/** @type {string} */ path) =>
   /(view|work|afterwards|why|share|rare-formats|other-decoders|gpu|label-sets|patches|calibrate|search-index|sharded-model|thread-pool|model-cache|pipeline|later-text|source|languages|translate-page)-\w+\.js$/.test(
@@ -50,7 +50,7 @@ test('the bundled page classifies, and the bundled library shards a model over w
   };
   const visit = await openIn(blank.context(), harness.server.origin);
   assert.equal((await labelsOf(visit, 'insect.jpg'))[0], 'an insect');
-  assert.equal([...bundled.keys()].filter(isLazy).length, 23);
+  assert.equal([...bundled.keys()].filter(isLazy).length, 25);
   await visit.locator('#dataset').setInputFiles(fileAt('tests/fixtures/pictures'));
   await visit.getByRole('heading', { name: 'Evaluation: pictures' }).waitFor();
   await visit.getByRole('button', { name: 'Close the evaluation' }).click();

@@ -33,6 +33,7 @@ const withoutHttpCache = !browserOfTests.hasHttpCache && 'the driver gives a pro
 test('the page works on a second visit without a network', { skip: withoutHttpCache }, async () => {
   const page = await harness.open({ headers: { 'cache-control': 'max-age=3600' } });
   await page.locator('.scores li').first().waitFor();
+  await harness.untilQuiet();
   const url = page.url();
   await page.close();
   await harness.server.close();

@@ -46,7 +46,10 @@ const model = new ModelPanel(
     else scoreAll();
     evaluation?.modelReady();
     search?.modelReady();
-    import('./afterwards.js').then(({ settle }) => settle(model));
+    import('./afterwards.js').then(
+      ({ settle }) => settle(model, () => cards, wanted),
+      () => {}, // The page is whole without it.
+    );
   },
   (text) => {
     if (!model.siglip) cards.forEach((card) => card.wait(text));

@@ -24,6 +24,8 @@ export class Card {
   #error = h('div', { className: 'error', role: 'alert', hidden: true }, this.#errorText, this.#retry);
   /** The newest answer. @type {import('../siglip.js').Score[] | undefined} */
   scores;
+  /** What the newest answer took. @type {{embeddingMs: number, scoringMs: number} | undefined} */
+  times;
   /** Why there is no answer. @type {string | undefined} */
   failure;
 
@@ -94,6 +96,7 @@ export class Card {
       });
       this.#error.hidden = true;
       this.scores = scores;
+      this.times = { embeddingMs, scoringMs };
       this.failure = undefined;
       this.#list.show(scores, siglip.info);
       const times = t`Picture ${formatTime(embeddingMs)} · labels ${formatTime(scoringMs)}`;

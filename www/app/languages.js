@@ -349,5 +349,46 @@ export const languages = {
     'Confusion matrix: a row for each class, a column for what the model said.':
       '混同行列：行が正しいクラス、列がモデルの答えです。',
     ' Of the {} classes with the most mistakes.': ' 間違いの多い {0} クラスのみ。',
+
+    // The offer of a published model
+    'Load it': '読み込む',
+    'Not now': '今はしない',
+    'A published model is on this device: {}.': '公開モデルがこの端末にあります：{0}',
+    'For real use: {}, {} from huggingface.co, kept on this device.':
+      '実用には：{0}、huggingface.co から {1}、この端末に保存されます。',
+    'For real use: {}, {} from huggingface.co, kept on this device. At the speed of this connection it takes about {}.':
+      '実用には：{0}、huggingface.co から {1}、この端末に保存されます。この接続の速さでは約 {2}かかります。',
+
+    // Keyboard shortcuts
+    'Keyboard shortcuts': 'キーボードショートカット',
+    'Write a label': 'ラベルを入力',
+    'Table or cards': '表とカードの切り替え',
+    'Choose a model': 'モデルを選択',
+    'Show this list': 'この一覧を表示',
+    'Use these keys where no field has the focus': '入力欄の外でこれらのキーを使う',
+    Close: '閉じる',
+
+    // Timings and memory
+    'Timings and memory': '時間とメモリー',
+    'Ready after': '準備にかかった時間',
+    Downloaded: 'ダウンロード',
+    '{} in {}': '{0}（{1}）',
+    '{}; the median takes {}': '{0} 枚、中央値 {1}',
+    'Labels, in the median': 'ラベル、中央値',
+    Device: '実行先',
+    Engine: 'エンジン',
+    'Shared memory': '共有メモリー',
+    yes: 'あり',
+    'no: the page is not cross-origin isolated': 'なし：ページがクロスオリジン分離されていません',
+    Weights: '重み',
+    'Memory of the page': 'ページのメモリー',
+    Storage: 'ストレージ',
+    '{} used, {} allowed': '{0} を使用、上限 {1}',
+    Reads: '入力',
+    'pictures of {} px, texts of {} tokens': '{0} px の画像、{1} トークンの文',
+    'pictures of {} px': '{0} px の画像',
+    Embeddings: '埋め込み',
+    '{} numbers': '{0} 個の数',
+    'Scale and bias': 'スケールとバイアス',
   },
 };

@@ -15,6 +15,7 @@ import { t } from '../ui/translate.js';
 /** @typedef {import('../siglip.js').Progress} Progress */
 /** @typedef {import('../ui/pool.js').Loan} Loan */
 /** @typedef {'q8' | 'f32'} Precision */
+/** What has been downloaded after its first bytes, and in which time. @typedef {{bytes: number, ms: number}} Transfer */
 /** A model to load; a model of the visitor's own files has a name. @typedef {{model: string | File[], name?: string, precision: Precision}} Choice */
 
 const CUSTOM = 'custom';
@@ -25,6 +26,12 @@ export class ModelPanel {
   siglip;
   /** The next model, once it can embed pictures. @type {Siglip | undefined} */
   early;
+  /** The download of the last load, if it was none from the device. @type {Transfer | undefined} */
+  transfer;
+  /** How long the last load took. */
+  loadMs = 0;
+  /** The beginning of that download. @type {{time: number, loaded: number} | undefined} */
+  #arrival;
   #onModel;
   #onProgress;
   #onEarly;
@@ -95,6 +102,8 @@ export class ModelPanel {
     this.#stop();
     this.#choice = choice;
     const device = this.#device.value;
+    const start = performance.now();
+    this.#arrival = this.transfer = undefined;
     this.#error.hidden = true;
     this.#loading.hidden = false;
     this.#quarter = 0;
@@ -124,6 +133,7 @@ export class ModelPanel {
       const previous = this.#loan;
       [this.#loan, this.#next, this.siglip] = [loan, undefined, siglip];
       this.#answering = { choice, device };
+      this.loadMs = performance.now() - start;
       this.#stop();
       this.#describeModel(siglip);
       this.#onModel(siglip);
@@ -195,6 +205,11 @@ export class ModelPanel {
   /** @param {Progress} progress */
   #showProgress(progress) {
     const text = formatProgress(progress);
+    if (progress.phase === 'download' && progress.loaded) {
+      const time = performance.now();
+      const first = (this.#arrival ??= { time, loaded: progress.loaded });
+      this.transfer = { bytes: progress.loaded - first.loaded, ms: time - first.time };
+    }
     showProgress(byId('loading-bar', HTMLProgressElement), progress);
     byId('loading-text').textContent = text;
     const quarter = progress.total ? Math.floor((4 * progress.loaded) / progress.total) : 0;
