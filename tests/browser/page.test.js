@@ -14,6 +14,8 @@ test('the example picture is classified on load, without a click', async () => {
 
 test('dropped and chosen pictures are classified, with the right label first', async () => {
   const page = await harness.open();
+  // The page listens for drops once it has its language, a moment after it is loaded.
+  await labelsOf(page, 'insect.jpg');
   await drop(page, ['www/samples/boat.jpg', 'www/samples/coffee.jpg']);
   assert.equal((await labelsOf(page, 'boat.jpg'))[0], 'a boat');
   assert.equal((await labelsOf(page, 'coffee.jpg'))[0], 'a coffee cup');
