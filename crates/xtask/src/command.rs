@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::time::Instant;
 
 /// Why a task stopped.
 #[derive(Debug, thiserror::Error)]
@@ -97,12 +98,14 @@ pub fn command(program: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Announces a command, runs it, and fails if it does.
+/// Announces a command, runs it, tells how long it took, and fails if it does.
 pub fn run(command: &mut Command) -> crate::Result {
     let line = std::iter::once(command.get_program()).chain(command.get_args());
     let line = line.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
     eprintln!("▸ {line}");
+    let begun = Instant::now();
     let status = command.status().map_err(|source| start(command, source))?;
+    eprintln!("  {:.0} s", begun.elapsed().as_secs_f32());
     if status.success() { Ok(()) } else { Err(Error::Failed { command: line, status }) }
 }
 
