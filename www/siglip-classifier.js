@@ -1,5 +1,6 @@
 /** <siglip-classifier>: images and labels in, probabilities out, in any page. docs/embedding.md is its guide. */
-import { Attributes, modelAttributes } from './element/attributes.js';
+import { modelAttributes } from './element/attributes.js';
+import { FormField } from './element/form-field.js';
 import { h } from './ui/dom.js';
 import {
   describe,
@@ -10,20 +11,29 @@ import {
   formatTime,
   showProgress,
 } from './ui/format.js';
-import { splitTemplates } from './ui/labels.js';
+import { splitTemplates, unique } from './ui/labels.js';
 import { ScoredImage, imagesIn } from './ui/scored-image.js';
 import { borrow } from './ui/pool.js';
 import { ScoreList, scoreSheet } from './ui/scores.js';
+import { speak, t } from './ui/translate.js';
 import { elementSheet } from './element/style.js';
 
 /** @typedef {import('./siglip.js').Siglip} Siglip */
-/** An image with what is shown of it. @typedef {{image: ScoredImage, figure: HTMLElement, list: ScoreList, error: HTMLElement, answer: HTMLElement}} View */
+/** An image with what is shown of it. @typedef {{image: ScoredImage, figure: HTMLElement, list: ScoreList, error: HTMLElement, answer: HTMLElement, best?: string}} View */
 
 /**
  * Its events bubble and cross shadow roots. `progress` has the progress of Siglip.load as its detail, and `ready` has
  * `siglip.info`. `result {file, scores, ms}` follows each scoring of an image, `error {code, message}` each failure.
  */
-export class SiglipClassifier extends Attributes {
+export class SiglipClassifier extends FormField {
+  /**
+   * Has elements that are made from then on speak another language. `docs/embedding.md` lists the sentences.
+   * @param {Record<string, string>} sentences by the English ones, with `{}` in place of each value; theirs have `{0}` for the first
+   */
+  static translate(sentences) {
+    speak(sentences);
+  }
+
   // The names are for formats that browsers do not know.
   #chooser = h('input', {
     type: 'file',
@@ -32,7 +42,9 @@ export class SiglipClassifier extends Attributes {
   #chooserText = h('span');
   #loader = h('button', { part: 'button', type: 'button' });
   #status = h('p', { part: 'progress', role: 'status' });
-  #bar = h('progress', { hidden: true, 'aria-label': 'Model' });
+  #slot = h('slot', { onslotchange: () => this.#takeChildren() });
+  #invitation = h('span', {}, t`Drop or paste a picture here, or choose one.`);
+  #bar = h('progress', { hidden: true, 'aria-label': t`Model` });
   #error = h('p', { part: 'error', role: 'alert', hidden: true });
   #dropzone = h(
     'div',
@@ -40,7 +52,7 @@ export class SiglipClassifier extends Attributes {
     h(
       'div',
       { className: 'ask' },
-      h('slot', {}, 'Drop or paste a picture here, or choose one.'),
+      h('div', { className: 'invitation' }, this.#slot, this.#invitation),
       h('label', { part: 'button' }, this.#chooserText, this.#chooser),
       this.#loader,
     ),
@@ -125,14 +137,14 @@ export class SiglipClassifier extends Attributes {
       await siglip.whole;
       if (this.#loan !== loan) return siglip;
       this.#siglip = siglip;
-      this.#status.textContent = ['Ready.', ...siglip.info.notices.map(({ message }) => message)].join(' ');
+      this.#status.textContent = [t`Ready.`, ...siglip.info.notices.map(({ message }) => message)].join(' ');
       this.#emit('ready', siglip.info);
       this.#rescore();
       return siglip;
     } catch (error) {
       if (this.#loan === loan) {
         this.#unload();
-        this.#loader.textContent = 'Try again';
+        this.#loader.textContent = t`Try again`;
         this.#fail(this.#error, error);
       }
       throw error;
@@ -148,6 +160,7 @@ export class SiglipClassifier extends Attributes {
     });
     this.#offerLoad();
     this.attributeChangedCallback('multiple');
+    this.#showValue();
     if (!this.#views.length) this.attributeChangedCallback('src');
   }
 
@@ -166,7 +179,7 @@ export class SiglipClassifier extends Attributes {
     if (!this.isConnected) return;
     if (name === 'multiple') {
       this.#chooser.multiple = this.multiple;
-      this.#chooserText.textContent = this.multiple ? 'Choose pictures' : 'Choose a picture';
+      this.#chooserText.textContent = this.multiple ? t`Choose pictures` : t`Choose a picture`;
     } else if (name === 'src') {
       if (this.#ofSrc) this.#remove(this.#ofSrc);
       if (this.src) this.#ofSrc = this.#show(new URL(this.src, document.baseURI).href);
@@ -178,13 +191,15 @@ export class SiglipClassifier extends Attributes {
       this.#offerLoad();
       if (wasLoaded) this.load().catch(() => {});
     } else if (name === 'loading') this.#offerLoad();
+    else if (['name', 'required', 'disabled'].includes(name)) this.#showValue();
     else this.#rescore();
   }
 
   /** Offers to load the model, or loads it when `loading` says so. */
   #offerLoad() {
     const size = downloadSize(this.model);
-    if (!this.#loan) this.#loader.textContent = `Load the model${size ? ` (${formatBytes(size)})` : ''}`;
+    if (!this.#loan)
+      this.#loader.textContent = size ? t`Load the model (${formatBytes(size)})` : t`Load the model`;
     this.#observer?.disconnect();
     if (this.loading === 'lazy') this.#observer?.observe(this);
     if (this.loading === 'eager') this.load().catch(() => {});
@@ -205,7 +220,7 @@ export class SiglipClassifier extends Attributes {
    */
   #take(event, data) {
     const sources = imagesIn(data);
-    if (!sources.length) return;
+    if (!sources.length || this.#chooser.disabled) return;
     event.preventDefault();
     this.add(...sources);
   }
@@ -234,6 +249,7 @@ export class SiglipClassifier extends Attributes {
     view.figure.remove();
     this.#views.splice(this.#views.indexOf(view), 1);
     if (this.#ofSrc === view) this.#ofSrc = undefined;
+    this.#showValue();
   }
 
   /** Scores all images again, once for all attributes that change together. */
@@ -250,15 +266,15 @@ export class SiglipClassifier extends Attributes {
   async #score(view) {
     if (!this.#siglip) {
       this.#loan?.siglip.then((siglip) => view.image.prepare(siglip)).catch(() => {});
-      if (!this.#loan) this.#status.textContent = 'The picture waits for the model.';
+      if (!this.#loan) this.#status.textContent = t`The picture waits for the model.`;
       return;
     }
     const { image, error } = view;
-    const { labels, labelSet, template, threshold, topK, scale, bias, relative } = this;
+    const { labelSet, template, threshold, topK, scale, bias, relative } = this;
     try {
       const { scores, notices, embeddingMs, scoringMs } = await image.score(
         this.#siglip,
-        labels[0] ? labels : undefined,
+        await this.#labelsToScore(),
         {
           labelSet,
           template: splitTemplates(template),
@@ -272,9 +288,11 @@ export class SiglipClassifier extends Attributes {
       const ms = embeddingMs + scoringMs;
       error.hidden = true;
       showScores(view, scores, this.#siglip.info);
+      view.best = scores.find(({ unknown }) => !unknown)?.label;
+      this.#showValue();
       const best = scores[0]
         ? `${scores[0].label}, ${formatScore(scores[0], this.#siglip.info)}`
-        : 'none of the labels';
+        : t`none of the labels`;
       const told = notices.map(({ message }) => ` ${message}`).join('');
       this.#status.textContent = `${image.name}: ${best} (${formatTime(ms)})${told}`;
       this.#emit('result', { file: image.source, scores, ms, notices });
@@ -287,7 +305,46 @@ export class SiglipClassifier extends Attributes {
       }
       this.#fail(error, reason);
       showScores(view, []);
+      view.best = undefined;
+      this.#showValue();
     }
+  }
+
+  /** Those of the attribute, of <option>s in the element, or of `label-source`; none, for a bundle's own. */
+  async #labelsToScore() {
+    const { labels, labelSource } = this;
+    if (labels[0]) return labels;
+    /** @type {NodeListOf<HTMLOptionElement>} */
+    const options = this.querySelectorAll(':scope > option');
+    if (options.length) return unique([...options].map(({ value }) => value));
+    if (!labelSource) return;
+    const { labelsFrom } = await import('./element/label-source.js');
+    return labelsFrom(new URL(labelSource, document.baseURI).href);
+  }
+
+  /** The element's children may be the page's own invitation, and labels. */
+  #takeChildren() {
+    this.#invitation.hidden = this.#slot
+      .assignedNodes()
+      .some((node) => !(node instanceof HTMLOptionElement) && node.textContent?.trim());
+    this.#rescore();
+  }
+
+  /** Gives the form the best label of each picture. */
+  #showValue() {
+    const best = this.#views.flatMap(({ best }) => best ?? []);
+    this.setValues(best, this.#chooser);
+  }
+
+  /** The form is reset: what was added goes, and `src` comes back. */
+  formResetCallback() {
+    this.clear();
+    this.attributeChangedCallback('src');
+  }
+
+  /** @param {boolean} disabled by itself, or by a fieldset around it */
+  formDisabledCallback(disabled) {
+    this.#chooser.disabled = this.#loader.disabled = disabled;
   }
 
   /**

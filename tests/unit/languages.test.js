@@ -8,11 +8,12 @@ import { speak, t } from '../../www/ui/translate.js';
 
 const root = new URL('../../', import.meta.url);
 const read = (/** @type {string} */ path) => readFileSync(new URL(path, root), 'utf8');
-const scripts = ['www/app/', 'www/ui/'].flatMap((folder) =>
+const folders = ['www/app/', 'www/element/', 'www/ui/'].flatMap((folder) =>
   readdirSync(fileURLToPath(new URL(folder, root)), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.js') && name !== 'languages.js')
     .map((name) => folder + name),
 );
+const scripts = [...folders, 'www/siglip-classifier.js'];
 
 /** The sentences that a script marks with `t`, with `{}` in place of each value. @param {string} code */
 function marked(code) {

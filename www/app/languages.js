@@ -249,6 +249,16 @@ export const languages = {
     'The engine has stopped': 'エンジンが停止しました',
     'Something went wrong': '問題が起きました',
 
+    // The element
+    'Drop or paste a picture here, or choose one.':
+      'ここに画像をドロップするか貼り付けるか、画像を選んでください。',
+    'Choose a picture': '画像を選択',
+    'Load the model ({})': 'モデルを読み込む（{0}）',
+    'Load the model': 'モデルを読み込む',
+    'The picture waits for the model.': '画像はモデルを待っています。',
+    'none of the labels': '当てはまるラベルなし',
+    'A picture with an answer is needed.': '答えの出た画像が必要です。',
+
     // The table
     'Probability: how likely each label is by itself, so a row need not add up to 100%.':
       '確率：ラベルごとの確からしさ。行の合計は 100% になるとは限りません。',

@@ -14,7 +14,7 @@ export class Attributes extends Base {
   static observedAttributes = [
     ...modelAttributes,
     ...['labels', 'label-set', 'template', 'threshold', 'top-k', 'scale', 'bias', 'relative'],
-    ...['src', 'loading', 'multiple'],
+    ...['src', 'loading', 'multiple', 'label-source', 'name', 'required', 'disabled'],
   ];
 
   /** `tiny`, a hub id, or the URL of a folder or of a .gguf such as a bundle. */
@@ -39,6 +39,14 @@ export class Attributes extends Base {
   }
   set labels(value) {
     this.setAttribute('labels', unique(value).join(', '));
+  }
+
+  /** The URL of a JSON file of labels, for an element without labels of its own. @returns {string | undefined} */
+  get labelSource() {
+    return this.getAttribute('label-source') ?? undefined;
+  }
+  set labelSource(value) {
+    this.#set('label-source', value);
   }
 
   /** Which of a bundle's sets of labels. @returns {string | undefined} */
@@ -153,6 +161,30 @@ export class Attributes extends Base {
   }
   set multiple(value) {
     this.toggleAttribute('multiple', value);
+  }
+
+  /** The name under which a form sends the best label. */
+  get name() {
+    return this.getAttribute('name') ?? '';
+  }
+  set name(value) {
+    this.setAttribute('name', value);
+  }
+
+  /** Whether a form cannot be sent before a picture has an answer. */
+  get required() {
+    return this.hasAttribute('required');
+  }
+  set required(value) {
+    this.toggleAttribute('required', value);
+  }
+
+  /** Whether the element takes no pictures, and its form does not send it. */
+  get disabled() {
+    return this.hasAttribute('disabled');
+  }
+  set disabled(value) {
+    this.toggleAttribute('disabled', value);
   }
 
   /** Applies properties that were set before the script was loaded. Until then they hide the setters. */

@@ -20,7 +20,8 @@ p { margin: 0; overflow-wrap: anywhere; }
 [part=dropzone] { display: grid; gap: var(--gap); padding: var(--gap); border: 1.5px dashed var(--line); border-radius: var(--radius); }
 [part=dropzone].over { border-color: var(--accent); border-style: solid; background: color-mix(in srgb, var(--accent) 8%, transparent); }
 .ask { display: flex; flex-wrap: wrap; gap: .75rem 1rem; align-items: center; color: var(--muted); }
-.ask slot { display: block; flex: 1 1 12rem; }
+.invitation { flex: 1 1 12rem; }
+::slotted(option) { display: none; }
 [part=button] { position: relative; font: inherit; font-weight: 600; color: var(--accent-ink); background: var(--accent);
   border: 1px solid transparent; border-radius: calc(var(--radius) * .7); padding: .5em 1em; cursor: pointer; }
 [part=button]:is(label) { color: var(--accent); background: none; border-color: currentColor; }
