@@ -78,7 +78,7 @@ test('a form sends the best label, is held back while one is missing, and is res
 
   await page.evaluate(() => document.querySelector('fieldset')?.setAttribute('disabled', ''));
   assert.deepEqual(await sent(page), []);
-  assert.ok(await page.locator('siglip-classifier input[type=file]').isDisabled());
+  await page.locator('siglip-classifier input[type=file]:disabled').waitFor({ state: 'attached' });
   assert.deepEqual(await problemsOf(page), []);
 });
 
@@ -109,7 +109,10 @@ test('labels come from <option>s in the element, and follow them', async () => {
   });
   await labels.filter({ hasText: 'a dog' }).waitFor();
   await page.evaluate(() => document.querySelector('siglip-classifier')?.append('Which animal?'));
-  await page.getByText('Drop or paste a picture here').waitFor({ state: 'hidden' });
+  await page.waitForFunction(() => {
+    const { shadowRoot } = /** @type {Element} */ (document.querySelector('siglip-classifier'));
+    return /** @type {HTMLElement} */ (shadowRoot?.querySelector('.invitation span')).hidden;
+  });
 });
 
 test('labels come from a file of the site; one without labels is named, with what it should be', async () => {
