@@ -8,7 +8,7 @@ const address = new URL('settings.json', document.baseURI).href;
 /** What was chosen on earlier visits; nothing where there is no storage. @returns {Promise<Settings>} */
 export async function readSettings() {
   try {
-    return (await (await caches.open(CACHE)).match(address))?.json() ?? {};
+    return (await caches.match(address, { cacheName: CACHE }))?.json() ?? {};
   } catch {
     return {};
   }
