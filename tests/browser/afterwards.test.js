@@ -96,6 +96,10 @@ test('a link that names a model is no first visit, and the page about privacy de
 
   const privacy = await openIn(page.context(), `${harness.server.origin}/privacy.html`);
   assert.deepEqual(await complaintsOfAxe(privacy), []);
+  const japanese = await openIn(page.context(), `${harness.server.origin}/privacy.html?lang=ja`);
+  await japanese.getByRole('heading', { name: '画像はここから出ません' }).waitFor();
+  assert.deepEqual(await complaintsOfAxe(japanese), []);
+  await japanese.close();
   const kept = () =>
     privacy.evaluate(async () => {
       const root = await navigator.storage.getDirectory();

@@ -90,7 +90,7 @@ export const languages = {
     'SigLIP by Google Research, computed by Rust in WebAssembly. Sample pictures:':
       'SigLIP は Google Research によるもので、WebAssembly にした Rust で計算しています。見本の画像：',
     credits: '出典',
-    Privacy: 'プライバシー（英語）',
+    Privacy: 'プライバシー',
     'This page is kept on this device: it opens without a network too.':
       'このページはこの端末に保存されています。ネットワークがなくても開けます。',
     'Drop to see what is in it': 'ドロップすると、何が写っているかを調べます',

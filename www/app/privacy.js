@@ -1,21 +1,26 @@
-/** The button of privacy.html: deletes all that the page has kept on this device. */
+/** The page about privacy: its language, and the button that deletes all that is kept on this device. */
 import { forgetFolder } from './search/folder.js';
 
-const button = /** @type {HTMLButtonElement} */ (document.getElementById('forget'));
-const report = /** @type {HTMLElement} */ (document.getElementById('forgotten'));
+const languages = /** @type {HTMLElement[]} */ ([...document.querySelectorAll('.language')]);
+const wanted = new URLSearchParams(location.search).get('lang') ?? navigator.language;
+const shown = languages.find(({ lang }) => lang === wanted.split('-')[0].toLowerCase()) ?? languages[0];
+for (const language of languages) language.hidden = language !== shown;
+document.documentElement.lang = shown.lang;
 
 /** How the names of what the page and its engine keep begin. */
 const OURS = 'siglip-';
 
+const button = /** @type {HTMLButtonElement} */ (shown.querySelector('.forget'));
 button.addEventListener('click', async () => {
   button.disabled = true;
-  report.textContent = '';
+  const [deleted, failed] = /** @type {NodeListOf<HTMLElement>} */ (
+    shown.querySelectorAll('.deleted, .failed')
+  );
+  deleted.hidden = failed.hidden = true;
   // Some browsers, and private windows, lack one storage or the other.
   const results = await Promise.allSettled([forgetCode(), forgetCaches(), forgetFiles(), forgetFolder()]);
-  const failed = results.some(({ status }) => status === 'rejected');
-  report.textContent = failed
-    ? 'Not everything could be deleted. Close the other tabs of this page, and try again.'
-    : 'All is deleted. The next visit begins anew.';
+  const isDone = results.every(({ status }) => status === 'fulfilled');
+  (isDone ? deleted : failed).hidden = false;
   button.disabled = false;
 });
 
