@@ -1,8 +1,8 @@
 /** Scores of one's own: bias, relative scores, calibration; and several templates. In scripts, in the element, on the page. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Harness, assertClose, openIn, problemsOf } from './harness.js';
-import { cardOf, labelsOf } from './page-actions.js';
+import { Harness, assertClose, fileAt, openIn, problemsOf } from './harness.js';
+import { cardOf, labelsOf, loadModel } from './page-actions.js';
 
 const harness = new Harness();
 const LABELS = ['a cat', 'a dog', 'a boat'];
@@ -226,5 +226,66 @@ test('on the page a bias raises all scores, shares add up, and both can be taken
     before,
   );
   assert.match(page.url(), /template=imagenet/);
+  assert.deepEqual(await problemsOf(page), []);
+});
+
+test('on the page judged answers fit the scores, show how well, and the fit can be undone', async () => {
+  const page = await harness.open();
+  const names = ['boat', 'cat', 'coffee'];
+  await page
+    .getByLabel('Choose pictures')
+    .setInputFiles(names.map((name) => fileAt(`www/samples/${name}.jpg`)));
+  for (const name of names) await labelsOf(page, `${name}.jpg`);
+  const scores = () =>
+    page.evaluate(() =>
+      [...document.querySelectorAll('#cards data')].map((each) => each.getAttribute('value')),
+    );
+  const before = await scores();
+  await page.getByText('Adjust the scores').click();
+  await page.getByRole('button', { name: 'Judge a few answers' }).click();
+  const panel = page.locator('.calibration');
+  await panel.waitFor();
+  const fit = panel.getByRole('button', { name: 'Fit the scores' });
+  assert.ok(await fit.isDisabled());
+  const answers = panel.getByRole('group');
+  assert.equal(await answers.count(), 15);
+  for (const each of await answers.all()) {
+    const [picture, label] = ((await each.locator('legend').getAttribute('aria-label')) ?? '').split(': ');
+    const isTrue = label.includes(picture.slice(0, -'.jpg'.length));
+    await each.getByLabel(isTrue ? 'Yes' : 'No').check();
+  }
+  await panel.getByText('15 judged, 3 of them true.').waitFor();
+  await fit.click();
+  await panel.getByRole('img', { name: 'Reliability before and after' }).waitFor();
+  assert.match(
+    (await page.locator('#meaning').textContent()) ?? '',
+    /scale of [\d.]+, fitted to 15 answers that you/,
+  );
+  const [, lossBefore, lossAfter] =
+    ((await panel.locator('tr', { hasText: 'Log loss' }).textContent()) ?? '').match(
+      /([\d]\.[\d]{3})([\d]\.[\d]{3})/,
+    ) ?? [];
+  assert.ok(+lossAfter < +lossBefore, `${lossBefore}, ${lossAfter}`);
+  await page.waitForFunction(() =>
+    /not the model/.test(document.querySelector('#cards data')?.getAttribute('title') ?? ''),
+  );
+  assert.notDeepEqual(await scores(), before);
+  await panel.getByRole('button', { name: 'Undo the fit' }).click();
+  await page.waitForFunction(
+    (before) =>
+      JSON.stringify(
+        [...document.querySelectorAll('#cards data')].map((each) => each.getAttribute('value')),
+      ) === before,
+    JSON.stringify(before),
+  );
+  assert.equal(await panel.locator('output').isHidden(), true);
+  // Another model's scores are not those that were judged.
+  await fit.click();
+  await panel.getByRole('img', { name: 'Reliability' }).waitFor();
+  await loadModel(page, `${harness.server.origin}/tests/fixtures/random-small`);
+  await panel.getByRole('img', { name: 'Reliability' }).waitFor({ state: 'hidden' });
+  assert.match((await page.locator('#meaning').textContent()) ?? '', /need not add up to 100%\.\s*$/);
+  await panel.getByRole('button', { name: 'Close the judging' }).click();
+  assert.ok(await panel.isHidden());
   assert.deepEqual(await problemsOf(page), []);
 });

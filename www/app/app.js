@@ -50,6 +50,7 @@ const model = new ModelPanel(
       ({ settle }) => settle(model, () => cards, wanted),
       () => {}, // The page is whole without it.
     );
+    calibration?.modelReady();
   },
   (text) => {
     if (!model.siglip) cards.forEach((card) => card.wait(text));
@@ -60,6 +61,8 @@ const model = new ModelPanel(
 let evaluation;
 /** @type {import('./search/view.js').SearchView | undefined} */
 let search;
+/** @type {import('./calibration-view.js').CalibrationView | undefined} */
+let calibration;
 
 const tuning = new Tuning(scoreAll);
 
@@ -219,6 +222,19 @@ byId('search').addEventListener('click', async () => {
   search ??= new SearchView({ model: () => model.siglip, classify: (file) => addImages([file]) });
   cardList.before(search.element);
   search.show();
+});
+
+byId('judge').addEventListener('click', async () => {
+  // Most visitors never judge: the code is fetched when it is first needed.
+  const { CalibrationView } = await import('./calibration-view.js');
+  calibration ??= new CalibrationView({
+    model: () => model.siglip,
+    cards: () => cards,
+    template: () => splitTemplates(template.value),
+    adopt: (own) => tuning.adopt(own),
+  });
+  cardList.before(calibration.element);
+  calibration.show();
 });
 
 function showCount() {

@@ -84,6 +84,7 @@ export const languages = {
     'Are all scores near zero? The model is cautious by its training. A bias moves all of them alike and leaves their order.':
       'どのスコアもゼロに近いときは、学習のせいでモデルが慎重なのです。バイアスは全部を同じだけ動かし、順位は変えません。',
     'Compare the labels with each other': 'ラベル同士を比べる',
+    'Judge a few answers …': '答えをいくつか判定…',
     'As the model gives them': 'モデルの値に戻す',
     'No pictures yet. Drop one, or take a sample.':
       '画像がまだありません。ドロップするか、見本を選んでください。',
@@ -126,6 +127,8 @@ export const languages = {
     'The model takes one of its classes to be right: their probabilities add up to 100%.':
       'モデルは自分のクラスのどれか一つが正しいと見なします。確率の合計は 100% です。',
     'The model gives each of its outputs a number.': 'モデルは出力ごとに数値を出します。',
+    ' With your own bias of {} and scale of {}, fitted to {} answers that you judged, these are not the model’s probabilities.':
+      ' 判定した{2}件の答えに合わせたバイアス{0}と倍率{1}を使っているため、モデル本来の確率ではありません。',
     ' With your own bias of {}, these are not the model’s probabilities.':
       '自分で加えたバイアス {0} があるため、モデルの確率ではありません。',
     'Shares of 100% among these labels, as if one of them had to be right: they compare labels, and say nothing of how likely one is by itself.':
@@ -400,5 +403,29 @@ export const languages = {
     Embeddings: '埋め込み',
     '{} numbers': '{0} 個の数',
     'Scale and bias': 'スケールとバイアス',
+    // app/calibration-view.js
+    'Judge a few answers': '答えをいくつか判定',
+    'Fit the scores to my answers': '判定にスコアを合わせる',
+    'Undo the fit': '合わせる前に戻す',
+    'Close the judging': '判定を閉じる',
+    'Is the label true of the picture? From your answers the page learns how far to trust the model’s numbers. Some ten of each kind are a good beginning; right answers with low scores help most.':
+      'ラベルは画像に合っていますか？判定をもとに、モデルの数値をどこまで信頼できるかを調整します。「はい」と「いいえ」を10件ほどずつから始めるとよいでしょう。スコアの低い正解がいちばん役立ちます。',
+    'The model’s own scale and bias are in use again.': 'モデル本来の倍率とバイアスに戻しました。',
+    Yes: 'はい',
+    No: 'いいえ',
+    'There are no answers yet: add pictures and labels.':
+      'まだ答えがありません。画像とラベルを追加してください。',
+    '{} judged, {} of them true.': '{0}件を判定、うち正しいもの{1}件。',
+    ' At least one true and one false answer are needed.':
+      ' 正しい答えと誤った答えが少なくとも1件ずつ必要です。',
+    'the model’s': 'モデル',
+    yours: '調整後',
+    'Mean error of the probabilities': '確率の平均誤差',
+    'Log loss': '対数損失',
+    'Your own scale is ×{} and your own bias {}: a cosine of {} is now as likely right as wrong. Measured on the answers it was fitted to, so it flatters.':
+      '倍率は×{0}、バイアスは{1}です。コサイン{2}で、正しいか誤りかが五分五分になります。合わせるのに使った答えで測ったため、実際より良く見えます。',
+    'Reliability before and after the fit': '調整前後の信頼性',
+    'probability shown': '表示された確率',
+    'share that is true': '実際に正しい割合',
   },
 };

@@ -18,30 +18,45 @@ export class Tuning {
   #value = byId('bias-value');
   /** @type {Siglip | undefined} */
   #siglip;
+  /** What was fitted to the visitor's judgements. @type {import('./calibration-view.js').Own | undefined} */
+  #own;
+  #changed;
 
   /** @param {() => void} onChange */
   constructor(onChange) {
-    byId('tuning', HTMLFormElement).addEventListener('input', () => {
+    this.#changed = () => {
       this.#explain();
       onChange();
+    };
+    byId('tuning', HTMLFormElement).addEventListener('input', ({ target }) => {
+      if (this.#own && target === this.#bias) this.#own.bias = this.#bias.valueAsNumber;
+      this.#changed();
     });
-    byId('tuning', HTMLFormElement).addEventListener('reset', () =>
-      // The fields have their old values until the event has ended; a microtask would run before.
-      setTimeout(() => {
-        this.#explain();
-        onChange();
-      }),
-    );
+    // The fields have their old values until the event has ended; a microtask would run before.
+    byId('tuning', HTMLFormElement).addEventListener('reset', () => setTimeout(() => this.adopt()));
+  }
+
+  /** Takes a fitted scale and bias, or the slider's bias alone. @param {import('./calibration-view.js').Own} [own] */
+  adopt(own) {
+    // The slider has steps, and shows what is next to the fitted bias.
+    this.#bias.value = String(own?.bias ?? (this.#own ? 0 : this.#bias.value));
+    this.#own = own;
+    this.#changed();
   }
 
   /** What `classify` is asked for. A classifier has no bias that one could move. @param {Siglip} siglip */
   options({ info }) {
     if (info.kind === 'classifier') return {};
-    return { bias: this.#bias.valueAsNumber, relative: this.#relative.checked };
+    return { bias: this.#bias.valueAsNumber, ...this.#own, relative: this.#relative.checked };
   }
 
   /** Says what the scores of a model mean. @param {Siglip} siglip */
   explain(siglip) {
+    // What was fitted is another model's.
+    if (siglip !== this.#siglip && this.#own) {
+      this.#own = undefined;
+      this.#bias.value = '0';
+    }
     this.#siglip = siglip;
     this.#explain();
   }
@@ -49,11 +64,13 @@ export class Tuning {
   #explain() {
     const { kind, problemType = 'multi_label_classification' } = this.#siglip?.info ?? {};
     byId('tune').hidden = kind === 'classifier';
-    const bias = kind === 'classifier' ? 0 : this.#bias.valueAsNumber;
-    this.#value.textContent = bias > 0 ? `+${bias}` : String(bias);
-    const own = bias
-      ? t` With your own bias of ${this.#value.textContent ?? ''}, these are not the model’s probabilities.`
-      : '';
+    const { bias, scale, examples } = { bias: this.#bias.valueAsNumber, ...this.#own };
+    const shown = (this.#value.textContent = `${bias > 0 ? '+' : ''}${+bias.toFixed(2)}`);
+    let own = '';
+    if (kind !== 'classifier' && scale)
+      own = t` With your own bias of ${shown} and scale of ${scale.toFixed(2)}, fitted to ${examples} answers that you judged, these are not the model’s probabilities.`;
+    else if (kind !== 'classifier' && bias)
+      own = t` With your own bias of ${shown}, these are not the model’s probabilities.`;
     byId('meaning').textContent =
       kind !== 'classifier' && this.#relative.checked
         ? t`Shares of 100% among these labels, as if one of them had to be right: they compare labels, and say nothing of how likely one is by itself.`
