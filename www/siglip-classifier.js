@@ -114,10 +114,10 @@ export class SiglipClassifier extends FormField {
    */
   async load() {
     if (this.#loan) return this.#loan.siglip;
-    const { source, precision, workers, device, workerUrl } = this;
+    const { source, precision, workers, device, imageSize, maxPatches, workerUrl } = this;
     const loan = borrow(
       this.model,
-      { source, precision, workers, device, workerUrl },
+      { source, precision, workers, device, imageSize, maxPatches, workerUrl },
       {
         onProgress: (progress) => {
           showProgress(this.#bar, progress);

@@ -11,6 +11,7 @@ python make_random_architectures.py
 python record_gguf.py
 python record_naflex.py
 python record_vectors.py
+python record_resolution.py
 python record_calibration.py
 python record_classifiers.py
 python record_one_tower.py

@@ -29,6 +29,8 @@ test('options that are left out, or undefined, have defaults', () => {
     device: 'cpu',
     options: {
       precision: 'q8',
+      imageSize: undefined,
+      maxPatches: undefined,
       cache: true,
       towers: 'both',
       ready: 'both',

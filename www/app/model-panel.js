@@ -19,6 +19,8 @@ import { t } from '../ui/translate.js';
 /** A model to load; a model of the visitor's own files has a name. @typedef {{model: string | File[], name?: string, precision: Precision}} Choice */
 
 const CUSTOM = 'custom';
+/** Larger downloads are left to those who write the address: a tab can hardly hold them. So are gated ones. */
+const LARGEST = 5e9;
 
 /** Loads the models of the page. The present model answers until the next one is ready. */
 export class ModelPanel {
@@ -270,7 +272,7 @@ export class ModelPanel {
     const option = (/** @type {string} */ value, /** @type {string} */ text) => h('option', { value }, text);
     const published = (/** @type {boolean} */ inEightBits) =>
       checkpoints
-        .filter(({ quantized }) => quantized === inEightBits)
+        .filter(({ quantized, gated, bytes }) => quantized === inEightBits && !gated && bytes < LARGEST)
         .map(({ id, label, bytes }) => option(id, `${label} · ${formatBytes(bytes)}`));
     this.#select.append(
       h(

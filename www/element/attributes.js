@@ -4,7 +4,9 @@ import { splitLabels, unique } from '../ui/labels.js';
 /** @typedef {import('../siglip.js').LoadOptions} LoadOptions */
 
 /** The attributes that decide which model is loaded, and how. */
-export const modelAttributes = ['model', 'source', 'precision', 'workers', 'device', 'worker-url'];
+export const modelAttributes = [
+  ...['model', 'source', 'precision', 'workers', 'device', 'image-size', 'max-patches', 'worker-url'],
+];
 
 /** Servers that render pages import the element too, and have no elements. @type {typeof HTMLElement} */
 const Base = globalThis.HTMLElement ?? Object;
@@ -130,6 +132,22 @@ export class Attributes extends Base {
     this.setAttribute('device', value);
   }
 
+  /** Side of the images that a model of fixed resolution sees, in pixels. @returns {number | undefined} */
+  get imageSize() {
+    return this.#number('image-size', true);
+  }
+  set imageSize(value) {
+    this.#set('image-size', value);
+  }
+
+  /** The most patches of an image, of a model that keeps the aspect. @returns {number | undefined} */
+  get maxPatches() {
+    return this.#number('max-patches', true);
+  }
+  set maxPatches(value) {
+    this.#set('max-patches', value);
+  }
+
   /** A copy of worker.js on the page's own origin, for a page whose policy forbids blob:. @returns {string | undefined} */
   get workerUrl() {
     return this.getAttribute('worker-url') ?? undefined;
@@ -195,10 +213,14 @@ export class Attributes extends Base {
     }
   }
 
-  /** @param {string} name */
-  #number(name) {
+  /**
+   * A number, or nothing where the attribute has none.
+   * @param {string} name
+   * @param {boolean} [anyway] also if it is none: the load refuses it
+   */
+  #number(name, anyway) {
     const value = this.getAttribute(name);
-    return value && Number.isFinite(+value) ? +value : undefined;
+    return value && (anyway || isFinite(+value)) ? +value : undefined;
   }
 
   /**

@@ -11,28 +11,27 @@ const hub = 'https://huggingface.co/';
  * @property {number} bytes to download
  * @property {boolean} multilingual whether labels may be in many languages
  * @property {boolean} quantized whether its files are in 8 bits, made by others of one of google's checkpoints
+ * @property {boolean} gated whether its terms have to be accepted at the hub: then `headers` names who asks
  */
 
-/** `bytes` are those of the f32 weights and the tokenizer. @type {[name: string, label: string, bytes: number, multilingual?: boolean][]} */
+/**
+ * A name's start at google's part of the hub, the name for people, the megabytes of the f32 weights and the tokenizer, and how
+ * each name ends. docs/models.md has the shapes.
+ * @type {[name: string, label: string, megabytes: number, ends: string][]}
+ */
 const published = [
-  ['siglip-base-patch16-224', 'Base, 224 px', 815e6],
-  ['siglip-base-patch16-256', 'Base, 256 px', 815e6],
-  ['siglip-base-patch16-384', 'Base, 384 px', 816e6],
-  ['siglip-base-patch16-512', 'Base, 512 px', 818e6],
-  ['siglip-base-patch16-256-multilingual', 'Base, 256 px, many languages', 1499e6, true],
-  ['siglip-large-patch16-256', 'Large, 256 px', 2611e6],
-  ['siglip-large-patch16-384', 'Large, 384 px', 2612e6],
-  ['siglip-so400m-patch14-224', 'Shape-optimised 400M, 224 px', 3512e6],
-  ['siglip-so400m-patch14-384', 'Shape-optimised 400M, 384 px', 3514e6],
-  ['siglip2-base-patch16-224', 'SigLIP 2 base, 224 px', 1535e6, true],
-  ['siglip2-base-patch16-256', 'SigLIP 2 base, 256 px', 1535e6, true],
-  ['siglip2-base-patch16-384', 'SigLIP 2 base, 384 px', 1536e6, true],
-  ['siglip2-base-patch16-512', 'SigLIP 2 base, 512 px', 1538e6, true],
-  ['siglip2-base-patch16-naflex', 'SigLIP 2 base, aspect kept', 1535e6, true],
-  ['siglip2-large-patch16-256', 'SigLIP 2 large, 256 px', 3561e6, true],
-  ['siglip2-large-patch16-384', 'SigLIP 2 large, 384 px', 3562e6, true],
-  ['siglip2-so400m-patch16-256', 'SigLIP 2 400M, 256 px', 4579e6, true],
-  ['siglip2-so400m-patch16-naflex', 'SigLIP 2 400M, aspect kept', 4579e6, true],
+  ['siglip-base-patch16', 'Base', 815, '224 256 384 512'],
+  ['siglip-base-patch16', 'Base', 1499, '256-multilingual'],
+  ['siglip-large-patch16', 'Large', 2611, '256 384'],
+  ['siglip-so400m-patch14', 'Shape-optimised 400M', 3513, '224 384'],
+  ['siglip-so400m-patch16', 'Shape-optimised 400M', 4531, '256-i18n'],
+  ['siglip2-base-patch32', 'SigLIP 2 base, large patches', 1542, '256'],
+  ['siglip2-base-patch16', 'SigLIP 2 base', 1536, '224 256 384 512 naflex'],
+  ['siglip2-large-patch16', 'SigLIP 2 large', 3562, '256 384 512'],
+  ['siglip2-so400m-patch14', 'SigLIP 2 400M, small patches', 4577, '224 384'],
+  ['siglip2-so400m-patch16', 'SigLIP 2 400M', 4578, '256 384 512 naflex'],
+  ['siglip2-giant-opt-patch16', 'SigLIP 2 giant', 7521, '256 384'],
+  ['medsiglip', 'MedSigLIP', 3516, '448'],
 ];
 
 /**
@@ -60,20 +59,20 @@ const quantized = [
 
 /** The published checkpoints that this library runs. @type {Checkpoint[]} */
 export const checkpoints = [
-  ...published.map(([name, label, bytes, multilingual = false]) => ({
-    id: `google/${name}`,
-    label,
-    bytes,
-    multilingual,
-    quantized: false,
-  })),
-  ...quantized.map(({ id, label, bytes, multilingual = false }) => ({
-    id,
-    label,
-    bytes,
-    multilingual,
-    quantized: true,
-  })),
+  ...published.flatMap(([name, label, megabytes, ends]) =>
+    ends.split(' ').map((end) => {
+      const [side, ...more] = end.split('-');
+      return {
+        id: `google/${name}-${end}`,
+        label: `${label}, ${+side ? `${side} px` : 'aspect kept'}${more[0] ? ', many languages' : ''}`,
+        bytes: megabytes * 1e6,
+        multilingual: !!more[0] || name[6] === '2',
+        quantized: false,
+        gated: name[0] === 'm',
+      };
+    }),
+  ),
+  ...quantized.map((files) => ({ multilingual: false, ...files, quantized: true, gated: false })),
 ];
 
 /**

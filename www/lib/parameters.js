@@ -45,6 +45,9 @@ import { SiglipError } from './errors.js';
  * @property {'auto' | number} [workers] how many workers share the work
  * @property {import('../worker/protocol.js').Device} [device] what runs the towers' blocks: "cpu", or "gpu" where it computes what
  *   the CPU does; "auto" takes the GPU where it is faster, too
+ * @property {number} [imageSize] side of the images that a model of fixed resolution sees, in pixels: a multiple of its patches'
+ *   side. The position embeddings are interpolated
+ * @property {number} [maxPatches] the most patches of an image, of a model that keeps the aspect (NaFlex): up to 1024
  * @property {boolean} [cache] whether to keep the model, and the labels it has scored, in the browser for the next visit
  * @property {AbortSignal} [signal]
  * @property {(progress: Progress) => void} [onProgress] its `loaded` never decreases
@@ -116,6 +119,8 @@ export function loadParametersOf(model, options) {
     device: model === 'tiny' && device === 'auto' ? 'cpu' : device,
     options: {
       precision,
+      imageSize: options.imageSize,
+      maxPatches: options.maxPatches,
       cache,
       towers,
       ready,

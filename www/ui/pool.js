@@ -25,7 +25,7 @@ const pool = new Map();
  * A model shared by all borrowers on the page that ask for the same one. It is disposed of when the last one has
  * released it.
  * @param {string | File[]} model files are never shared: nothing tells whether other files are the same
- * @param {Pick<LoadOptions, 'source' | 'precision' | 'workers' | 'device' | 'workerUrl'>} options by all borrowers in the same order
+ * @param {Pick<LoadOptions, 'source' | 'precision' | 'workers' | 'device' | 'imageSize' | 'maxPatches' | 'workerUrl'>} options by all borrowers in the same order
  * @param {Borrower} borrower gets the reports of the load
  * @returns {Loan}
  */

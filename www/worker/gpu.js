@@ -245,7 +245,7 @@ class GpuModel {
       onProgress: (file, loaded, total, cached) => tell({ type: 'progress', file, loaded, total, cached }),
       onNotice: (code, message) => tell({ type: 'notice', notice: { code, message } }),
       onConfig: (config, towers) => {
-        begun = this.#begin(() => Engine.gpu_plan(config, towers, chosen.precision));
+        begun = this.#begin(() => Engine.gpu_plan(config, towers, chosen.precision, chosen.imageSize));
         // `onWeights` awaits it.
         begun.catch(() => {});
       },

@@ -64,6 +64,8 @@
  * @property {Precision} precision
  * @property {'image' | 'text' | 'both'} towers
  * @property {'image' | 'both'} [ready] "image" leaves the text tower to `loadText`
+ * @property {number} [imageSize]
+ * @property {number} [maxPatches]
  * @property {boolean} cache
  * @property {Record<string, string>} headers
  * @property {Record<string, string>} sha256
@@ -81,6 +83,7 @@
  * @property {'gpu' | 'cpu'} device that runs the towers' blocks
  * @property {string} [adapter] the GPU, as the browser names it
  * @property {number} imageSize side of the square image the model sees, in pixels
+ * @property {number} [maxPatches] of an image, where the model keeps the aspect of images
  * @property {'zero-shot' | 'classifier'} kind whether it scores any labels, or is fine-tuned for classes of its own
  * @property {string[]} [labels] the classes of a classifier
  * @property {'single_label_classification' | 'multi_label_classification' | 'regression'} [problemType] of a classifier:

@@ -11,7 +11,7 @@ use siglip::weights::{
     Logits, Metadata, OPEN_CLIP_WEIGHTS, StoredTensor, TensorShape, TensorSink, WeightIndex, WeightReader,
     onnx_candidates, onnx_files,
 };
-use siglip::{CheckpointFiles, EngineLoader, LoadOptions, Precision, Siglip, Towers};
+use siglip::{CheckpointFiles, EngineLoader, LoadOptions, Siglip, Towers};
 
 use crate::error::Error;
 
@@ -154,8 +154,7 @@ impl Source {
     }
 
     /// Loads the model.
-    pub fn load(&self, precision: Precision) -> Result<Siglip, Error> {
-        let options = LoadOptions { precision, ..LoadOptions::default() };
+    pub fn load(&self, options: LoadOptions) -> Result<Siglip, Error> {
         match self {
             Source::BuiltIn => Siglip::from_files(siglip_tiny::open, options),
             Source::Folder(folder) => Siglip::from_files(|name| File::open(folder.join(name)), options),

@@ -1,7 +1,7 @@
 //! Where a model's blocks run, in a command that was built without the feature `gpu`.
 
 use clap::ValueEnum;
-use siglip::Precision;
+use siglip::LoadOptions;
 
 use crate::answers::complain;
 use crate::checkpoint::Source;
@@ -23,12 +23,12 @@ pub enum Device {
 
 impl Device {
     /// Loads a model.
-    pub fn load(self, source: Source, precision: Precision) -> Result<Siglip, Error> {
+    pub fn load(self, source: Source, options: LoadOptions) -> Result<Siglip, Error> {
         if self == Device::Gpu {
             complain(
                 "gpu-missing: The GPU cannot be used, so the CPU computes: this command was built without the feature gpu.",
             );
         }
-        source.load(precision)
+        source.load(options)
     }
 }

@@ -1,7 +1,7 @@
 //! Where a model's blocks run: on the CPU, or on a GPU that computes what the CPU does.
 
 use clap::ValueEnum;
-use siglip::{Checkpoint, EngineLoader, LoadOptions, Precision};
+use siglip::{Checkpoint, EngineLoader, LoadOptions};
 use siglip_gpu::native::{Gpu, GpuError, GpuLoader, GpuModel, Wish};
 
 use crate::answers::complain;
@@ -24,20 +24,20 @@ pub enum Device {
 
 impl Device {
     /// Loads a model. If the GPU cannot be used, the CPU computes, and the reason is told.
-    pub fn load(self, source: Source, precision: Precision) -> Result<Siglip, Error> {
+    pub fn load(self, source: Source, options: LoadOptions) -> Result<Siglip, Error> {
         // The demonstration model takes less than the check of a GPU.
         let on_gpu = match (self, &source) {
             (Device::Cpu, _) | (Device::Auto, Source::BuiltIn) => None,
             _ => Some(
                 self.open()
-                    .map_or_else(|fault| Ok(Err(fault)), |gpu| self.load_on(&gpu, &source, precision))?,
+                    .map_or_else(|fault| Ok(Err(fault)), |gpu| self.load_on(&gpu, &source, options))?,
             ),
         };
         match on_gpu {
             Some(Ok(mut siglip)) => {
                 let on_cpu = move |fault: &GpuError| {
                     tell(fault);
-                    source.load(precision).map(siglip::Siglip::into_engine).map_err(|error| match error {
+                    source.load(options).map(siglip::Siglip::into_engine).map_err(|error| match error {
                         Error::Siglip(error) | Error::Checkpoint { source: error, .. } => error,
                         error => siglip::Error::BadWeights(error.to_string()),
                     })
@@ -49,7 +49,7 @@ impl Device {
             Some(Err(fault)) if self == Device::Gpu || fault.code() != "gpu-missing" => tell(&fault),
             _ => {}
         }
-        Ok(source.load(precision)?.map_engine(GpuModel::from))
+        Ok(source.load(options)?.map_engine(GpuModel::from))
     }
 
     fn open(self) -> Result<Gpu, GpuError> {
@@ -61,12 +61,12 @@ impl Device {
         self,
         gpu: &Gpu,
         source: &Source,
-        precision: Precision,
+        options: LoadOptions,
     ) -> Result<Result<Siglip, GpuError>, Error> {
         let wrong = Error::checkpoint(source.name());
         let files = source.files()?;
-        let checkpoint = Checkpoint::parse(&files).map_err(&wrong)?;
-        let options = LoadOptions { precision, ..LoadOptions::default() };
+        let checkpoint =
+            Checkpoint::parse(&files).and_then(|read| read.at(options.resolution)).map_err(&wrong)?;
         let options = checkpoint.options(options).map_err(&wrong)?;
         let mut loader = GpuLoader::new(gpu, checkpoint.config.clone(), options).map_err(&wrong)?;
         source.read(&files, &mut loader, |loader| loader, |_| {})?;

@@ -30,6 +30,9 @@ struct Description {
     kind: &'static str,
     precision: &'static str,
     image_size: usize,
+    /// Most patches of an image, where images keep their aspect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_patches: Option<usize>,
     embedding_size: usize,
     vision_layers: usize,
     /// What a classifier lacks.
@@ -85,7 +88,8 @@ impl Info {
         let source = self.model.source();
         let wrong = Error::checkpoint(source.name());
         let files = source.files()?;
-        let Checkpoint { config, labels, .. } = Checkpoint::parse(&files).map_err(&wrong)?;
+        let checkpoint = Checkpoint::parse(&files).and_then(|read| read.at(self.model.resolution()));
+        let Checkpoint { config, processor, labels, .. } = checkpoint.map_err(&wrong)?;
         let weights = source.weights()?;
         let headers = weights.headers()?;
 
@@ -104,6 +108,7 @@ impl Info {
 
         let mut description =
             describe(source.name(), self.model.precision.into(), &config, files.towers(), &headers);
+        description.max_patches = processor.max_patches();
         let count = |set: &LabelSet| (set.name().to_string(), set.labels().len());
         description.label_sets = labels.sets().iter().map(count).collect();
         if self.json {
@@ -157,6 +162,7 @@ fn describe(
         kind: if classifier.is_some() { "classifier" } else { "zero-shot" },
         precision: precision.name(),
         image_size: config.vision_config.image_size,
+        max_patches: None,
         embedding_size: config.embedding_size(),
         vision_layers: config.vision_config.num_hidden_layers,
         text: classifier.is_none().then_some(text),

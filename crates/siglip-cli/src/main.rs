@@ -28,7 +28,7 @@ use checkpoint::Source;
 use clap::{Parser, Subcommand, ValueEnum};
 use device::{Device, Siglip};
 use error::Error;
-use siglip::Precision;
+use siglip::{LoadOptions, Precision, Resolution};
 
 const EXAMPLE: &str = "Example:
   siglip classify cat.jpg --label \"a cat\" --label \"a dog\" --model siglip-base-patch16-256";
@@ -70,6 +70,13 @@ struct ModelArgs {
     /// sums on every processor; or in single precision.
     #[arg(long, value_enum, default_value_t = PrecisionArg::Q8)]
     precision: PrecisionArg,
+    /// Side of the images that a model of fixed resolution sees, in pixels: a multiple of its patches' side. The position
+    /// embeddings are interpolated. Default: the model's own.
+    #[arg(long, value_name = "PIXELS")]
+    image_size: Option<usize>,
+    /// Most patches of an image, of a model that keeps the aspect (NaFlex): up to 1024. Default: the model's own.
+    #[arg(long, value_name = "N")]
+    max_patches: Option<usize>,
     /// Number of threads that compute. Results do not depend on it. Default: as many as the processor runs at a time.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -90,7 +97,13 @@ impl ModelArgs {
         for _ in 1..threads {
             std::thread::spawn(|| siglip::model::join_thread_pool());
         }
-        self.device.load(self.source(), self.precision.into())
+        let precision = self.precision.into();
+        let options = LoadOptions { precision, resolution: self.resolution(), ..LoadOptions::default() };
+        self.device.load(self.source(), options)
+    }
+
+    fn resolution(&self) -> Resolution {
+        Resolution { image_size: self.image_size, max_patches: self.max_patches }
     }
 }
 

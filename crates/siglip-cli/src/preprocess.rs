@@ -31,8 +31,9 @@ impl Preprocess {
             return Err(Error::Usage("--rgb takes one image, since several differ in their sides".into()));
         }
         let source = self.model.source();
-        let processor =
-            Checkpoint::parse(&source.files()?).map_err(Error::checkpoint(source.name()))?.processor;
+        let resolution = self.model.resolution();
+        let checkpoint = Checkpoint::parse(&source.files()?).and_then(|read| read.at(resolution));
+        let processor = checkpoint.map_err(Error::checkpoint(source.name()))?.processor;
         let mut pixel_values = Vec::new();
         let mut shape = None;
         for path in &self.images {

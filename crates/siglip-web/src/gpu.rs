@@ -1,6 +1,6 @@
 //! What a GPU needs to run the blocks of this worker's model.
 
-use siglip::{Config, Precision, Towers};
+use siglip::{Config, Precision, Resolution, Towers};
 use siglip_gpu::Plan;
 use wasm_bindgen::prelude::*;
 
@@ -10,8 +10,14 @@ use crate::{Engine, misused};
 #[wasm_bindgen]
 impl Engine {
     /// The [`Plan`] of a model's blocks, as JSON. `config` and `towers` are those of the callback `onConfig`.
-    pub fn gpu_plan(config: &str, towers: &str, precision: &str) -> Result<String, JsValue> {
-        let config = Config::from_json(config).map_err(Error::from)?;
+    pub fn gpu_plan(
+        config: &str,
+        towers: &str,
+        precision: &str,
+        image_size: Option<usize>,
+    ) -> Result<String, JsValue> {
+        let resolution = Resolution { image_size, ..Resolution::default() };
+        let config = Config::from_json(config).and_then(|config| config.at(resolution)).map_err(Error::from)?;
         let towers = towers_named(towers)?;
         let precision =
             Precision::from_name(precision).ok_or_else(|| misused("there is no such precision"))?;

@@ -70,6 +70,8 @@ struct Info<'m> {
     kind: &'static str,
     backend: &'static str,
     image_size: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_patches: Option<usize>,
     embedding_size: usize,
     bytes: usize,
     towers: &'static str,
@@ -151,6 +153,7 @@ impl Engine {
             kind: if config.classifier.is_some() { "classifier" } else { "zero-shot" },
             backend: model::backend(),
             image_size: config.vision_config.image_size,
+            max_patches: self.siglip().ok().and_then(Siglip::max_patches),
             embedding_size: config.embedding_size(),
             bytes: model.bytes(),
             towers,

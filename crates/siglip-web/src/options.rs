@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use siglip::weights::{OnnxDtype, OnnxDtypes};
-use siglip::{Precision, Shard, Towers};
+use siglip::{LoadOptions, Precision, Resolution, Shard, Towers};
 
 use crate::fetch::Timeouts;
 use crate::integrity;
@@ -21,6 +21,12 @@ pub struct Options {
     /// Which towers are needed.
     #[serde(deserialize_with = "towers")]
     pub towers: Towers,
+    /// Side of the images of a model of fixed resolution, in pixels.
+    #[serde(default, deserialize_with = "image_size")]
+    image_size: Option<usize>,
+    /// Most patches of an image of NaFlex.
+    #[serde(default, deserialize_with = "max_patches")]
+    max_patches: Option<usize>,
     /// Whether this is the text tower of a model that is in use without it.
     #[serde(default)]
     pub later: bool,
@@ -72,9 +78,15 @@ impl OnnxChoice {
 }
 
 impl Options {
-    /// The shard of worker `index`.
-    pub fn shard(&self, index: usize) -> Result<Shard, siglip::Error> {
-        if self.gpu { Ok(Shard::BLOCKS_ELSEWHERE) } else { Shard::new(index, self.workers) }
+    /// What worker `index` loads, of these towers.
+    pub fn load(&self, towers: Towers, index: usize) -> Result<LoadOptions, siglip::Error> {
+        let shard = if self.gpu { Shard::BLOCKS_ELSEWHERE } else { Shard::new(index, self.workers)? };
+        Ok(LoadOptions { precision: self.precision, towers, shard, resolution: self.resolution() })
+    }
+
+    /// At which resolution images are seen.
+    pub fn resolution(&self) -> Resolution {
+        Resolution { image_size: self.image_size, max_patches: self.max_patches }
     }
 
     /// What is worth knowing about the choice of files.
@@ -109,6 +121,28 @@ fn towers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Towers, D::Error
     let name = String::deserialize(deserializer)?;
     let unknown = || D::Error::custom(format!("towers {name:?} is none of \"image\", \"text\" and \"both\""));
     Towers::from_name(&name).ok_or_else(unknown)
+}
+
+fn image_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    whole_number(deserializer, "imageSize is a whole number of pixels")
+}
+
+fn max_patches<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    whole_number(deserializer, "maxPatches is a whole number")
+}
+
+fn whole_number<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    expected: &str,
+) -> Result<Option<usize>, D::Error> {
+    let wrong = |found: &str| D::Error::custom(format!("{expected}, not {found}"));
+    match Option::<f64>::deserialize(deserializer).map_err(|error| wrong(&error.to_string()))? {
+        Some(number) if number >= 1.0 && number <= f64::from(u32::MAX) && number.fract() == 0.0 => {
+            Ok(Some(number as usize))
+        }
+        Some(number) => Err(wrong(&number.to_string())),
+        None => Ok(None),
+    }
 }
 
 fn image_first<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {

@@ -3,7 +3,7 @@
 use crate::classes::no_texts;
 use crate::image::Processor;
 use crate::text::Tokenizer;
-use crate::{CheckpointFiles, Config, Engine, Error, LabelSets, LoadOptions, Towers};
+use crate::{CheckpointFiles, Config, Engine, Error, LabelSets, LoadOptions, Resolution, Towers};
 
 /// A checkpoint without its weights.
 #[derive(Debug)]
@@ -45,6 +45,16 @@ impl Checkpoint {
             None => LabelSets::default(),
         };
         Ok(Checkpoint { config, processor, tokenizer, labels, available: files.towers() })
+    }
+
+    /// The checkpoint of a model that sees images at this resolution.
+    ///
+    /// # Errors
+    /// As [`Config::at`].
+    pub fn at(mut self, resolution: Resolution) -> Result<Checkpoint, Error> {
+        self.config = self.config.at(resolution)?;
+        self.processor.set_resolution(resolution);
+        Ok(self)
     }
 
     /// Those of the wanted towers that the checkpoint has.

@@ -62,7 +62,7 @@ pub use engine::{Engine, EngineLoader, PixelValues};
 pub use error::Error;
 pub use label_sets::{LabelOwner, LabelSet, LabelSets};
 pub use later_text::KnownLabel;
-pub use options::{LoadOptions, Precision, Shard, Towers};
+pub use options::{LoadOptions, Precision, Resolution, Shard, Towers};
 pub use prompts::prompts;
 pub use published_tokenizer::PublishedTokenizer;
 pub use random::{character_tokenizer, random_weights};

@@ -21,7 +21,7 @@ pub(crate) fn from_files<E: Engine, R: Read>(
     options: LoadOptions,
 ) -> Result<(Checkpoint, E), Error> {
     let files = small_files(&mut open)?;
-    let checkpoint = Checkpoint::parse(&files)?;
+    let checkpoint = Checkpoint::parse(&files)?.at(options.resolution)?;
     let mut loader = checkpoint.loader::<E>(options)?;
     read_weights(&mut open, &files, options.towers, &mut loader)?;
     Ok((checkpoint, loader.finish()?))
@@ -62,7 +62,7 @@ pub(crate) fn from_onnx<E: Engine, R: Read>(
     options: LoadOptions,
 ) -> Result<(Checkpoint, E), Error> {
     let files = small_files(&mut open)?;
-    let checkpoint = Checkpoint::parse(&files)?;
+    let checkpoint = Checkpoint::parse(&files)?.at(options.resolution)?;
     let mut loader = checkpoint.loader::<E>(options)?;
     read_onnx(&mut open, names, &files, &mut loader)?;
     Ok((checkpoint, loader.finish()?))
@@ -200,7 +200,7 @@ impl<E: Engine> GgufSink<E> {
 
 impl<E: Engine> TensorSink for GgufSink<E> {
     fn metadata(&mut self, metadata: Metadata) -> Result<(), Error> {
-        let checkpoint = Checkpoint::parse(&metadata.into_files()?)?;
+        let checkpoint = Checkpoint::parse(&metadata.into_files()?)?.at(self.options.resolution)?;
         let loader = checkpoint.loader::<E>(self.options)?;
         self.begun = Some((checkpoint, loader));
         Ok(())

@@ -102,6 +102,11 @@ impl<E: Engine> Siglip<E> {
         Siglip { engine, processor, tokenizer, texts, label_sets: labels, expects_text }
     }
 
+    /// The most patches of an image, where images keep their aspect.
+    pub fn max_patches(&self) -> Option<usize> {
+        self.processor.max_patches()
+    }
+
     /// The engine, for what this type does not offer.
     pub fn engine(&self) -> &E {
         &self.engine

@@ -191,6 +191,7 @@ impl GpuLoader {
     pub fn new(gpu: &Gpu, config: Config, options: LoadOptions) -> Result<GpuLoader, Error> {
         let options = LoadOptions { shard: Shard::BLOCKS_ELSEWHERE, ..options };
         let towers = if config.classifier.is_some() { Towers::Image } else { options.towers };
+        let config = config.at(options.resolution)?;
         let blocks = Blocks::new(gpu, &config, towers, options.precision);
         let mut loader = ModelLoader::new(config, options)?;
         Ok(GpuLoader { packer: loader.packer(), loader, blocks })

@@ -284,8 +284,9 @@ impl<'c> Download<'c> {
         match status {
             404 | 410 => Error::NotFound { url: self.url.clone(), status }.into(),
             401 | 403 => {
-                let licence = "the model may ask for a licence, or for a token in `headers`";
-                self.network(format!("access is refused (HTTP {status}); {licence}")).into()
+                let way_out = "if the model is gated, accept its terms at the hub and pass a token: headers: {Authorization: 'Bearer …'}; \
+                               or open its files here";
+                self.network(format!("access is refused (HTTP {status}); {way_out}")).into()
             }
             429 => transient("the server has had too many requests (HTTP 429); try again later".into()),
             408 | 425 | 500.. => transient(format!("the server answers HTTP {status}; try again later")),

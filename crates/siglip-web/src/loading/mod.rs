@@ -100,7 +100,7 @@ async fn run(mut context: Context<'_>) -> Result<Loaded, Error> {
 
 /// Downloads a model, from where an earlier visit stopped if there is one.
 async fn fetch(context: &Context<'_>) -> Result<Loaded, Error> {
-    if let Some((log, cached)) = find_partial(context).await {
+    if let Some((log, cached)) = find_partial(context).await? {
         let download = CheckpointDownload::resume(context, &log, cached).await?;
         match download.run().await {
             // The fault may lie in what the earlier visit has cached: start again without it.
@@ -156,7 +156,7 @@ async fn load_log(
 ) -> Result<Option<Loaded>, Error> {
     let Context { store, options, callbacks, .. } = context;
     let read = CachedModel::read(&mut log, length, manifest, towers, options, callbacks).await;
-    if let Ok(Some(cached)) = read {
+    if let Some(cached) = usable(read)? {
         let (sources, id) = (cached.sources(), cached.contents.id.clone());
         if let Ok(Some(mut siglip)) = cached.into_model() {
             if !options.later {
@@ -172,6 +172,14 @@ async fn load_log(
     context.client.check_aborted()?;
     store.remove(manifest).await;
     Ok(None)
+}
+
+/// What was read of a log. An option that the model cannot have is no fault of the log.
+fn usable(read: Result<Option<CachedModel<'_>>, Error>) -> Result<Option<CachedModel<'_>>, Error> {
+    match read {
+        Err(error) if error.code() == "bad-input" => Err(error),
+        read => Ok(read.ok().flatten()),
+    }
 }
 
 /// Asks the server, without waiting for its answer, whether its weights have changed since they were cached. If they
@@ -201,12 +209,12 @@ fn remove_outdated(context: &Context<'_>, manifest: &Manifest, cached: Option<So
 }
 
 /// What an interrupted download has cached, if the download can be resumed from there.
-async fn find_partial<'c>(context: &Context<'c>) -> Option<(PartialLog, CachedModel<'c>)> {
+async fn find_partial<'c>(context: &Context<'c>) -> Result<Option<(PartialLog, CachedModel<'c>)>, Error> {
     let Context { manifest, options, callbacks, .. } = context;
-    let mut partial = context.store.find_partial(manifest).await?;
+    let Some(mut partial) = context.store.find_partial(manifest).await else { return Ok(None) };
     let PartialLog { log, length } = &mut partial;
     let read = CachedModel::read(log, Some(*length), manifest, options.towers, options, callbacks).await;
-    let cached = read.ok()??;
+    let Some(cached) = usable(read)? else { return Ok(None) };
     let can_resume = cached.weights.last().is_some_and(|file| file.source.etag.is_some());
-    can_resume.then_some((partial, cached))
+    Ok(can_resume.then_some((partial, cached)))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use siglip::model::{Model, ModelLoader, Packer};
 use siglip::weights::{Logits, Metadata, TensorShape, TensorSink, WeightIndex};
-use siglip::{Checkpoint, CheckpointFiles, Config, EngineLoader as _, LoadOptions, Siglip, Towers};
+use siglip::{Checkpoint, CheckpointFiles, Config, EngineLoader as _, Siglip, Towers};
 
 use super::callbacks::Callbacks;
 use crate::error::Error;
@@ -40,14 +40,14 @@ impl<'l> ModelBuilder<'l> {
 
     /// Starts a model without weights. The other workers start their shards of it.
     pub fn start(&mut self, files: &CheckpointFiles) -> Result<(), siglip::Error> {
-        let (precision, towers) = (self.options.precision, self.towers);
+        let towers = self.towers;
         let checkpoint = match towers.has_text() || files.tokenizer.is_empty() {
             true => Checkpoint::parse(files)?,
             // A GGUF has its tokenizer whether it is needed or not, and a large one takes a while to read.
             false => Checkpoint::parse(&CheckpointFiles { tokenizer: String::new(), ..files.clone() })?,
         };
-        let shard = self.options.shard(0)?;
-        let mut loader = checkpoint.loader::<Model>(LoadOptions { precision, towers, shard })?;
+        let checkpoint = checkpoint.at(self.options.resolution())?;
+        let mut loader = checkpoint.loader::<Model>(self.options.load(towers, 0)?)?;
         self.callbacks.config(&files.config, checkpoint.towers(towers)?);
         self.started = Some(Started { packer: loader.packer(), checkpoint, loader });
         Ok(())
@@ -165,9 +165,8 @@ pub struct ShardBuilder(ModelLoader);
 impl ShardBuilder {
     /// Starts shard `index` of the model that `config.json` describes.
     pub fn new(config: &str, options: &Options, index: usize) -> Result<ShardBuilder, Error> {
-        let (config, shard) = (Config::from_json(config)?, options.shard(index)?);
-        let Options { precision, towers, .. } = *options;
-        Ok(ShardBuilder(ModelLoader::new(config, LoadOptions { precision, towers, shard })?))
+        let config = Config::from_json(config)?;
+        Ok(ShardBuilder(ModelLoader::new(config, options.load(options.towers, index)?)?))
     }
 
     /// Adds batches.

@@ -7,6 +7,7 @@ mod classifier;
 mod one_tower;
 mod open_clip;
 mod presets;
+mod resolution;
 
 use std::ops::RangeInclusive;
 
@@ -15,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use siglip_kernels::Gelu;
 
-use crate::{Error, Towers, json};
+use crate::{Error, Resolution, Towers, json};
 
 pub use classifier::{ClassifierConfig, ProblemType};
 pub(crate) use open_clip::OpenClipConfig;
@@ -31,6 +32,10 @@ const FIXED: &str = "siglip";
 const NAFLEX: &str = "siglip2";
 /// Default `num_patches` of transformers' `Siglip2VisionConfig`.
 const NAFLEX_PATCHES: usize = 256;
+/// Longer sides of an image are taken for a mistake.
+const MAX_IMAGE_SIZE: usize = 2048;
+/// The same of a square image's patches along one side: they bound the memory of a pass.
+const MAX_PATCHES_PER_SIDE: usize = 64;
 /// Version 1 pads with `</s>`.
 const PAD_TOKEN_ID: u32 = 1;
 /// Size of Gemma's vocabulary, which every SigLIP 2 uses.
@@ -131,6 +136,9 @@ pub struct VisionConfig {
     pub hidden_act: String,
     /// Whether the tower has an attention pooling head.
     pub vision_use_head: bool,
+    /// Side of the images that the position embeddings were trained for, where [`Config::at`] has set another `image_size`.
+    #[serde(skip)]
+    pub trained_image_size: Option<usize>,
 }
 
 impl Default for TextConfig {
@@ -166,6 +174,7 @@ impl Default for VisionConfig {
             layer_norm_eps: 1e-6,
             hidden_act: GELU_TANH.into(),
             vision_use_head: true,
+            trained_image_size: None,
         }
     }
 }
@@ -218,9 +227,19 @@ impl VisionConfig {
         self.image_size / self.patch_size
     }
 
-    /// Patches of a square image, and number of position embeddings.
+    /// Patches of a square image.
     pub fn num_patches(&self) -> usize {
         self.patches_per_side().pow(2)
+    }
+
+    /// Position embeddings along one side of the square that the checkpoint has them for.
+    pub fn positions_per_side(&self) -> usize {
+        self.trained_image_size.unwrap_or(self.image_size) / self.patch_size
+    }
+
+    /// Position embeddings in the checkpoint.
+    pub fn num_positions(&self) -> usize {
+        self.positions_per_side().pow(2)
     }
 
     /// Values per patch: channels x side x side.
@@ -232,8 +251,9 @@ impl VisionConfig {
         check_blocks("vision_config", &self.blocks(), &self.hidden_act)?;
         in_range("vision_config.num_channels", self.num_channels, 3..=3)?;
         in_range("vision_config.patch_size", self.patch_size, 1..=64)?;
-        in_range("vision_config.image_size", self.image_size, self.patch_size..=2048)?;
-        in_range("number of patches (image_size / patch_size, squared)", self.num_patches(), 1..=4096)?;
+        in_range("vision_config.image_size", self.image_size, self.patch_size..=MAX_IMAGE_SIZE)?;
+        let patches = "number of patches (image_size / patch_size, squared)";
+        in_range(patches, self.num_patches(), 1..=MAX_PATCHES_PER_SIDE.pow(2))?;
         match self.num_patches {
             Some(num_patches) if num_patches != self.num_patches() => {
                 let reason = format!("{num_patches} positions are not a square number");
@@ -339,6 +359,18 @@ impl Config {
             return Err(Error::unsupported("text_config.projection_size", reason));
         }
         Ok(())
+    }
+
+    /// The configuration of a model that sees images at this resolution. Again with the same one it changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] for a resolution that this model cannot have.
+    pub fn at(mut self, resolution: Resolution) -> Result<Config, Error> {
+        if resolution != Resolution::default() && !self.towers.has_image() {
+            return Err(Error::BadInput("a model without an image tower has no resolution".into()));
+        }
+        self.vision_config.set_resolution(resolution)?;
+        Ok(self)
     }
 
     /// Width of the embeddings of both towers.

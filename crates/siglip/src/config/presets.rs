@@ -3,7 +3,7 @@
 use super::{Config, FIXED, GEMMA_VOCABULARY, NAFLEX, NAFLEX_PATCHES, TextConfig, VisionConfig};
 use crate::Towers;
 
-/// Names [`preset`] knows: the published checkpoints' names, those of version 1 without `siglip-`.
+/// Names [`preset`] knows: the published checkpoints' names, those of version 1 without `siglip-`. docs/models.md lists them.
 pub const PRESETS: &[&str] = &[
     "base-patch16-224",
     "base-patch16-256",
@@ -32,13 +32,18 @@ pub const PRESETS: &[&str] = &[
     "siglip2-giant-opt-patch16-384",
     "siglip2-base-patch16-naflex",
     "siglip2-so400m-patch16-naflex",
+    MEDSIGLIP,
 ];
+
+/// A fine-tune of the shape so400m-patch14 at 448 pixels.
+const MEDSIGLIP: &str = "medsiglip-448";
 
 /// The configuration of a published checkpoint; `None` for a name not in [`PRESETS`].
 pub fn preset(name: &str) -> Option<Config> {
     if !PRESETS.contains(&name) {
         return None;
     }
+    let name = if name == MEDSIGLIP { "so400m-patch14-448" } else { name };
     let (is_v2, shape) = match name.strip_prefix("siglip2-") {
         Some(shape) => (true, shape),
         None => (false, name),
@@ -134,6 +139,7 @@ mod tests {
             assert_eq!(Config::from_json(&json).unwrap(), config, "{name}");
         }
         assert_eq!(preset("so400m-patch14-384").unwrap().vision_config.num_patches(), 27 * 27);
+        assert_eq!(preset("medsiglip-448").unwrap().vision_config.num_patches(), 32 * 32);
         assert!(preset("base-patch16-255").is_none());
     }
 

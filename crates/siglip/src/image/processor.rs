@@ -4,7 +4,7 @@ use serde_json::Value;
 use super::resize::{Resample, resize};
 use super::{RgbImage, naflex};
 use crate::config::VisionConfig;
-use crate::{Error, json};
+use crate::{Error, Resolution, json};
 
 /// Longer sides are taken for a mistake; published models see 512 pixels at most.
 const MAX_SIDE: u32 = 2048;
@@ -127,6 +127,27 @@ impl Processor {
                 Err(Error::unsupported("vision_config.patch_size", reason))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Changes to this resolution, which [`Config::at`](crate::Config::at) has checked.
+    pub(crate) fn set_resolution(&mut self, resolution: Resolution) {
+        match (&mut self.sides, resolution) {
+            (Sides::Fixed { width, height }, Resolution { image_size: Some(side), .. }) => {
+                (*width, *height) = (side as u32, side as u32);
+            }
+            (Sides::Patches { max_num_patches, .. }, Resolution { max_patches: Some(patches), .. }) => {
+                *max_num_patches = patches as u32;
+            }
+            _ => {}
+        }
+    }
+
+    /// The most patches of an image, if their number is not fixed.
+    pub fn max_patches(&self) -> Option<usize> {
+        match self.sides {
+            Sides::Fixed { .. } => None,
+            Sides::Patches { max_num_patches, .. } => Some(max_num_patches as usize),
         }
     }
 

@@ -26,9 +26,10 @@ impl ModelLoader {
     /// A model without weights.
     ///
     /// # Errors
-    /// [`Error::BadInput`] for more workers than attention heads, [`Error::OutOfMemory`] if there is less memory than
+    /// [`Error::BadInput`] for more workers than attention heads or another model's resolution, [`Error::OutOfMemory`] if there is less memory than
     /// [`memory_needed`](super::memory_needed).
     pub fn new(config: Config, options: LoadOptions) -> Result<ModelLoader, Error> {
+        let config = config.at(options.resolution)?;
         // A classifier has no text tower, whatever is asked for.
         let towers = if config.classifier.is_some() { Towers::Image } else { options.towers };
         let options = LoadOptions { towers, ..options };

@@ -10,7 +10,7 @@ const CHUNK: usize = 64 << 20;
 
 /// Bytes that the packed weights take: [`Model::bytes`](super::Model::bytes) of the loaded model.
 pub fn packed_bytes(config: &Config, options: LoadOptions) -> u64 {
-    let LoadOptions { precision, towers, shard } = options;
+    let LoadOptions { precision, towers, shard, .. } = options;
     let sizes = Sizes { precision, shard };
     if let Some(classifier) = &config.classifier {
         let hidden = config.vision_config.hidden_size;
@@ -21,13 +21,17 @@ pub fn packed_bytes(config: &Config, options: LoadOptions) -> u64 {
     vision + if towers.has_text() { sizes.text(&config.text_config) } else { 0 }
 }
 
-/// Bytes that loading takes at its peak: the packed weights, and the tensors that the pooling head is computed from.
+/// Bytes that loading takes at its peak: the packed weights, and the tensors that the pooling head and interpolated positions
+/// are computed from.
 pub fn memory_needed(config: &Config, options: LoadOptions) -> u64 {
     let hidden = config.vision_config.hidden_size;
     let has_pooling_head =
         options.towers.has_image() && options.shard.is_first() && config.classifier.is_none();
     let unfolded = if has_pooling_head { values(3 * hidden * (hidden + 1) + hidden) } else { 0 };
-    packed_bytes(config, options) + unfolded
+    let vision = &config.vision_config;
+    let is_interpolated = options.towers.has_image() && vision.trained_image_size.is_some();
+    let trained_positions = if is_interpolated { values(vision.num_positions() * hidden) } else { 0 };
+    packed_bytes(config, options) + unfolded + trained_positions
 }
 
 /// Checks that this much memory is available, by allocating and freeing it. WebAssembly memory never shrinks, so there

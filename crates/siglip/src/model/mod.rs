@@ -64,7 +64,7 @@ pub struct Model {
 
 impl Model {
     fn new(config: Config, options: LoadOptions) -> Model {
-        let LoadOptions { precision, towers, shard } = options;
+        let LoadOptions { precision, towers, shard, .. } = options;
         let has_head = config.classifier.is_none();
         let vision = || VisionTower::new(&config.vision_config, has_head, precision, shard);
         let text = || TextTower::new(&config.text_config, precision, shard);

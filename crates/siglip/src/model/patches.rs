@@ -73,26 +73,45 @@ impl Grid {
 
 /// Appends the position embeddings of a grid: `table`, the embeddings of `side` x `side` patches, resampled to it.
 ///
-/// As torch's `interpolate(mode="bilinear", antialias=True)`: along the rows first, then along the columns. For a grid of
-/// one column torch's CPU kernel gives every row the first row's value; this function does not copy that fault.
+/// As torch's `interpolate(mode="bilinear", antialias=True)`. For a grid of one column torch's CPU kernel gives every row the
+/// first row's value; this function does not copy that fault.
 pub(crate) fn resample_positions(table: &[f32], side: usize, grid: Grid, out: &mut Vec<f32>) {
-    if (grid.rows, grid.columns) == (side, side) {
+    resample(table, side, [grid.rows, grid.columns], triangle_windows, out);
+}
+
+/// The position embeddings of `target` x `target` patches, from `table`, those of `side` x `side`.
+///
+/// As torch's `interpolate(mode="bicubic", align_corners=False)`, which does not smooth where patches become fewer.
+pub(crate) fn interpolate_positions(table: &[f32], side: usize, target: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(table.len() / side.pow(2) * target.pow(2));
+    resample(table, side, [target, target], cubic_windows, &mut out);
+    out
+}
+
+/// Along the rows first, then along the columns.
+fn resample(
+    table: &[f32],
+    side: usize,
+    [rows, columns]: [usize; 2],
+    windows: fn(usize, usize) -> Vec<Window>,
+    out: &mut Vec<f32>,
+) {
+    if (rows, columns) == (side, side) {
         out.extend_from_slice(table);
         return;
     }
     let width = table.len() / side.pow(2);
-    let across = windows(side, grid.columns);
-    let mut wide = vec![0.0; side * grid.columns * width];
-    for (line, line_out) in table.chunks_exact(side * width).zip(wide.chunks_exact_mut(grid.columns * width))
-    {
+    let across = windows(side, columns);
+    let mut wide = vec![0.0; side * columns * width];
+    for (line, line_out) in table.chunks_exact(side * width).zip(wide.chunks_exact_mut(columns * width)) {
         for (window, sum) in across.iter().zip(line_out.chunks_exact_mut(width)) {
             window.add(line, width, sum);
         }
     }
-    for window in windows(side, grid.rows) {
+    for window in windows(side, rows) {
         let start = out.len();
-        out.resize(start + grid.columns * width, 0.0);
-        window.add(&wide, grid.columns * width, &mut out[start..]);
+        out.resize(start + columns * width, 0.0);
+        window.add(&wide, columns * width, &mut out[start..]);
     }
 }
 
@@ -112,7 +131,7 @@ impl Window {
 }
 
 /// Triangle filters, as wide as one target's share of the source, but at least as wide as one source.
-fn windows(source: usize, target: usize) -> Vec<Window> {
+fn triangle_windows(source: usize, target: usize) -> Vec<Window> {
     let ratio = source as f32 / target as f32;
     let support = ratio.max(1.0);
     let window = |place: usize| {
@@ -123,6 +142,29 @@ fn windows(source: usize, target: usize) -> Vec<Window> {
         let weights: Vec<f32> = (first..end).map(|at| (1.0 - distance(at).abs()).max(0.0)).collect();
         let sum: f32 = weights.iter().sum();
         Window { first, weights: weights.iter().map(|weight| weight / sum).collect() }
+    };
+    (0..target).map(window).collect()
+}
+
+/// Keys' cubic convolution over the four nearest sources, with torch's factor. At an edge the outermost source stands for those
+/// beyond it.
+fn cubic_windows(source: usize, target: usize) -> Vec<Window> {
+    const A: f32 = -0.75;
+    let near = |x: f32| ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0;
+    let far = |x: f32| ((A * x - 5.0 * A) * x + 8.0 * A) * x - 4.0 * A;
+    let ratio = source as f32 / target as f32;
+    let window = |place: usize| {
+        let centre = ratio * (place as f32 + 0.5) - 0.5;
+        let before = centre.floor();
+        let t = centre - before;
+        let inside = |at: isize| at.clamp(0, source as isize - 1) as usize;
+        let at = before as isize;
+        let first = inside(at - 1);
+        let mut weights = vec![0.0; inside(at + 2) - first + 1];
+        for (tap, weight) in [far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)].into_iter().enumerate() {
+            weights[inside(at - 1 + tap as isize) - first] += weight;
+        }
+        Window { first, weights }
     };
     (0..target).map(window).collect()
 }

@@ -7,7 +7,7 @@ use super::buffer::sized;
 use super::destination::{Destination, whole_values};
 use super::layers::{LayerNorm, Linear};
 use super::pass::Pooling;
-use super::patches::{Grid, resample_positions};
+use super::patches::{Grid, interpolate_positions, resample_positions};
 use super::pooling_head::PoolingHead;
 use super::sequences::{OutputRows, Sequences};
 use super::workspace::Workspace;
@@ -43,7 +43,7 @@ impl VisionTower {
             patch_embedding,
             patch_outputs,
             embeds_elsewhere: shard.has_blocks_elsewhere(),
-            position_embedding: vec![0.0; config.num_patches() * config.hidden_size],
+            position_embedding: vec![0.0; config.num_positions() * config.hidden_size],
             blocks: (0..shard.blocks(blocks.num_hidden_layers))
                 .map(|_| Block::new(&blocks, precision, shard))
                 .collect(),
@@ -89,6 +89,10 @@ impl VisionTower {
 
     /// Call once every tensor has arrived.
     pub fn finish(&mut self) {
+        if self.config.trained_image_size.is_some() {
+            let (side, target) = (self.config.positions_per_side(), self.config.patches_per_side());
+            self.position_embedding = interpolate_positions(&self.position_embedding, side, target);
+        }
         if let Some(head) = &mut self.head {
             head.finish();
         }

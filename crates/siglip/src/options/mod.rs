@@ -1,8 +1,10 @@
 //! What to load of a checkpoint, and how.
 
+mod resolution;
 mod shard;
 mod towers;
 
+pub use resolution::Resolution;
 pub use shard::Shard;
 pub use siglip_kernels::Precision;
 pub use towers::Towers;
@@ -24,4 +26,6 @@ pub struct LoadOptions {
     pub towers: Towers,
     /// This worker's share of the model.
     pub shard: Shard,
+    /// At which resolution the image tower sees images.
+    pub resolution: Resolution,
 }

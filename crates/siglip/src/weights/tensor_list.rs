@@ -112,7 +112,7 @@ impl List {
         let linear = [hidden, vision.patch_values()];
         let patch: &[usize] = if vision.keeps_aspect() { &linear } else { &convolution };
         self.add_pair("vision_model.embeddings.patch_embedding", patch);
-        self.add("vision_model.embeddings.position_embedding.weight", &[vision.num_patches(), hidden]);
+        self.add("vision_model.embeddings.position_embedding.weight", &[vision.num_positions(), hidden]);
         self.add_blocks("vision_model", &vision.blocks());
         self.add_pair("vision_model.post_layernorm", &[hidden]);
     }
