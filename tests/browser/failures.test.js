@@ -84,6 +84,40 @@ test('every failure has its code', async () => {
   }
 });
 
+test('a gated model loads with a token, and without one the error says what to do', async () => {
+  const page = await open();
+  const hub = new FakeHub();
+  const serve = hub.at('/google/medsiglip-448/resolve/main/');
+  harness.server.intercept = (path, response, method, request) => {
+    const { authorization } = request.headers;
+    if (!path.startsWith('/google/') || authorization === 'Bearer hf_granted') {
+      return serve(path, response, method, request);
+    }
+    response.writeHead(authorization ? 403 : 401).end();
+  };
+  const outcomes = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const { outcome } = await import('/tests/browser/pages/outcome.js');
+    const outcomes = [];
+    for (const Authorization of [undefined, 'Bearer hf_other', 'Bearer hf_granted']) {
+      const headers = Authorization ? { Authorization } : undefined;
+      const load = Siglip.load('google/medsiglip-448', { baseUrl: '/', headers, cache: false });
+      outcomes.push(await outcome(load));
+    }
+    return outcomes;
+  });
+  for (const [at, status] of [401, 403].entries()) {
+    assert.equal(outcomes[at].code, 'network');
+    assert.match(
+      outcomes[at].message,
+      new RegExp(`medsiglip-448/.*HTTP ${status}.*accept its terms at the hub.*Authorization: 'Bearer`),
+    );
+  }
+  assert.equal(outcomes[2].code, 'fulfilled', outcomes[2].message);
+  assert.ok(hub.headers.length > 3);
+  for (const { authorization } of hub.headers) assert.equal(authorization, 'Bearer hf_granted');
+});
+
 test('progress never goes back and ends with everything', async () => {
   const page = await open();
   // So slow that every browser sees parts of it: 20 pieces of 32 KiB, with a pause before each.

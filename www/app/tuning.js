@@ -64,11 +64,12 @@ export class Tuning {
   #explain() {
     const { kind, problemType = 'multi_label_classification' } = this.#siglip?.info ?? {};
     byId('tune').hidden = kind === 'classifier';
-    const { bias, scale, examples } = { bias: this.#bias.valueAsNumber, ...this.#own };
+    const fitted = this.#own;
+    const bias = fitted?.bias ?? this.#bias.valueAsNumber;
     const shown = (this.#value.textContent = `${bias > 0 ? '+' : ''}${+bias.toFixed(2)}`);
     let own = '';
-    if (kind !== 'classifier' && scale)
-      own = t` With your own bias of ${shown} and scale of ${scale.toFixed(2)}, fitted to ${examples} answers that you judged, these are not the model’s probabilities.`;
+    if (kind !== 'classifier' && fitted)
+      own = t` With your own bias of ${shown} and scale of ${fitted.scale.toFixed(2)}, fitted to ${fitted.examples} answers that you judged, these are not the model’s probabilities.`;
     else if (kind !== 'classifier' && bias)
       own = t` With your own bias of ${shown}, these are not the model’s probabilities.`;
     byId('meaning').textContent =
