@@ -20,7 +20,7 @@ fn patches(model: [&str; 2], more: &[&str]) -> usize {
 fn an_image_has_as_many_patches_as_asked_for() {
     assert_eq!(patches(SMALL, &[]), 9);
     assert_eq!(patches(SMALL, &["--image-size", "70"]), 25);
-    assert_eq!(patches(NAFLEX, &[]), 16);
+    assert_eq!(patches(NAFLEX, &[]), 12);
     let more = patches(NAFLEX, &["--max-patches", "1024"]);
     assert!((900..=1024).contains(&more), "{more}");
     let info: Value =
