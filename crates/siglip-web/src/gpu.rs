@@ -17,7 +17,8 @@ impl Engine {
         image_size: Option<usize>,
     ) -> Result<String, JsValue> {
         let resolution = Resolution { image_size, ..Resolution::default() };
-        let config = Config::from_json(config).and_then(|config| config.at(resolution)).map_err(Error::from)?;
+        let config =
+            Config::from_json(config).and_then(|config| config.at(resolution)).map_err(Error::from)?;
         let towers = towers_named(towers)?;
         let precision =
             Precision::from_name(precision).ok_or_else(|| misused("there is no such precision"))?;
