@@ -4,6 +4,11 @@ use super::ImageError;
 /// twice its `MAX_IMAGE_PIXELS`.
 pub const MAX_PIXELS: u64 = 2 * 89_478_485;
 
+/// The most pixels that are decoded for one picture: those of frames that are not shown count, and so does what lies
+/// beyond the picture's edge. Without a bound, a small file could keep a decoder busy for hours.
+#[cfg(any(feature = "avif", feature = "rare-formats"))]
+pub(super) const MOST_DECODED_PIXELS: u64 = 2 * MAX_PIXELS;
+
 /// A picture in memory: 8 bits a channel, R G B, rows from the top without padding.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RgbImage {

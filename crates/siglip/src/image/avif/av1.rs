@@ -2,19 +2,17 @@
 
 use re_rav1d::dav1d::{Decoder, Error, Picture, PixelLayout, PlanarImageComponent, Settings};
 
-use super::super::{ImageError, MAX_PIXELS, rgb};
+use super::super::{ImageError, rgb};
 use super::frame::{Frame, Layout, Plane};
 use super::properties::Colours;
 use super::sequence;
 use super::{broken, unsupported};
 
 /// Most frames in the data of one picture. One is usual, a layered picture has up to 4. The decoder decodes those that
-/// are not shown as well, so without a bound a small file could keep it busy for hours.
+/// are not shown as well.
 const MOST_FRAMES: usize = 16;
-/// Most pixels of all frames of all parts of a picture, for the same reason.
-const MOST_FRAME_PIXELS: u64 = 2 * MAX_PIXELS;
 
-/// What has been decoded of a picture.
+/// What has been decoded of a picture, of all its parts.
 #[derive(Default)]
 pub struct Effort {
     frame_pixels: u64,
@@ -24,7 +22,7 @@ impl Effort {
     /// Refuses what would take too long.
     fn spend(&mut self, frames: usize, (width, height): (u32, u32)) -> Result<(), ImageError> {
         self.frame_pixels += frames as u64 * u64::from(width) * u64::from(height);
-        if frames > MOST_FRAMES || self.frame_pixels > MOST_FRAME_PIXELS {
+        if frames > MOST_FRAMES || self.frame_pixels > rgb::MOST_DECODED_PIXELS {
             return Err(unsupported(format!("a picture made of {frames} frames")));
         }
         Ok(())

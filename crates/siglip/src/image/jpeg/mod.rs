@@ -40,18 +40,41 @@ use super::{Decoded, ImageError, RgbImage, rgb};
 const SCANS: usize = 100;
 const SPARE_BLOCKS: usize = 1 << 22;
 
+/// What has been read of a picture in several scans, of all its parts if it has some.
+#[derive(Default)]
+pub(super) struct Effort(usize);
+
+impl Effort {
+    /// Every sample of the largest lossless picture of three components, and every block of the largest other one as
+    /// often as 16 scans visit it. Scans of a usual progressive picture visit its blocks six times.
+    const MOST: usize = 1 << 29;
+    /// What a block counts where a sample of a lossless picture counts 1.
+    const OF_BLOCK: usize = 4;
+
+    /// Refuses what would take minutes, whatever the picture's size.
+    fn spend(&mut self, visits: usize, lossless: bool) -> source::Decoded<()> {
+        self.0 += visits * if lossless { 1 } else { Effort::OF_BLOCK };
+        if self.0 > Effort::MOST { Err(TOO_MANY_SCANS) } else { Ok(()) }
+    }
+}
+
 pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, ImageError> {
     let header = Header::read(bytes)?;
-    let (image, damage) = decode_as_stored(bytes, &header, None, Chroma::Weighted)?;
+    let (image, damage) = decode_as_stored(bytes, &header, None, Chroma::Weighted, &mut Effort::default())?;
     let image = Orientation::of(header.exif.as_deref(), header.xmp).apply(image)?;
     Ok(Decoded { image, damage })
 }
 
 /// A strip or tile of a TIFF, whose directory says what its components are.
 #[cfg(feature = "rare-formats")]
-pub(super) fn decode_part(bytes: &[u8], colors: Colors, chroma: Chroma) -> Result<RgbImage, ImageError> {
+pub(super) fn decode_part(
+    bytes: &[u8],
+    colors: Colors,
+    chroma: Chroma,
+    effort: &mut Effort,
+) -> Result<RgbImage, ImageError> {
     let header = Header::read(bytes)?;
-    decode_as_stored(bytes, &header, Some(colors), chroma).map(|(image, _)| image)
+    decode_as_stored(bytes, &header, Some(colors), chroma, effort).map(|(image, _)| image)
 }
 
 /// The picture as it lies, and what is wrong with its file. `colors` are the file's unless they are given.
@@ -60,9 +83,10 @@ fn decode_as_stored(
     header: &Header,
     given: Option<Colors>,
     chroma: Chroma,
+    effort: &mut Effort,
 ) -> Result<(RgbImage, Option<&'static str>), ImageError> {
     rgb::check_sides(header.width, header.height)?;
-    let mut reading = Reading { markers: Markers::new(bytes), visits: 0 };
+    let mut reading = Reading { markers: Markers::new(bytes), visits: 0, effort };
     let (planes, colors) = reading.picture().map_err(|fault| match fault {
         Fault::CutShort => ImageError::broken("JPEG", "it ends early"),
         Fault::Broken(reason) => ImageError::broken("JPEG", reason),
@@ -90,6 +114,7 @@ struct Reading<'a> {
     markers: Markers<'a>,
     /// Blocks read so far, those of every scan counted.
     visits: usize,
+    effort: &'a mut Effort,
 }
 
 impl Reading<'_> {
@@ -224,7 +249,7 @@ impl Reading<'_> {
         }
     }
 
-    /// Refuses small files of many scans over many blocks, which would take minutes.
+    /// Refuses files of many scans over many blocks, which would take minutes.
     fn count_visits(&mut self, scan: &Scan) -> source::Decoded<()> {
         let frame = self.markers.frame.as_ref().ok_or(NO_FRAME)?;
         let blocks = |places: &mut dyn Iterator<Item = usize>| -> usize {
@@ -232,14 +257,16 @@ impl Reading<'_> {
                 .map(|place| frame.components[place].block_columns * frame.components[place].block_rows)
                 .sum()
         };
-        self.visits += blocks(&mut scan.components.iter().copied());
+        let visits = blocks(&mut scan.components.iter().copied());
+        self.visits += visits;
         if self.visits > SPARE_BLOCKS.max(SCANS * blocks(&mut (0..frame.components.len()))) {
-            return Err(Fault::Broken("it has too many scans"));
+            return Err(TOO_MANY_SCANS);
         }
-        Ok(())
+        self.effort.spend(visits, frame.coding.lossless)
     }
 }
 
+const TOO_MANY_SCANS: Fault = Fault::Broken("it has too many scans");
 const NO_FRAME: Fault = Fault::Broken("there is no frame in it");
 
 /// A component's quantization table is the one that is defined when its first scan begins.
@@ -252,4 +279,21 @@ fn fix_quantizers(frame: &mut Frame, scan: &Scan, tables: &Tables) -> source::De
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reaching it takes seconds.
+    #[test]
+    fn scans_of_the_largest_pictures_are_bounded() {
+        let samples = 3 * crate::image::MAX_PIXELS as usize;
+        let mut effort = Effort::default();
+        assert_eq!(effort.spend(samples, true), Ok(()));
+        assert_eq!(effort.spend(3, true), Err(TOO_MANY_SCANS));
+        let mut effort = Effort::default();
+        assert!((0..16).all(|_| effort.spend(samples / 64, false).is_ok()));
+        assert_eq!(effort.spend(samples / 64, false), Err(TOO_MANY_SCANS));
+    }
 }

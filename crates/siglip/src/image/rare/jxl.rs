@@ -10,8 +10,8 @@ use super::super::{Decoded, ImageError, RgbImage, rgb};
 const BYTES_PER_PIXEL: usize = 96;
 const SPARE_BYTES: usize = 64 << 20;
 const MOST_BYTES: usize = 3 << 30;
-/// Most frames that the first picture is made of: layers, and frames that others refer to. Each takes as long to decode
-/// as a picture, and a few bytes suffice to state one.
+/// Most frames that the first picture is made of: layers, and frames that others refer to. A few bytes suffice to state
+/// one.
 const MOST_FRAMES: usize = 32;
 
 pub fn decode(bytes: &[u8]) -> Result<Decoded, ImageError> {
@@ -26,7 +26,7 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, ImageError> {
     };
     let Some(shown) = picture.frame_by_keyframe(0) else { return Err(broken("it ends early")) };
     let frames = shown.index() + 1;
-    if frames > MOST_FRAMES {
+    if frames > MOST_FRAMES || decoded_pixels(&picture, frames) > rgb::MOST_DECODED_PIXELS {
         return Err(ImageError::unsupported("JPEG XL", format!("a picture made of {frames} frames")));
     }
     if picture.image_header().metadata.xyb_encoded {
@@ -50,6 +50,27 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, ImageError> {
     };
     let damage = (!picture.is_loading_done()).then_some("its data ends early");
     Ok(Decoded { image, damage })
+}
+
+/// Pixels of so many frames, each of which has its own sides, and of the patches that are copied into them.
+fn decoded_pixels(picture: &JxlImage, frames: usize) -> u64 {
+    let mut sum = 0u64;
+    for frame in (0..frames).filter_map(|frame| picture.frame(frame)) {
+        let header = frame.header();
+        let mut add = |width: u32, height: u32, times: usize| {
+            let pixels = u64::from(width) * u64::from(height);
+            sum = sum.saturating_add(pixels.saturating_mul(times as u64));
+        };
+        add(header.sample_width(1), header.sample_height(1), 1);
+        if header.flags.patches()
+            && let Some(Ok(global)) = frame.try_parse_lf_global::<i32>()
+        {
+            for patch in global.patches.iter().flat_map(|patches| &patches.patches) {
+                add(patch.width, patch.height, patch.patch_targets.len());
+            }
+        }
+    }
+    sum
 }
 
 fn broken(reason: impl ToString) -> ImageError {

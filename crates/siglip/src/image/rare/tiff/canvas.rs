@@ -38,6 +38,14 @@ impl Canvas {
         Ok(Canvas { width: width as usize, height: height as usize, channels, samples })
     }
 
+    /// Pixels of all strips or tiles together, those beyond the picture's edge counted. Small pictures may lie in one
+    /// large tile.
+    pub fn most_pixels(&self) -> usize {
+        const PADDING: usize = 16;
+        const SPARE: usize = 1 << 24;
+        (PADDING * self.width * self.height).clamp(SPARE, rgb::MOST_DECODED_PIXELS as usize)
+    }
+
     /// Puts a row of samples, as they are stored, into its place.
     pub fn put(&mut self, row: &[u8], layout: &Layout, place: Place) {
         let Place { x, y, len, plane } = place;

@@ -55,8 +55,12 @@ pub fn read(
         None => directory.number_or(tag::JPEG_RESTART_INTERVAL, 0)? as u16,
     };
     // Y, Cb and Cr as they are.
-    let image =
-        jpeg::decode_part(&source.jpeg(&header, interval), jpeg::Colors::Rgb, jpeg::Chroma::Repeated)?;
+    let image = jpeg::decode_part(
+        &source.jpeg(&header, interval),
+        jpeg::Colors::Rgb,
+        jpeg::Chroma::Repeated,
+        &mut jpeg::Effort::default(),
+    )?;
     if image.width() != parts.width || image.height() < height {
         return Err(broken("its JPEG has other sides than it says"));
     }

@@ -9,10 +9,8 @@ use super::layout::{Color, Layout, Sample};
 use super::ycbcr::{Subsampling, YCbCrToRgb};
 use super::{broken, codec, cut_short, fax, unsupported};
 
-/// Pixels of all strips or tiles together, those beyond the picture's edge counted: so many times the picture's, or so
-/// many where it is small.
-const PADDING: usize = 16;
-const SPARE_PIXELS: usize = 1 << 26;
+/// Bytes that several strips or tiles may share, beyond the file's length: as many as whole files of equal tiles need.
+const MOST_SHARED: usize = 64 << 20;
 
 /// The strips or tiles.
 struct Grid {
@@ -50,10 +48,28 @@ impl Grid {
         let (across, down) = (canvas.width.div_ceil(width), canvas.height.div_ceil(height));
         let planes = if layout.is_planar { layout.samples } else { 1 };
         let pixels = [width, height, across, down].into_iter().try_fold(1usize, usize::checked_mul);
-        if pixels.is_none_or(|pixels| pixels > SPARE_PIXELS.max(PADDING * canvas.width * canvas.height)) {
+        if pixels.is_none_or(|pixels| pixels > canvas.most_pixels()) {
             return Err(unsupported(format!("tiles of {width} x {height} pixels")));
         }
+        if lengths.is_none() && across * down > 1 {
+            return Err(broken("it does not say how long its strips are"));
+        }
         Ok(Grid { width, height, across, down, planes, is_tiled, offsets, lengths })
+    }
+
+    /// Refuses parts that share so much data that reading them takes long: compressed data may be of any length and
+    /// say nothing.
+    fn check_shared(&self, bytes: &[u8]) -> Result<(), ImageError> {
+        let most = MOST_SHARED.saturating_add(bytes.len().saturating_mul(self.planes));
+        let mut sum = 0usize;
+        for part in self.parts(bytes) {
+            let (.., data) = part?;
+            sum = sum.saturating_add(data.len());
+            if sum > most {
+                return Err(broken("its strips overlap"));
+            }
+        }
+        Ok(())
     }
 
     /// Plane, left and top of each part, and its bytes in the file.
@@ -87,6 +103,7 @@ pub fn read(
     canvas: &mut Canvas,
 ) -> Result<(), ImageError> {
     let grid = Grid::new(directory, layout, canvas)?;
+    grid.check_shared(bytes)?;
     let row = (grid.width * layout.bits()).div_ceil(8);
     let ycbcr = YCbCrParts::of(directory, layout, canvas)?;
     let too_large = |_| ImageError::TooLarge { width: canvas.width as u32, height: canvas.height as u32 };
@@ -158,10 +175,13 @@ pub fn read_jpeg(
     let tables = directory.bytes(tag::JPEG_TABLES).unwrap_or(b"\xff\xd8\xff\xd9");
     let tables = tables.strip_suffix(b"\xff\xd9").unwrap_or(tables);
     let grid = Grid::new(directory, layout, canvas)?;
+    grid.check_shared(bytes)?;
+    let mut effort = jpeg::Effort::default();
     for part in grid.parts(bytes) {
         let (_, x, y, data) = part?;
         let data = data.strip_prefix(b"\xff\xd8").ok_or_else(|| broken("a part in JPEG is none"))?;
-        let image: RgbImage = jpeg::decode_part(&[tables, data].concat(), colors, jpeg::Chroma::Weighted)?;
+        let part = [tables, data].concat();
+        let image: RgbImage = jpeg::decode_part(&part, colors, jpeg::Chroma::Weighted, &mut effort)?;
         let (width, height) = (image.width() as usize, image.height() as usize);
         // A last strip may be as high as the others.
         if width > grid.width || height > grid.height {

@@ -43,12 +43,16 @@ pub fn read(
     }
     let mut parts = Vec::with_capacity(offsets.len());
     let (mut x, mut y, mut layer) = (0, 0, 0);
+    // A part may be stored again and again.
+    let mut pixels_left = canvas.most_pixels() * if layout.is_planar { layout.samples } else { 1 };
     for offset in offsets {
         let offset = usize::try_from(offset).map_err(|_| cut_short())?;
         let (columns, rows) = (part_width.min(width - x), part_height.min(height - y));
         if layout.is_planar && layer >= layout.samples {
             return Err(broken("it has more planes than it says"));
         }
+        pixels_left =
+            (pixels_left.checked_sub(columns * rows)).ok_or_else(|| broken("its strips overlap"))?;
         parts.push(Part { offset, x, y, columns, rows, plane: layout.is_planar.then_some(layer) });
         x += part_width;
         if x >= width {
