@@ -1,8 +1,9 @@
 /** The API of siglip.js, called as from a page's own script. */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { browserOfTests, buildOf } from './browsers.js';
-import { Harness, assertClose, reference } from './harness.js';
+import { Harness, assertClose, fileAt, reference } from './harness.js';
 
 const harness = new Harness();
 const open = () => harness.open({ path: '/tests/browser/pages/blank.html' });
@@ -41,6 +42,28 @@ for (const { precision, tolerance } of /** @type {const} */ ([
     }
   });
 }
+
+test('odd and damaged pictures have the logits that the reference has on Pillow', async () => {
+  /** @type {typeof reference} */
+  const { labels, template, answers } = JSON.parse(
+    await readFile(fileAt('tests/parity/answers-hunt.json'), 'utf8'),
+  );
+  const page = await open();
+  const lists = await page.evaluate(
+    async ({ images, labels, template }) => {
+      const { Siglip } = await import('/www/siglip.js');
+      const siglip = await Siglip.load('tiny', { precision: 'f32' });
+      return siglip.classify(images, labels, { template });
+    },
+    { images: answers.map(({ image }) => `/tests/fixtures/pictures/hunt/${image}`), labels, template },
+  );
+  assert.equal(lists.length, 16);
+  for (const [i, { image, logits }] of answers.entries()) {
+    for (const { label, logit } of lists[i]) {
+      assertClose(logit, logits[labels.indexOf(label)], 1e-3, `${image}, ${label}`);
+    }
+  }
+});
 
 test('damaged pictures come with a notice', async () => {
   const page = await open();
@@ -198,6 +221,38 @@ test('the browser decodes what the engine does not: AVIF and SVG', async () => {
   });
   assert.deepEqual(engine, browser);
   assertClose(norm(svg), 1, 1e-5, 'norm');
+});
+
+test('an animated AVIF is what the browser shows first; where it shows nothing, the error has a way out', async () => {
+  const page = await open();
+  const answers = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const siglip = await Siglip.load();
+    const file = async (/** @type {string} */ name) =>
+      (await fetch(`/tests/fixtures/pictures/avif/${name}.avif`)).blob();
+    // With a still picture beside its track, without one, and cut short.
+    const [both, track] = [await file('animated'), await file('of-tracks-alone')];
+    const answers = [];
+    for (const blob of [both, track, both.slice(0, 600)]) {
+      const shown = new Image();
+      shown.src = URL.createObjectURL(blob);
+      const browser = shown.decode().then(async () => [...(await siglip.embedImage(shown))]);
+      const engine = siglip.embedImage(blob).then((embedding) => [...embedding]);
+      answers.push({
+        browser: await browser.catch(() => 'nothing'),
+        engine: await engine.catch(({ code, message }) => `${code}: ${message}`),
+      });
+    }
+    siglip.dispose();
+    return answers;
+  });
+  const [both, track, cut] = answers;
+  assert.deepEqual(both.engine, both.browser);
+  assert.notEqual(both.browser, 'nothing');
+  const refused = /^bad-image: this is AVIF, which is not decoded here; convert it to PNG, JPEG, /;
+  if (browserOfTests.showsTracksAlone) assert.deepEqual(track.engine, both.engine);
+  else assert.match(String(track.engine), refused);
+  assert.match(String(cut.engine), refused);
 });
 
 /** @param {number[]} vector */

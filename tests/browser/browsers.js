@@ -132,6 +132,8 @@ const traits = {
     hasHttpCache: true,
     // Of an <img> that shows an SVG with HTML in it, from a blob: address, no page may read the pixels.
     keepsBackForeignObjects: true,
+    // An animated AVIF may have no still picture beside its track.
+    showsTracksAlone: true,
   },
   firefox: {
     launch: launchFirefox,
@@ -141,6 +143,7 @@ const traits = {
     hasSharedMemory: true,
     hasHttpCache: true,
     keepsBackForeignObjects: false,
+    showsTracksAlone: false,
   },
   webkit: {
     launch: launchWebkit,
@@ -154,6 +157,7 @@ const traits = {
     // The driver's profiles are in memory only.
     hasHttpCache: false,
     keepsBackForeignObjects: true,
+    showsTracksAlone: true,
   },
 };
 

@@ -28,6 +28,8 @@ python record_model.py ../../www/models/tiny model-tiny.json --texts "a cat" "Th
     "zxqj the quick brown fox jumps over the lazy dog again and again"
 python record_answers.py ../../www/models/tiny answers-tiny.json --images ../../www/samples/*.jpg --labels "a cat" "a dog" \
     "a sports car" "a pizza" "a boat" "a bird" "a coffee cup" "a rocket" "an insect" "a backpack" "a barn" "a snail"
+python record_answers.py ../../www/models/tiny answers-hunt.json --images ../fixtures/pictures/hunt/*.* --labels "a cat" "a boat" \
+    "an insect"
 
 # 800 MB of random weights at a published shape.
 base=$(mktemp -d)

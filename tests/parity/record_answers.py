@@ -4,14 +4,18 @@ Usage: record_answers.py DIR OUT.json --images FILE... --labels LABEL... [--temp
 Each picture is recorded by its file name, with the logit and the probability of every label, in the labels' order.
 """
 import argparse
+import sys
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from transformers import SiglipModel
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
+sys.path.insert(0, str(Path(__file__).with_name("image")))
+
 from reference import check_versions, input_ids, rows, write_json
+from upright import upright_rgb
 
 parser = argparse.ArgumentParser()
 parser.add_argument("folder", type=Path)
@@ -24,7 +28,7 @@ versions = check_versions("torch", "transformers", "tokenizers", "pillow")
 
 model = SiglipModel.from_pretrained(arguments.folder, dtype=torch.float32, attn_implementation="eager").eval()
 processor = SiglipImageProcessorPil.from_pretrained(arguments.folder)
-pictures = [ImageOps.exif_transpose(Image.open(image)).convert("RGB") for image in arguments.images]
+pictures = [upright_rgb(Image.open(image)) for image in arguments.images]
 text = model.config.text_config
 prompts = [arguments.template.format(label) for label in arguments.labels]
 ids = input_ids(arguments.folder, prompts, text.max_position_embeddings, text.pad_token_id)
