@@ -91,7 +91,8 @@ importScripts('offline-files.js');
     const silence = new Promise((resolve) => setTimeout(resolve, PATIENCE));
     const answer = await Promise.race([useful(fetch(request)), silence]);
     isOffline = !answer;
-    return answer ?? copy;
+    // Hosts may redirect to another address of the page. A browser takes no redirected answer for a navigation.
+    return answer ?? new Response(copy.body, copy);
   }
 
   /** @param {Request} request */
