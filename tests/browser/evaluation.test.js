@@ -175,6 +175,8 @@ test('replacing the model ends the evaluation, which can be run again with the n
 test('a folder without class folders is refused, and the message says what is missing', async () => {
   await lay({ 'cat/a.jpg': sample('cat') });
   const page = await harness.open();
+  // The page listens once it has its language, a moment after it is loaded.
+  await labelsOf(page, 'insect.jpg');
   await page.locator('#dataset').setInputFiles(folder);
   await page.locator('#intake-error', { hasText: 'two sub-folders of pictures' }).waitFor();
 });
