@@ -11,7 +11,7 @@ use siglip::weights::{
     Logits, Metadata, OPEN_CLIP_WEIGHTS, StoredTensor, TensorShape, TensorSink, WeightIndex, WeightReader,
     onnx_candidates, onnx_files,
 };
-use siglip::{CheckpointFiles, EngineLoader, LoadOptions, Siglip, Towers};
+use siglip::{CheckpointFiles, Engine, EngineLoader, LoadOptions, Siglip, Towers};
 
 use crate::error::Error;
 
@@ -154,13 +154,17 @@ impl Source {
     }
 
     /// Loads the model.
-    pub fn load(&self, options: LoadOptions) -> Result<Siglip, Error> {
+    pub fn load<E: Engine>(&self, options: LoadOptions) -> Result<Siglip<E>, Error> {
         match self {
-            Source::BuiltIn => Siglip::from_files(siglip_tiny::open, options),
-            Source::Folder(folder) => Siglip::from_files(|name| File::open(folder.join(name)), options),
-            Source::Gguf(path) => Siglip::from_gguf(File::open(path).map_err(Error::file(path))?, options),
+            Source::BuiltIn => Siglip::from_files_with_engine(siglip_tiny::open, options),
+            Source::Folder(folder) => {
+                Siglip::from_files_with_engine(|name| File::open(folder.join(name)), options)
+            }
+            Source::Gguf(path) => {
+                Siglip::from_gguf_with_engine(File::open(path).map_err(Error::file(path))?, options)
+            }
             Source::Onnx(folder, names) => {
-                Siglip::from_onnx(|name| File::open(folder.join(name)), names, options)
+                Siglip::from_onnx_with_engine(|name| File::open(folder.join(name)), names, options)
             }
         }
         .map_err(|error| self.explain(error))

@@ -1,14 +1,14 @@
 //! Where a model's blocks run, in a command that was built without the feature `gpu`.
 
 use clap::ValueEnum;
-use siglip::LoadOptions;
+use siglip::{LoadOptions, Siglip};
 
 use crate::answers::complain;
 use crate::checkpoint::Source;
 use crate::error::Error;
 
-/// A loaded model.
-pub type Siglip = siglip::Siglip;
+/// What runs the towers.
+pub type Engine = siglip::model::Model;
 
 /// Where the blocks run.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,6 +1,7 @@
 //! Where a model's blocks run: on the CPU, or on a GPU that computes what the CPU does.
 
 use clap::ValueEnum;
+use siglip::model::Model;
 use siglip::{Checkpoint, EngineLoader, LoadOptions};
 use siglip_gpu::native::{Gpu, GpuError, GpuLoader, GpuModel, Wish};
 
@@ -8,8 +9,10 @@ use crate::answers::complain;
 use crate::checkpoint::Source;
 use crate::error::Error;
 
+/// What runs the towers.
+pub type Engine = GpuModel;
 /// A loaded model.
-pub type Siglip = siglip::Siglip<GpuModel>;
+type Siglip = siglip::Siglip<Engine>;
 
 /// Where the blocks run.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,7 +52,7 @@ impl Device {
             Some(Err(fault)) if self == Device::Gpu || fault.code() != "gpu-missing" => tell(&fault),
             _ => {}
         }
-        Ok(source.load(options)?.map_engine(GpuModel::from))
+        Ok(source.load::<Model>(options)?.map_engine(GpuModel::from))
     }
 
     fn open(self) -> Result<Gpu, GpuError> {

@@ -10,7 +10,7 @@ use siglip::model::Pooling;
 
 use crate::ModelArgs;
 use crate::answers::{Answers, Given, complain, unread};
-use crate::device::Siglip;
+use crate::engine::Siglip;
 use crate::error::Error;
 
 /// Embeddings of images and texts, of L2 norm 1 unless asked for otherwise, in the order given.

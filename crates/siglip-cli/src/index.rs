@@ -16,7 +16,7 @@ use siglip::index::{Entry, Index};
 use crate::ModelArgs;
 use crate::answers::{Answers, Given, complain, print, print_json};
 use crate::convert::temporary;
-use crate::device::Siglip;
+use crate::engine::Siglip;
 use crate::error::Error;
 use crate::search::{collect_files, is_no_picture};
 

@@ -107,7 +107,7 @@ impl Info {
         }
 
         let mut description =
-            describe(source.name(), self.model.precision.into(), &config, files.towers(), &headers);
+            describe(source.name(), self.model.precision(), &config, files.towers(), &headers);
         description.max_patches = processor.max_patches();
         let count = |set: &LabelSet| (set.name().to_string(), set.labels().len());
         description.label_sets = labels.sets().iter().map(count).collect();

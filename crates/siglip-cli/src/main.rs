@@ -9,6 +9,7 @@ mod convert;
 #[cfg_attr(not(feature = "gpu"), path = "cpu.rs")]
 mod device;
 mod embed;
+mod engine;
 mod error;
 mod eval;
 mod explain;
@@ -26,7 +27,8 @@ use std::process::ExitCode;
 
 use checkpoint::Source;
 use clap::{Parser, Subcommand, ValueEnum};
-use device::{Device, Siglip};
+use device::Device;
+use engine::EngineArg;
 use error::Error;
 use siglip::{LoadOptions, Precision, Resolution};
 
@@ -67,9 +69,9 @@ struct ModelArgs {
     #[arg(long, value_name = "DIR|FILE.gguf|FILE.onnx")]
     model: Option<std::path::PathBuf>,
     /// How matrices are stored and multiplied: in 8 bits, as fast as the processor can; in 8 bits with the same integer
-    /// sums on every processor; or in single precision.
-    #[arg(long, value_enum, default_value_t = PrecisionArg::Q8)]
-    precision: PrecisionArg,
+    /// sums on every processor; or in single precision. Default: q8, and f32 with --engine candle.
+    #[arg(long, value_enum)]
+    precision: Option<PrecisionArg>,
     /// Side of the images that a model of fixed resolution sees, in pixels: a multiple of its patches' side. The position
     /// embeddings are interpolated. Default: the model's own.
     #[arg(long, value_name = "PIXELS")]
@@ -83,6 +85,9 @@ struct ModelArgs {
     /// Where the towers' blocks run. If the GPU cannot be used, the CPU answers, and standard error says why.
     #[arg(long, value_enum, default_value_t = Device::Cpu)]
     device: Device,
+    /// Which implementation of the model computes.
+    #[arg(long, value_enum, default_value_t = EngineArg::Auto)]
+    engine: EngineArg,
 }
 
 impl ModelArgs {
@@ -90,20 +95,30 @@ impl ModelArgs {
         Source::new(self.model.as_deref())
     }
 
-    fn load(&self) -> Result<Siglip, Error> {
+    fn precision(&self) -> Precision {
+        match self.precision {
+            Some(precision) => precision.into(),
+            None if self.engine == EngineArg::Candle => Precision::F32,
+            None => Precision::Q8,
+        }
+    }
+
+    fn options(&self) -> LoadOptions {
+        LoadOptions { precision: self.precision(), resolution: self.resolution(), ..LoadOptions::default() }
+    }
+
+    fn resolution(&self) -> Resolution {
+        Resolution { image_size: self.image_size, max_patches: self.max_patches }
+    }
+
+    /// Starts the threads of our own engine.
+    fn start_threads(&self) {
         let available = std::thread::available_parallelism();
         let threads = self.threads.or(available.ok()).map_or(1, NonZeroUsize::get);
         // This thread computes, too.
         for _ in 1..threads {
             std::thread::spawn(|| siglip::model::join_thread_pool());
         }
-        let precision = self.precision.into();
-        let options = LoadOptions { precision, resolution: self.resolution(), ..LoadOptions::default() };
-        self.device.load(self.source(), options)
-    }
-
-    fn resolution(&self) -> Resolution {
-        Resolution { image_size: self.image_size, max_patches: self.max_patches }
     }
 }
 

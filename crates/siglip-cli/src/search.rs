@@ -10,7 +10,7 @@ use siglip::image::ImageError;
 use siglip::index::{Index, QueryPart};
 
 use crate::answers::{Answers, Given, print, print_json, unread};
-use crate::device::Siglip;
+use crate::engine::Siglip;
 use crate::error::Error;
 use crate::{ModelArgs, index};
 

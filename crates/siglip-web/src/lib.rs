@@ -4,10 +4,14 @@
 //! Between two steps the worker can receive an abort, and exchange partial sums with the other workers.
 #![deny(missing_docs)]
 
+#[cfg(not(feature = "candle"))]
+mod all_reduce;
 mod allocator;
+mod backend;
 mod body;
 mod error;
 mod fetch;
+#[cfg(not(feature = "candle"))]
 mod gpu;
 mod integrity;
 mod label_sets;
@@ -19,16 +23,16 @@ mod search_index;
 mod step;
 mod store;
 
-use js_sys::{Float32Array, Map, Uint32Array};
+use js_sys::{Float32Array, Map};
 use serde::{Deserialize, Serialize};
 use siglip::image::{self, RgbImage};
-use siglip::model::{self, Model, Pass};
 use siglip::scores::rank;
 use siglip::text::Template;
-use siglip::{Adjustment, Judged, LabelSet, PixelValues, Score, ScoreFilter, Siglip, Towers};
+use siglip::{Adjustment, Judged, LabelSet, PixelValues, Score, ScoreFilter, Towers};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
+use backend::{Model, Pass, Siglip};
 use error::Error;
 use loading::{Callbacks, LaterText, Loaded, LocalFiles, ShardBuilder};
 use options::Options;
@@ -151,7 +155,7 @@ impl Engine {
         let towers = if self.expects_text() { Towers::Both } else { model.towers() }.name();
         let info = Info {
             kind: if config.classifier.is_some() { "classifier" } else { "zero-shot" },
-            backend: model::backend(),
+            backend: backend::backend(),
             image_size: config.vision_config.image_size,
             max_patches: self.siglip().ok().and_then(Siglip::max_patches),
             embedding_size: config.embedding_size(),
@@ -228,33 +232,6 @@ impl Engine {
         let step = self.model_mut()?.step(&mut pass);
         self.pass = Some(pass);
         Ok(step.into())
-    }
-
-    /// The length of this worker's partial sums.
-    pub fn partial_sums_length(&self) -> Result<usize, JsValue> {
-        Ok(self.model()?.contribution().len())
-    }
-
-    /// Copies this worker's partial sums, as bits of numbers, into an array of that length.
-    pub fn copy_partial_sums(&self, into: &Uint32Array) -> Result<(), JsValue> {
-        let sums = self.model()?.contribution();
-        if into.length() as usize != sums.len() {
-            return Err(misused("the array and the partial sums differ in length"));
-        }
-        into.copy_from(sums);
-        Ok(())
-    }
-
-    /// Adds this worker's own partial sums. All are added in the order of the workers, so that results do not differ.
-    pub fn add_own_partial_sums(&mut self) -> Result<(), JsValue> {
-        self.model_mut()?.add_own_contribution();
-        Ok(())
-    }
-
-    /// Adds another worker's partial sums.
-    pub fn add_partial_sums(&mut self, sums: &[u32]) -> Result<(), JsValue> {
-        self.model_mut()?.add_contribution(sums);
-        Ok(())
     }
 
     /// Ends the pass of an image. Returns its embedding, or nothing in a follower.

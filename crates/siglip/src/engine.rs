@@ -78,6 +78,14 @@ pub trait Engine: Sized {
     /// Number of texts worth embedding at once.
     fn texts_per_pass(&self) -> usize;
 
+    /// Adds the text tower of `text`, a load of the same model's text tower alone.
+    ///
+    /// # Errors
+    /// [`Error::BadWeights`] if it is another model's; [`Error::BadInput`] in engines whose text tower cannot come later.
+    fn add_text_tower(&mut self, _text: Self) -> Result<(), Error> {
+        Err(Error::BadInput("this engine loads both towers at once".into()))
+    }
+
     /// The logits of a fine-tuned classifier's classes, of an image's embedding. Of other models there are none.
     fn class_logits(&self, _image_embeds: &[f32]) -> Vec<f32> {
         Vec::new()

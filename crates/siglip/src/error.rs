@@ -72,6 +72,19 @@ impl Error {
         }
     }
 
+    /// For a call that needs a tower, `image` or `text`, that was not loaded.
+    pub fn missing_tower(tower: &str) -> Error {
+        let reason = format!("the model was loaded without its {tower} tower; load it with both");
+        Error::BadInput(reason)
+    }
+
+    /// For a text tower that is to be added to an image tower, and does not belong to it.
+    pub fn other_text_tower() -> Error {
+        let reason = "the text tower is of another model than the image tower, which was loaded before it: the model has \
+                      changed meanwhile; load it again";
+        Error::BadWeights(reason.into())
+    }
+
     pub(crate) fn unsupported(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Error::UnsupportedModel { field: field.into(), reason: reason.into() }
     }

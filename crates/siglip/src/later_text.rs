@@ -63,14 +63,12 @@ impl<E: Engine> Siglip<E> {
         let words_are_known = labels.iter().all(|label| self.texts.unknown_words(label).is_some());
         Ok(self.expects_text && !(texts_are_known && words_are_known))
     }
-}
 
-impl Siglip {
     /// Adds the text tower and the tokenizer of `text`, which was loaded with them alone.
     ///
     /// # Errors
-    /// As [`Model::add_text_tower`](crate::model::Model::add_text_tower).
-    pub fn add_text_tower(&mut self, text: Siglip) -> Result<(), Error> {
+    /// As [`Engine::add_text_tower`].
+    pub fn add_text_tower(&mut self, text: Siglip<E>) -> Result<(), Error> {
         self.engine.add_text_tower(text.engine)?;
         self.tokenizer = text.tokenizer;
         self.expects_text = false;

@@ -177,7 +177,7 @@ impl<E: Engine> Siglip<E> {
         if let Some(classifier) = self.classifier() {
             return no_texts(classifier);
         }
-        if self.label_sets.is_empty() { crate::options::missing_tower("text") } else { no_text_tower() }
+        if self.label_sets.is_empty() { Error::missing_tower("text") } else { no_text_tower() }
     }
 }
 

@@ -59,8 +59,7 @@ impl Siglip {
         names: &[String],
         options: LoadOptions,
     ) -> Result<Siglip, Error> {
-        let (checkpoint, engine) = loading::from_onnx(open, names, options)?;
-        Ok(Siglip::new(checkpoint, engine))
+        Siglip::from_onnx_with_engine(open, names, options)
     }
 
     /// Loads a GGUF that carries the checkpoint's small files, as `siglip convert` writes it.
@@ -83,6 +82,19 @@ impl<E: Engine> Siglip<E> {
         options: LoadOptions,
     ) -> Result<Siglip<E>, Error> {
         let (checkpoint, engine) = loading::from_files(open, options)?;
+        Ok(Siglip::new(checkpoint, engine))
+    }
+
+    /// [`Siglip::from_onnx`] for any engine.
+    ///
+    /// # Errors
+    /// As [`Siglip::from_files`].
+    pub fn from_onnx_with_engine<R: Read>(
+        open: impl FnMut(&str) -> io::Result<R>,
+        names: &[String],
+        options: LoadOptions,
+    ) -> Result<Siglip<E>, Error> {
+        let (checkpoint, engine) = loading::from_onnx(open, names, options)?;
         Ok(Siglip::new(checkpoint, engine))
     }
 

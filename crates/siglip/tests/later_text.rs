@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use siglip::model::{Model, ModelLoader};
+use siglip::model::{Model, ModelLoader, towers_of};
 use siglip::text::Template;
 use siglip::weights::{TensorShape, WeightReader};
 use siglip::{
@@ -113,10 +113,14 @@ fn batches_tell_the_towers_that_need_them_and_are_left_out_by_the_other() {
         position = end;
     }
     records.retain(|record| !record.is_empty());
-    let towers: Vec<Towers> = records.iter().map(|record| both.towers_of(record)).collect();
+    let towers: Vec<Towers> = records.iter().map(|record| towers_of(both.inventory(), record)).collect();
     assert_eq!(towers, [Towers::Both, Towers::Text, Towers::Image], "the scale and bias come first");
-    assert_eq!(both.towers_of(&records.concat()), Towers::Both);
-    assert_eq!(both.towers_of(&records[1][..40]), Towers::Both, "what is cut short is left to the loader");
+    assert_eq!(towers_of(both.inventory(), &records.concat()), Towers::Both);
+    assert_eq!(
+        towers_of(both.inventory(), &records[1][..40]),
+        Towers::Both,
+        "what is cut short is left to the loader"
+    );
 
     let mut bytes = Vec::new();
     for towers in [Towers::Image, Towers::Text, Towers::Both] {

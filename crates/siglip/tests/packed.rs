@@ -160,7 +160,7 @@ fn rows_that_an_earlier_visit_has_packed_may_come_again() {
     loader.push_packed(&packer.take()).unwrap();
 
     let mut again = loader.packer();
-    again.leave_out_begun(&loader);
+    again.leave_out_begun(loader.inventory());
     again.rows(table, 0, first).unwrap();
     assert_eq!(again.pending(), 0);
     again.rows(table, 100, rest).unwrap();

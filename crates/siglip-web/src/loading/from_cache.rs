@@ -1,13 +1,14 @@
 //! Reads what an earlier visit has cached of a model.
 
 use siglip::weights::WeightIndex;
-use siglip::{CheckpointFiles, Siglip, Towers};
+use siglip::{CheckpointFiles, Towers};
 
 use super::cache_writer::needed_by;
 use super::callbacks::Callbacks;
 use super::context::INDEX;
 use super::model_builder::ModelBuilder;
 use super::weight_file::WeightFile;
+use crate::backend::Siglip;
 use crate::error::Error;
 use crate::integrity::{self, Digest};
 use crate::options::Options;

@@ -15,10 +15,11 @@ mod logits;
 mod model_builder;
 mod weight_file;
 
-use siglip::{Siglip, Towers};
+use siglip::Towers;
 use wasm_bindgen::JsCast;
 use web_sys::{AbortSignal, WorkerGlobalScope};
 
+use crate::backend::Siglip;
 use crate::error::Error;
 use crate::fetch::{Client, Identity};
 use crate::options::Options;

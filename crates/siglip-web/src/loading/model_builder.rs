@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use siglip::model::{Model, ModelLoader, Packer};
+use siglip::model::{Packer, towers_of};
 use siglip::weights::{Logits, Metadata, TensorShape, TensorSink, WeightIndex};
-use siglip::{Checkpoint, CheckpointFiles, Config, EngineLoader as _, Siglip, Towers};
+use siglip::{Checkpoint, CheckpointFiles, Config, EngineLoader as _, Towers};
 
 use super::callbacks::Callbacks;
+use crate::backend::{Model, ModelLoader, Siglip};
 use crate::error::Error;
 use crate::options::Options;
 
@@ -80,7 +81,7 @@ impl<'l> ModelBuilder<'l> {
 
     /// The towers that need these batches.
     pub fn towers_of(&self, batches: &[u8]) -> Towers {
-        self.started.as_ref().map_or(Towers::Both, |started| started.loader.towers_of(batches))
+        self.started.as_ref().map_or(Towers::Both, |started| towers_of(started.loader.inventory(), batches))
     }
 
     /// Adds batches to this worker's shard and passes them to the other workers.
@@ -95,7 +96,7 @@ impl<'l> ModelBuilder<'l> {
     /// Leaves out rows that an earlier visit has cached of tensors that come again from their start.
     pub fn leave_out_begun(&mut self) {
         if let Some(Started { packer, loader, .. }) = &mut self.started {
-            packer.leave_out_begun(loader);
+            packer.leave_out_begun(loader.inventory());
         }
     }
 

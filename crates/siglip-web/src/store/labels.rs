@@ -44,7 +44,7 @@ struct Entry {
 impl KnownLabels {
     /// Those of the model whose log has this id.
     pub fn new(store: &Store, manifest: &Manifest, id: String) -> KnownLabels {
-        let (backend, version) = (siglip::model::backend().into(), env!("CARGO_PKG_VERSION").into());
+        let (backend, version) = (crate::backend::backend().into(), env!("CARGO_PKG_VERSION").into());
         let owner = LabelOwner { id, backend, version };
         let entry = Entry { store: store.clone(), manifest: manifest.clone(), owner };
         KnownLabels { entry, kept: HashSet::new(), last: Promise::resolve(&JsValue::UNDEFINED) }

@@ -184,6 +184,10 @@ impl Engine for Model {
         if self.shard.has_blocks_elsewhere() { TEXTS_PER_PASS_ELSEWHERE } else { TEXTS_PER_PASS }
     }
 
+    fn add_text_tower(&mut self, text: Model) -> Result<(), Error> {
+        Model::add_text_tower(self, text)
+    }
+
     fn class_logits(&self, image_embeds: &[f32]) -> Vec<f32> {
         self.classifier.as_ref().map_or_else(Vec::new, |classifier| classifier.logits(image_embeds))
     }

@@ -25,7 +25,6 @@ mod token_table;
 mod vision;
 mod workspace;
 
-use crate::options::missing_tower;
 use crate::{Config, Error, LoadOptions, Shard, Towers};
 use classifier::Classifier;
 use text::TextTower;
@@ -34,13 +33,9 @@ use workspace::Workspace;
 
 pub use loader::ModelLoader;
 pub use memory::{memory_needed, packed_bytes};
-pub use packed::Packer;
+pub use packed::{Packer, towers_of, unpack};
 pub use pass::{Pass, Pooling, Step};
 pub use siglip_kernels::join_thread_pool;
-
-/// Why a text tower cannot be added.
-const OTHER_MODEL: &str = "the text tower is of another model than the image tower, which was loaded before it: the model has \
-                           changed meanwhile; load it again";
 
 /// The instruction set that the kernels use.
 pub fn backend() -> &'static str {
@@ -113,7 +108,7 @@ impl Model {
         let own = (&self.config, self.shard, self.logit_scale[0].to_bits(), self.logit_bias[0].to_bits());
         let other = (&text.config, text.shard, text.logit_scale[0].to_bits(), text.logit_bias[0].to_bits());
         if own != other || text.text.is_none() {
-            return Err(Error::BadWeights(OTHER_MODEL.into()));
+            return Err(Error::other_text_tower());
         }
         self.text = text.text;
         Ok(())
@@ -137,10 +132,10 @@ impl Model {
     }
 
     fn vision(&self) -> Result<&VisionTower, Error> {
-        self.vision.as_ref().ok_or_else(|| missing_tower("image"))
+        self.vision.as_ref().ok_or_else(|| Error::missing_tower("image"))
     }
 
     fn text(&self) -> Result<&TextTower, Error> {
-        self.text.as_ref().ok_or_else(|| missing_tower("text"))
+        self.text.as_ref().ok_or_else(|| Error::missing_tower("text"))
     }
 }

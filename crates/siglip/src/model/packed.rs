@@ -17,13 +17,13 @@ use std::ops::Range;
 use super::ModelLoader;
 use super::destination::QuantizedRows;
 use crate::weights::{Dtype, Inventory, LOGITS, TensorShape, TensorSink, WeightIndex, dequantized};
-use crate::{Error, Precision, Towers};
+use crate::{Config, Error, Precision, Towers};
 
 const HEADER: usize = 16;
 const FLOATS: u32 = 0;
 const QUANTIZED: u32 = 1;
 
-/// Turns a weight file's rows into batches for [`ModelLoader::push_packed`].
+/// Turns a weight file's rows into batches for [`ModelLoader::push_packed`] or [`unpack`].
 #[derive(Debug)]
 pub struct Packer {
     inventory: Inventory,
@@ -43,7 +43,28 @@ struct Place {
     bytes: u64,
 }
 
+impl Place {
+    fn new(index: usize, tensor: &TensorShape, precision: Precision) -> Place {
+        let bytes = match precision {
+            Precision::F32 => 4 * tensor.len() as u64,
+            Precision::Q8 | Precision::Q8Exact => (4 * tensor.rows() + tensor.len()) as u64,
+        };
+        Place { index, precision, bytes }
+    }
+}
+
 impl Packer {
+    /// A packer for another engine that has these towers in single precision. It makes the same batches as one for a
+    /// [`Model`](super::Model) in single precision.
+    pub fn single_precision(config: &Config, towers: Towers) -> Packer {
+        let inventory = Inventory::of_towers(config, towers);
+        let needed = inventory.tensors().enumerate().filter(|(_, tensor)| towers.need(&tensor.name));
+        let place = |(index, tensor): (usize, &TensorShape)| {
+            (tensor.name.clone(), Place::new(index, tensor, Precision::F32))
+        };
+        Packer { places: needed.map(place).collect(), inventory, begun: HashMap::new(), batches: Vec::new() }
+    }
+
     /// Whether the model needs a tensor.
     pub fn wants(&self, tensor: &TensorShape) -> bool {
         self.places.contains_key(&tensor.name)
@@ -57,10 +78,10 @@ impl Packer {
         self.inventory.expect_files(index)
     }
 
-    /// Leaves out the rows that `loader` has of tensors that it has not whole: a reader that continues an ONNX begins each
-    /// tensor at its start.
-    pub fn leave_out_begun(&mut self, loader: &ModelLoader) {
-        self.begun = loader.inventory.begun();
+    /// Leaves out the rows that a loader has of tensors that it has not whole: a reader that continues an ONNX begins each
+    /// tensor at its start. `arrived` is the loader's inventory.
+    pub fn leave_out_begun(&mut self, arrived: &Inventory) {
+        self.begun = arrived.begun();
     }
 
     /// Says that `logit_scale` and `logit_bias` will not arrive; see
@@ -166,46 +187,17 @@ impl ModelLoader {
         let mut places = HashMap::new();
         for (index, tensor) in self.inventory.tensors().enumerate() {
             if let Some(destination) = self.model.destination(&tensor.name) {
-                let precision = destination.precision();
-                let bytes = match precision {
-                    Precision::F32 => 4 * tensor.len() as u64,
-                    Precision::Q8 | Precision::Q8Exact => (4 * tensor.rows() + tensor.len()) as u64,
-                };
-                places.insert(tensor.name.clone(), Place { index, precision, bytes });
+                let place = Place::new(index, tensor, destination.precision());
+                places.insert(tensor.name.clone(), place);
             }
         }
         let inventory = Inventory::of_towers(self.model.config(), self.model.towers());
         Packer { inventory, places, begun: HashMap::new(), batches: Vec::new() }
     }
 
-    /// The towers that need one of these batches of a [`Packer`]. What belongs to neither is needed by both.
-    pub fn towers_of(&self, mut batches: &[u8]) -> Towers {
-        let mut towers = None;
-        while let Some((header, rest)) = batches.split_first_chunk::<HEADER>() {
-            let Some((tensor, length)) = self.contents(header) else { return Towers::Both };
-            let Some(rest) = rest.get(length..) else { return Towers::Both };
-            let needed = match [Towers::Image, Towers::Text].map(|tower| tower.need(&tensor.name)) {
-                [true, false] => Towers::Image,
-                [false, true] => Towers::Text,
-                _ => Towers::Both,
-            };
-            towers =
-                Some(towers.map_or(needed, |before| if before == needed { before } else { Towers::Both }));
-            batches = rest;
-        }
-        towers.unwrap_or_default()
-    }
-
-    /// The tensor that the batch of this header has rows of, and the length of the batch without its header.
-    fn contents(&self, header: &[u8; HEADER]) -> Option<(&TensorShape, usize)> {
-        let [index, _, rows, kind] = [0, 1, 2, 3].map(|at| u32_at(header, at) as usize);
-        let tensor = self.inventory.tensors().nth(index)?;
-        let row_bytes = match kind as u32 {
-            FLOATS => tensor.row_len().checked_mul(4)?,
-            QUANTIZED => tensor.row_len().checked_add(4)?,
-            _ => return None,
-        };
-        Some((tensor, rows.checked_mul(row_bytes)?))
+    /// The tensors that the model needs, and what of them has arrived.
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
     }
 
     /// Takes whole batches of a [`Packer`]. Those of a tower that is not loaded are left out.
@@ -214,9 +206,7 @@ impl ModelLoader {
     /// [`Error::BadWeights`] if they are of another model.
     pub fn push_packed(&mut self, mut batches: &[u8]) -> Result<(), Error> {
         while let Some((header, rest)) = batches.split_first_chunk::<HEADER>() {
-            batches = self.take_batch(header, rest).ok_or_else(|| {
-                Error::BadWeights("the cached weights belong to another model; load it again".into())
-            })?;
+            batches = self.take_batch(header, rest).ok_or_else(of_another_model)?;
         }
         Ok(())
     }
@@ -225,7 +215,7 @@ impl ModelLoader {
     fn take_batch<'b>(&mut self, header: &[u8; HEADER], bytes: &'b [u8]) -> Option<&'b [u8]> {
         let [first_row, rows, kind] = [1, 2, 3].map(|at| u32_at(header, at));
         let (first_row, rows) = (first_row as usize, rows as usize);
-        let (tensor, length) = self.contents(header)?;
+        let (tensor, length) = contents(&self.inventory, header)?;
         let (batch, rest) = bytes.split_at_checked(length)?;
         if !self.model.towers().need(&tensor.name) {
             return Some(rest);
@@ -248,6 +238,63 @@ impl ModelLoader {
         }
         Some(rest)
     }
+}
+
+/// The towers that need one of these batches of a [`Packer`], of a model with these tensors. What belongs to neither is needed
+/// by both.
+pub fn towers_of(tensors: &Inventory, mut batches: &[u8]) -> Towers {
+    let mut towers = None;
+    while let Some((header, rest)) = batches.split_first_chunk::<HEADER>() {
+        let Some((tensor, length)) = contents(tensors, header) else { return Towers::Both };
+        let Some(rest) = rest.get(length..) else { return Towers::Both };
+        let needed = match [Towers::Image, Towers::Text].map(|tower| tower.need(&tensor.name)) {
+            [true, false] => Towers::Image,
+            [false, true] => Towers::Text,
+            _ => Towers::Both,
+        };
+        towers = Some(towers.map_or(needed, |before| if before == needed { before } else { Towers::Both }));
+        batches = rest;
+    }
+    towers.unwrap_or_default()
+}
+
+/// Passes whole batches of a [`Packer::single_precision`], of a model with these tensors, to `take`: a tensor, the first of its
+/// rows, and values of whole rows from there on.
+///
+/// # Errors
+/// [`Error::BadWeights`] if they are of another model, and what `take` returns.
+pub fn unpack(
+    tensors: &[TensorShape],
+    mut batches: &[u8],
+    mut take: impl FnMut(&TensorShape, usize, &[f32]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    while let Some((header, rest)) = batches.split_first_chunk::<HEADER>() {
+        let [index, first_row, rows, kind] = [0, 1, 2, 3].map(|at| u32_at(header, at));
+        let (first_row, rows) = (first_row as usize, rows as usize);
+        let tensor = tensors.get(index as usize).filter(|_| kind == FLOATS).ok_or_else(of_another_model)?;
+        let fits = first_row.checked_add(rows).is_some_and(|end| end <= tensor.rows());
+        let batch = fits.then(|| rest.split_at_checked(4 * rows * tensor.row_len())).flatten();
+        let (batch, rest) = batch.ok_or_else(of_another_model)?;
+        take(tensor, first_row, &floats(batch))?;
+        batches = rest;
+    }
+    Ok(())
+}
+
+/// The tensor that the batch of this header has rows of, and the length of the batch without its header.
+fn contents<'i>(inventory: &'i Inventory, header: &[u8; HEADER]) -> Option<(&'i TensorShape, usize)> {
+    let [index, _, rows, kind] = [0, 1, 2, 3].map(|at| u32_at(header, at) as usize);
+    let tensor = inventory.tensors().nth(index)?;
+    let row_bytes = match kind as u32 {
+        FLOATS => tensor.row_len().checked_mul(4)?,
+        QUANTIZED => tensor.row_len().checked_add(4)?,
+        _ => return None,
+    };
+    Some((tensor, rows.checked_mul(row_bytes)?))
+}
+
+fn of_another_model() -> Error {
+    Error::BadWeights("the cached weights belong to another model; load it again".into())
 }
 
 fn u32_at(header: &[u8; HEADER], at: usize) -> u32 {

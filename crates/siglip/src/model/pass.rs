@@ -10,7 +10,6 @@ use super::sequences::{OutputRows, Sequences};
 use super::text::TextTower;
 use super::vision::VisionTower;
 use super::workspace::Workspace;
-use crate::options::missing_tower;
 use crate::{Config, Error, PixelValues, Towers};
 
 /// A pass through one tower, which [`Model::step`] advances.
@@ -290,7 +289,7 @@ impl Model {
             Towers::Text => (self.text.as_ref().map(TextTower::blocks), self.config.text_config.hidden_size),
             _ => (self.vision.as_ref().map(VisionTower::blocks), self.config.vision_config.hidden_size),
         };
-        let block = blocks.ok_or_else(|| missing_tower(tower.name()))?.first();
+        let block = blocks.ok_or_else(|| Error::missing_tower(tower.name()))?.first();
         let length = hidden_states.len() / width / sequences.max(1);
         let (Some(block), true) = (block, length > 0 && hidden_states.len() == sequences * length * width)
         else {

@@ -8,7 +8,6 @@ pub use resolution::Resolution;
 pub use shard::Shard;
 pub use siglip_kernels::Precision;
 pub use towers::Towers;
-pub(crate) use towers::missing_tower;
 
 /// How a model is loaded. The default is the whole model in 8 bits.
 ///

@@ -1,5 +1,3 @@
-use crate::Error;
-
 /// Which of the two towers a model has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Towers {
@@ -38,16 +36,11 @@ impl Towers {
     }
 
     /// Whether a tensor belongs to a loaded tower, or to neither tower.
-    pub(crate) fn need(self, tensor: &str) -> bool {
+    pub fn need(self, tensor: &str) -> bool {
         match tensor.split_once('.') {
             Some(("text_model", _)) => self.has_text(),
             Some(("vision_model", _)) => self.has_image(),
             _ => true,
         }
     }
-}
-
-/// The error of a call that needs a tower that was not loaded.
-pub(crate) fn missing_tower(tower: &str) -> Error {
-    Error::BadInput(format!("the model was loaded without its {tower} tower; load it with both"))
 }

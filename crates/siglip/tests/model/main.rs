@@ -1,4 +1,4 @@
-//! The model against the Python reference, against candle-transformers, and against itself run in other ways.
+//! The model against the Python reference, against itself run in other ways.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -6,7 +6,6 @@ mod support;
 mod answers;
 mod base;
 mod blocks_elsewhere;
-mod candle;
 mod chunks;
 mod outliers;
 mod published;
