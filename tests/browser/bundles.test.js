@@ -75,6 +75,38 @@ test('a bundle has the scores of the whole model, in one worker or two, from the
   assert.deepEqual(await problemsOf(page), []);
 });
 
+test('a bundle in q8_0 with two label sets has the scores of the whole model in q8_0', async () => {
+  const page = await harness.open({ path: '/tests/browser/pages/blank.html' });
+  const { sets, worst } = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const [bundle, whole] = await Promise.all(
+      ['q8_0', 'whole-q8_0'].map((name) =>
+        Siglip.load(`/tests/fixtures/bundles/${name}.gguf`, { workers: 1 }),
+      ),
+    );
+    const sets = bundle.info.labelSets ?? [];
+    let worst = 0;
+    for (const name of ['cat', 'boat', 'coffee']) {
+      for (const { name: labelSet, labels } of sets) {
+        const picture = `/www/samples/${name}.jpg`;
+        const scores = await bundle.classify(picture, undefined, { labelSet });
+        const expected = await whole.classify(picture, labels);
+        for (const { label, score } of expected) {
+          const own = scores.find((each) => each.label === label)?.score ?? NaN;
+          worst = Math.max(worst, Math.abs(own - score));
+        }
+      }
+    }
+    return { sets, worst };
+  });
+  assert.deepEqual(sets, [
+    { name: 'things', labels: ['a cat', 'a dog', 'a boat'] },
+    { name: 'colours', labels: ['red', 'green'] },
+  ]);
+  assert.ok(worst <= 1e-6, `${worst}`);
+  assert.deepEqual(await problemsOf(page), []);
+});
+
 test('other labels, texts and a text tower are refused, with the reason', async () => {
   const { page, json } = await open();
   serve({ [BUNDLE]: bundleOf(json) });

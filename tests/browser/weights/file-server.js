@@ -1,5 +1,5 @@
 /** How a file is answered for: in whole, in part, and in every wrong way. */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as others, setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
@@ -32,6 +32,8 @@ import { gzipSync } from 'node:zlib';
  */
 
 const PIECE = 1 << 15;
+/** How far a line on a busy machine catches up with its rate, in milliseconds. */
+const LAG = 200;
 
 /** A line of so many bytes a second, for all answers that are given it. */
 export class Line {
@@ -47,8 +49,9 @@ export class Line {
   /** Waits until a piece of so many bytes has gone through. @param {number} bytes */
   async send(bytes) {
     const now = performance.now();
-    this.#free = Math.max(this.#free, now) + (1000 * bytes) / this.#rate;
+    this.#free = Math.max(this.#free, now - LAG) + (1000 * bytes) / this.#rate;
     if (this.#free > now) await sleep(this.#free - now);
+    else await others();
   }
 }
 
@@ -112,7 +115,7 @@ export async function answer(request, response, { bytes, version }, behaviour, f
     if (own) await own.send(piece.length);
     await line?.send(piece.length);
     response.write(piece);
-    await sleep(pace);
+    if (pace || !line) await sleep(pace);
   }
   if (fault.stall !== undefined) {
     if (!fault.until) return;
