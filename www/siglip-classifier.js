@@ -312,14 +312,16 @@ export class SiglipClassifier extends FormField {
 
   /** Those of the attribute, of <option>s in the element, or of `label-source`; none, for a bundle's own. */
   async #labelsToScore() {
-    const { labels, labelSource } = this;
-    if (labels[0]) return labels;
-    /** @type {NodeListOf<HTMLOptionElement>} */
-    const options = this.querySelectorAll(':scope > option');
-    if (options.length) return unique([...options].map(({ value }) => value));
-    if (!labelSource) return;
-    const { labelsFrom } = await import('./element/label-source.js');
-    return labelsFrom(new URL(labelSource, document.baseURI).href);
+    const { classes, labels, labelSource } = this;
+    if (!classes) {
+      if (labels[0]) return labels;
+      /** @type {NodeListOf<HTMLOptionElement>} */
+      const options = this.querySelectorAll(':scope > option');
+      if (options.length) return unique([...options].map(({ value }) => value));
+    }
+    if (!classes && !labelSource) return;
+    const { labelsAt } = await import('./element/label-source.js');
+    return labelsAt(classes || labelSource, classes && this.#siglip);
   }
 
   /** The element's children may be the page's own invitation, and labels. */

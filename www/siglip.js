@@ -30,6 +30,7 @@ export const persistModels = async () => (await cache()).persistModels();
 
 /** @typedef {import('./lib/calibrate.js').Example} Example */
 /** @typedef {import('./lib/checkpoints.js').Checkpoint} Checkpoint */
+/** @typedef {import('./lib/classes.js').TaughtClasses} TaughtClasses */
 /** @typedef {import('./lib/errors.js').ErrorCode} ErrorCode */
 /** @typedef {import('./lib/images.js').ImageInput} ImageInput */
 /** @typedef {import('./lib/model-cache.js').CachedModel} CachedModel */

@@ -63,6 +63,10 @@ let evaluation;
 let search;
 /** @type {import('./calibration-view.js').CalibrationView | undefined} */
 let calibration;
+/** @type {import('./teach/view.js').TeachView | undefined} */
+let teach;
+/** @type {import('./camera/view.js').CameraView | undefined} */
+let camera;
 
 const tuning = new Tuning(scoreAll);
 
@@ -114,10 +118,48 @@ async function scoreCard(card) {
   if (!model.siglip) return '';
   // An engine that has stopped cannot be used again. The new model scores all images when it is ready.
   const retry = (/** @type {string} */ code) => (code === 'wasm' ? model.reload() : score(card));
-  const chosen = model.siglip.info.kind === 'classifier' ? [] : labels.values;
-  const options = { template: splitTemplates(template.value), ...tuning.options(model.siglip) };
-  return card.score(model.siglip, chosen.length ? chosen : undefined, options, retry);
+  const asked = await question();
+  if (!asked) return '';
+  const answer = await card.score(asked.siglip, asked.labels, asked.options, retry);
+  teach?.decorate(card);
+  return answer;
 }
+
+/** What a picture is asked: taught classes take the place of the labels. @returns {Promise<import('./camera/view.js').Question | undefined>} */
+async function question() {
+  const { siglip } = model;
+  if (!siglip) return;
+  const chosen = siglip.info.kind === 'classifier' ? [] : labels.values;
+  const templates = splitTemplates(template.value);
+  const options = { template: templates, ...tuning.options(siglip) };
+  const asked = { siglip, labels: chosen.length ? chosen : undefined, options };
+  return (await teach?.ask(asked, templates)) ?? asked;
+}
+
+/** Most visitors never teach: the code is fetched when it is first needed. */
+async function openTeaching() {
+  const { TeachView } = await import('./teach/view.js');
+  teach ??= new TeachView({
+    model: () => model.siglip,
+    labels: () => labels.values,
+    setLabels: (values) => (labels.values = values),
+    changed: scoreAll,
+  });
+  byId('label-fields').append(teach.element);
+  return teach;
+}
+
+byId('teach').addEventListener('click', async () => {
+  (await openTeaching()).show();
+  scoreAll();
+});
+
+byId('camera').addEventListener('click', async () => {
+  const { CameraView } = await import('./camera/view.js');
+  camera ??= new CameraView({ question, keep: (file) => addImages([file]) });
+  cardList.before(camera.element);
+  camera.show();
+});
 
 /** @param {(File | string)[]} sources */
 async function addImages(sources) {
@@ -305,7 +347,13 @@ addEventListener('hashchange', () => {
   scoreAll();
 });
 
-listenForInputs({ images: addImages, model: (own) => model.loadOwn(own), dataset: evaluate });
+listenForInputs({
+  images: addImages,
+  model: (own) => model.loadOwn(own),
+  dataset: evaluate,
+  lesson: async (label, files) => (await openTeaching()).add(label, files),
+  classes: async (file) => (await openTeaching()).load(file),
+});
 const wanted = readUrl();
 addCard(EXAMPLE, true);
 model.load();

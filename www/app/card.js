@@ -80,7 +80,7 @@ export class Card {
 
   /**
    * @param {Siglip} siglip
-   * @param {string[] | undefined} labels those of a bundle if they are left out
+   * @param {import('../lib/siglip.js').Labels | undefined} labels those of a bundle if they are left out
    * @param {import('../siglip.js').ScoreOptions} options
    * @param {(code: string) => void} onRetry
    * @returns {Promise<string>} the best label, for screen readers; empty if there is none or a later call has replaced this one
@@ -102,7 +102,8 @@ export class Card {
       const times = t`Picture ${formatTime(embeddingMs)} · labels ${formatTime(scoringMs)}`;
       this.wait([times, ...notices.map(({ message }) => message)].join(' · '));
       this.element.ariaBusy = 'false';
-      this.#offerMap(siglip, scores, options);
+      // A map is of a label's text.
+      this.#offerMap(siglip, Array.isArray(labels ?? []) ? scores : [], options);
       const [best] = scores;
       return best && !best.unknown ? `${this.name}: ${best.label}, ${formatScore(best, siglip.info)}` : '';
     } catch (error) {

@@ -16,6 +16,8 @@ import { t } from '../ui/translate.js';
  * @property {(sources: (File | string)[]) => void} images
  * @property {(model: import('./classify-files.js').OwnModel) => void} model
  * @property {(dataset: import('./classify-files.js').Dataset) => Promise<void>} dataset
+ * @property {(label: string, files: File[]) => Promise<void>} lesson takes pictures that were dropped on a label
+ * @property {(file: File) => Promise<void>} classes takes a file of taught classes
  */
 
 /** @param {Handlers} handlers */
@@ -45,7 +47,9 @@ export function listenForInputs(handlers) {
     const urls = data?.files.length ? [] : imagesIn(data);
     if (!data?.files.length && !urls.length) return;
     event.preventDefault();
-    if (urls.length) handlers.images(urls);
+    const label = event.target instanceof Element && event.target.closest('.chip')?.querySelector('input');
+    if (label && data?.files.length) handlers.lesson(label.value, [...data.files]);
+    else if (urls.length) handlers.images(urls);
     else takeFiles(filesIn(data));
   };
 
@@ -87,6 +91,8 @@ function listenForDrops(onDrop) {
 const handleFiles = (incoming, handlers) =>
   tryOrShow(async () => {
     const found = await incoming;
+    const [{ file }] = found.length === 1 ? found : [{ file: undefined }];
+    if (file && /(?<!config)\.json$/.test(file.name)) return handlers.classes(file);
     const model = modelIn(found);
     const dataset = model ? undefined : datasetIn(found);
     const images = model || dataset ? looseImages(found) : imagesAmong(found);

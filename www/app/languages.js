@@ -27,6 +27,8 @@ export const languages = {
     'Sample: a red powerboat': '見本：赤いモーターボート',
     'Sample: the face of a cat': '見本：猫の顔',
     'Sample: a cup of coffee': '見本：一杯のコーヒー',
+    'Camera…': 'カメラ…',
+    'Watch the labels change live.': 'カメラの映像をその場で判定します。',
     'Search a folder…': 'フォルダーを検索…',
     'Find pictures of your own by words, or by a picture like them.':
       '手元の画像を、言葉や似た画像から探します。',
@@ -41,6 +43,7 @@ export const languages = {
     'Sentence around each label': 'ラベルを入れる文',
     'The model reads this sentence, with the label in place of {}. Of several, separated by |, the mean is taken; “imagenet” is a set of eight.':
       'モデルは {} をラベルに置き換えたこの文を読みます。| で区切ると複数の文の平均を使います。「imagenet」は 8 文の組です。',
+    'Teach by pictures…': '画像で教える…',
     'Copy a link': 'リンクをコピー',
     'Copy code for a site': 'サイト用のコードをコピー',
     Model: 'モデル',
@@ -94,7 +97,8 @@ export const languages = {
     Privacy: 'プライバシー',
     'This page is kept on this device: it opens without a network too.':
       'このページはこの端末に保存されています。ネットワークがなくても開けます。',
-    'Drop to see what is in it': 'ドロップすると、何が写っているかを調べます',
+    'Drop to see what is in it, or on a label to teach it':
+      'ドロップすると、何が写っているかを調べます。ラベルの上なら、そのラベルに教えます',
 
     // Pictures, cards and labels
     'This model is fine-tuned for {} classes of its own and reads no labels: {}{}':
@@ -427,5 +431,68 @@ export const languages = {
     'Reliability before and after the fit': '調整前後の信頼性',
     'probability shown': '表示された確率',
     'share that is true': '実際に正しい割合',
+
+    // The camera
+    'The camera may not be used. Allow it for this page in the browser’s address bar or settings, then start it again.':
+      'カメラの使用が許可されていません。ブラウザーのアドレスバーか設定でこのページに許可してから、もう一度開始してください。',
+    'This page may not use the camera here. Open it by itself, not in a frame of another page.':
+      'ここではカメラを使えません。別のページの枠の中ではなく、このページを単独で開いてください。',
+    'There is no camera. Connect one, then start it again.':
+      'カメラがありません。接続してから、もう一度開始してください。',
+    'This camera is gone. Choose another one.': 'このカメラはもうありません。別のカメラを選んでください。',
+    'Another program has the camera, or it does not answer. Close that program, then start it again.':
+      '別のプログラムがカメラを使っているか、カメラが応答しません。そのプログラムを閉じてから、もう一度開始してください。',
+    'The camera has stopped by itself. Start it again.': 'カメラが停止しました。もう一度開始してください。',
+    Camera: 'カメラ',
+    'What the camera sees': 'カメラの映像',
+    Start: '開始',
+    Freeze: '静止',
+    'Keep this picture': 'この画像を残す',
+    'The camera is off.': 'カメラは切れています。',
+    'Close the camera': 'カメラを閉じる',
+    'Each frame is looked at here in the browser. None is kept and none is sent.':
+      '映像はこのブラウザーの中だけで判定します。保存も送信もしません。',
+    'Stopped while the page was hidden.': 'ページが隠れている間に停止しました。',
+    'Asking for the camera …': 'カメラの許可を待っています…',
+    'The camera is on.': 'カメラが動いています。',
+    '{} a frame · {} frames per second': '1 枚 {0} · 毎秒 {1} 枚',
+    'Frozen.': '静止しています。',
+    'Camera {}': 'カメラ {0}',
+    'Browsers give the camera to pages with https: or on this computer only.':
+      'カメラを使えるのは、https: のページかこのコンピューター上のページだけです。',
+    'No camera': 'カメラを使えません',
+
+    // Teaching by example
+    'Teach by pictures': '画像で教える',
+    Train: '学習',
+    'Save as a file': 'ファイルに保存',
+    'Load a file of classes': 'クラスのファイルを読み込む',
+    'Forget the file': 'ファイルを忘れる',
+    'Three pictures make a label a class of its own: add them here, or drop them on the label. On a card, say what a picture is not.':
+      '画像が 3 枚あれば、ラベルは独自のクラスになります。ここで追加するか、ラベルにドロップしてください。カードでは、何でないかも教えられます。',
+    'Load a file…': 'ファイルを読み込む…',
+    'The model is not there yet': 'モデルがまだありません',
+    'Load the file again when it is.': '読み込みが終わってから、もう一度ファイルを選んでください。',
+    '{}: {} classes.': '{0}：{1} クラス。',
+    'Label of {}': '{0} のラベル',
+    'This is it': 'これです',
+    'Not this': '違います',
+    'Add the pictures again when it is.': '読み込みが終わってから、もう一度画像を追加してください。',
+    'Looking at {} of {} …': '{1} 枚中 {0} 枚目を見ています…',
+    'The picture': '画像',
+    'Saved as classes.json.': 'classes.json に保存しました。',
+    'A linear probe of {} classes: right in {} of the pictures that it had not seen (cross-validated).':
+      '{0} クラスの線形プローブ：学習に使わなかった画像の正解率は {1}（交差検証）。',
+    'The model cannot read {}: pictures are needed.': 'モデルは {0} を読めません。画像が必要です。',
+    'Back to means': '平均に戻す',
+    'With {} pictures a class or more: a linear probe': '1 クラス {0} 枚以上で線形プローブを学習します',
+    'Pictures of {}': '{0} の画像',
+    '{}: text or pictures': '{0}：文か画像か',
+    Text: '文',
+    Forget: '忘れる',
+    'Forget the pictures of {}': '{0} の画像を忘れる',
+    'Add pictures…': '画像を追加…',
+    'not this: {}': '違うもの：{0}',
+    'Only its text': '文のみ',
   },
 };

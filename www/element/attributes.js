@@ -15,7 +15,7 @@ const Base = globalThis.HTMLElement ?? Object;
 export class Attributes extends Base {
   static observedAttributes = [
     ...modelAttributes,
-    ...['labels', 'label-set', 'template', 'threshold', 'top-k', 'scale', 'bias', 'relative'],
+    ...['labels', 'label-set', 'template', 'threshold', 'top-k', 'scale', 'bias', 'relative', 'classes'],
     ...['src', 'loading', 'multiple', 'label-source', 'name', 'required', 'disabled'],
   ];
 
@@ -65,6 +65,14 @@ export class Attributes extends Base {
   }
   set template(value) {
     this.setAttribute('template', value);
+  }
+
+  /** The URL of classes taught by example, which take the place of the labels. */
+  get classes() {
+    return this.getAttribute('classes') ?? '';
+  }
+  set classes(value) {
+    this.setAttribute('classes', value);
   }
 
   /** The lowest probability of a label that is shown. @returns {number | undefined} */

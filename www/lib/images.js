@@ -88,9 +88,9 @@ function canvasOf(width, height) {
  * @param {number} width
  * @param {number} height
  * @param {string} [address] where the image is from, if that is known
- * @returns {ImageMessage}
+ * @returns {Promise<ImageMessage>}
  */
-export function draw(image, width, height, address) {
+export async function draw(image, width, height, address) {
   if (!width || !height) throw new SiglipError('bad-image', 'The picture has no pixels yet.');
   const context = canvasOf(width, height).getContext('2d', { willReadFrequently: true });
   if (!context)
@@ -99,10 +99,6 @@ export function draw(image, width, height, address) {
     context.drawImage(image, 0, 0, width, height);
     return { width, height, rgba: context.getImageData(0, 0, width, height).data };
   } catch (error) {
-    const reason =
-      address && new URL(address).origin === location.origin
-        ? 'The browser does not let pages read an <img> with HTML in its SVG (foreignObject). Pass the file or its address.'
-        : 'The page may not read this picture, because it is from another site. Load it with crossorigin="anonymous".';
-    throw new SiglipError('bad-image', reason, error);
+    throw (await import('./unreadable.js')).unreadable(address, error);
   }
 }

@@ -16,6 +16,7 @@ import { WorkerClient } from './worker-client.js';
 /** @typedef {import('./parameters.js').ExplainOptions} ExplainOptions */
 /** @typedef {ImageOptions & {normalize?: boolean}} PatchOptions */
 /** @typedef {import('../worker/protocol.js').Patches} Patches */
+/** Labels, or classes from {@link Siglip.classes}. @typedef {string[] | import('./classes.js').TaughtClasses} Labels */
 
 /**
  * What is loaded, and what it runs on.
@@ -100,28 +101,28 @@ export class Siglip {
    * ones, or the classes of a fine-tuned classifier.
    * @overload
    * @param {ImageInput[]} images
-   * @param {string[]} [labels]
+   * @param {Labels} [labels]
    * @param {ScoreOptions} [options]
    * @returns {Promise<Score[][]>}
    */
   /**
    * @overload
    * @param {ImageInput} images
-   * @param {string[]} [labels]
+   * @param {Labels} [labels]
    * @param {ScoreOptions} [options]
    * @returns {Promise<Score[]>}
    */
   /**
    * @param {ImageInput | ImageInput[]} images
-   * @param {string[]} [labels]
+   * @param {Labels} [labels]
    * @param {ScoreOptions} [options]
    * @returns {Promise<Score[] | Score[][]>}
    */
   async classify(images, labels, options = {}) {
-    await this.#worker.call(
-      { method: 'checkPrompts', parameters: questionOf(labels, options) },
-      options.signal,
-    );
+    if (isList(labels)) {
+      const parameters = questionOf(labels, options);
+      await this.#worker.call({ method: 'checkPrompts', parameters }, options.signal);
+    }
     const one = async (/** @type {ImageInput} */ image) =>
       this.score(await this.#embed(image, options), labels, options);
     return each(images, one);
@@ -130,11 +131,12 @@ export class Siglip {
   /**
    * The probabilities of the labels for the embedding of an image, from {@link embedImage}, best first.
    * @param {Float32Array} embedding
-   * @param {string[]} [labels]
+   * @param {Labels} [labels]
    * @param {ScoreOptions} [options]
    * @returns {Promise<Score[]>}
    */
   async score(embedding, labels, options = {}) {
+    if (!isList(labels)) return labels.score(embedding, options);
     const parameters = { embedding, ...questionOf(labels, options) };
     return this.#worker.call({ method: 'score', parameters }, options.signal);
   }
@@ -269,6 +271,14 @@ export class Siglip {
     return (await import('./search-index.js')).openIndex(this, this.#worker, name);
   }
 
+  /**
+   * Classes taught by example pictures: empty, or those of a file.
+   * @param {import('./classes.js').ClassesFile} [file]
+   */
+  async classes(file) {
+    return (await import('./classes.js')).openClasses(this, this.#worker, file);
+  }
+
   /** Ends the worker and frees its memory. Calls that have not ended are rejected as aborted. */
   dispose() {
     this.#worker.end();
@@ -318,3 +328,6 @@ export class Siglip {
     }
   }
 }
+
+/** Whether labels are no taught classes. @param {any} labels @returns {labels is string[] | undefined} */
+const isList = (labels) => !labels?.score;

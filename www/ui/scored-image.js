@@ -43,7 +43,7 @@ export class ScoredImage {
   /**
    * Scores the labels. A call before this one that has not ended is rejected as aborted.
    * @param {Siglip} siglip
-   * @param {string[] | undefined} labels those of a bundle if they are left out
+   * @param {import('../lib/siglip.js').Labels | undefined} labels those of a bundle if they are left out
    * @param {ScoreOptions} options
    * @returns {Promise<{scores: Score[], notices: Notice[], embeddingMs: number, scoringMs: number}>} with what
    *   is wrong with the file, the time that the model took to embed the image, perhaps in an earlier call, and the time

@@ -110,6 +110,10 @@ export const calls = {
   async index(request) {
     return (await import('./search-index.js')).answerIndex(engine, request);
   },
+
+  async classes(request) {
+    return (await import('./classes.js')).answerClasses(engine, request);
+  },
 };
 
 /**

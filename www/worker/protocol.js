@@ -58,6 +58,14 @@
  *   {ask: 'addFile', bytes: Uint8Array} | {ask: 'addNpy', bytes: Uint8Array, names: string[]})} IndexRequest
  */
 
+/** A class's examples, one embedding after the other. @typedef {{name: string, text?: Float32Array, images: Float32Array, not: Float32Array, mix: number}} ClassExamples */
+/** What is asked of the taught classes `id`: with `c`, a linear probe is made. @typedef {{id: number} & ({ask: 'open', model: string} | {ask: 'make', classes: ClassExamples[], c?: number} | {ask: 'scores', embedding: Float32Array, ranking: Ranking} | {ask: 'file' | 'close'} | {ask: 'read', json: string})} ClassesRequest */
+/**
+ * What taught classes are. `accuracy` is a probe's, cross-validated in so many `folds`; `images` and `not` count pictures, and
+ * `text` tells whether a text is mixed in.
+ * @typedef {{model: string, kind: 'means' | 'probe', accuracy?: number, folds?: number, classes: {name: string, images: number, not: number, text: boolean, mix: number}[]}} TaughtSummary
+ */
+
 /**
  * What every worker of a model needs to know to load it.
  * @typedef {object} EngineOptions
@@ -113,6 +121,7 @@
  * @property {{parameters: Prompts & {name: string, model: string}, result: string}} exportLabels
  * @property {{parameters: {json: string | object}, result: LabelSet[]}} importLabels
  * @property {{parameters: IndexRequest, result: any}} index
+ * @property {{parameters: ClassesRequest, result: any}} classes
  */
 /** @typedef {keyof Calls} Method */
 /**

@@ -114,11 +114,12 @@ impl AdjustmentArgs {
 }
 
 #[derive(Serialize)]
-struct Scores {
-    scores: Vec<Score>,
+pub struct Scores {
+    pub scores: Vec<Score>,
 }
 
-fn probability(argument: &str) -> Result<f32, String> {
+/// A number from 0 to 1.
+pub fn probability(argument: &str) -> Result<f32, String> {
     match argument.parse() {
         Ok(probability @ 0.0..=1.0) => Ok(probability),
         _ => Err("give a number from 0 to 1".into()),
@@ -133,7 +134,7 @@ fn numbers(name: &str, scores: &[Score]) -> String {
 }
 
 /// Ranked labels, each with a bar of up to twenty cells.
-fn table(name: &str, scores: &[Score]) -> String {
+pub fn table(name: &str, scores: &[Score]) -> String {
     let width = scores.iter().map(|score| score.label.chars().count()).max().unwrap_or(0);
     let lines = scores.iter().map(|Score { label, score, relative, unknown, .. }| {
         if !unknown.is_empty() {

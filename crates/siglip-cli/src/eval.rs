@@ -95,7 +95,7 @@ impl Eval {
 }
 
 /// The files in each class's folder, by the class's name.
-fn class_folders(dir: &Path) -> Result<BTreeMap<String, Vec<PathBuf>>, Error> {
+pub fn class_folders(dir: &Path) -> Result<BTreeMap<String, Vec<PathBuf>>, Error> {
     let mut folders: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for entry in std::fs::read_dir(dir).map_err(Error::file(dir))? {
         let path = entry.map_err(Error::file(dir))?.path();

@@ -17,6 +17,7 @@ mod index;
 mod info;
 mod npy;
 mod preprocess;
+mod probe;
 mod random;
 mod search;
 mod tokenize;
@@ -52,6 +53,7 @@ enum Command {
     Eval(eval::Eval),
     Explain(explain::Explain),
     Calibrate(calibrate::Calibrate),
+    Probe(probe::Probe),
     Convert(convert::Convert),
     Bundle(bundle::Bundle),
     Info(info::Info),
@@ -147,6 +149,7 @@ fn main() -> ExitCode {
         Command::Search(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Explain(command) => command.run(),
+        Command::Probe(command) => command.run(),
         Command::Calibrate(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Convert(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Bundle(command) => command.run().map(|()| ExitCode::SUCCESS),

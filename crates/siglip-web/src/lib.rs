@@ -22,6 +22,7 @@ mod patches;
 mod search_index;
 mod step;
 mod store;
+mod taught_classes;
 
 use js_sys::{Float32Array, Map};
 use serde::{Deserialize, Serialize};

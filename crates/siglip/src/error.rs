@@ -4,6 +4,7 @@ use std::io;
 
 use crate::image::ImageError;
 use crate::index::IndexError;
+use crate::taught::ClassesError;
 
 /// What can go wrong in this crate. [`Error::code`] is the stable word that the JavaScript API and the command line
 /// report. The message names the cause and, if there is one, the way out.
@@ -38,6 +39,9 @@ pub enum Error {
     /// An index of pictures, or a query, that cannot be used.
     #[error(transparent)]
     BadIndex(#[from] IndexError),
+    /// Classes that cannot be taught, or a file of them that cannot be used.
+    #[error(transparent)]
+    BadClasses(#[from] ClassesError),
     /// A checkpoint's file that cannot be read.
     #[error("{name}: {source}")]
     Unreadable {
@@ -65,7 +69,7 @@ impl Error {
             Error::BadWeights(_) => "bad-weights",
             Error::OutOfMemory { .. } => "out-of-memory",
             Error::BadImage(_) => "bad-image",
-            Error::BadInput(_) | Error::BadIndex(_) => "bad-input",
+            Error::BadInput(_) | Error::BadIndex(_) | Error::BadClasses(_) => "bad-input",
             Error::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => "not-found",
             Error::Unreadable { .. } => "bad-input",
             Error::InFile { source, .. } => source.code(),

@@ -7,7 +7,8 @@
 //! 2. [`text::Template`] and [`text::Tokenizer`] turn a label into `input_ids`.
 //! 3. An [`Engine`], by default [`model::Model`], runs either tower. It is built from the bytes that a
 //!    [`weights::WeightReader`] is given.
-//! 4. [`scores`] turns the logits into ranked probabilities, and [`index`] searches thousands of embeddings.
+//! 4. [`scores`] turns the logits into ranked probabilities, [`index`] searches thousands of embeddings, and [`taught`]
+//!    makes classes of example pictures.
 //!
 //! [`Siglip`] joins the four:
 //!
@@ -50,6 +51,7 @@ mod published_tokenizer;
 mod random;
 pub mod scores;
 mod siglip;
+pub mod taught;
 pub mod text;
 mod text_cache;
 pub mod weights;
