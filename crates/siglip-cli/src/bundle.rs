@@ -42,7 +42,7 @@ impl Bundle {
     pub fn run(self) -> Result<(), Error> {
         let lists =
             self.labels.iter().map(|argument| read_labels(argument)).collect::<Result<Vec<_>, _>>()?;
-        let source = Source::new(Some(&self.model));
+        let source = Source::new(Some(&self.model))?;
         let files = source.files()?;
         let mut siglip = self.text_tower(&source, &files)?;
         let mut sets = LabelSets::default();

@@ -32,17 +32,45 @@ pub enum Source {
 
 impl Source {
     /// The source that `--model` names.
-    pub fn new(path: Option<&Path>) -> Source {
-        let Some(path) = path else { return Source::BuiltIn };
+    ///
+    /// # Errors
+    /// Of a file that is something else than it is called: what it is, and the way out.
+    pub fn new(path: Option<&Path>) -> Result<Source, Error> {
+        let Some(path) = path else { return Ok(Source::BuiltIn) };
         let is =
             |wanted: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted));
         if is("gguf") {
-            Source::Gguf(path.into())
+            Ok(Source::Gguf(path.into()))
         } else if is("onnx") {
-            Source::of_onnx(path)
+            let source = Source::of_onnx(path);
+            // What is wrong with the file itself comes before what is missing beside it.
+            if path.is_file() && source.files().is_err() {
+                WeightFile::Path(path.into()).header()?;
+            }
+            Ok(source)
+        } else if is("safetensors") || path.is_file() {
+            Source::of_weights(path)
         } else {
-            Source::Folder(path.into())
+            Ok(Source::Folder(path.into()))
         }
+    }
+
+    /// The model that a file of weights belongs to: the file itself, or its folder where that has these weights.
+    fn of_weights(path: &Path) -> Result<Source, Error> {
+        if WeightFile::Path(path.into()).header()?.metadata.is_some() {
+            return Ok(Source::Gguf(path.into()));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let source = Source::Folder(folder.into());
+        let is_named = |file: &WeightFile| file.path().file_name() == path.file_name();
+        if source.weights().is_ok_and(|weights| weights.files.iter().any(is_named)) {
+            return Ok(source);
+        }
+        Err(Error::Usage(format!(
+            "{}: these are weights without their model; put them beside their config.json, \
+             preprocessor_config.json and tokenizer.json, as model.safetensors, and give that folder",
+            path.display()
+        )))
     }
 
     /// An ONNX, and the file with the other tower if it has one. The small files are beside it, or beside its folder `onnx`.
@@ -237,17 +265,7 @@ impl Weights {
     /// Reads only the header of every file, and `logit_scale` and `logit_bias`, which follow it. An ONNX is read whole: each
     /// of its tensors is described where its values are.
     pub fn headers(&self) -> Result<Vec<Header>, Error> {
-        let header = |file: &WeightFile| {
-            let mut header = Header::default();
-            header.tensors = file.read_all(&mut header, |header: &Header, _| {
-                if header.logits.is_done() && header.names.is_none() {
-                    return ControlFlow::Break(());
-                }
-                ControlFlow::Continue(())
-            })?;
-            Ok(header)
-        };
-        self.files.iter().map(header).collect()
+        self.files.iter().map(WeightFile::header).collect()
     }
 }
 
@@ -305,6 +323,18 @@ impl WeightFile {
             WeightFile::BuiltIn => Ok(siglip_tiny::WEIGHTS.len() as u64),
             WeightFile::Path(_) => Ok(fs::metadata(path).map_err(Error::file(path))?.len()),
         }
+    }
+
+    /// What [`Weights::headers`] reads of this file.
+    fn header(&self) -> Result<Header, Error> {
+        let mut header = Header::default();
+        header.tensors = self.read_all(&mut header, |header: &Header, _| {
+            if header.logits.is_done() && header.names.is_none() {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(header)
     }
 
     /// Reads the file, and the one with its data if that is another one, until they end or `on_chunk`, which is given each

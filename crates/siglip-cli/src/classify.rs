@@ -55,7 +55,7 @@ impl Classify {
             Some(labels) => drop(siglip::prompts(labels, &template)?),
             // The small files are quick to look into; the weights may be large to load in vain.
             None => {
-                let files = self.model.source().files()?;
+                let files = self.model.source()?.files()?;
                 if files.labels.is_none() && CheckpointFiles::needs_tokenizer(&files.config) {
                     let reason = "there are no labels; give --label, or with --model a bundle or a fine-tuned classifier, \
                                   which have their own";

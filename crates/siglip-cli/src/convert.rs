@@ -69,7 +69,7 @@ impl From<MatrixTypeArg> for MatrixType {
 impl Convert {
     /// Writes all of the source.
     pub fn run(self) -> Result<(), Error> {
-        let source = Source::new(Some(&self.source));
+        let source = Source::new(Some(&self.source))?;
         write_gguf(&source, &source.files()?, &source.stem(), self.to.into(), &self.target)
     }
 }

@@ -129,7 +129,7 @@ impl ModelArgs {
         match self.engine {
             EngineArg::Auto => {
                 self.start_threads();
-                let own = self.device.load(self.source(), self.options())?;
+                let own = self.device.load(self.source()?, self.options())?;
                 Ok(own.map_engine(|engine| Engine::Own(Box::new(engine))))
             }
             EngineArg::Candle => self.load_candle(),
@@ -147,7 +147,7 @@ impl ModelArgs {
                 "takes the number of its threads from the variable RAYON_NUM_THREADS; leave out --threads",
             );
         }
-        let candle = self.source().load::<siglip_candle::Candle>(self.options())?;
+        let candle = self.source()?.load::<siglip_candle::Candle>(self.options())?;
         Ok(candle.map_engine(|engine| Engine::Candle(Box::new(engine))))
     }
 

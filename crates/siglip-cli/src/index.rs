@@ -141,7 +141,7 @@ impl MakeIndex {
 
     /// The index that is there, or an empty one. One of another model is left alone.
     fn open(&self, target: &Path, siglip: &Siglip) -> Result<Index, Error> {
-        let model = siglip.index_model(&self.model.source().name());
+        let model = siglip.index_model(&self.model.source()?.name());
         if !target.exists() {
             return Ok(Index::new(model));
         }

@@ -85,7 +85,7 @@ impl Stored {
 impl Info {
     /// Checks the small files and the weight files' headers, and describes what they say.
     pub fn run(self) -> Result<(), Error> {
-        let source = self.model.source();
+        let source = self.model.source()?;
         let wrong = Error::checkpoint(source.name());
         let files = source.files()?;
         let checkpoint = Checkpoint::parse(&files).and_then(|read| read.at(self.model.resolution()));

@@ -93,7 +93,7 @@ struct ModelArgs {
 }
 
 impl ModelArgs {
-    fn source(&self) -> Source {
+    fn source(&self) -> Result<Source, Error> {
         Source::new(self.model.as_deref())
     }
 

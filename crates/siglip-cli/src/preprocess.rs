@@ -30,7 +30,7 @@ impl Preprocess {
         if self.rgb.is_some() && self.images.len() > 1 {
             return Err(Error::Usage("--rgb takes one image, since several differ in their sides".into()));
         }
-        let source = self.model.source();
+        let source = self.model.source()?;
         let resolution = self.model.resolution();
         let checkpoint = Checkpoint::parse(&source.files()?).and_then(|read| read.at(resolution));
         let processor = checkpoint.map_err(Error::checkpoint(source.name()))?.processor;

@@ -60,7 +60,7 @@ impl Search {
             return self.list_duplicates(&index, threshold);
         }
         let mut siglip = self.model.load()?;
-        let model = siglip.index_model(&self.model.source().name());
+        let model = siglip.index_model(&self.model.source()?.name());
         index.check_model(&model).map_err(index::wrong(&self.source))?;
         let mut answers = Answers::new(self.json);
         let mut parts = Vec::new();

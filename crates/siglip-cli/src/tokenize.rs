@@ -23,7 +23,7 @@ pub struct Tokenize {
 impl Tokenize {
     /// Prints a line a text: its ids, padded to the model's context length. The weights are not read.
     pub fn run(self) -> Result<(), Error> {
-        let source = self.model.source();
+        let source = self.model.source()?;
         let tokenizer =
             Checkpoint::parse(&source.files()?).map_err(Error::checkpoint(source.name()))?.tokenizer;
         let missing = || Error::Usage(format!("{} has no tokenizer.json", source.name()));

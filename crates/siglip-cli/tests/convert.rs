@@ -144,6 +144,61 @@ fn info_fails_on_a_file_that_was_cut_short() {
     }
 }
 
+/// A file by itself, as it is downloaded: not what it is called, or cut short.
+#[test]
+fn a_bare_file_that_holds_something_else_is_named_by_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |path: &str| std::fs::read(repository(path)).unwrap();
+    let gguf = folder.path().join("whole.gguf");
+    convert(&repository("tests/fixtures/random-small"), &gguf, "q8_0");
+    let whole = [
+        ("model.safetensors", read("tests/fixtures/random-small/model.safetensors")),
+        ("model.gguf", std::fs::read(gguf).unwrap()),
+        ("model.onnx", read("tests/fixtures/onnx/raw/model_quantized.onnx")),
+    ];
+    for (name, whole) in whole {
+        let path = folder.path().join(name);
+        let model = path.to_str().unwrap();
+        let target = folder.path().join("target.gguf");
+        for (content, named) in [
+            (&b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 812\n"[..], "git lfs pull"),
+            (b"<!doctype html>\n<title>Sign in</title>", "an HTML page"),
+            (b"{\"error\": \"Repository not found\"}", "this is JSON"),
+            (b"PK\x03\x04 archive/data.pkl", "pickled"),
+            (&whole[..whole.len() / 2], "cut short"),
+            (&whole[..3], "cut short"),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            for command in [
+                &["info", "--model", model][..],
+                &["classify", "www/samples/cat.jpg", "--label", "a cat", "--model", model],
+                &["convert", model, target.to_str().unwrap(), "--to", "q8"],
+            ] {
+                let output = siglip(command);
+                let message = String::from_utf8(output.stderr).unwrap();
+                assert!(!output.status.success() && output.stdout.is_empty(), "{command:?}");
+                assert!(message.contains(named) && message.contains(model), "{command:?}: {message}");
+                assert!(!target.exists());
+            }
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn a_folder_can_be_given_by_its_weights() {
+    let weights = repository("tests/fixtures/random-small/model.safetensors");
+    let of_folder = json(&["info", "--json", "--model", weights.parent().unwrap().to_str().unwrap()]);
+    assert_eq!(json(&["info", "--json", "--model", weights.to_str().unwrap()]), of_folder);
+    // The folder has these weights under another name.
+    let other = weights.with_file_name("model.f16.safetensors");
+    let output = siglip(&["info", "--model", other.to_str().unwrap()]);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && message.contains("weights without their model"), "{message}");
+    let output = siglip(&["info", "--model", "no-such-file.safetensors"]);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("no-such-file.safetensors: No such file"));
+}
+
 #[test]
 fn a_sharded_folder_is_a_model() {
     let folder = tempfile::tempdir().unwrap();
