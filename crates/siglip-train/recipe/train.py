@@ -214,6 +214,9 @@ def main():
     optimizer = Optimizer({**dict(model.named_parameters()), "softmax_scale": softmax_scale}, args.muon_rate, args.adam_rate)
     work, step = Work(device), 0
     if state:
+        shapes = lambda tensors: {name: tensor.shape for name, tensor in tensors.items()}
+        if shapes(state["model"]) != shapes(model.state_dict()):
+            raise SystemExit(f"{kept} is about a model of another shape or other words: remove it, or name another OUT")
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         softmax_scale.data.copy_(state["softmax_scale"])
