@@ -1,11 +1,12 @@
 """Makes tests/fixtures/gguf-types.gguf: random blocks of every type that is read, each tensor T beside T.values, what the `gguf`
-package makes of it in f32. Usage: record_gguf.py
+package makes of it in f32. Of the types that the package can write, T.quantized are weights as it quantizes them. Usage:
+record_gguf.py
 """
 import numpy as np
 from gguf import GGMLQuantizationType as Type
 from gguf import GGUFWriter
 from gguf.constants import GGML_QUANT_SIZES
-from gguf.quants import dequantize
+from gguf.quants import dequantize, quantize
 
 from reference import ROOT, check_versions
 
@@ -35,6 +36,11 @@ for kind, scales in SCALES.items():
     assert values.shape == (ROWS, WIDTH) and np.isfinite(values).all()
     writer.add_tensor(kind.name, stored, raw_dtype=kind)
     writer.add_tensor(f"{kind.name}.values", values)
+weights = np.random.default_rng(2).normal(0, 0.05, (ROWS, WIDTH)).astype(np.float32)
+for kind in (Type.F16, Type.BF16, Type.Q4_0, Type.Q4_1, Type.Q5_0, Type.Q5_1, Type.Q8_0):
+    stored = quantize(weights, kind)
+    writer.add_tensor(f"{kind.name}.quantized", stored, raw_dtype=kind)
+    writer.add_tensor(f"{kind.name}.quantized.values", dequantize(stored, kind).astype(np.float32))
 writer.write_header_to_file()
 writer.write_kv_data_to_file()
 writer.write_tensors_to_file()

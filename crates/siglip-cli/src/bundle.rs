@@ -58,7 +58,8 @@ impl Bundle {
         let labels = Some(siglip.export_labels(&sets, &name)?);
         drop(siglip);
         let bundle = CheckpointFiles { labels, tokenizer: String::new(), ..files };
-        write_gguf(&source, &bundle, &name, self.to.into(), &self.target)
+        write_gguf(&source, &bundle, &name, self.to.into(), &self.target)?;
+        Ok(())
     }
 
     /// The text tower as it would be read of a file in the bundle's encoding, so that scores are those of that file.

@@ -13,6 +13,7 @@ use tempfile::NamedTempFile;
 
 use crate::checkpoint::Source;
 use crate::error::Error;
+use crate::loss::Questions;
 
 /// A checkpoint as one GGUF file, with its configuration and tokenizer inside.
 #[derive(clap::Args)]
@@ -26,6 +27,12 @@ pub struct Convert {
     /// How matrices are stored.
     #[arg(long, value_enum)]
     to: MatrixTypeArg,
+    /// Pictures to measure the loss with, in place of patterns: a folder of yours, of which up to 64 are looked at.
+    #[arg(long, value_name = "DIR")]
+    pictures: Option<PathBuf>,
+    /// Leave the loss unmeasured. To measure it, source and target are loaded in single precision, one after the other.
+    #[arg(long, conflicts_with = "pictures")]
+    no_loss: bool,
 }
 
 /// How matrices are stored, as an argument.
@@ -67,23 +74,33 @@ impl From<MatrixTypeArg> for MatrixType {
 }
 
 impl Convert {
-    /// Writes all of the source.
+    /// Writes all of the source, then measures what rounding has cost.
     pub fn run(self) -> Result<(), Error> {
         let source = Source::new(Some(&self.source))?;
-        write_gguf(&source, &source.files()?, &source.stem(), self.to.into(), &self.target)
+        // A folder without pictures is told before the work.
+        let questions = if self.no_loss { None } else { Some(Questions::new(self.pictures.as_deref())?) };
+        let is_rounded = write_gguf(&source, &source.files()?, &source.stem(), self.to.into(), &self.target)?;
+        if let (true, Some(questions)) = (is_rounded, questions) {
+            match questions.loss(&source, &self.target) {
+                Ok(loss) => eprintln!("{loss}"),
+                // The file is whole all the same.
+                Err(error) => eprintln!("The loss could not be measured: {error}"),
+            }
+        }
+        Ok(())
     }
 }
 
 /// Streams the source's weights, a few rows at a time, to a temporary file, which is then renamed to `target`. `files` are the
 /// small files of the target: those of a bundle have no text tower, so that its weights are left out. Tells on
-/// standard error how far the written weights are from the source's.
+/// standard error how far the written weights are from the source's, and returns whether they differ.
 pub fn write_gguf(
     source: &Source,
     files: &CheckpointFiles,
     name: &str,
     matrices: MatrixType,
     target: &Path,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let wrong = Error::checkpoint(source.name());
     let config = Checkpoint::parse(files).map_err(&wrong)?.config;
     let weights = source.weights()?;
@@ -121,7 +138,7 @@ pub fn write_gguf(
             "The rounded weights differ from the source's by {percent:.2} % (root of the mean square, relative)."
         );
     }
-    Ok(())
+    Ok(lost > 0.0)
 }
 
 /// A temporary file in the target's folder, since a rename is atomic only within one file system.

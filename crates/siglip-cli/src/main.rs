@@ -15,6 +15,7 @@ mod eval;
 mod explain;
 mod index;
 mod info;
+mod loss;
 mod npy;
 mod preprocess;
 mod probe;

@@ -71,6 +71,33 @@ fn a_converted_model_gives_its_sources_scores() {
 }
 
 #[test]
+fn a_conversion_that_rounds_tells_its_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("q4_k.gguf");
+    let (tiny, samples) = (repository("www/models/tiny"), repository("www/samples"));
+    let told = |to: &str, more: &[&str]| {
+        let paths = [tiny.to_str().unwrap(), file.to_str().unwrap()];
+        let output = siglip(&[&["convert", paths[0], paths[1], "--to", to], more].concat());
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.success(), !text.contains("holds no pictures"), "{text}");
+        text
+    };
+    let least = |text: &str| {
+        let number = |part: &str| part[..7].parse::<f64>().unwrap();
+        text.split("least ").skip(1).map(number).fold(1.0, f64::min)
+    };
+    let pictures = ["--pictures", samples.to_str().unwrap()];
+    let (rough, fine) = (told("q4_k", &pictures), told("q8_0", &pictures));
+    assert!(rough.contains("of 5 pictures have another best label") && rough.contains("of 16. "), "{rough}");
+    assert!(least(&rough) > 0.9 && least(&rough) < least(&fine) && least(&fine) > 0.999, "{rough}{fine}");
+    assert!(told("q8_0", &[]).contains("of 8 pictures have another best label"));
+    for (to, more) in [("f16", &[][..]), ("q8_0", &["--no-loss"])] {
+        assert!(!told(to, more).contains("Cosine"), "{to}");
+    }
+    assert!(told("q8_0", &["--pictures", folder.path().to_str().unwrap()]).contains("holds no pictures"));
+}
+
+#[test]
 fn info_prints_towers_dtypes_and_memory_of_a_converted_model() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("Tiny.GGUF");
