@@ -123,7 +123,7 @@ impl Train {
             }
             examples.push(Examples { name, text, images, not: Vec::new(), mix: self.mix });
         }
-        let model = siglip.index_model(&self.model.source().name());
+        let model = siglip.index_model(&self.model.source()?.name());
         let taught = match self.means {
             true => TaughtClasses::means(&model, &examples),
             false => TaughtClasses::probe(&model, &examples, ProbeOptions { c: self.c }),
@@ -194,7 +194,7 @@ impl Apply {
         let taught = read(&self.classes)?;
         let mut siglip = self.model.load()?;
         let wrong = Error::checkpoint(&self.classes);
-        let loaded = siglip.index_model(&self.model.source().name());
+        let loaded = siglip.index_model(&self.model.source()?.name());
         taught.check_model(&loaded).map_err(|error| wrong(error.into()))?;
         let filter = ScoreFilter { top_k: self.top_k, threshold: self.threshold, ..ScoreFilter::default() };
         let mut answers = Answers::new(self.json);
