@@ -232,6 +232,8 @@ test('on the page a bias raises all scores, shares add up, and both can be taken
 test('on the page judged answers fit the scores, show how well, and the fit can be undone', async () => {
   const page = await harness.open();
   const names = ['boat', 'cat', 'coffee'];
+  // By then the page takes files.
+  await labelsOf(page, 'insect.jpg');
   await page
     .getByLabel('Choose pictures')
     .setInputFiles(names.map((name) => fileAt(`www/samples/${name}.jpg`)));

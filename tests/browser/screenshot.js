@@ -11,6 +11,8 @@ import { labelsOf } from './page-actions.js';
 
 /** @param {Page} page @param {string[]} names */
 async function show(page, names) {
+  // By then the page takes files.
+  await labelsOf(page, 'insect.jpg');
   await page
     .getByLabel('Choose pictures')
     .setInputFiles(names.map((name) => fileAt(`www/samples/${name}.jpg`)));
