@@ -188,7 +188,7 @@ impl<'a> Container<'a> {
                         return Err(broken("the sizes of layers are marked as essential"));
                     }
                     known if known.must_be_essential() && !essential => {
-                        return Err(broken(format!("item {id} has {known:?}, not marked as essential")));
+                        return Err(broken(format!("item {id} has a property not marked as essential")));
                     }
                     _ => indexes.push(index as u16 - 1),
                 }
