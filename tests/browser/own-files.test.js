@@ -1,11 +1,11 @@
 /** The visitor's own files and folders: models, pictures, and other files. */
 import assert from 'node:assert/strict';
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { browserOfTests, onlyChromium } from './browsers.js';
-import { Harness, fileAt, problemsOf } from './harness.js';
+import { Harness, assertClose, fileAt, problemsOf } from './harness.js';
 import { cardOf, drop, dropFromDisk, labelsOf } from './page-actions.js';
 
 /** @typedef {import('./harness.js').Page} Page */
@@ -69,6 +69,27 @@ test("weights of open_clip's become the model", async () => {
   assert.deepEqual(await problemsOf(page), []);
 });
 
+test('texts are embedded as by open_clip: cleaned, with exact GELU, with and without a projection', async () => {
+  const page = await harness.open({ path: '/tests/browser/pages/blank.html' });
+  for (const kind of ['open-clip', 'open-clip-i18n']) {
+    const { texts, text_embeds } = JSON.parse(
+      await readFile(fileAt(`tests/parity/model-random-${kind}.json`), 'utf8'),
+    );
+    const found = await page.evaluate(
+      async ({ kind, texts }) => {
+        const { Siglip } = await import('/www/siglip.js');
+        const siglip = await Siglip.load(`/tests/fixtures/random-${kind}/`, { precision: 'f32' });
+        return (await siglip.embedText(texts)).map((embedding) => [...embedding]);
+      },
+      { kind, texts: /** @type {string[]} */ (texts) },
+    );
+    assert.equal(found.length, text_embeds.length);
+    for (const [n, embedding] of found.entries()) {
+      embedding.forEach((value, i) => assertClose(value, text_embeds[n][i], 1e-5, `${kind}, text ${n}`));
+    }
+  }
+});
+
 test("a folder of open_clip's without config.json is read, and a model that is no SigLIP is refused by its field", async () => {
   const page = await open();
   const failure = await page.evaluate(async () => {
@@ -82,6 +103,30 @@ test("a folder of open_clip's without config.json is read, and a model that is n
   assert.equal(failure?.code, 'unsupported-model');
   assert.match(failure?.message ?? '', /vision_cfg\.timm_model_name/);
 });
+
+test(
+  'weights that PyTorch has pickled are refused with the lines that convert them',
+  onlyChromium('chooses folders'),
+  async () => {
+    const page = await open();
+    await writeFile(
+      join(folder, 'pytorch_model.bin'),
+      Buffer.from('PK\x03\x04' + 'archive/data.pkl'.padStart(60), 'latin1'),
+    );
+    for (const name of ['config.json', 'preprocessor_config.json', 'tokenizer.json']) {
+      await cp(fileAt(`${SMALL}/${name}`), join(folder, name));
+    }
+    await page.getByText('Use another model').click();
+    await page.locator('#model').selectOption('custom');
+    await page.locator('#model-folder').setInputFiles(folder);
+    const alert = page.locator('#model-error');
+    await alert.waitFor();
+    assert.match(
+      (await alert.textContent()) ?? '',
+      /pytorch_model\.bin.*a pickle is a program.*save_file.*The previous model still answers/,
+    );
+  },
+);
 
 test(
   'a dropped folder with a config.json becomes the model, named by the folder',

@@ -16,6 +16,9 @@ use crate::error::Error;
 use crate::integrity;
 use crate::options::Options;
 
+/// What the names of weights that PyTorch has pickled end in.
+const PICKLES: [&str; 3] = [".bin", ".pt", ".pth"];
+
 /// Files by name.
 pub struct LocalFiles(pub js_sys::Map);
 
@@ -121,8 +124,10 @@ impl LocalFiles {
             return Ok(names);
         }
         if !self.has(INDEX) {
-            let name = [WEIGHTS, OPEN_CLIP_WEIGHTS].into_iter().find(|name| self.has(name));
-            return Ok(vec![name.unwrap_or(WEIGHTS).into()]);
+            let name = [WEIGHTS, OPEN_CLIP_WEIGHTS].into_iter().find(|name| self.has(name)).map(String::from);
+            // The reader of a pickle says what it is, and how it is converted.
+            let pickled = || PICKLES.into_iter().find_map(|extension| self.ending(extension));
+            return Ok(vec![name.or_else(pickled).unwrap_or_else(|| WEIGHTS.into())]);
         }
         let index = WeightIndex::parse(self.text(INDEX).await?.as_bytes())?;
         builder.expect_files(&index)?;
