@@ -10,6 +10,7 @@ import { kernelRate } from './kernel.js';
  * @property {string} kernels folder of the modules that hold only the matrix product, one per build
  * @property {'f32' | 'q8'} precision
  * @property {number} workers
+ * @property {'candle'} [engine]
  * @property {number} runs
  */
 
@@ -53,8 +54,8 @@ function readyPicture(side) {
 const phase = (name) => /** @type {any} */ (window).onPhase(name);
 
 /** @param {Options} options */
-async function measure({ folder, preprocessor, picture, kernels, precision, workers, runs }) {
-  const options = { precision, workers, cache: false };
+async function measure({ folder, preprocessor, picture, kernels, precision, workers, engine, runs }) {
+  const options = { precision, workers, engine, cache: false };
   const photo = await (await fetch(picture)).blob();
 
   await phase('load');

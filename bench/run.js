@@ -11,7 +11,7 @@ import { withPage } from './browser.js';
 import { towerOperations } from './kernel.js';
 import { printTable } from './table.js';
 
-/** @typedef {{name: string, precision: 'f32' | 'q8', workers: number, isolated: boolean, peer: {dtype: string, threads: number}}} Configuration */
+/** @typedef {{name: string, precision: 'f32' | 'q8', workers: number, isolated: boolean, engine?: 'candle', peer?: {dtype: string, threads: number}}} Configuration */
 
 /** Every configuration, with the fastest setting of transformers.js on the same page. @type {Configuration[]} */
 const configurations = [
@@ -38,6 +38,8 @@ const configurations = [
     isolated: true,
     peer: { dtype: 'q8', threads: 2 },
   },
+  // Another implementation in the same browser. It has no other precision and no other number of workers.
+  { name: 'candle, f32, 1 worker', precision: 'f32', workers: 1, isolated: false, engine: 'candle' },
 ];
 
 const { values } = parseArgs({
@@ -59,7 +61,9 @@ const results = [];
 for (const configuration of configurations.filter(({ name }) => name.includes(values.only))) {
   process.stderr.write(`▸ ${configuration.name}\n`);
   const result = { ...configuration, ...(await measure(configuration)) };
-  results.push(values.peer ? { ...result, baseline: measurePeer(configuration) } : result);
+  const { peer } = configuration;
+  const baseline = values.peer && peer ? { baseline: measurePeer(peer, configuration.isolated) } : {};
+  results.push({ ...result, ...baseline });
 }
 const report = {
   date: new Date().toISOString().slice(0, 10),
@@ -98,7 +102,7 @@ async function makePicture() {
 }
 
 /** @param {Configuration} configuration */
-function measure({ precision, workers, isolated }) {
+function measure({ precision, workers, isolated, engine }) {
   const base = isolated ? values.isolated : values.plain;
   return withPage(`${base}bench/index.html`, async ({ page, peaks }) => {
     const folder = (/** @type {string} */ name) => `${base}target/bench/${name}/`;
@@ -109,6 +113,7 @@ function measure({ precision, workers, isolated }) {
       kernels: `${base}target/bench/kernels/`,
       precision,
       workers,
+      engine,
       runs: Number(values.runs),
     };
     const times = await page.evaluate((options) => /** @type {any} */ (window).measure(options), options);
@@ -118,8 +123,11 @@ function measure({ precision, workers, isolated }) {
   });
 }
 
-/** @param {Configuration} configuration */
-function measurePeer({ peer, isolated }) {
+/**
+ * @param {{dtype: string, threads: number}} peer
+ * @param {boolean} isolated
+ */
+function measurePeer(peer, isolated) {
   const script = new URL('./peer/run.sh', import.meta.url).pathname;
   const options = { dtype: peer.dtype, threads: peer.threads, isolated: Number(isolated), runs: values.runs };
   const list = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);

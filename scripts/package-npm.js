@@ -21,6 +21,14 @@ const addressesApart = {
   },
 };
 
+/** Leaves candle's engine out. @type {import('esbuild').Plugin} */
+const withoutCandle = {
+  name: 'without-candle',
+  setup(build) {
+    build.onResolve({ filter: /\/candle\.js$/ }, () => ({ path: join(root, 'npm/no-candle.js') }));
+  },
+};
+
 /** @type {import('esbuild').BuildOptions} */
 const common = {
   absWorkingDir: root,
@@ -32,7 +40,7 @@ const common = {
   target: 'es2022',
   // The addresses of assets are relative to the package, where all scripts lie.
   chunkNames: '[name]-[hash]',
-  plugins: [minifySheets, addressesApart],
+  plugins: [minifySheets, addressesApart, withoutCandle],
 };
 await build({
   ...common,

@@ -13,7 +13,7 @@ const harness = new Harness();
  * not decode, several workers, a GPU, a text tower that comes later, a choice of smaller files, another language, or one of these functions.
  */
 const isLazy = (/** @type {string} */ path) =>
-  /(view|work|afterwards|why|share|rare-formats|other-decoders|unreadable|gpu|label-sets|patches|calibrate|classes|search-index|sharded-model|thread-pool|model-cache|pipeline|later-text|source|languages|translate-page)-\w+\.js$/.test(
+  /(view|work|afterwards|why|candle|candle-check|engine|share|rare-formats|other-decoders|unreadable|gpu|label-sets|patches|calibrate|classes|search-index|sharded-model|thread-pool|model-cache|pipeline|later-text|source|languages|translate-page)-\w+\.js$/.test(
     path,
   );
 

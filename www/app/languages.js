@@ -147,6 +147,16 @@ export const languages = {
       '明るい部分が「{0}」の最も強い根拠です。部分だけのロジットは {1} から {2} です。この図は試験的なものです。',
     'Lit: the parts without which “{}” is less likely. Hidden, they lower the logit by up to {}.':
       '明るい部分がないと「{0}」の確率が下がります。隠すとロジットは最大 {1} 下がります。',
+    'Check against candle': 'candle と比べる',
+    'candle, another implementation of the model, loads it once more, in single precision: about {} of memory.':
+      '同じモデルの別の実装である candle が、単精度でモデルをもう一度読み込みます。約 {0} のメモリーを使います。',
+    'candle looks at it …': 'candle が見ています…',
+    'Logit here ({})': 'ここでのロジット（{0}）',
+    'Logit of candle (f32)': 'candle のロジット（f32）',
+    'Largest difference of a logit: {}. candle took {} for the picture.':
+      'ロジットの最大の差：{0}。candle は画像に {1} かかりました。',
+    'The weights here are in 8 bits, those of candle are not.':
+      'ここでの重みは 8 ビットですが、candle の重みはそうではありません。',
 
     // Work on many pictures
     'Pictures looked at': '見終わった画像',

@@ -1,4 +1,4 @@
-/** On a card: a map over the picture of what in it speaks for a label. */
+/** On a card: a map over the picture of what in it speaks for a label, and the comparison with another engine. */
 import { h, sheetOf } from '../ui/dom.js';
 import { describe } from '../ui/format.js';
 import { announce } from './page.js';
@@ -33,6 +33,9 @@ export class Why {
   #thorough = h('input', { type: 'checkbox' });
   #status = h('p', { className: 'hint', role: 'status' });
   #map = h('canvas', { hidden: true, role: 'img' });
+  #check = h('details', { ontoggle: () => this.#compare() }, h('summary', {}, t`Check against candle`));
+  /** The comparison with another engine. @type {import('./candle-check.js').CandleCheck | undefined} */
+  #candle;
 
   /** @param {import('../ui/scored-image.js').ScoredImage} image */
   constructor(image) {
@@ -44,6 +47,7 @@ export class Why {
       this.#labels,
       h('label', {}, this.#thorough, t` Thorough: hides one part after the other, some fifty times slower`),
       this.#status,
+      this.#check,
     );
   }
 
@@ -54,6 +58,15 @@ export class Why {
     this.#labels.replaceChildren(...labels.map((label) => h('option', {}, label)));
     if (labels.includes(before)) this.#labels.value = before;
     this.#draw();
+    this.#compare();
+  }
+
+  async #compare() {
+    if (!this.#check.open || !this.#question) return;
+    const { CandleCheck } = await import('./candle-check.js');
+    this.#candle ??= new CandleCheck(this.#image.source);
+    this.#check.append(this.#candle.element);
+    this.#candle.show(this.#question);
   }
 
   /** Takes the map off the picture. */

@@ -4,6 +4,13 @@
 
 /** An error of this library. If a call was aborted, its name is `AbortError`, as in the web platform. */
 export class SiglipError extends Error {
+  /** Whether another decoder may be able to read the image. @type {boolean | undefined} */
+  unsupportedFormat;
+  /** Whether the module for rare formats can read the image. @type {boolean | undefined} */
+  rareFormat;
+  /** Whether the image is damaged. @type {boolean | undefined} */
+  broken;
+
   /**
    * @param {ErrorCode} code the kind of failure, for programs
    * @param {string} message the failure and the way out, for people
@@ -14,12 +21,6 @@ export class SiglipError extends Error {
     this.name = code === 'aborted' ? 'AbortError' : 'SiglipError';
     /** @type {ErrorCode} */
     this.code = code;
-    /** Whether another decoder may be able to read the image. @type {boolean | undefined} */
-    this.unsupportedFormat = undefined;
-    /** Whether the module for rare formats can read the image. @type {boolean | undefined} */
-    this.rareFormat = undefined;
-    /** Whether the image is damaged. @type {boolean | undefined} */
-    this.broken = undefined;
   }
 }
 

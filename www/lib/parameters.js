@@ -45,6 +45,8 @@ import { SiglipError } from './errors.js';
  * @property {'auto' | number} [workers] how many workers share the work
  * @property {import('../worker/protocol.js').Device} [device] what runs the towers' blocks: "cpu", or "gpu" where it computes what
  *   the CPU does; "auto" takes the GPU where it is faster, too
+ * @property {'auto' | 'candle'} [engine] "candle" runs candle-transformers' SigLIP, for comparison: in single precision, in one
+ *   worker, on the CPU
  * @property {number} [imageSize] side of the images that a model of fixed resolution sees, in pixels: a multiple of its patches'
  *   side. The position embeddings are interpolated
  * @property {number} [maxPatches] the most patches of an image, of a model that keeps the aspect (NaFlex): up to 1024
@@ -82,8 +84,6 @@ const dtypes = {
   q4f16: 'q4f16',
   bnb4: 'bnb4',
 };
-const in4Bits = ['q4', 'q4f16', 'bnb4'];
-const inFloats = ['fp32', 'fp16'];
 
 /** The template of callers that give none. */
 export const DEFAULT_TEMPLATE = 'This is a photo of {}.';
@@ -95,7 +95,7 @@ export const DEFAULT_TEMPLATE = 'This is a photo of {}.';
  */
 export function loadParametersOf(model, options) {
   const onnx = onnxOf(model, options);
-  const asksForFloats = options.dtype !== undefined && inFloats.includes(onnx.vision);
+  const asksForFloats = onnx.vision.startsWith('fp');
   const {
     precision = asksForFloats ? 'f32' : 'q8',
     workers = 'auto',
@@ -146,7 +146,8 @@ function onnxOf(model, { dtype, baseUrl }) {
     throw new SiglipError('bad-input', `dtype is one of ${Object.keys(dtypes).join(', ')}, not "${name}".`);
   };
   const vision = named(vision_model ?? 'q8');
-  const text = named(text_model ?? (in4Bits.includes(vision) ? 'q8' : vision));
+  // The names of 4 bits have a 4 in them.
+  const text = named(text_model ?? (vision.includes('4') ? 'q8' : vision));
   const isName = typeof model === 'string';
   // google's repositories have no ONNX files: looking for them would cost a request.
   const first = isName

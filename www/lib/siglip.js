@@ -38,12 +38,15 @@ export class Siglip {
    * @param {Info} info
    * @param {LoadOptions['onNotice']} onNotice
    * @param {Promise<void> | undefined} whole
+   * @param {string | File | File[]} origin
    */
-  constructor(worker, info, onNotice, whole) {
+  constructor(worker, info, onNotice, whole, origin) {
     this.#worker = worker;
     this.#info = info;
     /** Settles when the download of a later text tower has ended, even by a failure, of which a notice tells. */
     this.whole = whole;
+    /** What the model was loaded from. */
+    this.origin = origin;
     worker.onDevice = ({ place, notice }) => {
       Object.assign(this.#info, place, { notices: [...this.#info.notices, notice] });
       onNotice?.(notice);
@@ -60,6 +63,7 @@ export class Siglip {
   static async load(model = 'tiny', options = {}) {
     const { signal, onProgress, onNotice } = options;
     if (options.source) model = await (await import('./source.js')).sourced(model, options);
+    if (options.engine) options = (await import('./engine.js')).withEngine(options);
     throwIfAborted(signal);
     const parameters = loadParametersOf(model, options);
     const worker = new WorkerClient(options.workerUrl);
@@ -84,7 +88,7 @@ export class Siglip {
         info.ready === info.towers
           ? undefined
           : import('./later-text.js').then(({ loadText }) => loadText(worker, options, reached, loaded));
-      return new Siglip(worker, loaded, onNotice, whole);
+      return new Siglip(worker, loaded, onNotice, whole, model);
     } catch (error) {
       worker.end();
       throw error;

@@ -21,7 +21,7 @@ import { WeightWriter } from './gpu-weights.js';
  * @typedef {object} Loaded
  * @property {Engine} engine
  * @property {GpuBlocks} [gpu] what runs the blocks, if not the engine
- * @property {Pick<import('./protocol.js').EngineInfo, 'workers' | 'device' | 'adapter'>} place
+ * @property {Pick<import('./protocol.js').EngineInfo, 'workers' | 'device' | 'adapter' | 'engine'>} place
  * @property {number} bytesElsewhere weights outside the engine's memory
  */
 /** Loads the model without a GPU. @typedef {(signal: AbortSignal, tell: (event: LoadEvent) => void, asThreads?: boolean) => Promise<Loaded>} LoadOnCpu */
@@ -68,6 +68,10 @@ function forward(tell) {
  * @returns {Promise<Loaded>}
  */
 export async function load(parameters, loadWasm, workers, loadOnCpu, signal, tell) {
+  // To those who load a model, another engine is another place to run it.
+  if (parameters.device === 'candle') {
+    return (await import('../candle.js')).loadOnCandle(parameters, signal, tell);
+  }
   const isAuto = parameters.device === 'auto';
   if (!isAuto && parameters.device !== 'gpu') {
     const message = `device is "auto", "gpu" or "cpu", not "${parameters.device}".`;

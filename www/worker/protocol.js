@@ -11,7 +11,7 @@
  */
 
 /** @typedef {import('../lib/errors.js').ErrorCode} ErrorCode */
-/** Where a model's blocks are to run. @typedef {'auto' | 'gpu' | 'cpu'} Device */
+/** Where a model's blocks are to run; "candle" is another engine. @typedef {'auto' | 'gpu' | 'cpu' | 'candle'} Device */
 /** How the model stores and multiplies matrices. @typedef {'q8' | 'q8-exact' | 'f32'} Precision */
 
 /** Pixels in rows from the top. @typedef {{width: number, height: number, rgba: Uint8ClampedArray}} Pixels */
@@ -87,6 +87,7 @@
  * @typedef {object} EngineInfo
  * @property {'simd' | 'relaxed-simd' | 'relaxed-simd-u8' | 'relaxed-simd-i8'} backend the build, and what its dot
  *   product of bytes is exact for on this processor
+ * @property {'candle'} [engine] that runs the towers, if it is not this project's own
  * @property {number} workers
  * @property {'gpu' | 'cpu'} device that runs the towers' blocks
  * @property {string} [adapter] the GPU, as the browser names it
@@ -186,6 +187,6 @@
  */
 export function dispatch(handlers, message) {
   const handle = /** @type {Record<string, Function | undefined>} */ (handlers)[message.type];
-  if (!handle) throw new TypeError(`worker.js is of another version: it sends or gets "${message.type}"`);
+  if (!handle) throw new TypeError(`worker.js is of another version: it has "${message.type}"`);
   return handle(message);
 }

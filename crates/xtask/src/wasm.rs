@@ -19,6 +19,8 @@ pub struct Build {
     pub name: &'static str,
     /// The crate.
     package: &'static str,
+    /// Cargo's options for features of the crate.
+    features: &'static [&'static str],
     /// Its folder in target/. Builds with the same flags share one, and the dependencies in it.
     target: &'static str,
     /// The name that the engine reports.
@@ -35,6 +37,7 @@ pub struct Build {
 pub const SIMD128: Build = Build {
     name: "simd128",
     package: "siglip-web",
+    features: &[],
     target: "simd128",
     backend: "simd",
     rustflags: "-C target-feature=+simd128",
@@ -46,6 +49,7 @@ pub const SIMD128: Build = Build {
 pub const RELAXED_SIMD: Build = Build {
     name: "relaxed-simd",
     package: "siglip-web",
+    features: &[],
     target: "relaxed-simd",
     backend: "relaxed-simd",
     rustflags: "-C target-feature=+simd128,+relaxed-simd",
@@ -58,6 +62,7 @@ pub const RELAXED_SIMD: Build = Build {
 pub const THREADS: Build = Build {
     name: "threads",
     package: "siglip-web",
+    features: &[],
     target: "threads",
     backend: "relaxed-simd",
     rustflags: "-C target-feature=+atomics,+bulk-memory,+simd128,+relaxed-simd \
@@ -71,8 +76,13 @@ pub const THREADS: Build = Build {
 /// The decoders that a page loads only for a picture of a rare format.
 pub const RARE_FORMATS: Build = Build { name: "rare-formats", package: "siglip-rare", ..SIMD128 };
 
-/// Every build. A page works with the first alone; the next two are faster, the last reads more formats.
-pub const BUILDS: [Build; 4] = [SIMD128, RELAXED_SIMD, THREADS, RARE_FORMATS];
+/// The engine on candle's towers, which a page loads only when it asks for it.
+pub const CANDLE: Build =
+    Build { name: "candle", features: &["--features", "candle"], target: "candle", ..SIMD128 };
+
+/// Every build. A page works with the first alone; the next two are faster, the fourth reads more formats, the last is for
+/// comparison.
+pub const BUILDS: [Build; 5] = [SIMD128, RELAXED_SIMD, THREADS, RARE_FORMATS, CANDLE];
 
 /// Builds all modules into www/wasm/.
 pub fn build() -> Result {
@@ -162,7 +172,7 @@ impl Build {
     /// Compiles the crate. Pages see it in one step, when it is complete.
     pub fn run(&self) -> Result {
         let compile = ["build", "--lib", "--release", "--package", self.package, "--target", TARGET];
-        run(self.configure(command("cargo", &compile).args(self.cargo_options())))?;
+        run(self.configure(command("cargo", &compile).args(self.features).args(self.cargo_options())))?;
         let (compiled, aside, folder) =
             (self.release(&format!("{}.wasm", self.stem())), self.aside(), self.folder());
         if is_newer(&folder.join(self.module()), &compiled) {
