@@ -90,7 +90,8 @@ async function firstAnswer(name, files, model) {
     <siglip-classifier model="/model/${model}" ${model ? '' : 'labels="a cat, a dog"'} src="/www/samples/cat.jpg"
       loading="eager"></siglip-classifier>`;
   const line = new Line(LINE);
-  let sent = 0;
+  /** Bytes of each file that was asked for. @type {Map<string, number>} */
+  const asked = new Map();
   server.intercept = async (path, response, _, request) => {
     const isWeights = path.startsWith('/model/');
     const file = isWeights ? files[path.slice('/model/'.length)] : join(root, path);
@@ -102,14 +103,19 @@ async function firstAnswer(name, files, model) {
     );
     // A static host compresses scripts and engine.
     const gzip = /\.(js|wasm|html)$|^\/host$/.test(path);
-    sent += bytes.length;
+    asked.set(path, bytes.length);
     await answer(request, response, { bytes, version: String(bytes.length) }, { line, gzip }, {});
   };
   process.stderr.write(`▸ ${name}\n`);
   return withPage(`${server.origin}/host`, async ({ page, peaks }) => {
     const ms = await page.evaluate(() => /** @type {any} */ (window).measure());
     await page.evaluate(() => /** @type {any} */ (window).onPhase('after'));
-    return { name, megabytes: round(sent / 1e6), seconds: round(ms / 1e3), megabytesInMemory: peaks.start };
+    return {
+      name,
+      megabytes: round([...asked.values()].reduce((a, b) => a + b) / 1e6),
+      seconds: round(ms / 1e3),
+      megabytesInMemory: peaks.start,
+    };
   });
 }
 
