@@ -82,6 +82,7 @@ export async function openIn(context, url) {
   const page = await context.newPage();
   if (page instanceof RemotePage) {
     await page.goto(url);
+    await untilStarted(page);
     return page;
   }
   page.setDefaultTimeout(20_000);
@@ -91,7 +92,14 @@ export async function openIn(context, url) {
   page.on('pageerror', (error) => list.push(String(error)));
   page.on('console', (message) => message.type() === 'error' && list.push(message.text()));
   await page.goto(url);
+  await untilStarted(page);
   return page;
+}
+
+/** Waits until this project's own page takes files. @param {Page} page */
+async function untilStarted(page) {
+  if (await page.locator('script[src$="app/start.js"]').count())
+    await page.waitForFunction(() => 'started' in document.documentElement.dataset);
 }
 
 /** What has gone wrong in a page: broken promises, scripts stopped by a policy, files not found. @param {Page} page */

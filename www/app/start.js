@@ -24,3 +24,5 @@ for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.queryS
 }
 // After that: the page's modules make their sentences when they are read.
 await import('./app.js');
+// From here on the page takes files; the event `load` may come before.
+document.documentElement.dataset.started = '';
