@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { Server, root, types } from '../tests/browser/server.js';
 import { Line, answer } from '../tests/browser/weights/file-server.js';
 import { withPage } from './browser.js';
+import { slug, writeRecord } from './record.js';
 
 /** @typedef {import('../tests/browser/weights/file-server.js').ServerBehaviour} ServerBehaviour */
 
@@ -59,16 +60,9 @@ if (values.json) console.log(JSON.stringify(results, undefined, 2));
 else console.table(results);
 if (values.record) {
   const cpu = os.cpus()[0].model;
-  const name =
-    cpu
-      .toLowerCase()
-      .match(/[a-z0-9]+/g)
-      ?.join('-') ?? 'unknown';
   const date = new Date().toISOString().slice(0, 10);
-  const folder = `bench/records/${name}`;
-  fs.mkdirSync(folder, { recursive: true });
   const record = { date, cpu, cores: os.cpus().length, results };
-  fs.writeFileSync(`${folder}/${date}-network.json`, `${JSON.stringify(record, undefined, 2)}\n`);
+  writeRecord(`${slug(cpu)}/${date}-network`, record);
 }
 
 /**

@@ -2,11 +2,10 @@
  * Drives bench/gpu.html in headless Chromium: node bench/run-gpu.js --address URL --model DIR [--peer HOME] [--runs N] [--only NAME]
  * [--json] [--record]. `cargo xtask bench --gpu` prepares what it needs. DIR and the peer's files are below the server's root.
  */
-import fs from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { launchChromiumWithGpu } from '../tests/browser/browsers.js';
 import { printGpuTable } from './gpu/table.js';
+import { slug, writeRecord } from './record.js';
 
 const { values } = parseArgs({
   options: {
@@ -51,7 +50,7 @@ try {
   if (report.error) throw new Error(report.error);
   if (values.json) console.log(JSON.stringify(report, null, 1));
   else printGpuTable(report);
-  if (values.record) writeRecord(report);
+  if (values.record) keep(report);
 } finally {
   await browser.close();
 }
@@ -60,15 +59,9 @@ try {
  * Writes bench/records/gpu/<adapter>/<date>.json. The second record of a day replaces the first.
  * @param {Awaited<ReturnType<typeof import('./gpu/benchmark.js').benchmark>>} report
  */
-function writeRecord(report) {
+function keep(report) {
   const { vendor, architecture, description, software } = report.adapter;
   if (software) throw new Error('a software adapter: nothing is recorded');
-  const names = [vendor, architecture, description]
-    .join(' ')
-    .toLowerCase()
-    .match(/[a-z0-9]+/g) ?? ['unknown'];
-  const file = new URL(`records/gpu/${names.join('-')}/${report.date.slice(0, 10)}.json`, import.meta.url);
-  fs.mkdirSync(new URL('.', file), { recursive: true });
-  fs.writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
-  process.stderr.write(`written to ${fileURLToPath(file)}\n`);
+  const adapter = slug([vendor, architecture, description].join(' '));
+  writeRecord(`gpu/${adapter}/${report.date.slice(0, 10)}`, report);
 }

@@ -5,10 +5,10 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { withPage } from './browser.js';
 import { towerOperations } from './kernel.js';
+import { slug, writeRecord } from './record.js';
 import { printTable } from './table.js';
 
 /** @typedef {{name: string, precision: 'f32' | 'q8', workers: number, isolated: boolean, engine?: 'candle', peer?: {dtype: string, threads: number}}} Configuration */
@@ -73,23 +73,7 @@ const report = {
 };
 if (values.json) console.log(JSON.stringify(report, null, 1));
 else printTable(report);
-if (values.record) writeRecord(report);
-
-/**
- * Writes bench/records/<cpu>/<date>.json. The second record of a day replaces the first.
- * @param {import('./table.js').Report} report
- */
-function writeRecord(report) {
-  const cpu =
-    report.cpu
-      .toLowerCase()
-      .match(/[a-z0-9]+/g)
-      ?.join('-') ?? 'unknown';
-  const file = new URL(`records/${cpu}/${report.date}.json`, import.meta.url);
-  fs.mkdirSync(new URL('.', file), { recursive: true });
-  fs.writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
-  process.stderr.write(`written to ${fileURLToPath(file)}\n`);
-}
+if (values.record) writeRecord(`${slug(report.cpu)}/${report.date}`, report);
 
 /** Makes the picture, a JPEG of 12 megapixels, on the first run. */
 async function makePicture() {

@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
+import { slug, writeRecord } from './record.js';
 
 // Node.js 20 has relaxed SIMD behind a flag.
 setFlagsFromString('--experimental-wasm-relaxed-simd');
@@ -37,16 +38,9 @@ if (values.json) console.log(JSON.stringify(results, undefined, 2));
 else console.table(results);
 if (values.record) {
   const cpu = os.cpus()[0].model;
-  const name =
-    cpu
-      .toLowerCase()
-      .match(/[a-z0-9]+/g)
-      ?.join('-') ?? 'unknown';
-  const folder = `bench/records/${name}`;
   const date = new Date().toISOString().slice(0, 10);
-  fs.mkdirSync(folder, { recursive: true });
   const record = { date, cpu, cores: os.cpus().length, size: SIZE, results };
-  fs.writeFileSync(`${folder}/${date}-search.json`, `${JSON.stringify(record, undefined, 2)}\n`);
+  writeRecord(`${slug(cpu)}/${date}-search`, record);
 }
 
 /**

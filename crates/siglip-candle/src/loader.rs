@@ -6,14 +6,11 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::siglip::{TextModel, VisionModel};
 use siglip::model::{Packer, unpack};
-use siglip::weights::{Inventory, TensorShape, TensorSink, WeightIndex, tensors};
+use siglip::weights::{Inventory, LOGITS, TensorShape, TensorSink, WeightIndex, tensors};
 use siglip::{Config, EngineLoader, Error, LoadOptions, Precision, Resolution, Towers};
 
 use crate::config::{self, OTHER_ENGINE};
 use crate::engine::Candle;
-
-/// The names of the factor and the summand of every cosine.
-const LOGITS: [&str; 2] = ["logit_scale", "logit_bias"];
 
 /// Builds a [`Candle`] from a weight file's rows as they arrive.
 #[derive(Debug)]
