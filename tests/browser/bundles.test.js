@@ -299,7 +299,7 @@ test('on the page, the labels of a bundle become the chips', async () => {
   await host.getByText('Use another model').click();
   await host.locator('#model').selectOption('custom');
   await host.locator('#custom-url').fill(`${harness.server.origin}${BUNDLE}`);
-  await host.getByRole('button', { name: 'Load' }).click();
+  await host.getByRole('button', { name: 'Load this model' }).click();
   await host.getByRole('textbox', { name: 'Label', exact: true }).first().waitFor();
   await host.waitForFunction(() =>
     [...document.querySelectorAll('#labels input')].some(
