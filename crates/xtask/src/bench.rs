@@ -56,7 +56,7 @@ impl Bench {
         if self.search {
             return self.run_search();
         }
-        wasm::build()?;
+        wasm::build(&[])?;
         setup::browsers()?;
         let folder = path("target/bench");
         std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;

@@ -29,7 +29,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     /// Build the engine into www/wasm/, for every kind of browser and page.
-    Build,
+    Build {
+        /// Only these folders of www/wasm/, for example relaxed-simd.
+        #[arg(value_parser = wasm::BUILDS.map(|build| build.name))]
+        names: Vec<String>,
+    },
     /// Build, and serve the page with the embedded model.
     Serve(serve::Serve),
     /// Install what the other commands need; on Debian as root also the browsers of the tests.
@@ -50,7 +54,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
-        Task::Build => wasm::build().and_then(|()| package::list_offline_files(&path("."))),
+        Task::Build { names } => wasm::build(&names).and_then(|()| package::list_offline_files(&path("."))),
         Task::Serve(serve) => serve.run(),
         Task::Setup => setup::everything(),
         Task::Test => test::run_all(),

@@ -21,7 +21,7 @@ pub struct Package {
 impl Package {
     /// Builds the engine, then makes the package.
     pub fn run(&self) -> Result {
-        wasm::build()?;
+        wasm::build(&[])?;
         if self.npm {
             println!("{} is ready to be published", npm()?.display());
             return Ok(());

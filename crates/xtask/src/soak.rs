@@ -26,7 +26,7 @@ impl Soak {
     /// Runs until the time is over. Fails if any fault had a forbidden result.
     pub fn run(self) -> Result {
         setup::browsers()?;
-        wasm::build()?;
+        wasm::build(&[])?;
         let (seed, minutes) = (self.seed.to_string(), self.minutes.to_string());
         let mut soak =
             command("node", &["tests/browser/soak/main.js", "--seed", &seed, "--minutes", &minutes]);

@@ -11,7 +11,7 @@ pub fn run_all() -> Result {
     setup::everything()?;
     rust()?;
     kernels_on_wasm()?;
-    wasm::build()?;
+    wasm::build(&[])?;
     run(&mut command("npm", &["run", "--silent", "check"]))?;
     run(&mut command("npm", &["run", "--silent", "test"]))?;
     package::npm()?;

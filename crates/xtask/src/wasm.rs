@@ -84,10 +84,11 @@ pub const CANDLE: Build =
 /// comparison.
 pub const BUILDS: [Build; 5] = [SIMD128, RELAXED_SIMD, THREADS, RARE_FORMATS, CANDLE];
 
-/// Builds all modules into www/wasm/.
-pub fn build() -> Result {
+/// Builds the modules of these names into www/wasm/, or all if none is named.
+pub fn build(names: &[String]) -> Result {
     setup::wasm()?;
-    BUILDS.iter().try_for_each(Build::run)
+    let wanted = |build: &&Build| names.is_empty() || names.iter().any(|name| name == build.name);
+    BUILDS.iter().filter(wanted).try_for_each(Build::run)
 }
 
 /// Keeps LLVM from rewriting inner loops. Addresses stay a pointer plus constant offsets, which are free in
