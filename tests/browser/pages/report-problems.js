@@ -4,9 +4,10 @@
  * WebKit under a driver has a profile in memory alone, and drops a cache that nobody holds open: the page does.
  */
 {
-  void globalThis.caches
-    ?.open('siglip-web-2')
-    .then((cache) => Object.assign(globalThis, { siglipCache: cache }));
+  for (const name of ['siglip-web-2', 'siglip-indexes'])
+    void globalThis.caches
+      ?.open(name)
+      .then((cache) => Object.assign(globalThis, { [`cache ${name}`]: cache }));
   /** @type {string[]} */
   const problems = [];
   Object.assign(globalThis, { siglipProblems: problems });
@@ -17,7 +18,11 @@
   };
   addEventListener(
     'error',
-    (event) => problems.push(String(event.message ?? 'a resource did not load')),
+    ({ target, message }) => {
+      // A file of the visitor's that is no picture is no fault of the page.
+      const isFile = target instanceof HTMLImageElement && target.src.startsWith('blob:');
+      if (!isFile) problems.push(String(message ?? 'a resource did not load'));
+    },
     true,
   );
   addEventListener('unhandledrejection', ({ reason }) => problems.push(String(reason)));

@@ -82,7 +82,14 @@ function tabOf(page) {
       return { click: () => handle.click(), setFiles: (paths) => handle.uploadFile(...paths) };
     },
     type: (keys) => page.keyboard.type(keys),
-    press: (key) => page.keyboard.press(/** @type {import('puppeteer-core').KeyInput} */ (key)),
+    async press(keys) {
+      const [key, ...modifiers] = /** @type {import('puppeteer-core').KeyInput[]} */ (
+        keys.split('+').reverse()
+      );
+      for (const modifier of modifiers) await page.keyboard.down(modifier);
+      await page.keyboard.press(key === 'Space' ? ' ' : key);
+      for (const modifier of modifiers) await page.keyboard.up(modifier);
+    },
     problems: async () => problems,
   };
 }

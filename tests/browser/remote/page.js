@@ -2,9 +2,13 @@
  * A page of a browser that Playwright does not drive, with the part of Playwright's interface that the tests use: what
  * is written for one browser runs in all. A tab runs scripts and hands over native input; the rest is done in the page.
  */
+import { mkdtemp, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
+import { folderParts, putFiles } from './files.js';
 
 /** @typedef {import('./in-page.js').Step} Step */
 
@@ -17,7 +21,7 @@ import { buildSync } from 'esbuild';
  * @property {(body: string) => Promise<string>} run the body of an async function that returns a string
  * @property {(expression: string) => Promise<Handle>} handle of the element that an expression gives
  * @property {(keys: string) => Promise<void>} type into what has the focus
- * @property {(key: string) => Promise<void>} press a key by its name
+ * @property {(key: string) => Promise<void>} press a key by its name, perhaps with a modifier: `Control+Home`
  * @property {() => Promise<string[]>} problems uncaught exceptions and complaints in the console so far
  */
 /** An element. @typedef {{click: () => Promise<void>, setFiles: (paths: string[]) => Promise<void>}} Handle */
@@ -56,8 +60,11 @@ function decode(text) {
   return revive(JSON.parse(text)).value;
 }
 
-/** @param {string | RegExp} text */
-const toText = (text) => (typeof text === 'string' ? text : { source: text.source, flags: text.flags });
+/** @param {string | RegExp} text @param {boolean} [exact] the whole text, and no other case */
+const toText = (text, exact) => {
+  if (typeof text !== 'string') return { source: text.source, flags: text.flags };
+  return exact ? { source: `^${text.replace(/[^\w\s]/g, '\\$&')}$`, flags: '' } : text;
+};
 
 export class RemotePage {
   #tab;
@@ -100,16 +107,48 @@ export class RemotePage {
     return this.#tab.problems();
   }
 
+  /**
+   * The next file that the page gives to the visitor. These browsers have no driver for it: what the page's link would save is taken
+   * from the link.
+   * @param {'download'} _
+   */
+  async waitForEvent(_) {
+    await this.evaluate(() => {
+      const { click } = HTMLAnchorElement.prototype;
+      const globals = /** @type {any} */ (globalThis);
+      globals.siglipDownload = undefined;
+      HTMLAnchorElement.prototype.click = function () {
+        if (!this.download) return click.call(this);
+        HTMLAnchorElement.prototype.click = click;
+        const { download: name, href } = this;
+        const bytes = fetch(href).then((response) => response.arrayBuffer());
+        const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+        bytes.then((bytes) => (globals.siglipDownload = { name, text: decoder.decode(bytes) }));
+      };
+    });
+    const taken = () => this.#evaluate('globalThis.siglipDownload');
+    const { name, text } = await until(taken, 'a download');
+    return {
+      suggestedFilename: () => name,
+      path: async () => {
+        const path = join(await mkdtemp(join(tmpdir(), 'siglip-download-')), 'file');
+        await writeFile(path, text);
+        return path;
+      },
+    };
+  }
+
   /** @param {number} milliseconds */
   waitForTimeout = (milliseconds) => sleep(milliseconds);
 
   /**
-   * A function, with an argument that JSON can carry; or statements, which give no result.
+   * A function, with an argument that JSON can carry; an expression in parentheses; or statements, which give no result.
    * @param {string | ((arg: any) => unknown)} script
    * @param {unknown} [arg]
    */
   async evaluate(script, arg) {
     const isText = typeof script === 'string';
+    if (isText && script.startsWith('(')) return this.#evaluate(script);
     return this.#evaluate(isText ? `(() => { ${script} })()` : `(${script})(${JSON.stringify(arg) ?? ''})`);
   }
 
@@ -184,15 +223,20 @@ const filters = ({ hasText, has }) => [
   ...(has ? [{ has: has.steps }] : []),
 ];
 
+/** @typedef {{exact?: boolean}} Exactness */
 /** The ways to an element, for a page and for a locator. @param {() => RemoteLocator} start */
 function locating(start) {
   return {
     locator: (/** @type {string} */ css, /** @type {Filter} */ filter = {}) =>
       start().with({ css }, ...filters(filter)),
-    getByText: (/** @type {string | RegExp} */ text) => start().with({ text: toText(text) }),
-    getByLabel: (/** @type {string | RegExp} */ label) => start().with({ label: toText(label) }),
-    getByRole: (/** @type {string} */ role, /** @type {{name?: string | RegExp}} */ { name } = {}) =>
-      start().with({ role, ...(name === undefined ? {} : { name: toText(name) }) }),
+    getByText: (/** @type {string | RegExp} */ text, /** @type {Exactness} */ { exact } = {}) =>
+      start().with({ text: toText(text, exact) }),
+    getByLabel: (/** @type {string | RegExp} */ label, /** @type {Exactness} */ { exact } = {}) =>
+      start().with({ label: toText(label, exact) }),
+    getByRole: (
+      /** @type {string} */ role,
+      /** @type {{name?: string | RegExp} & Exactness} */ { name, exact } = {},
+    ) => start().with({ role, ...(name === undefined ? {} : { name: toText(name, exact) }) }),
   };
 }
 
@@ -247,6 +291,10 @@ export class RemoteLocator {
     await until(() => this.#query(wanted), `${JSON.stringify(this.steps)} ${state}`);
   }
 
+  boundingBox = () =>
+    this.#one('(({ x, y, width, height }) => ({ x, y, width, height }))(element.getBoundingClientRect())');
+  /** @param {(element: any, arg: any) => unknown} script @param {unknown} [arg] */
+  evaluate = (script, arg) => this.#one(`(${script})(element, ${JSON.stringify(arg)})`);
   textContent = () => this.#one('element.textContent');
   innerText = () => this.#one('element.innerText');
   inputValue = () => this.#one('element.value');
@@ -255,14 +303,17 @@ export class RemoteLocator {
   focus = () => this.#one('element.focus()');
   scrollIntoViewIfNeeded = () => this.#one("element.scrollIntoView({ block: 'center' })");
 
-  /** @param {string} value */
-  selectOption = (value) =>
-    this.#one(`(element.value = ${JSON.stringify(value)}, ${events('input', 'change')})`);
+  /** @param {string | {index: number}} option its value, its text or its place */
+  selectOption = (option) =>
+    this.#one(`(element.selectedIndex = ((wanted) => wanted.index ?? [...element.options].findIndex(
+      ({ value, label }) => value === wanted || label === wanted))(${JSON.stringify(option)}), ${events('input', 'change')})`);
 
   /** @param {string} value */
   fill = (value) =>
-    this.#one(`(element.focus(), element.select(),
-      document.execCommand(${value ? `'insertText', false, ${JSON.stringify(value)}` : "'delete'"}))`);
+    this.#one(`element.type === 'range'
+      ? (element.value = ${JSON.stringify(value)}, ${events('input', 'change')})
+      : (element.focus(), element.select(),
+          document.execCommand(${value ? `'insertText', false, ${JSON.stringify(value)}` : "'delete'"}))`);
 
   async click() {
     await this.waitFor();
@@ -284,7 +335,10 @@ export class RemoteLocator {
   /** @param {string | string[]} paths */
   async setInputFiles(paths) {
     await this.#one('undefined');
-    await (await this.#page.handle(this.steps)).setFiles([paths].flat());
+    const [path, ...more] = [paths].flat();
+    if (!more.length && (await stat(path)).isDirectory()) {
+      await this.#one(`(${putFiles})(element, ${JSON.stringify(await folderParts(path))})`);
+    } else await (await this.#page.handle(this.steps)).setFiles([path, ...more]);
   }
 
   /** @param {string} key */

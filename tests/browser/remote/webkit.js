@@ -4,13 +4,11 @@
  * that take long are started and asked after.
  */
 import { spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
 import { createServer as createProxy, request } from 'node:http';
 import { createServer } from 'node:net';
-import { basename, extname } from 'node:path';
 import { pipeline } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { types } from '../server.js';
+import { putFiles, toFileParts } from './files.js';
 import { RemotePage } from './page.js';
 
 /** @typedef {import('./page.js').Tab} Tab */
@@ -23,7 +21,17 @@ const MOST_DRIVERS = 5;
 /** The name of an element in WebDriver's JSON. */
 const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf';
 /** Keys by name: https://www.w3.org/TR/webdriver2/#keyboard-actions. @type {Record<string, string>} */
-const KEYS = { Enter: '\uE007', Tab: '\uE004', Backspace: '\uE003', Escape: '\uE00C', Space: ' ' };
+const KEYS = {
+  Enter: '\uE007',
+  Tab: '\uE004',
+  Backspace: '\uE003',
+  Escape: '\uE00C',
+  Space: ' ',
+  Control: '\uE009',
+  End: '\uE010',
+  Home: '\uE011',
+  ArrowDown: '\uE015',
+};
 
 /** @returns {Promise<number>} */
 const freePort = () =>
@@ -33,30 +41,6 @@ const freePort = () =>
       server.close(() => (address && typeof address === 'object' ? resolve(address.port) : reject()));
     });
   });
-
-/** @typedef {{name: string, type: string, base64: string}} FileParts a file, in a form that JSON carries */
-
-/** @param {string} path @returns {Promise<FileParts>} */
-const toFileParts = async (path) => ({
-  name: basename(path),
-  type: types[extname(path)] ?? '',
-  base64: await readFile(path, 'base64'),
-});
-
-/**
- * Runs in the page: chooses files in its input. WebKit's own command does not return for an input that is not visible.
- * @param {HTMLInputElement} input
- * @param {FileParts[]} files
- */
-function putFiles(input, files) {
-  const transfer = new DataTransfer();
-  for (const { name, type, base64 } of files) {
-    const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-    transfer.items.add(new File([bytes], name, { type }));
-  }
-  input.files = transfer.files;
-  for (const type of ['input', 'change']) input.dispatchEvent(new Event(type, { bubbles: true }));
-}
 
 /** A screen that nobody sees. @param {string} program */
 async function startScreen(program) {
@@ -282,7 +266,8 @@ class Session {
           await send('POST', `/element/${id}/click`, {});
         },
         setFiles: async (paths) => {
-          const files = await Promise.all(paths.map(toFileParts));
+          // WebKit's own command does not return for an input that is not visible.
+          const files = await Promise.all(paths.map((path) => toFileParts(path)));
           await send('POST', '/execute/sync', {
             script: `(${putFiles})(${expression}, ...arguments)`,
             args: [files],
@@ -290,7 +275,14 @@ class Session {
         },
       }),
       type,
-      press: (key) => type(KEYS[key] ?? key),
+      press: async (key) => {
+        const keys = key.split('+').map((name) => KEYS[name] ?? name);
+        const actions = [
+          ...keys.map((value) => ({ type: 'keyDown', value })),
+          ...keys.reverse().map((value) => ({ type: 'keyUp', value })),
+        ];
+        await send('POST', '/actions', { actions: [{ type: 'key', id: 'keyboard', actions }] });
+      },
       problems: () => execute('return globalThis.siglipProblems ?? [];'),
     };
   }
