@@ -69,23 +69,30 @@ test("weights of open_clip's become the model", async () => {
   assert.deepEqual(await problemsOf(page), []);
 });
 
-test('texts are embedded as by open_clip: cleaned, with exact GELU, with and without a projection', async () => {
+test('open_clip itself answers the same: cleaned texts, exact GELU, pictures, with and without a projection', async () => {
   const page = await harness.open({ path: '/tests/browser/pages/blank.html' });
   for (const kind of ['open-clip', 'open-clip-i18n']) {
-    const { texts, text_embeds } = JSON.parse(
+    const { texts, text_embeds, pictures, picture_embeds } = JSON.parse(
       await readFile(fileAt(`tests/parity/model-random-${kind}.json`), 'utf8'),
     );
     const found = await page.evaluate(
-      async ({ kind, texts }) => {
+      async ({ kind, texts, sides }) => {
         const { Siglip } = await import('/www/siglip.js');
+        const { recordedPictures } = await import('/tests/browser/pages/recorded-pictures.js');
         const siglip = await Siglip.load(`/tests/fixtures/random-${kind}/`, { precision: 'f32' });
-        return (await siglip.embedText(texts)).map((embedding) => [...embedding]);
+        const embeddings = [
+          ...(await siglip.embedText(texts)),
+          ...(await siglip.embedImage(recordedPictures(sides))),
+        ];
+        siglip.dispose();
+        return embeddings.map((embedding) => [...embedding]);
       },
-      { kind, texts: /** @type {string[]} */ (texts) },
+      { kind, texts: /** @type {string[]} */ (texts), sides: /** @type {number[][]} */ (pictures) },
     );
-    assert.equal(found.length, text_embeds.length);
+    const expected = [...text_embeds, ...picture_embeds];
+    assert.equal(found.length, expected.length);
     for (const [n, embedding] of found.entries()) {
-      embedding.forEach((value, i) => assertClose(value, text_embeds[n][i], 1e-5, `${kind}, text ${n}`));
+      embedding.forEach((value, i) => assertClose(value, expected[n][i], 1e-5, `${kind}, input ${n}`));
     }
   }
 });
@@ -125,6 +132,20 @@ test(
       (await alert.textContent()) ?? '',
       /pytorch_model\.bin.*a pickle is a program.*save_file.*The previous model still answers/,
     );
+  },
+);
+
+test(
+  'a dropped folder of a model that keeps the aspect becomes the model',
+  onlyChromium('drops folders'),
+  async () => {
+    await cp(fileAt('tests/fixtures/random-naflex'), join(folder, 'naflex'), { recursive: true });
+    const page = await open();
+    await dropFromDisk(page, [join(folder, 'naflex')]);
+    await modelNamed(page, 'naflex');
+    await drop(page, ['www/samples/boat.jpg']);
+    assert.equal((await labelsOf(page, 'boat.jpg')).length, 5);
+    assert.deepEqual(await problemsOf(page), []);
   },
 );
 

@@ -15,15 +15,18 @@ import timm
 import torch
 from open_clip.model import CustomTextCLIP
 from open_clip.tokenizer import canonicalize_text
+from open_clip.transform import PreprocessCfg, image_transform_v2
 from safetensors.torch import save_file
 
 import texts
-from reference import ROOT, check_versions, input_ids, rows, write_json
+from reference import ROOT, check_versions, input_ids, picture, rows, write_json
 
 HERE = ROOT / "tests/parity"
 FIXTURES = ROOT / "tests/fixtures"
 SMALL = FIXTURES / "random-small"
 TEXTS = ["This is a photo of a cat.", "A sports_car, isn't  it?", "", "..."]
+# Height and width: as the model sees them, and such that are made smaller, larger and of another aspect.
+PICTURES = [(24, 24), (61, 47), (9, 30)]
 IMAGES, SIDE, PATCH, WIDTH, LENGTH = 2, 24, 8, 32, 16
 versions = {**check_versions("torch", "tokenizers", "safetensors", "numpy"),
             "open_clip_torch": open_clip.__version__, "timm": timm.__version__}
@@ -83,9 +86,16 @@ def record(kind, seed, text_fields, config):
     with torch.no_grad():
         image_embeds, text_embeds, scale, bias = model(torch.from_numpy(pictures), torch.tensor(ids))
         logits = scale * image_embeds @ text_embeds.T + bias
+    half = [0.5, 0.5, 0.5]
+    preprocess = image_transform_v2(
+        PreprocessCfg(size=SIDE, mean=half, std=half, interpolation="bicubic", resize_mode="squash"), is_train=False)
+    with torch.no_grad():
+        picture_embeds = model.encode_image(
+            torch.stack([preprocess(picture(number, *sides)) for number, sides in enumerate(PICTURES)]), normalize=True)
     write_json(HERE / f"model-random-{kind}.json", {
         "made_by": "record_open_clip.py", "versions": versions, "images": IMAGES, "texts": TEXTS, "input_ids": ids,
         "image_embeds": rows(image_embeds), "text_embeds": rows(text_embeds), "logits_per_image": rows(logits),
+        "pictures": PICTURES, "picture_embeds": rows(picture_embeds),
     })
     print(kind, *rows(logits))
 
