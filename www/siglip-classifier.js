@@ -1,5 +1,5 @@
 /** <siglip-classifier>: images and labels in, probabilities out, in any page. docs/embedding.md is its guide. */
-import { modelAttributes } from './element/attributes.js';
+import { modelAttributes, modelOptions } from './element/attributes.js';
 import { FormField } from './element/form-field.js';
 import { h } from './ui/dom.js';
 import {
@@ -114,20 +114,15 @@ export class SiglipClassifier extends FormField {
    */
   async load() {
     if (this.#loan) return this.#loan.siglip;
-    const { source, precision, workers, device, imageSize, maxPatches, workerUrl } = this;
-    const loan = borrow(
-      this.model,
-      { source, precision, workers, device, imageSize, maxPatches, workerUrl },
-      {
-        onProgress: (progress) => {
-          showProgress(this.#bar, progress);
-          // Screen readers announce the end only. Until then the user can read the progress bar.
-          this.#status.ariaBusy = String(progress.phase !== 'ready');
-          this.#status.textContent = formatProgress(progress);
-          this.#emit('progress', progress);
-        },
+    const loan = borrow(this.model, Object.fromEntries(modelOptions.map((name) => [name, this[name]])), {
+      onProgress: (progress) => {
+        showProgress(this.#bar, progress);
+        // Screen readers announce the end only. Until then the user can read the progress bar.
+        this.#status.ariaBusy = String(progress.phase !== 'ready');
+        this.#status.textContent = formatProgress(progress);
+        this.#emit('progress', progress);
       },
-    );
+    });
     this.#loan = loan;
     this.#error.hidden = this.#loader.hidden = true;
     this.#bar.hidden = false;

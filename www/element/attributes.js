@@ -3,9 +3,15 @@ import { splitLabels, unique } from '../ui/labels.js';
 
 /** @typedef {import('../siglip.js').LoadOptions} LoadOptions */
 
+/** The options of a load that are properties of the element. */
+export const modelOptions = /** @type {const} */ ([
+  ...['source', 'precision', 'workers', 'device', 'engine', 'imageSize', 'maxPatches', 'workerUrl'],
+]);
+
 /** The attributes that decide which model is loaded, and how. */
 export const modelAttributes = [
-  ...['model', 'source', 'precision', 'workers', 'device', 'image-size', 'max-patches', 'worker-url'],
+  'model',
+  ...modelOptions.map((name) => name.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)),
 ];
 
 /** Servers that render pages import the element too, and have no elements. @type {typeof HTMLElement} */
@@ -29,7 +35,7 @@ export class Attributes extends Base {
 
   /** Which files of a published checkpoint; see {@link LoadOptions.source}. @returns {LoadOptions['source']} */
   get source() {
-    return /** @type {any} */ (this.getAttribute('source') ?? undefined);
+    return this.#text('source');
   }
   set source(value) {
     this.#set('source', value);
@@ -45,7 +51,7 @@ export class Attributes extends Base {
 
   /** The URL of a JSON file of labels, for an element without labels of its own. @returns {string | undefined} */
   get labelSource() {
-    return this.getAttribute('label-source') ?? undefined;
+    return this.#text('label-source');
   }
   set labelSource(value) {
     this.#set('label-source', value);
@@ -53,7 +59,7 @@ export class Attributes extends Base {
 
   /** Which of a bundle's sets of labels. @returns {string | undefined} */
   get labelSet() {
-    return this.getAttribute('label-set') ?? undefined;
+    return this.#text('label-set');
   }
   set labelSet(value) {
     this.#set('label-set', value);
@@ -115,10 +121,10 @@ export class Attributes extends Base {
     this.toggleAttribute('relative', value);
   }
 
-  /** @returns {import('../worker/protocol.js').Precision} */
+  /** candle's engine has floats only. @returns {import('../worker/protocol.js').Precision} */
   get precision() {
     const value = this.getAttribute('precision');
-    return value === 'f32' || value === 'q8-exact' ? value : 'q8';
+    return value === 'f32' || value === 'q8-exact' ? value : this.engine === 'candle' ? 'f32' : 'q8';
   }
   set precision(value) {
     this.setAttribute('precision', value);
@@ -140,6 +146,14 @@ export class Attributes extends Base {
     this.setAttribute('device', value);
   }
 
+  /** "candle" has candle's engine answer, to compare with. @returns {LoadOptions['engine']} */
+  get engine() {
+    return this.#text('engine');
+  }
+  set engine(value) {
+    this.#set('engine', value);
+  }
+
   /** Side of the images that a model of fixed resolution sees, in pixels. @returns {number | undefined} */
   get imageSize() {
     return this.#number('image-size', true);
@@ -158,7 +172,7 @@ export class Attributes extends Base {
 
   /** A copy of worker.js on the page's own origin, for a page whose policy forbids blob:. @returns {string | undefined} */
   get workerUrl() {
-    return this.getAttribute('worker-url') ?? undefined;
+    return this.#text('worker-url');
   }
   set workerUrl(value) {
     this.#set('worker-url', value);
@@ -219,6 +233,11 @@ export class Attributes extends Base {
       Reflect.deleteProperty(this, name);
       Reflect.set(this, name, value);
     }
+  }
+
+  /** @param {string} name @returns {any} the attribute's text, if there is one */
+  #text(name) {
+    return this.getAttribute(name) ?? undefined;
   }
 
   /**

@@ -56,8 +56,9 @@ export async function fetchImage(address, signal) {
     const reason = `${shown} could not be fetched. Check the address and the connection, and whether its site lets this page read it.`;
     throw new SiglipError('network', reason, error);
   }
-  const code = response.status === 404 || response.status === 410 ? 'not-found' : 'network';
-  throw new SiglipError(code, `${shown}: the server answers HTTP ${response.status}.`);
+  const { status } = response;
+  const code = [404, 410].includes(status) ? 'not-found' : 'network';
+  throw new SiglipError(code, `${shown}: the server answers HTTP ${status}.`);
 }
 
 /** @param {HTMLImageElement} image */

@@ -23,7 +23,8 @@ import { SiglipError } from './errors.js';
  */
 /**
  * `labelSet` names one of the label sets of a bundle, or of imported ones. Their labels are in sentences already, so that
- * `template` has no effect on them. Of several templates the mean is taken; "imagenet" names a set of eight.
+ * `template` has no effect on them. Of several templates the mean is taken; "imagenet" names a set of eight. "canonicalize"
+ * and "verbatim" beside them decide whether the texts are canonicalized; by default the model's files do.
  *
  * `bias` is a person's own summand of the model's bias, `scale` a factor of its scale: scores are then `adjusted`. `relative`
  * adds each label's share among all labels.
@@ -175,22 +176,20 @@ export function scoreParametersOf(
   labels,
   { template = DEFAULT_TEMPLATE, topK, threshold, scale, bias, relative },
 ) {
-  const templates = [template].flat();
-  if (templates.some((each) => typeof each !== 'string'))
-    throw new SiglipError('bad-input', 'The template is a string with {} in it, or a list of such.');
   if (topK !== undefined && !(Number.isInteger(topK) && topK >= 0)) {
     throw new SiglipError('bad-input', `topK is a whole number, not ${topK}.`);
   }
   if (threshold !== undefined && !(threshold >= 0 && threshold <= 1)) {
     throw new SiglipError('bad-input', `threshold is a probability from 0 to 1, not ${threshold}.`);
   }
+  const templates = listOf([template].flat());
   return { labels: listOf(labels), template: templates, topK, threshold, scale, bias, relative: !!relative };
 }
 
 /** @param {unknown} strings */
 export function listOf(strings) {
   if (!Array.isArray(strings) || strings.some((string) => typeof string !== 'string')) {
-    throw new SiglipError('bad-input', 'Labels and texts are strings; labels come as a list.');
+    throw new SiglipError('bad-input', 'Labels, texts and templates are strings; labels come as a list.');
   }
   return strings;
 }

@@ -88,13 +88,7 @@ export class WorkerClient {
 }
 
 /** @param {import('../worker/protocol.js').ErrorMessage} message */
-function toError({ code, message, unsupportedFormat, rareFormat, broken }) {
-  const error = new SiglipError(code, message);
-  error.unsupportedFormat = unsupportedFormat;
-  error.rareFormat = rareFormat;
-  error.broken = broken;
-  return error;
-}
+const toError = ({ code, message, ...about }) => Object.assign(new SiglipError(code, message), about);
 
 /** @param {string | undefined} workerUrl */
 function started(workerUrl) {

@@ -18,8 +18,8 @@ export const wasmError = (message, cause) => Object.assign(new Error(message, { 
  */
 export function errorMessageOf(error) {
   if (error?.code && typeof error.code === 'string') {
-    const { code, message, unsupportedFormat, rareFormat, broken } = error;
-    return { code, message, unsupportedFormat, rareFormat, broken };
+    // What an error is enumerates neither its message nor its stack.
+    return { ...error, message: error.message };
   }
   if (error?.name === 'AbortError') return { code: 'aborted', message: 'The call was aborted.' };
   if (error instanceof RangeError) {
