@@ -98,12 +98,17 @@ export async function launchChromiumAt(profile, more = []) {
   }
 }
 
+const firefoxPath = () =>
+  find('FIREFOX', '/usr/bin/firefox-esr', 'install Firefox (Debian: apt install firefox-esr)');
+const firefoxPreferences = { 'network.dns.localDomains': 'insecure.test' };
+
 /** Firefox with a fresh profile. @param {Record<string, unknown>} [preferences] */
 export const launchFirefox = async (preferences = {}) =>
-  (await import('./remote/firefox.js')).launch(
-    find('FIREFOX', '/usr/bin/firefox-esr', 'install Firefox (Debian: apt install firefox-esr)'),
-    { 'network.dns.localDomains': 'insecure.test', ...preferences },
-  );
+  (await import('./remote/firefox.js')).launch(firefoxPath(), { ...firefoxPreferences, ...preferences });
+
+/** Firefox with a persistent profile. It can be killed. @param {string} profile a folder */
+const launchFirefoxAt = async (profile) =>
+  (await import('./remote/firefox.js')).launchAt(firefoxPath(), firefoxPreferences, profile);
 
 /** WebKitGTK's MiniBrowser on a virtual screen. Each context has a fresh profile. */
 export const launchWebkit = async () =>
@@ -121,10 +126,19 @@ export const launchWebkit = async () =>
     screen: find('XVFB', '/usr/bin/Xvfb', 'install it (Debian: apt install xvfb)'),
   });
 
+/** WebKitGTK's MiniBrowser, which can be killed. Its driver gives it profiles in memory only, not in a folder. */
+async function launchWebkitAt() {
+  const browser = await launchWebkit();
+  const context = await browser.newContext();
+  return { context, pid: context.pid, kill: () => context.kill().then(browser.close) };
+}
+
 /** The capabilities of a browser in the tests; `backend` is the fastest build that it runs. */
 const traits = {
   chromium: {
     launch: launchChromium,
+    launchAt: launchChromiumAt,
+    keepsProfiles: true,
     backend: 'relaxed-simd',
     hasFiles: true,
     hasStorageManager: true,
@@ -137,6 +151,8 @@ const traits = {
   },
   firefox: {
     launch: launchFirefox,
+    launchAt: launchFirefoxAt,
+    keepsProfiles: true,
     backend: 'relaxed-simd',
     hasFiles: true,
     hasStorageManager: true,
@@ -147,6 +163,8 @@ const traits = {
   },
   webkit: {
     launch: launchWebkit,
+    launchAt: launchWebkitAt,
+    keepsProfiles: false,
     backend: 'simd',
     // Models are cached in the Cache API, so a partial download is not kept.
     hasFiles: false,

@@ -1,5 +1,8 @@
 /** The page as a visitor uses it: pictures come in, labels change. */
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Harness, fileAt, problemsOf } from './harness.js';
 import { cardOf, drop, labelsOf, scoredLabel } from './page-actions.js';
@@ -77,6 +80,28 @@ test('a broken picture shows an error on its card, and the others stay', async (
   assert.equal((await labelsOf(page, 'dog.jpg'))[0], 'a dog');
   await page.getByRole('button', { name: 'Remove app.css' }).click();
   assert.equal(await page.locator('#cards > li').count(), 2);
+});
+
+test('a HEIC that the browser does not decode gets an error that names a way', async () => {
+  const page = await harness.open();
+  await labelsOf(page, 'insect.jpg');
+  const folder = await mkdtemp(join(tmpdir(), 'siglip-web-'));
+  const photo = join(folder, 'IMG_0001.HEIC');
+  // The beginning of such a file, which every browser refuses.
+  await writeFile(photo, '\0\0\0\x18ftypheic\0\0\0\0mif1heic');
+  try {
+    await page.locator('#files').setInputFiles(photo);
+    const alert = cardOf(page, 'IMG_0001.HEIC').getByRole('alert');
+    await alert.waitFor();
+    const text = (await alert.textContent()) ?? '';
+    assert.match(
+      text,
+      /This is HEIC, .*: save or share it as JPEG, or have an iPhone take JPEGs \(Settings, /,
+    );
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+  assert.equal((await labelsOf(page, 'insect.jpg'))[0], 'an insect');
 });
 
 test('a picture is loaded by its URL, and a missing one is reported', async () => {

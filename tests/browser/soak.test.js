@@ -9,8 +9,7 @@ const SEED = 1;
 const share = browserOfTests.name === 'chromium' ? 1 : 0.2;
 const harness = new Harness();
 
-for (const { name, run, short, onlyChromium } of scenarios) {
-  if (onlyChromium && browserOfTests.name !== 'chromium') continue;
+for (const { name, run, short } of scenarios) {
   const runs = Math.ceil(share * short);
   test(`${runs} ${name}`, async () => void (await run(/** @type {any} */ (harness.browser), SEED, runs)));
 }

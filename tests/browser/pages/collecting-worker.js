@@ -1,4 +1,4 @@
 /** A worker that collects its garbage when a page asks for it: the driver reaches the page's own alone. */
 import '/www/worker.js';
 
-new BroadcastChannel('collect').onmessage = () => /** @type {any} */ (globalThis).gc();
+new BroadcastChannel('collect').onmessage = () => /** @type {any} */ (globalThis).gc?.();

@@ -4,36 +4,68 @@ import { RemotePage } from './page.js';
 
 /** @typedef {import('./page.js').Tab} Tab */
 
+/** @param {string} executablePath @param {Record<string, unknown>} preferences @param {string} [profile] a folder */
+async function start(executablePath, preferences, profile) {
+  const browser = await puppeteer.launch({
+    browser: 'firefox',
+    protocol: 'webDriverBiDi',
+    headless: true,
+    executablePath,
+    userDataDir: profile,
+    extraPrefsFirefox: preferences,
+    args: ['--remote-allow-system-access'],
+    protocolTimeout: 300_000,
+  });
+  await stopListeningToWorkers(browser);
+  return browser;
+}
+
+/** @param {import('puppeteer-core').BrowserContext} context */
+function contextOf(context) {
+  const self = {
+    async newPage() {
+      // A window cannot open while another one is closing.
+      const page = await context.newPage().catch(() => context.newPage());
+      return new RemotePage(tabOf(page), self);
+    },
+    close: () => context.close(),
+  };
+  return self;
+}
+
 /**
  * Firefox with a fresh profile.
  * @param {string} executablePath
  * @param {Record<string, unknown>} preferences
  */
 export async function launch(executablePath, preferences) {
-  const browser = await puppeteer.launch({
-    browser: 'firefox',
-    protocol: 'webDriverBiDi',
-    headless: true,
-    executablePath,
-    extraPrefsFirefox: preferences,
-    args: ['--remote-allow-system-access'],
-    protocolTimeout: 300_000,
-  });
-  await stopListeningToWorkers(browser);
+  const browser = await start(executablePath, preferences);
   return {
-    async newContext() {
-      const context = await browser.createBrowserContext();
-      const self = {
-        async newPage() {
-          // A window cannot open while another one is closing.
-          const page = await context.newPage().catch(() => context.newPage());
-          return new RemotePage(tabOf(page), self);
-        },
-        close: () => context.close(),
-      };
-      return self;
-    },
+    newContext: async () => contextOf(await browser.createBrowserContext()),
     close: () => browser.close(),
+  };
+}
+
+/**
+ * Firefox with a persistent profile. It can be killed, and told to collect garbage in all of its processes.
+ * @param {string} executablePath
+ * @param {Record<string, unknown>} preferences
+ * @param {string} profile a folder
+ */
+export async function launchAt(executablePath, preferences, profile) {
+  const browser = await start(executablePath, preferences, profile);
+  const main = browser.process();
+  const ended = new Promise((resolve) => main?.on('exit', resolve));
+  return {
+    context: contextOf(browser.defaultBrowserContext()),
+    pid: main?.pid,
+    async kill() {
+      // Its processes are a group.
+      if (main?.pid && main.exitCode === null && main.signalCode === null) process.kill(-main.pid, 'SIGKILL');
+      await ended;
+    },
+    collectGarbage: () =>
+      runInBrowser(browser, `Services.obs.notifyObservers(null, 'child-mmu-request')`).then(() => {}),
   };
 }
 
@@ -44,13 +76,20 @@ export async function launch(executablePath, preferences) {
  * @param {import('puppeteer-core').Browser} browser
  */
 async function stopListeningToWorkers(browser) {
+  const script = 'chrome://remote/content/shared/js-process-actors/WebDriverWorkerListenerActor.sys.mjs';
+  await runInBrowser(
+    browser,
+    `ChromeUtils.importESModule('${script}').unregisterWebDriverWorkerListenerActor()`,
+  );
+}
+
+/** Runs a script of Firefox's own, not of a page. @param {import('puppeteer-core').Browser} browser @param {string} expression */
+async function runInBrowser(browser, expression) {
   /** @type {{send: (method: string, parameters: object) => Promise<any>}} */
   const connection = /** @type {any} */ (browser).connection;
   const tree = await connection.send('browsingContext.getTree', { 'moz:scope': 'chrome' });
   const [{ context }] = tree.result.contexts;
-  const script = 'chrome://remote/content/shared/js-process-actors/WebDriverWorkerListenerActor.sys.mjs';
-  const expression = `ChromeUtils.importESModule('${script}').unregisterWebDriverWorkerListenerActor()`;
-  await connection.send('script.evaluate', { target: { context }, expression, awaitPromise: false });
+  return connection.send('script.evaluate', { target: { context }, expression, awaitPromise: false });
 }
 
 /** @param {import('puppeteer-core').Page} page @returns {Tab} */

@@ -99,6 +99,12 @@ export async function launch({ driver, browser, screen: program }) {
           sessions.delete(session);
           await session.end();
         },
+        pid: session.pid,
+        /** Ends all processes of its browser at once. */
+        async kill() {
+          sessions.delete(session);
+          session.kill();
+        },
       };
       return self;
     },
@@ -149,7 +155,7 @@ class Session {
         await session.#begin(capabilities);
         return session;
       } catch (error) {
-        session.#kill();
+        session.kill();
         if (tries === MOST_DRIVERS) throw error;
       }
     }
@@ -183,12 +189,17 @@ class Session {
     }
   }
 
-  async end() {
-    await this.#send('DELETE', '').catch(() => {});
-    this.#kill();
+  /** The leader of the group of its processes. */
+  get pid() {
+    return this.#driver.pid;
   }
 
-  #kill() {
+  async end() {
+    await this.#send('DELETE', '').catch(() => {});
+    this.kill();
+  }
+
+  kill() {
     if (this.#driver.pid && this.#driver.exitCode === null) process.kill(-this.#driver.pid, 'SIGKILL');
   }
 

@@ -1,16 +1,23 @@
 /** The browser is killed at any moment of a download. Expected: a complete model, or a partial one that can be resumed. */
+import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { launchChromiumAt } from '../browsers.js';
+import { browserOfTests } from '../browsers.js';
 import { Server } from '../server.js';
 import { FakeHub, small } from '../weights/fake-hub.js';
 import { Random } from '../weights/random.js';
 import { DOWNLOAD, begin, check, options, slow } from './closed-pages.js';
 import { Room } from './room.js';
 
-/** Chromium alone has a profile here that survives it. @type {import('./room.js').Scenario} */
+/** @typedef {{context: import('./room.js').BrowserContext, kill: () => Promise<void>}} Started */
+
+/** @param {import('./room.js').Page} page */
+const modelsKept = (page) =>
+  page.evaluate(async () => (await (await import('/www/siglip.js')).cachedModels()).length);
+
+/** Where the driver's profiles are in memory, nothing survives: the next browser downloads the model. @type {import('./room.js').Scenario} */
 export async function killedBrowsers(_browser, first, runs) {
   const profile = await mkdtemp(join(tmpdir(), 'siglip-web-'));
   const server = await Server.start();
@@ -19,7 +26,7 @@ export async function killedBrowsers(_browser, first, runs) {
   let expected = '';
   try {
     for (let seed = first; seed <= first + runs; seed++) {
-      const { context, kill } = await launchChromiumAt(profile);
+      const { context, kill } = /** @type {Started} */ (await browserOfTests.launchAt(profile));
       try {
         const room = new Room(server, context);
         room.hubs = hubs;
@@ -27,6 +34,7 @@ export async function killedBrowsers(_browser, first, runs) {
         if (seed === first) expected = await room.rightAnswer(page, small, options);
         else {
           const last = seed - 1;
+          if (!browserOfTests.keepsProfiles) assert.equal(await modelsKept(page), 0);
           hubs[last].behaviour = {};
           await check(page, hubs[last], `/run/${last}/`, expected, `seed ${last}`);
         }
