@@ -51,20 +51,32 @@ impl Audit {
             let lines: String = found.iter().map(line).collect();
             return fs::write(&path, format!("{HEAD}{lines}")).map_err(Error::file(&path));
         }
-        check()?;
-        // No error: a registry that cannot be reached says nothing about the packages.
-        match output(&mut command("npm", &["audit", "--audit-level=high"])) {
-            Some(report) => eprintln!("{}", report.trim()),
-            None => eprintln!(
-                "npm audit has found vulnerabilities, or the registry cannot be reached: see `npm audit`"
-            ),
-        }
-        Ok(())
+        check()
     }
 }
 
-/// Fails if the dependencies differ from the record.
+/// Fails if the dependencies differ from the record, or npm's registry knows a vulnerability of a package.
 pub fn check() -> Result {
+    crates()?;
+    let mut audit = command("npm", &["audit", "--json", "--audit-level=high"]);
+    audit.args(["--fetch-retries=0", "--fetch-timeout=20000"]);
+    let report = audit.output().map_err(|source| Error::Start { program: "npm".into(), source })?;
+    eprintln!("{}", npm_verdict(&report.stdout, report.status.success())?);
+    Ok(())
+}
+
+/// What `npm audit` has found. A registry that cannot be reached, or does not answer such questions, is no failure.
+fn npm_verdict(report: &[u8], is_success: bool) -> Result<&'static str> {
+    if !String::from_utf8_lossy(report).contains("\"auditReportVersion\"") {
+        return Ok(
+            "npm audit: the registry cannot be asked from here; vulnerabilities of npm packages are NOT checked",
+        );
+    }
+    if is_success { Ok("npm audit: no known vulnerability of high severity") } else { Err(Error::Vulnerable) }
+}
+
+/// Fails if the crates differ from the record.
+fn crates() -> Result {
     let path = crate::path(RECORD);
     let text = fs::read_to_string(&path).map_err(Error::file(&path))?;
     let differences = differences(&parse(&text), &found()?);
@@ -176,5 +188,15 @@ mod tests {
         let told = ["kept has a new ability: network", "new is new", "old is gone"];
         assert_eq!(differences(&recorded, &found), told);
         assert!(differences(&recorded, &recorded).is_empty());
+    }
+
+    #[test]
+    fn npm_audit_fails_for_vulnerabilities_and_not_for_a_registry_without_an_answer() {
+        let report = br#"{"auditReportVersion": 2, "vulnerabilities": {}}"#;
+        assert!(npm_verdict(report, true).unwrap().contains("no known vulnerability"));
+        assert!(matches!(npm_verdict(report, false), Err(Error::Vulnerable)));
+        let refusal = br#"{"message": "405 Method Not Allowed", "statusCode": 405}"#;
+        assert!(npm_verdict(refusal, false).unwrap().contains("NOT checked"));
+        assert!(npm_verdict(b"", false).unwrap().contains("NOT checked"));
     }
 }

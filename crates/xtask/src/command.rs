@@ -54,6 +54,11 @@ pub enum Error {
         /// The differences.
         differences: String,
     },
+    /// npm's registry knows vulnerabilities of packages.
+    #[error(
+        "npm packages have known vulnerabilities of high severity: see `npm audit`, then `npm audit fix`"
+    )]
+    Vulnerable,
     /// A package that crates.io would refuse.
     #[error("{} has {bytes} bytes, and crates.io takes {most}", path.display())]
     TooLarge {
