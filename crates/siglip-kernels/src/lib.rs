@@ -46,8 +46,8 @@
 //! is in use.
 //!
 //! Results on one instruction set are repeatable. Between two instruction sets f32 results differ in the last bits, where one
-//! rounds a product and its sum together. The integer sums of [`Precision::Q8Exact`] are the same everywhere, and with any number
-//! of workers: [`linear_sums`].
+//! rounds a product and its sum together. The integer sums of [`Precision::Q8Exact`] are the same everywhere. With any number of
+//! workers both 8-bit precisions give the same bits: [`linear_sums`].
 //!
 //! # Threads
 //! A kernel runs on the calling thread and on all threads that have called [`join_thread_pool()`]. Results are the same to the
@@ -86,7 +86,7 @@ mod vector;
 pub use activation::{Gelu, gelu, softmax};
 pub use attention::{AttentionShape, attention, attention_q8};
 pub use dispatch::backend;
-pub use linear::{Epilogue, finish_sums, linear, linear_sums, row_magnitudes};
+pub use linear::{Epilogue, RowRange, finish_sums, linear, linear_sums, merge_row_ranges, row_ranges};
 pub use matrix::PackedMatrix;
 pub use norm::{l2_normalize, layer_norm};
 pub use precision::Precision;

@@ -31,28 +31,22 @@ pub(crate) fn pack_f32<S: Simd, const R: usize>(simd: S, x: Rows, panels: &mut [
     }
 }
 
-/// Quantizes rows to i16 of at most `max` and packs them in panels of four.
+/// Quantizes rows to i16 of at most `max` and packs them in panels of four, two columns per step.
 ///
-/// Each step holds two columns. Each panel has `steps` steps and is padded with zeros. The scale of a row is computed from
-/// its element of `magnitudes`, or from its own largest magnitude if there are none. `scales` receives the rows' scales.
+/// Each panel has `steps` steps and is padded with zeros. The scale of a row follows from its element of `magnitudes`, the
+/// largest magnitude of the row or of a longer one that it is part of.
 #[inline(always)]
 pub(crate) fn pack_i16<S: Simd>(
     simd: S,
     x: Rows,
+    magnitudes: &[f32],
     max: f32,
-    magnitudes: Option<&[f32]>,
     steps: usize,
     panels: &mut [RowStepI16],
-    scales: &mut [f32],
 ) {
-    let panels = panels.chunks_exact_mut(steps.max(1)).zip(scales.as_chunks_mut::<ROWS>().0);
-    for (panel, (steps, scales)) in panels.enumerate() {
-        let (first, rows) = (panel * ROWS, x.panel(panel * ROWS));
-        let four = match magnitudes {
-            Some(magnitudes) => FourRows::with_magnitudes(rows, &magnitudes[first.min(x.count)..], max),
-            None => FourRows::new(simd, rows, max),
-        };
-        *scales = four.scales();
+    for (panel, steps) in panels.chunks_exact_mut(steps.max(1)).enumerate() {
+        let first = panel * ROWS;
+        let four = FourRows::with_magnitudes(x.panel(first), &magnitudes[first.min(x.count)..], max);
         for (group, steps) in steps.chunks_mut(LANES).enumerate() {
             match steps.try_into() {
                 Ok(eight) => four.pairs(simd, group, eight),
@@ -66,21 +60,19 @@ pub(crate) fn pack_i16<S: Simd>(
     }
 }
 
-/// Quantizes rows to i16 of at most `max` and packs them in panels of eight. Each step holds two columns. `scales` takes the
-/// rows' scales, of whole panels.
+/// As [`pack_i16`], in panels of eight, without padding.
 #[inline(always)]
 pub(crate) fn pack_wide_i16<S: Simd>(
     simd: S,
     x: Rows,
+    magnitudes: &[f32],
     max: f32,
     panels: &mut [WideRowStepI16],
-    scales: &mut [f32],
 ) {
-    let panels = panels.chunks_exact_mut(x.width.div_ceil(2).max(1));
-    for (panel, (steps, scales)) in panels.zip(scales.as_chunks_mut::<WIDE_ROWS>().0).enumerate() {
-        for (half, scales) in scales.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
-            let four = FourRows::new(simd, x.panel(panel * WIDE_ROWS + half * ROWS), max);
-            *scales = four.scales();
+    for (panel, steps) in panels.chunks_exact_mut(x.width.div_ceil(2).max(1)).enumerate() {
+        for half in 0..WIDE_ROWS / ROWS {
+            let first = panel * WIDE_ROWS + half * ROWS;
+            let four = FourRows::with_magnitudes(x.panel(first), &magnitudes[first.min(x.count)..], max);
             for (group, steps) in steps.chunks_mut(LANES).enumerate() {
                 let mut columns = [[[0; 2]; ROWS]; LANES];
                 four.pairs(simd, group, &mut columns);

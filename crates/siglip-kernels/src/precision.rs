@@ -4,7 +4,7 @@ pub enum Precision {
     /// 32-bit floats throughout.
     F32,
     /// Weights in 8 bits with one scale per output; activations in 8 bits with one scale and one zero point per row, where the
-    /// processor multiplies bytes and the row has no outliers. Everything else is as with [`Precision::Q8Exact`].
+    /// processor multiplies bytes and the row has no outliers. Other rows, and attention, are as with [`Precision::Q8Exact`].
     #[default]
     Q8,
     /// Weights in 8 bits with one scale per output, activations in 12 bits or more with one scale per row. Integer sums are the
@@ -34,9 +34,8 @@ impl Precision {
         matches!(self, Precision::Q8 | Precision::Q8Exact)
     }
 
-    /// The precision of a layer whose inputs may be split among workers: 8-bit products are then exact, so the workers' partial
-    /// sums add up to the same bits as one worker's sum.
-    pub const fn for_partial_sums(self) -> Precision {
+    /// This precision without rows of bytes, for rows whose rounding errors nothing averages out.
+    pub const fn exact(self) -> Precision {
         match self {
             Precision::F32 => Precision::F32,
             Precision::Q8 | Precision::Q8Exact => Precision::Q8Exact,

@@ -6,8 +6,8 @@ mod common;
 use common::{assert_close, cosine, even, gelu_erf, gelu_tanh, product, product_q8, product_u8, random};
 use fastrand::Rng;
 use siglip_kernels::{
-    Epilogue, Gelu, PackedMatrix, Precision, Scratch, finish_sums, linear, linear_sums, quantize_rows,
-    row_magnitudes,
+    Epilogue, Gelu, PackedMatrix, Precision, Scratch, finish_sums, linear, linear_sums, merge_row_ranges,
+    quantize_rows, row_ranges,
 };
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -75,6 +75,21 @@ impl Case {
         out
     }
 
+    /// What three workers hold, whose columns end at `cuts` and at the last column: columns of x, and of the weights.
+    fn parts(&self, precision: Precision, mut cuts: [usize; 2]) -> [(Vec<f32>, PackedMatrix); 3] {
+        cuts.sort_unstable();
+        let (mut scales, mut quantized) = (vec![0.0; self.outputs], vec![0; self.weight.len()]);
+        quantize_rows(&self.weight, self.inputs, &mut scales, &mut quantized);
+        [0..cuts[0], cuts[0]..cuts[1], cuts[1]..self.inputs].map(|columns| {
+            let mut packed = PackedMatrix::new(precision, columns.len(), self.outputs);
+            for (output, (scale, quantized)) in scales.iter().zip(quantized.chunks(self.inputs)).enumerate() {
+                packed.pack_quantized_row(output, *scale, &quantized[columns.clone()]);
+            }
+            let rows = self.x.chunks(self.inputs);
+            (rows.flat_map(|row| &row[columns.clone()]).copied().collect(), packed)
+        })
+    }
+
     /// The expected result of each epilogue, from x Wᵀ.
     fn expected(&self, product: &[f64]) -> [(Epilogue<'_>, Vec<f64>); 6] {
         let outputs = self.outputs;
@@ -140,36 +155,61 @@ fn q8_exact_is_exact_at_the_largest_magnitudes() {
 #[test]
 fn partial_sums_add_up_to_the_same_bits() {
     let mut scratch = Scratch::default();
-    for (seed, case) in cases().enumerate() {
+    for (seed, mut case) in cases().enumerate() {
         let (rows, inputs, outputs) = (case.rows, case.inputs, case.outputs);
-        let (mut scales, mut quantized) = (vec![0.0; outputs], vec![0; case.weight.len()]);
-        quantize_rows(&case.weight, inputs, &mut scales, &mut quantized);
-        let mut magnitudes = vec![0.0; rows];
-        row_magnitudes(&case.x, inputs, &mut magnitudes);
-
-        let cut = Rng::with_seed(seed as u64).usize(0..=inputs);
-        let mut total = vec![0i32; rows * outputs];
-        for columns in [0..cut, cut..inputs] {
-            let part: Vec<f32> =
-                case.x.chunks(inputs).flat_map(|row| &row[columns.clone()]).copied().collect();
-            let mut own = vec![0.0; rows];
-            row_magnitudes(&part, columns.len(), &mut own);
-            assert!(own.iter().zip(&magnitudes).all(|(own, whole)| own <= whole));
-
-            let mut packed = PackedMatrix::new(Precision::Q8Exact, columns.len(), outputs);
-            for (output, (scale, quantized)) in scales.iter().zip(quantized.chunks(inputs)).enumerate() {
-                packed.pack_quantized_row(output, *scale, &quantized[columns.clone()]);
+        let rng = &mut Rng::with_seed(seed as u64);
+        // Most rows without outliers: rows of bytes, where the processor multiplies bytes.
+        for row in case.x.chunks_mut(inputs) {
+            if rng.u8(..) > 40 {
+                row.copy_from_slice(&even(rng, inputs));
             }
-            let mut sums = vec![7; rows * outputs];
-            linear_sums(&part, &magnitudes, inputs, &packed, &mut sums, &mut scratch);
-            total.iter_mut().zip(sums).for_each(|(total, sum)| *total = total.wrapping_add(sum));
         }
-        let packed = case.pack(Precision::Q8Exact);
-        for (epilogue, _) in case.expected(&vec![0.0; rows * outputs]) {
-            let mut out = case.before.clone();
-            finish_sums(&total, &magnitudes, inputs, &packed, epilogue, &mut out);
-            assert_eq!(out, case.run(&packed, epilogue, &mut scratch), "{rows}x{inputs}x{outputs}");
+        let cuts = [rng.usize(0..=inputs), rng.usize(0..=inputs)];
+        for precision in [Precision::Q8, Precision::Q8Exact] {
+            let parts = case.parts(precision, cuts);
+            let mut ranges = vec![[0; 3]; rows];
+            for (part, packed) in &parts {
+                let mut own = vec![[0; 3]; rows];
+                row_ranges(part, packed.inputs(), &mut own);
+                merge_row_ranges(&mut ranges, &own);
+            }
+            let mut whole = vec![[0; 3]; rows];
+            row_ranges(&case.x, inputs, &mut whole);
+            assert_eq!(ranges, whole);
+            let mut total = vec![0i32; rows * outputs];
+            for (part, packed) in &parts {
+                let mut sums = vec![7; rows * outputs];
+                linear_sums(part, &ranges, inputs, packed, &mut sums, &mut scratch);
+                total.iter_mut().zip(sums).for_each(|(total, sum)| *total = total.wrapping_add(sum));
+            }
+            let packed = case.pack(precision);
+            for (epilogue, _) in case.expected(&vec![0.0; rows * outputs]) {
+                let mut out = case.before.clone();
+                finish_sums(&total, &ranges, inputs, &packed, epilogue, &mut out);
+                let what = format!("{precision:?} {rows}x{inputs}x{outputs}");
+                assert_eq!(out, case.run(&packed, epilogue, &mut scratch), "{what}");
+            }
         }
+    }
+}
+
+#[test]
+fn ranges_hold_what_decides_how_rows_are_quantized() {
+    for seed in 0..50 {
+        let rng = &mut Rng::with_seed(seed);
+        let width = rng.usize(1..100);
+        let mut x = random(rng, 3 * width);
+        x[width + rng.usize(..width)] = [f32::INFINITY, f32::NEG_INFINITY][seed as usize % 2];
+        x[2 * width + rng.usize(..width)] = [f32::NAN, -f32::NAN][seed as usize % 2];
+        let mut ranges = [[0; 3]; 3];
+        row_ranges(&x, width, &mut ranges);
+        let steps: i32 = x[..width].iter().map(|x| (x.abs() * 4096.0).round_ties_even() as i32).sum();
+        let largest = x[..width].iter().copied().fold(0.0, f32::max);
+        let least = x[..width].iter().map(|x| -x).fold(0.0, f32::max);
+        assert_eq!(ranges[0], [largest.to_bits() as i32, least.to_bits() as i32, steps]);
+        let magnitude = |[largest, least, _]: [i32; 3]| f32::from_bits(largest.max(least) as u32);
+        assert_eq!(magnitude(ranges[1]), f32::INFINITY);
+        assert!(magnitude(ranges[2]).is_nan());
     }
 }
 

@@ -6,7 +6,7 @@ use crate::disjoint_slice::DisjointMut;
 use crate::layout::{ColumnStepI16, ROWS, RowStepI16};
 use crate::microkernel::{I16, tile};
 use crate::pack::{FourRows, pack_i16};
-use crate::quantize::{Quantizer, ROUND, magnitude_bits, round};
+use crate::quantize::{Quantizer, ROUND, magnitude_bits, round, row_magnitude};
 use crate::rows::{Rows, tail};
 use crate::scratch::{Scratch, sized};
 use crate::simd::{LANES, Simd, load_part};
@@ -59,7 +59,14 @@ impl<'a> PackedHead<'a> {
         let (key_rows, columns) = (kv_rows.next_multiple_of(ROWS), width.next_multiple_of(LANES));
         let scales = sized(&mut scratch.head_scales, key_rows + columns);
         let (key_scales, value_scales) = scales.split_at_mut(key_rows);
-        pack_i16(simd, head.k, max_score_factor(width), None, width.div_ceil(2), keys, key_scales);
+        let max = max_score_factor(width);
+        for (row, magnitude) in key_scales.iter_mut().enumerate() {
+            *magnitude = row_magnitude(simd, head.k.row(row));
+        }
+        pack_i16(simd, head.k, key_scales, max, width.div_ceil(2), keys);
+        for scale in &mut *key_scales {
+            *scale = Quantizer::of_magnitude(*scale, max).scale;
+        }
         pack_values(simd, head.v, values, value_scales);
         let kv = PackedKeysValues { keys, values, key_scales, value_scales };
         PackedHead { head, kv, scores: &mut scratch.scores, columns: &mut scratch.columns_i16 }

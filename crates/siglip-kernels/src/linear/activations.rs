@@ -24,32 +24,27 @@ pub(super) enum PackedActivations<'a> {
 }
 
 impl<'a> PackedActivations<'a> {
-    pub fn new(rows: QuantizedRows, scratch: &'a mut Scratch) -> PackedActivations<'a> {
-        let QuantizedRows { x, max, magnitudes, scales } = rows;
-        let rows = x.count;
+    pub fn new(quantized: QuantizedRows, scratch: &'a mut Scratch) -> PackedActivations<'a> {
+        let (rows, width) = (quantized.x.count, quantized.x.width);
         if rows < STRASSEN_ROWS {
-            let panels = sized(&mut scratch.rows_i16, rows.div_ceil(ROWS) * padded_steps(x.width));
-            dispatch(PackDirect { rows: QuantizedRows { x, max, magnitudes, scales }, panels });
+            let panels = sized(&mut scratch.rows_i16, rows.div_ceil(ROWS) * padded_steps(width));
+            dispatch(PackDirect { rows: quantized, panels });
             return PackedActivations::Direct { panels, rows };
         }
-        let (pairs, pair_len) = (rows.div_ceil(PAIR_ROWS), strassen::pair_len(x.width));
+        let (pairs, pair_len) = (rows.div_ceil(PAIR_ROWS), strassen::pair_len(width));
         let left_sides = sized(&mut scratch.strassen_rows, pairs * pair_len);
         let initial_sums = sized(&mut scratch.initial_row_sums, pairs);
-        let all_scales = DisjointMut::new(scales);
         let all_left_sides = DisjointMut::new(left_sides);
         let all_initial_sums = DisjointMut::new(initial_sums);
         parallel_for(pairs, &|pair| {
-            // SAFETY: each pair of panels has ranges of its own in all three.
-            let (scales, left_sides, initial_sums) = unsafe {
+            // SAFETY: each pair of panels has ranges of its own in both.
+            let (left_sides, initial_sums) = unsafe {
                 (
-                    all_scales.slice_mut(pair * PAIR_ROWS, PAIR_ROWS),
                     all_left_sides.slice_mut(pair * pair_len, pair_len),
                     &mut all_initial_sums.slice_mut(pair, 1)[0],
                 )
             };
-            let x = x.slice(pair * PAIR_ROWS, PAIR_ROWS);
-            let magnitudes = magnitudes.map(|magnitudes| &magnitudes[pair * PAIR_ROWS..][..x.count]);
-            let rows = QuantizedRows { x, max, magnitudes, scales };
+            let rows = quantized.slice(pair * PAIR_ROWS, PAIR_ROWS);
             dispatch(strassen::PackPair { rows, left_sides, initial_sums });
         });
         PackedActivations::Strassen { left_sides, initial_sums, rows }

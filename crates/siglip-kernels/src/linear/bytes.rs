@@ -1,18 +1,9 @@
 //! Activations in bytes, for processors that multiply bytes.
-//!
-//! A byte has 255 steps from a row's least value to its largest. That suffices where a row's values are spread evenly. In a row
-//! with an outlier, most values would share a few steps; such rows are quantized to 16 bits.
 
 use crate::layout::{ROWS, RowStepI16, WIDE_ROWS, WideRowStepU8};
 use crate::quantize::{ROUND, round};
 use crate::rows::{Rows, tail};
-use crate::simd::{LANES, RowBytes, Simd, WIDE_LANES, Wide, load_part, padded};
-
-/// A row is an outlier row, for 16 bits, if its largest magnitude is more than so many times its mean magnitude.
-const OUTLIER_RATIO: f32 = 10.0;
-
-/// Products with fewer inputs take 16 bits: they are fast as they are, and in short sums rounding errors average out less.
-pub(super) const MIN_INPUTS: usize = 256;
+use crate::simd::{LANES, RowBytes, Simd, WIDE_LANES, Wide, padded};
 
 /// How one row becomes bytes: x ≈ scale · (q - zero point).
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,37 +14,12 @@ pub(super) struct ByteQuantizer {
 }
 
 impl ByteQuantizer {
-    /// The quantizer of a row; none for an outlier row, and for one that holds no finite number but zero.
-    #[inline(always)]
-    pub fn of_row<S: Simd>(simd: S, row: &[f32]) -> Option<Self> {
-        let (chunks, rest) = row.as_chunks::<LANES>();
-        let zero = simd.splat(0.0);
-        // Padding with zeros is harmless: zero lies in the range of every row, so that it is represented exactly.
-        let rest = load_part(simd, rest);
-        let (mut largest, mut least) = (simd.max(rest, zero), simd.max(simd.sub(zero, rest), zero));
-        let mut sum = simd.max(rest, simd.sub(zero, rest));
-        for values in chunks {
-            let values = simd.load(values);
-            let negated = simd.sub(zero, values);
-            largest = simd.max(largest, values);
-            least = simd.max(least, negated);
-            sum = simd.add(sum, simd.max(values, negated));
-        }
-        let (mut lanes, mut negated_lanes) = ([0.0; LANES], [0.0; LANES]);
-        simd.store(largest, &mut lanes);
-        simd.store(least, &mut negated_lanes);
-        let (largest, least) =
-            (lanes.into_iter().fold(0.0, f32::max), negated_lanes.into_iter().fold(0.0, f32::max));
-        let mean = simd.sum(sum) / row.len() as f32;
-        // A NaN among the values makes the mean NaN, and every comparison below false.
-        let regular = mean.is_finite()
-            && mean >= f32::MIN_POSITIVE * 1024.0
-            && largest.max(least) <= OUTLIER_RATIO * mean;
-        regular.then(|| {
-            let range = largest + least;
-            let inverse = 255.0 / range;
-            ByteQuantizer { scale: range / 255.0, inverse, zero_point: (least * inverse).round_ties_even() }
-        })
+    /// The quantizer of a row with values from -`least` to `largest`, which are not negative and not both zero. Zero lies in
+    /// that range, so that it is represented exactly.
+    pub fn new(largest: f32, least: f32) -> Self {
+        let range = largest + least;
+        let inverse = 255.0 / range;
+        ByteQuantizer { scale: range / 255.0, inverse, zero_point: (least * inverse).round_ties_even() }
     }
 
     /// What stands for zero in bytes of this type.

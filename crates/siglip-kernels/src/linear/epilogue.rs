@@ -185,8 +185,6 @@ pub(super) struct DequantizeStore<'a> {
     pub row_scales: &'a [f32],
     /// The quantization scale of each output's weights, in panels.
     pub column_scales: &'a [[f32; LANES]],
-    /// The row of `out` that each row belongs to, where that is another one.
-    pub out_rows: Option<&'a [u16]>,
     pub out: DisjointMut<'a, f32>,
 }
 
@@ -206,8 +204,7 @@ impl StoreI32 for DequantizeStore<'_> {
         for ((value, scales), sum) in values.iter_mut().zip(&strip.scales).zip(sums) {
             *value = dequantize(simd, sum, *value, scales);
         }
-        let out_row = self.out_rows.map_or(row, |rows| rows[row].into());
-        self.epilogue.row(simd, strip, out_row, values, self.out);
+        self.epilogue.row(simd, strip, row, values, self.out);
     }
 }
 
@@ -238,26 +235,26 @@ pub(super) fn dequantize_row<S: Simd>(
     }
     if !rest.is_empty() {
         let (row_scales, out) = (&[row_scale], DisjointMut::new(out));
-        let store = DequantizeStore { epilogue, row_scales, column_scales, out_rows: None, out };
+        let store = DequantizeStore { epilogue, row_scales, column_scales, out };
         let strip = StoreI32::strip::<1>(&store, whole);
         StoreI32::row(&store, simd, &strip, 0, [load_part_i32(simd, &sums[whole * LANES..])]);
     }
 }
 
-/// [`DequantizeStore`] for one strip of a product whose rows have zero points: x ≈ scale · (q - zero point).
+/// Another [`StoreI32`] for one strip of a product whose rows have zero points: x ≈ scale · (q - zero point).
 ///
 /// Σ (q_x - zero point) q_w = Σ q_x q_w - zero point · Σ q_w.
 #[derive(Clone, Copy)]
-pub(super) struct U8Store<'a> {
-    pub dequantize: DequantizeStore<'a>,
+pub(super) struct ZeroPointStore<'a, K> {
+    pub store: K,
     pub zero_points: &'a [i32],
     /// Σ q_w of each of the strip's columns.
     pub column_sums: &'a [[i32; LANES]],
 }
 
-impl StoreI32 for U8Store<'_> {
+impl<K: StoreI32> StoreI32 for ZeroPointStore<'_, K> {
     fn strip<const W: usize>(&self, first: usize) -> ColumnStrip<W> {
-        StoreI32::strip(&self.dequantize, first)
+        StoreI32::strip(&self.store, first)
     }
 
     #[inline(always)]
@@ -272,7 +269,26 @@ impl StoreI32 for U8Store<'_> {
         for (sum, columns) in sums.iter_mut().zip(self.column_sums) {
             *sum = simd.sub_i32(*sum, simd.mul_i32(zero_point, simd.load_i32(columns)));
         }
-        StoreI32::row(&self.dequantize, simd, strip, row, sums);
+        StoreI32::row(&self.store, simd, strip, row, sums);
+    }
+}
+
+/// Another [`StoreI32`], for all of its rows or for some: row n of a product is row `rows[n]` there.
+#[derive(Clone, Copy)]
+pub(super) struct SomeRows<'a, K> {
+    pub store: K,
+    pub rows: Option<&'a [u16]>,
+}
+
+impl<K: StoreI32> StoreI32 for SomeRows<'_, K> {
+    fn strip<const W: usize>(&self, first: usize) -> ColumnStrip<W> {
+        StoreI32::strip(&self.store, first)
+    }
+
+    #[inline(always)]
+    fn row<S: Simd, const W: usize>(&self, simd: S, strip: &ColumnStrip<W>, row: usize, sums: [S::I32; W]) {
+        let row = self.rows.map_or(row, |rows| rows[row].into());
+        StoreI32::row(&self.store, simd, strip, row, sums);
     }
 }
 

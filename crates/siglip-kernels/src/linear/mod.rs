@@ -4,6 +4,7 @@ mod activations;
 mod bytes;
 mod direct;
 mod epilogue;
+mod plan;
 mod quads;
 mod quantized;
 mod quantized_rows;
@@ -16,15 +17,14 @@ use crate::layout::{F32_ROWS, WIDE_ROWS};
 use crate::matrix::PackedMatrix;
 use crate::pack::pack_f32;
 use crate::precision::Precision;
-use crate::quantize::{Quantizer, max_activation, row_magnitude};
 use crate::rows::Rows;
 use crate::scratch::{Scratch, sized};
 use crate::simd::Simd;
 use crate::thread_pool::parallel_for;
-use activations::PackedActivations;
 pub use epilogue::Epilogue;
-use epilogue::{CheckedEpilogue, RawSums, StoreF32, dequantize_row};
-use quantized_rows::QuantizedRows;
+use epilogue::{CheckedEpilogue, DequantizeStore, RawSums, StoreF32, dequantize_row};
+use plan::RowPlan;
+pub use plan::{RowRange, merge_row_ranges, row_ranges};
 
 /// Rows packed at a time: their panels stay in the second-level cache while the weights pass by.
 const BLOCK_ROWS: usize = 256;
@@ -56,65 +56,49 @@ pub fn linear(
         let out = DisjointMut::new(&mut out[first * outputs..][..x.count * outputs]);
         match weight.precision() {
             Precision::F32 => multiply_f32(x, weight, StoreF32 { epilogue, out }, scratch),
-            Precision::Q8 => quantized::multiply_q8(x, weight, epilogue, out, scratch),
-            Precision::Q8Exact => quantized::multiply_exact(x, weight, epilogue, None, out, scratch),
-        }
-    }
-}
-
-/// The largest magnitude of each row of `x` [largest.len(), width], which decides the scale of the quantized row. A row with
-/// a NaN has a NaN.
-///
-/// # Panics
-/// If `x` is not as many rows of `width` as `largest` is long.
-pub fn row_magnitudes(x: &[f32], width: usize, largest: &mut [f32]) {
-    struct Magnitudes<'a>(Rows<'a>, &'a mut [f32]);
-    impl Kernel for Magnitudes<'_> {
-        type Output = ();
-        #[inline(always)]
-        fn run<S: Simd>(self, simd: S) {
-            for (row, largest) in self.1.iter_mut().enumerate() {
-                *largest = row_magnitude(simd, self.0.row(row));
+            Precision::Q8 | Precision::Q8Exact => {
+                let mut ranges = [[0; 3]; BLOCK_ROWS];
+                let ranges = &mut ranges[..x.count];
+                row_ranges(x.values, inputs, ranges);
+                let plan = RowPlan::new(ranges, inputs, weight.precision());
+                let (row_scales, column_scales) = (&plan.scales, weight.pair_steps().0);
+                let store = DequantizeStore { epilogue, row_scales, column_scales, out };
+                quantized::multiply(x, &plan, weight, store, scratch);
             }
         }
     }
-    assert_eq!(x.len(), largest.len() * width, "x is not rows of {width}, as many as magnitudes");
-    dispatch(Magnitudes(Rows::of_matrix(x, width, 0, largest.len()), largest));
 }
 
-/// A partial sum of x Wᵀ with [`Precision::Q8Exact`], where several workers have some of the inputs each.
+/// A partial sum of x Wᵀ with an 8-bit precision, where several workers have some of the inputs each.
 ///
-/// `x` and `weight` hold this worker's inputs alone. `inputs` counts those of all workers, and `magnitudes` has the largest
-/// magnitude of each whole row: the largest over the workers' [`row_magnitudes`]. The partial sums are integers, so the
-/// workers' sums add up, wrapping and in any order, to the sums of [`linear()`]; [`finish_sums`] then gives the result of
-/// [`linear()`] to the last bit.
+/// `x` and `weight` hold this worker's inputs alone. `inputs` counts those of all workers, and `ranges` has those of the whole
+/// rows: the workers' [`row_ranges`], merged. The partial sums are integers, so the workers' sums add up, wrapping and in any
+/// order, to the sums of [`linear()`]; [`finish_sums`] then gives the result of [`linear()`] to the last bit.
 ///
 /// # Panics
-/// If `weight` is not of [`Precision::Q8Exact`], or a slice is not as long as the shape asks for.
+/// If `weight` is of [`Precision::F32`], or a slice is not as long as the shape asks for.
 pub fn linear_sums(
     x: &[f32],
-    magnitudes: &[f32],
+    ranges: &[RowRange],
     inputs: usize,
     weight: &PackedMatrix,
     sums: &mut [i32],
     scratch: &mut Scratch,
 ) {
-    let (rows, own_inputs, outputs) = (magnitudes.len(), weight.inputs(), weight.outputs());
-    assert_eq!(weight.precision(), Precision::Q8Exact, "only exact products have partial sums");
+    let (rows, own_inputs, outputs) = (ranges.len(), weight.inputs(), weight.outputs());
+    assert!(weight.precision().is_quantized(), "only 8-bit products have partial sums");
     assert_eq!(x.len(), rows * own_inputs, "x is not [{rows}, {own_inputs}]");
     assert_eq!(sums.len(), rows * outputs, "sums are not [{rows}, {outputs}]");
-    for (block, magnitudes) in magnitudes.chunks(BLOCK_ROWS).enumerate() {
-        let (first, count) = (block * BLOCK_ROWS, magnitudes.len());
+    for (block, ranges) in ranges.chunks(BLOCK_ROWS).enumerate() {
+        let (first, count) = (block * BLOCK_ROWS, ranges.len());
         let x = Rows::of_matrix(x, own_inputs, first, count);
-        let (max, mut scales) = (max_activation(inputs), [0.0; BLOCK_ROWS]);
-        let rows = QuantizedRows { x, max, magnitudes: Some(magnitudes), scales: &mut scales };
-        let activations = PackedActivations::new(rows, scratch);
+        let plan = RowPlan::new(ranges, inputs, weight.precision());
         let out = DisjointMut::new(&mut sums[first * outputs..][..count * outputs]);
-        activations.multiply(weight, RawSums { outputs, out });
+        quantized::multiply(x, &plan, weight, RawSums { outputs, out }, scratch);
     }
 }
 
-/// The result of [`linear()`] from the total of all workers' [`linear_sums`], with the `magnitudes` and `inputs` given there.
+/// The result of [`linear()`] from the total of all workers' [`linear_sums`], with the `ranges` and `inputs` given there.
 ///
 /// Only the output scales of `weight` are read; any worker's matrix will do.
 ///
@@ -122,26 +106,30 @@ pub fn linear_sums(
 /// As [`linear_sums`], and if `out` or a bias is not as long as the shape asks for.
 pub fn finish_sums(
     sums: &[i32],
-    magnitudes: &[f32],
+    ranges: &[RowRange],
     inputs: usize,
     weight: &PackedMatrix,
     epilogue: Epilogue,
     out: &mut [f32],
 ) {
-    let (rows, outputs) = (magnitudes.len(), weight.outputs());
-    assert_eq!(weight.precision(), Precision::Q8Exact, "only exact products have partial sums");
+    let (rows, outputs) = (ranges.len(), weight.outputs());
+    assert!(weight.precision().is_quantized(), "only 8-bit products have partial sums");
     assert_eq!(sums.len(), rows * outputs, "sums are not [{rows}, {outputs}]");
     assert_eq!(out.len(), rows * outputs, "out is not [{rows}, {outputs}]");
     let epilogue = CheckedEpilogue::new(epilogue, outputs);
-    if !out.is_empty() {
-        dispatch(FinishSums { sums, magnitudes, inputs, weight, epilogue, out });
+    if out.is_empty() {
+        return;
+    }
+    let blocks = sums.chunks(BLOCK_ROWS * outputs).zip(out.chunks_mut(BLOCK_ROWS * outputs));
+    for (ranges, (sums, out)) in ranges.chunks(BLOCK_ROWS).zip(blocks) {
+        let plan = RowPlan::new(ranges, inputs, weight.precision());
+        dispatch(FinishSums { sums, row_scales: &plan.scales, weight, epilogue, out });
     }
 }
 
 struct FinishSums<'a> {
     sums: &'a [i32],
-    magnitudes: &'a [f32],
-    inputs: usize,
+    row_scales: &'a [f32],
     weight: &'a PackedMatrix,
     epilogue: CheckedEpilogue<'a>,
     out: &'a mut [f32],
@@ -152,13 +140,11 @@ impl Kernel for FinishSums<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let FinishSums { sums, magnitudes, inputs, weight, epilogue, out } = self;
-        let max = max_activation(inputs);
+        let FinishSums { sums, row_scales, weight, epilogue, out } = self;
         let (outputs, column_scales) = (weight.outputs(), weight.pair_steps().0);
         let rows = sums.chunks_exact(outputs).zip(out.chunks_exact_mut(outputs));
-        for (magnitude, (sums, out)) in magnitudes.iter().zip(rows) {
-            let row_scale = Quantizer::of_magnitude(*magnitude, max).scale;
-            dequantize_row(simd, epilogue, row_scale, column_scales, sums, out);
+        for (row_scale, (sums, out)) in row_scales.iter().zip(rows) {
+            dequantize_row(simd, epilogue, *row_scale, column_scales, sums, out);
         }
     }
 }

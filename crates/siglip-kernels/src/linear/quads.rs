@@ -5,7 +5,7 @@
 use super::BLOCK_ROWS;
 use super::bytes::{ByteQuantizer, pack_quads};
 use super::direct::{DirectProduct, ONE_ROW_PANELS};
-use super::epilogue::{DequantizeStore, U8Store};
+use super::epilogue::{StoreI32, ZeroPointStore};
 use crate::disjoint_slice::DisjointMut;
 use crate::dispatch::{ByteKernel, Kernel, dispatch};
 use crate::layout::{ColumnStepI8, ColumnStepI16, ROWS, RowStepI16};
@@ -20,12 +20,12 @@ use crate::thread_pool::parallel_for;
 const PANELS_PER_PART: usize = 8;
 
 /// Multiplies up to [`BLOCK_ROWS`] rows in bytes, row n with element n of `quantizers`.
-pub(super) fn multiply<B: ByteDots>(
+pub(super) fn multiply<B: ByteDots, K: StoreI32>(
     dots: B,
     x: Rows,
     quantizers: &[ByteQuantizer],
     weight: &PackedMatrix,
-    store: DequantizeStore,
+    store: K,
     scratch: &mut Scratch,
 ) {
     let (panels, depth, bytes) = (x.count.div_ceil(ROWS), x.width.div_ceil(4), dots.row_bytes());
@@ -64,7 +64,7 @@ impl Kernel for Pack<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Pack { x, first, quantizers, bytes, panels } = self;
-        for (panel, steps) in (first..).zip(panels.chunks_exact_mut(x.width.div_ceil(4))) {
+        for (panel, steps) in (first..).zip(panels.chunks_exact_mut(x.width.div_ceil(4).max(1))) {
             pack_quads(simd, x, panel * ROWS, quantizers, bytes, steps);
         }
     }
@@ -83,23 +83,23 @@ impl Kernel for TilePanels {
 }
 
 #[derive(Clone, Copy)]
-struct Product<'a> {
+struct Product<'a, K> {
     packed: &'a [RowStepI16],
     rows: usize,
     weight: &'a PackedMatrix,
-    store: DequantizeStore<'a>,
+    store: K,
     /// The zero point of each row.
     zero_points: &'a [i32],
 }
 
 /// Computes the columns of up to `count` panels from panel `first` on.
-struct RunStrips<'a> {
-    product: Product<'a>,
+struct RunStrips<'a, K> {
+    product: Product<'a, K>,
     first: usize,
     count: usize,
 }
 
-impl ByteKernel for RunStrips<'_> {
+impl<K: StoreI32> ByteKernel for RunStrips<'_, K> {
     type Output = ();
 
     #[inline(always)]
@@ -119,7 +119,7 @@ impl ByteKernel for RunStrips<'_> {
     }
 }
 
-impl Product<'_> {
+impl<K: StoreI32> Product<'_, K> {
     /// All rows, `R` at a time, times `P` panels of columns from panel `first` on.
     #[inline(always)]
     fn strip<S: Simd, D: ByteDot<S>, const R: usize, const P: usize>(self, simd: S, first: usize) {
@@ -127,12 +127,14 @@ impl Product<'_> {
         let (pairs, depth) = (weight.inputs().div_ceil(2), weight.inputs().div_ceil(4));
         let mut own = Scratch::take_own();
         let columns = sized(&mut own.columns_i16, P * depth);
-        let weights = weight.pair_steps().1[first * pairs..].chunks_exact(pairs);
+        let weights = weight.pair_steps().1[first * pairs..].chunks_exact(pairs.max(1));
         let mut column_sums = [[0; LANES]; P];
-        for ((columns, weights), sums) in columns.chunks_exact_mut(depth).zip(weights).zip(&mut column_sums) {
+        for ((columns, weights), sums) in
+            columns.chunks_exact_mut(depth.max(1)).zip(weights).zip(&mut column_sums)
+        {
             simd.store_i32(gather_quads::<S, D>(simd, weights, columns), sums);
         }
-        let store = U8Store { dequantize: store, zero_points, column_sums: &column_sums };
+        let store = ZeroPointStore { store, zero_points, column_sums: &column_sums };
         let product =
             DirectProduct::<Bytes<D>, S, ROWS> { activations: packed, rows, panel_steps: depth, depth };
         product.strip::<_, R, P>(simd, columns, first, store);

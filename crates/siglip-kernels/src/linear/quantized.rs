@@ -1,9 +1,10 @@
-//! Which way a quantized product goes.
+//! Products of quantized rows: those of bytes one way, those of 16 bits another.
 
 use super::BLOCK_ROWS;
 use super::activations::PackedActivations;
-use super::bytes::{ByteQuantizer, MIN_INPUTS, pack_panel};
-use super::epilogue::{CheckedEpilogue, DequantizeStore};
+use super::bytes::{ByteQuantizer, pack_panel};
+use super::epilogue::{SomeRows, StoreI32};
+use super::plan::RowPlan;
 use super::quads;
 use super::quantized_rows::QuantizedRows;
 use super::wide::{RunStripI16, RunStripU8, STRIP_PANELS};
@@ -12,134 +13,71 @@ use crate::dispatch::{Kernel, WideKernel, WideSimd, byte_dots, dispatch, wide};
 use crate::layout::{WIDE_ROWS, WideRowStepI16, WideRowStepU8};
 use crate::matrix::PackedMatrix;
 use crate::pack::pack_wide_i16;
-use crate::quantize::max_activation;
 use crate::rows::Rows;
 use crate::scratch::{Scratch, sized};
 use crate::simd::{RowBytes, Simd, Wide};
 use crate::thread_pool::parallel_for;
 
-/// Rows that a thread quantizes at a time.
-const ROWS_PER_PART: usize = 32;
-
-/// Multiplies up to [`BLOCK_ROWS`] rows: outlier rows as [`multiply_exact`] does, all others in bytes where the processor has
-/// dot products of bytes.
-pub(super) fn multiply_q8(
+/// Multiplies up to [`BLOCK_ROWS`] rows as `plan` says.
+pub(super) fn multiply<K: StoreI32>(
     x: Rows,
+    plan: &RowPlan,
     weight: &PackedMatrix,
-    epilogue: CheckedEpilogue,
-    out: DisjointMut<f32>,
+    store: K,
     scratch: &mut Scratch,
 ) {
     match (wide(), byte_dots()) {
-        _ if x.width < MIN_INPUTS => multiply_exact(x, weight, epilogue, None, out, scratch),
-        (Some(wide), _) => {
-            multiply_by_kind(x, weight, epilogue, out, scratch, |x, quantizers, store, scratch| {
-                multiply_wide_bytes(wide, x, quantizers, weight, store, scratch);
-            });
-        }
-        (None, Some(dots)) => {
-            multiply_by_kind(x, weight, epilogue, out, scratch, |x, quantizers, store, scratch| {
-                quads::multiply(dots, x, quantizers, weight, store, scratch);
-            });
-        }
-        (None, None) => multiply_exact(x, weight, epilogue, None, out, scratch),
+        (Some(wide), _) => multiply_by_kind(x, plan, weight, store, scratch, |x, store, scratch| {
+            multiply_wide_bytes(wide, x, plan.bytes.quantizers(), weight, store, scratch);
+        }),
+        (None, Some(dots)) => multiply_by_kind(x, plan, weight, store, scratch, |x, store, scratch| {
+            quads::multiply(dots, x, plan.bytes.quantizers(), weight, store, scratch);
+        }),
+        // The plan has no rows of bytes.
+        (None, None) => multiply_by_kind(x, plan, weight, store, scratch, |_, _, _| {}),
     }
 }
 
-/// Sorts rows into those for bytes, which go to `multiply_bytes`, and outlier rows.
-fn multiply_by_kind(
+/// Sorts rows into those of bytes, which go to `multiply_bytes`, and those of 16 bits.
+fn multiply_by_kind<K: StoreI32>(
     x: Rows,
+    plan: &RowPlan,
     weight: &PackedMatrix,
-    epilogue: CheckedEpilogue,
-    out: DisjointMut<f32>,
+    store: K,
     scratch: &mut Scratch,
-    multiply_bytes: impl Fn(Rows, &[ByteQuantizer], DequantizeStore, &mut Scratch),
+    multiply_bytes: impl Fn(Rows, SomeRows<K>, &mut Scratch),
 ) {
-    let quantizers = byte_quantizers(x);
-    let quantizers = &quantizers[..x.count];
-    let (mut bytes, mut outliers) = (RowList::default(), RowList::default());
-    for (row, quantizer) in quantizers.iter().enumerate() {
-        if quantizer.is_some() { bytes.push(row) } else { outliers.push(row) }
+    let RowPlan { max, bytes, exact, .. } = plan;
+    let (magnitudes, max) = (exact.quantizers(), *max);
+    if exact.rows().is_empty() {
+        return multiply_bytes(x, SomeRows { store, rows: None }, scratch);
     }
     if bytes.rows().is_empty() {
-        return multiply_exact(x, weight, epilogue, None, out, scratch);
-    }
-    let mut known = [ByteQuantizer::default(); BLOCK_ROWS];
-    known.iter_mut().zip(quantizers.iter().flatten()).for_each(|(known, quantizer)| *known = *quantizer);
-    let known = &known[..bytes.rows().len()];
-    let mut row_scales = [0.0; BLOCK_ROWS];
-    row_scales.iter_mut().zip(known).for_each(|(scale, quantizer)| *scale = quantizer.scale);
-    let (row_scales, column_scales) = (&row_scales[..], weight.pair_steps().0);
-    let store = |out_rows| DequantizeStore { epilogue, row_scales, column_scales, out_rows, out };
-    if outliers.rows().is_empty() {
-        return multiply_bytes(x, known, store(None), scratch);
+        let rows = QuantizedRows { x, magnitudes, max };
+        return multiply_exact(rows, weight, SomeRows { store, rows: None }, scratch);
     }
     let mut sorted = std::mem::take(&mut scratch.sorted_rows);
     let values = sized(&mut sorted, x.count * x.width);
-    let order = bytes.rows().iter().chain(outliers.rows());
-    for (values, row) in values.chunks_exact_mut(x.width).zip(order) {
+    let order = bytes.rows().iter().chain(exact.rows());
+    for (values, row) in values.chunks_exact_mut(x.width.max(1)).zip(order) {
         values.copy_from_slice(x.row((*row).into()));
     }
-    let (of_bytes, of_outliers) = (bytes.rows().len(), outliers.rows().len());
-    let rows = Rows::of_matrix(values, x.width, 0, of_bytes);
-    multiply_bytes(rows, known, store(Some(bytes.rows())), scratch);
-    let rows = Rows::of_matrix(values, x.width, of_bytes, of_outliers);
-    multiply_exact(rows, weight, epilogue, Some(outliers.rows()), out, scratch);
+    let sorted_rows = Rows::of_matrix(values, x.width, 0, x.count);
+    let (of_bytes, of_exact) = (bytes.rows().len(), exact.rows().len());
+    let some = |rows| SomeRows { store, rows: Some(rows) };
+    multiply_bytes(sorted_rows.slice(0, of_bytes), some(bytes.rows()), scratch);
+    let rows = QuantizedRows { x: sorted_rows.slice(of_bytes, of_exact), magnitudes, max };
+    multiply_exact(rows, weight, some(exact.rows()), scratch);
     scratch.sorted_rows = sorted;
 }
 
-/// Numbers of rows of a block.
-struct RowList {
-    rows: [u16; BLOCK_ROWS],
-    len: usize,
-}
-
-impl Default for RowList {
-    fn default() -> Self {
-        RowList { rows: [0; BLOCK_ROWS], len: 0 }
-    }
-}
-
-impl RowList {
-    fn push(&mut self, row: usize) {
-        self.rows[self.len] = row as u16;
-        self.len += 1;
-    }
-
-    fn rows(&self) -> &[u16] {
-        &self.rows[..self.len]
-    }
-}
-
-fn byte_quantizers(x: Rows) -> [Option<ByteQuantizer>; BLOCK_ROWS] {
-    struct Find<'a>(Rows<'a>, &'a mut [Option<ByteQuantizer>]);
-    impl Kernel for Find<'_> {
-        type Output = ();
-        #[inline(always)]
-        fn run<S: Simd>(self, simd: S) {
-            for (row, quantizer) in self.1.iter_mut().enumerate() {
-                *quantizer = ByteQuantizer::of_row(simd, self.0.row(row));
-            }
-        }
-    }
-    let mut quantizers = [None; BLOCK_ROWS];
-    let all = DisjointMut::new(&mut quantizers);
-    parallel_for(x.count.div_ceil(ROWS_PER_PART), &|part| {
-        let rows = x.slice(part * ROWS_PER_PART, ROWS_PER_PART);
-        // SAFETY: each part has rows of its own.
-        let quantizers = unsafe { all.slice_mut(part * ROWS_PER_PART, rows.count) };
-        dispatch(Find(rows, quantizers));
-    });
-    quantizers
-}
-
 /// Multiplies rows in bytes on wide vectors, row n with element n of `quantizers`.
-fn multiply_wide_bytes(
+fn multiply_wide_bytes<K: StoreI32>(
     wide: WideSimd,
     x: Rows,
     quantizers: &[ByteQuantizer],
     weight: &PackedMatrix,
-    store: DequantizeStore,
+    store: K,
     scratch: &mut Scratch,
 ) {
     struct Pack<'a>(Rows<'a>, usize, &'a [ByteQuantizer], &'a mut [WideRowStepU8]);
@@ -168,46 +106,29 @@ fn multiply_wide_bytes(
     });
 }
 
-/// Multiplies rows in as many bits as sums in i32 leave room for; row n of `x` is row `out_rows[n]` of `out`. The sums are the
-/// same on every instruction set.
-pub(super) fn multiply_exact(
-    x: Rows,
-    weight: &PackedMatrix,
-    epilogue: CheckedEpilogue,
-    out_rows: Option<&[u16]>,
-    out: DisjointMut<f32>,
-    scratch: &mut Scratch,
-) {
-    let (max, mut row_scales) = (max_activation(x.width), [0.0; BLOCK_ROWS]);
-    let column_scales = weight.pair_steps().0;
-    if let (Some(wide), WIDE_ROWS..) = (wide(), x.count) {
-        let (panels, depth) = (x.count.div_ceil(WIDE_ROWS), x.width.div_ceil(2));
-        let packed = sized(&mut scratch.wide_rows_i16, panels * depth);
-        let (all, scales) = (DisjointMut::new(packed), DisjointMut::new(&mut row_scales));
-        parallel_for(panels, &|panel| {
-            // SAFETY: each panel has steps and scales of its own.
-            let (steps, scales) = unsafe {
-                (all.slice_mut(panel * depth, depth), scales.slice_mut(panel * WIDE_ROWS, WIDE_ROWS))
-            };
-            dispatch(PackI16 { x: x.slice(panel * WIDE_ROWS, WIDE_ROWS), max, steps, scales });
-        });
-        let store = DequantizeStore { epilogue, row_scales: &row_scales, column_scales, out_rows, out };
-        return parallel_for(weight.panels().div_ceil(STRIP_PANELS), &|strip| {
-            let first = strip * STRIP_PANELS;
-            wide.run_wide(RunStripI16 { panels: packed, rows: x.count, weight, store, first });
-        });
-    }
-    let rows = QuantizedRows { x, max, magnitudes: None, scales: &mut row_scales };
-    let activations = PackedActivations::new(rows, scratch);
-    let store = DequantizeStore { epilogue, row_scales: &row_scales, column_scales, out_rows, out };
-    activations.multiply(weight, store);
+/// Multiplies rows of 16 bits. The sums are the same on every instruction set.
+fn multiply_exact<K: StoreI32>(rows: QuantizedRows, weight: &PackedMatrix, store: K, scratch: &mut Scratch) {
+    let x = rows.x;
+    let (Some(wide), WIDE_ROWS..) = (wide(), x.count) else {
+        return PackedActivations::new(rows, scratch).multiply(weight, store);
+    };
+    let (panels, depth) = (x.count.div_ceil(WIDE_ROWS), x.width.div_ceil(2));
+    let packed = sized(&mut scratch.wide_rows_i16, panels * depth);
+    let all = DisjointMut::new(packed);
+    parallel_for(panels, &|panel| {
+        // SAFETY: each panel has steps of its own.
+        let steps = unsafe { all.slice_mut(panel * depth, depth) };
+        dispatch(PackI16 { rows: rows.slice(panel * WIDE_ROWS, WIDE_ROWS), steps });
+    });
+    parallel_for(weight.panels().div_ceil(STRIP_PANELS), &|strip| {
+        let first = strip * STRIP_PANELS;
+        wide.run_wide(RunStripI16 { panels: packed, rows: x.count, weight, store, first });
+    });
 }
 
 struct PackI16<'a> {
-    x: Rows<'a>,
-    max: f32,
+    rows: QuantizedRows<'a>,
     steps: &'a mut [WideRowStepI16],
-    scales: &'a mut [f32],
 }
 
 impl Kernel for PackI16<'_> {
@@ -215,7 +136,8 @@ impl Kernel for PackI16<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        pack_wide_i16(simd, self.x, self.max, self.steps, self.scales);
+        let QuantizedRows { x, magnitudes, max } = self.rows;
+        pack_wide_i16(simd, x, magnitudes, max, self.steps);
     }
 }
 
@@ -226,7 +148,8 @@ mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    use super::super::{Epilogue, linear};
+    use super::super::epilogue::{CheckedEpilogue, DequantizeStore};
+    use super::super::{Epilogue, linear, row_ranges};
     use super::*;
     use crate::common::{even, product_u8, random};
     use crate::precision::Precision;
@@ -253,10 +176,18 @@ mod tests {
         let (mut out, mut exact) = (vec![0.0; rows * outputs], vec![0.0; rows * outputs]);
         let scratch = &mut Scratch::default();
         linear(&x, rows, &packed, Epilogue::None, &mut exact, scratch);
-        let epilogue = CheckedEpilogue::new(Epilogue::None, outputs);
-        let (x_rows, out_rows) = (Rows::of_matrix(&x, inputs, 0, rows), DisjointMut::new(&mut out));
-        multiply_by_kind(x_rows, &packed, epilogue, out_rows, scratch, |x, quantizers, store, scratch| {
-            quads::multiply(dots, x, quantizers, &packed, store, scratch);
+        let mut ranges = vec![[0; 3]; rows];
+        row_ranges(&x, inputs, &mut ranges);
+        let plan = RowPlan::with_bytes(&ranges, inputs, true);
+        let store = DequantizeStore {
+            epilogue: CheckedEpilogue::new(Epilogue::None, outputs),
+            row_scales: &plan.scales,
+            column_scales: packed.pair_steps().0,
+            out: DisjointMut::new(&mut out),
+        };
+        let x_rows = Rows::of_matrix(&x, inputs, 0, rows);
+        multiply_by_kind(x_rows, &plan, &packed, store, scratch, |x, store, scratch| {
+            quads::multiply(dots, x, plan.bytes.quantizers(), &packed, store, scratch);
         });
         let of_bytes = product_u8(&x, &weight, inputs);
         for (row, is_outlier) in is_outlier.into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Rows that a product quantizes as it packs them.
+//! Rows that a product quantizes to 16 bits as it packs them.
 
 use crate::layout::RowStepI16;
 use crate::pack::pack_i16;
@@ -12,20 +12,24 @@ pub(super) fn padded_steps(inputs: usize) -> usize {
 }
 
 /// Rows to be quantized.
+#[derive(Clone, Copy)]
 pub(super) struct QuantizedRows<'a> {
     pub x: Rows<'a>,
+    /// The largest magnitude of each row, or of the longer row that it is part of.
+    pub magnitudes: &'a [f32],
     /// The largest quantized value.
     pub max: f32,
-    /// The largest magnitude of each row, where it is not that of `x` itself: `x` may be a part of longer rows.
-    pub magnitudes: Option<&'a [f32]>,
-    /// Takes the scale of each row; as long as whole panels of them.
-    pub scales: &'a mut [f32],
 }
 
-impl QuantizedRows<'_> {
+impl<'a> QuantizedRows<'a> {
+    /// The rows from `first` on, `count` at most.
+    pub fn slice(self, first: usize, count: usize) -> QuantizedRows<'a> {
+        let x = self.x.slice(first, count);
+        QuantizedRows { x, magnitudes: &self.magnitudes[first..][..x.count], max: self.max }
+    }
+
     #[inline(always)]
     pub fn pack<S: Simd>(self, simd: S, panels: &mut [RowStepI16]) {
-        let QuantizedRows { x, max, magnitudes, scales } = self;
-        pack_i16(simd, x, max, magnitudes, padded_steps(x.width), panels, scales);
+        pack_i16(simd, self.x, self.magnitudes, self.max, padded_steps(self.x.width), panels);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A wide panel is two of the matrix's panels side by side. The strip's weights are brought into that layout once for all rows.
 
-use super::epilogue::{DequantizeStore, Store, StoreF32, StoreI32, U8Store};
+use super::epilogue::{Store, StoreF32, StoreI32, ZeroPointStore};
 use crate::dispatch::WideKernel;
 use crate::layout::{ColumnStepI8, WIDE_ROWS, WideColumnStepF32, WideColumnStepI8, WideColumnStepI16};
 use crate::layout::{WideRowStepF32, WideRowStepI16, WideRowStepU8};
@@ -186,17 +186,17 @@ fn widen<S: Wide>(
 }
 
 /// Computes the strip that begins with panel `first` on rows of bytes.
-pub(super) struct RunStripU8<'a> {
+pub(super) struct RunStripU8<'a, K> {
     pub panels: &'a [WideRowStepU8],
     pub rows: usize,
     pub weight: &'a PackedMatrix,
-    pub store: DequantizeStore<'a>,
+    pub store: K,
     /// The zero point of each row.
     pub zero_points: &'a [i32],
     pub first: usize,
 }
 
-impl WideKernel for RunStripU8<'_> {
+impl<K: StoreI32> WideKernel for RunStripU8<'_, K> {
     type Output = ();
 
     #[inline(always)]
@@ -214,7 +214,7 @@ impl WideKernel for RunStripU8<'_> {
                 simd.store_i32(half, sums);
             }
         }
-        let store = U8Store { dequantize: store, zero_points, column_sums: &column_sums };
+        let store = ZeroPointStore { store, zero_points, column_sums: &column_sums };
         Strip::<S, WideU8> { panels, rows, columns, wide_panels, depth, first }.multiply(simd, store);
         own.keep_own();
     }

@@ -7,10 +7,10 @@
 //! * In f32 the contributions are summands of the output ([`AllReduce::SumF32`]). The order of additions differs from
 //!   that of one worker, and so do the last bits.
 //! * In 8 bits the sums are integers, which are the same in any order, so the output equals one worker's to the last
-//!   bit. It takes two all-reduces: [`AllReduce::MaxMagnitude`] agrees on the quantization step of every row, then
-//!   [`AllReduce::SumI32`] adds up the integer products.
+//!   bit. It takes two all-reduces: [`AllReduce::Ranges`] agrees on how every row is quantized, then [`AllReduce::SumI32`]
+//!   adds up the integer products.
 
-use siglip_kernels::Scratch;
+use siglip_kernels::{RowRange, Scratch};
 
 use super::layers::Linear;
 use crate::{Precision, Shard};
@@ -20,8 +20,8 @@ use crate::{Precision, Shard};
 enum AllReduce {
     /// Sum of f32 values, added to `x` as they come.
     SumF32,
-    /// The largest magnitude of each row of the projection's input.
-    MaxMagnitude,
+    /// The range of each row of the projection's input.
+    Ranges,
     /// Sum of i32 products of quantized values.
     SumI32,
 }
@@ -31,15 +31,15 @@ enum AllReduce {
 pub(crate) struct PartialOutput {
     shard: Shard,
     operation: AllReduce,
-    /// The largest magnitude of each row; used with 8 bits.
-    magnitudes: Vec<f32>,
+    /// The range of each row; used with 8 bits.
+    ranges: Vec<RowRange>,
     /// Values of f32 or of i32, by `operation`.
     sums: Vec<i32>,
 }
 
 impl PartialOutput {
     pub fn new(shard: Shard) -> Self {
-        PartialOutput { shard, operation: AllReduce::SumF32, magnitudes: Vec::new(), sums: Vec::new() }
+        PartialOutput { shard, operation: AllReduce::SumF32, ranges: Vec::new(), sums: Vec::new() }
     }
 
     /// A contribution of `len` zeros in f32.
@@ -60,9 +60,9 @@ impl PartialOutput {
                 forward(projection, input, rows, values, scratch);
             }
             Precision::Q8 | Precision::Q8Exact => {
-                self.operation = AllReduce::MaxMagnitude;
-                self.magnitudes.resize(rows, 0.0);
-                siglip_kernels::row_magnitudes(input, projection.weight.inputs(), &mut self.magnitudes);
+                self.operation = AllReduce::Ranges;
+                self.ranges.resize(rows, [0; 3]);
+                siglip_kernels::row_ranges(input, projection.weight.inputs(), &mut self.ranges);
             }
         }
     }
@@ -77,14 +77,14 @@ impl PartialOutput {
     ) -> bool {
         match self.operation {
             AllReduce::SumF32 => false,
-            AllReduce::MaxMagnitude => {
+            AllReduce::Ranges => {
                 self.operation = AllReduce::SumI32;
-                self.sums.resize(self.magnitudes.len() * projection.weight.outputs(), 0);
-                projection.partial_sums(input, &self.magnitudes, &mut self.sums, scratch);
+                self.sums.resize(self.ranges.len() * projection.weight.outputs(), 0);
+                projection.partial_sums(input, &self.ranges, &mut self.sums, scratch);
                 true
             }
             AllReduce::SumI32 => {
-                projection.add_sums(&self.sums, &self.magnitudes, x);
+                projection.add_sums(&self.sums, &self.ranges, x);
                 false
             }
         }
@@ -93,7 +93,7 @@ impl PartialOutput {
     /// This worker's contribution, as bits of f32 or i32.
     pub fn contribution(&self) -> &[u32] {
         match self.operation {
-            AllReduce::MaxMagnitude => bytemuck::cast_slice(&self.magnitudes),
+            AllReduce::Ranges => bytemuck::cast_slice(&self.ranges),
             AllReduce::SumF32 | AllReduce::SumI32 => bytemuck::cast_slice(&self.sums),
         }
     }
@@ -105,10 +105,8 @@ impl PartialOutput {
                 let values = bytemuck::cast_slice(contribution);
                 siglip_kernels::add_assign(&mut x[..values.len()], values);
             }
-            AllReduce::MaxMagnitude => {
-                // Magnitudes are not negative, so they are in the order of their bits, with NaN above all numbers.
-                let own = bytemuck::cast_slice_mut::<f32, u32>(&mut self.magnitudes);
-                own.iter_mut().zip(contribution).for_each(|(own, other)| *own = (*own).max(*other));
+            AllReduce::Ranges => {
+                siglip_kernels::merge_row_ranges(&mut self.ranges, bytemuck::cast_slice(contribution));
             }
             AllReduce::SumI32 => {
                 let own = bytemuck::cast_slice_mut::<i32, u32>(&mut self.sums);
@@ -117,7 +115,7 @@ impl PartialOutput {
         }
     }
 
-    /// Adds this worker's own contribution to `x`, in its turn among the others'. Maxima and integer sums hold it
+    /// Adds this worker's own contribution to `x`, in its turn among the others'. Ranges and integer sums hold it
     /// already.
     pub fn reduce_own(&self, x: &mut [f32]) {
         if self.operation == AllReduce::SumF32 {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use siglip_kernels::{Epilogue, Gelu, PackedMatrix, Scratch};
+use siglip_kernels::{Epilogue, Gelu, PackedMatrix, RowRange, Scratch};
 
 use super::buffer::sized;
 use super::destination::{Destination, whole_values};
@@ -25,7 +25,7 @@ impl Linear {
     /// One worker's share of a layer that is split by inputs (Megatron-LM's RowParallelLinear): it holds `inputs` of
     /// `whole_inputs`, and the workers' products have to be summed.
     pub fn row_parallel(precision: Precision, inputs: usize, whole_inputs: usize, outputs: usize) -> Self {
-        Linear::with_weight(PackedMatrix::new(precision.for_partial_sums(), inputs, outputs), whole_inputs)
+        Linear::with_weight(PackedMatrix::new(precision, inputs, outputs), whole_inputs)
     }
 
     fn with_weight(weight: PackedMatrix, whole_inputs: usize) -> Self {
@@ -77,15 +77,15 @@ impl Linear {
         siglip_kernels::linear(x, rows, &self.weight, Epilogue::Residual(&self.bias), out, scratch);
     }
 
-    /// `sums` = x Wᵀ over this worker's inputs, as integers. `magnitudes` are those of the whole rows.
-    pub fn partial_sums(&self, x: &[f32], magnitudes: &[f32], sums: &mut [i32], scratch: &mut Scratch) {
-        siglip_kernels::linear_sums(x, magnitudes, self.whole_inputs, &self.weight, sums, scratch);
+    /// `sums` = x Wᵀ over this worker's inputs, as integers. `ranges` are those of the whole rows.
+    pub fn partial_sums(&self, x: &[f32], ranges: &[RowRange], sums: &mut [i32], scratch: &mut Scratch) {
+        siglip_kernels::linear_sums(x, ranges, self.whole_inputs, &self.weight, sums, scratch);
     }
 
     /// `out` += x Wᵀ + b, from the sum of all workers' [`Linear::partial_sums`].
-    pub fn add_sums(&self, sums: &[i32], magnitudes: &[f32], out: &mut [f32]) {
+    pub fn add_sums(&self, sums: &[i32], ranges: &[RowRange], out: &mut [f32]) {
         let epilogue = Epilogue::Residual(&self.bias);
-        siglip_kernels::finish_sums(sums, magnitudes, self.whole_inputs, &self.weight, epilogue, out);
+        siglip_kernels::finish_sums(sums, ranges, self.whole_inputs, &self.weight, epilogue, out);
     }
 
     pub fn bytes(&self) -> usize {

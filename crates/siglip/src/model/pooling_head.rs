@@ -36,6 +36,9 @@ pub(crate) struct PoolingHead {
 
 impl PoolingHead {
     pub fn new(config: &BlockConfig, precision: Precision) -> Self {
+        // An image has one row here, and its rounding errors are those of the embedding. In the blocks there is a row for each
+        // patch, whose errors are averaged.
+        let precision = precision.exact();
         let (hidden, eps) = (config.hidden_size, config.layer_norm_eps);
         PoolingHead {
             probe: vec![0.0; hidden],
