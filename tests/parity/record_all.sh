@@ -15,6 +15,7 @@ python record_resolution.py
 python record_calibration.py
 python record_classifiers.py
 python record_one_tower.py
+python record_mlx.py
 python record_tokens.py
 python record_model.py $small model-random-small.json --images 3 --texts "${small_texts[@]}"
 for variant in f16 bf16; do

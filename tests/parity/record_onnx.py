@@ -23,7 +23,10 @@ from reference import ROOT, check_versions, rows, write_json
 
 VERSIONS = check_versions("torch", "transformers", "safetensors", "numpy", "onnx", "onnxruntime")
 SOURCE, TARGET = Path(sys.argv[1]), ROOT / "tests/fixtures/onnx"
-KEPT = ["raw/model_quantized", "slim/model_quantized", "slim/vision_model_q4f16"]
+KEPT = [
+    "raw/model_quantized", "slim/model_quantized", "slim/vision_model_q4f16", "slim/text_model_quantized", "slim/vision_model_fp16",
+    "slim/text_model_fp16",
+]
 TOKENS, IMAGES = 157, 2
 TOWERS = ("vision_model", "text_model")
 
@@ -145,6 +148,15 @@ for name in KEPT:
     of_towers = {one: array for one, array in weights.items() if not one.startswith("logit") or len(embeds) == 2}
     files[name] = {"tensors": tensors(short, of_towers), **embeds}
     print(name, path.stat().st_size, "bytes,", len(files[name]["tensors"]), "of", len(weights), "tensors")
+
+# The same with its data in a file beside it, as exports of more than 2 GB are.
+(TARGET / "external").mkdir(exist_ok=True)
+# onnx would append to it.
+(TARGET / "external/model_quantized.onnx_data").unlink(missing_ok=True)
+onnx.save(
+    onnx.load(TARGET / "slim/model_quantized.onnx"), TARGET / "external/model_quantized.onnx", save_as_external_data=True,
+    location="model_quantized.onnx_data", size_threshold=1024,
+)
 
 write_json(ROOT / "tests/parity/onnx.json", {
     "made_by": "record_onnx.py", "versions": VERSIONS, "images": IMAGES, "input_ids": ids.tolist(),

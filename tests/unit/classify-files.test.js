@@ -53,8 +53,9 @@ test('a single file of weights may have any name, but the shards of an index kee
 });
 
 test('a folder onnx belongs to the model beside it', () => {
-  const model = modelIn(found('m/config.json', 'm/onnx/model_quantized.onnx', 'm/onnx/readme.md'));
-  assert.deepEqual(names(model?.files ?? []), ['config.json', 'model_quantized.onnx']);
+  const onnx = ['m/onnx/model.onnx', 'm/onnx/model.onnx_data', 'm/onnx/readme.md'];
+  const model = modelIn(found('m/config.json', ...onnx));
+  assert.deepEqual(names(model?.files ?? []), ['config.json', 'model.onnx', 'model.onnx_data']);
   assert.throws(() => modelIn(found('model_quantized.onnx')), { code: 'bad-input', message: /config\.json/ });
 });
 

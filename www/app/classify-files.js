@@ -45,7 +45,8 @@ export function modelIn(found) {
   const folder = folderOf(theOne(configs.filter((config) => depth(config) === top)));
   const onnx = folder ? `${folder}/onnx` : 'onnx';
   const beside = found.filter(
-    (other) => folderOf(other) === folder || (folderOf(other) === onnx && other.file.name.endsWith('.onnx')),
+    (other) =>
+      folderOf(other) === folder || (folderOf(other) === onnx && /\.onnx(_data)?$/.test(other.file.name)),
   );
   const names = beside.map(({ file }) => file.name);
   const own = weights.filter((weight) => folderOf(weight) === folder && !weight.file.name.endsWith('.onnx'));

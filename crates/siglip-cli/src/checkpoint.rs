@@ -45,7 +45,7 @@ impl Source {
             let source = Source::of_onnx(path);
             // What is wrong with the file itself comes before what is missing beside it.
             if path.is_file() && source.files().is_err() {
-                WeightFile::Path(path.into()).header()?;
+                WeightFile::Path(path.into()).header(WeightReader::new())?;
             }
             Ok(source)
         } else if is("safetensors") || path.is_file() {
@@ -57,7 +57,7 @@ impl Source {
 
     /// The model that a file of weights belongs to: the file itself, or its folder where that has these weights.
     fn of_weights(path: &Path) -> Result<Source, Error> {
-        if WeightFile::Path(path.into()).header()?.metadata.is_some() {
+        if WeightFile::Path(path.into()).header(WeightReader::new())?.metadata.is_some() {
             return Ok(Source::Gguf(path.into()));
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -253,11 +253,12 @@ impl Weights {
     /// Passes every tensor to `sink`, file after file. `progress` is called with the bytes read since its last call.
     pub fn read<S: TensorSink>(&self, sink: &mut S, mut progress: impl FnMut(u64)) -> Result<(), Error> {
         for file in &self.files {
+            let reader = self.reader();
             let on_chunk = |_: &S, bytes| {
                 progress(bytes);
                 ControlFlow::Continue(())
             };
-            file.read_all(sink, on_chunk)?;
+            file.read_all(reader, sink, on_chunk)?;
         }
         Ok(())
     }
@@ -265,7 +266,12 @@ impl Weights {
     /// Reads only the header of every file, and `logit_scale` and `logit_bias`, which follow it. An ONNX is read whole: each
     /// of its tensors is described where its values are.
     pub fn headers(&self) -> Result<Vec<Header>, Error> {
-        self.files.iter().map(WeightFile::header).collect()
+        self.files.iter().map(|file| file.header(self.reader())).collect()
+    }
+
+    /// A reader at the start of a file.
+    fn reader(&self) -> WeightReader {
+        self.index.as_ref().map_or_else(WeightReader::new, WeightReader::one_of)
     }
 }
 
@@ -275,6 +281,8 @@ pub struct Header {
     /// Only of a GGUF.
     pub metadata: Option<Metadata>,
     pub tensors: Vec<StoredTensor>,
+    /// The whole tensors that these are of; unknown of an ONNX.
+    pub shapes: Vec<TensorShape>,
     /// The tensors' names, of an ONNX.
     pub names: Option<BTreeSet<String>>,
     pub logits: Logits,
@@ -287,6 +295,7 @@ impl TensorSink for Header {
     }
 
     fn begin(&mut self, tensors: &[TensorShape]) -> Result<(), siglip::Error> {
+        self.shapes = tensors.to_vec();
         self.logits.begin(tensors)
     }
 
@@ -326,9 +335,9 @@ impl WeightFile {
     }
 
     /// What [`Weights::headers`] reads of this file.
-    fn header(&self) -> Result<Header, Error> {
+    fn header(&self, reader: WeightReader) -> Result<Header, Error> {
         let mut header = Header::default();
-        header.tensors = self.read_all(&mut header, |header: &Header, _| {
+        header.tensors = self.read_all(reader, &mut header, |header: &Header, _| {
             if header.logits.is_done() && header.names.is_none() {
                 return ControlFlow::Break(());
             }
@@ -341,10 +350,11 @@ impl WeightFile {
     /// chunk's length, breaks. Returns the tensors.
     fn read_all<S: TensorSink>(
         &self,
+        mut reader: WeightReader,
         sink: &mut S,
         mut on_chunk: impl FnMut(&S, u64) -> ControlFlow<()>,
     ) -> Result<Vec<StoredTensor>, Error> {
-        let (mut reader, mut path) = (WeightReader::new(), self.path().to_path_buf());
+        let mut path = self.path().to_path_buf();
         loop {
             let bytes = self.bytes_of(&path)?;
             let read = match self {

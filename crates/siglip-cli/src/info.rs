@@ -98,9 +98,8 @@ impl Info {
             inventory.expect_files(index).map_err(&wrong)?;
         }
         for header in &headers {
-            let shapes: Vec<_> = header.tensors.iter().map(|tensor| tensor.shape().clone()).collect();
             match &header.names {
-                None => inventory.begin(&shapes),
+                None => inventory.begin(&header.shapes),
                 Some(names) => inventory.begin_named(&names.iter().map(String::as_str).collect()),
             }
             .map_err(&wrong)?;

@@ -35,7 +35,7 @@ fn read_weights<R: Read>(
     loader: &mut impl EngineLoader,
 ) -> Result<(), Error> {
     let missing = match open(WEIGHTS) {
-        Ok(file) => return read(open, WEIGHTS, file, loader),
+        Ok(file) => return read(open, WEIGHTS, WeightReader::new(), file, loader),
         Err(error) if error.kind() == io::ErrorKind::NotFound => error,
         Err(error) => return Err(Error::unreadable(WEIGHTS)(error)),
     };
@@ -43,7 +43,7 @@ fn read_weights<R: Read>(
         return read_indexed(open, index, loader);
     }
     if let Ok(file) = open(OPEN_CLIP_WEIGHTS) {
-        return read(open, OPEN_CLIP_WEIGHTS, file, loader);
+        return read(open, OPEN_CLIP_WEIGHTS, WeightReader::new(), file, loader);
     }
     if let Some(names) = find_onnx(open, towers) {
         return read_onnx(open, &names, files, loader);
@@ -86,7 +86,7 @@ fn read_indexed<R: Read>(
     index.read_to_end(&mut json).map_err(Error::unreadable(INDEX))?;
     let index = WeightIndex::parse(&json).map_err(Error::in_file(INDEX))?;
     loader.expect_files(&index).map_err(Error::in_file(INDEX))?;
-    index.files().try_for_each(|name| read_named(open, name, loader))
+    index.files().try_for_each(|name| read_named(open, name, WeightReader::one_of(&index), loader))
 }
 
 /// The ONNX files of a folder that are the best for their size.
@@ -103,7 +103,7 @@ fn read_onnx<R: Read>(
     loader: &mut impl EngineLoader,
 ) -> Result<(), Error> {
     for name in names {
-        read_named(open, name, loader)?;
+        read_named(open, name, WeightReader::new(), loader)?;
     }
     if !loader.lacks_logits() {
         return Ok(());
@@ -141,22 +141,22 @@ pub(crate) fn from_gguf<E: Engine>(file: impl Read, options: LoadOptions) -> Res
 fn read_named<R: Read>(
     open: &mut impl FnMut(&str) -> io::Result<R>,
     name: &str,
+    reader: WeightReader,
     sink: &mut dyn TensorSink,
 ) -> Result<(), Error> {
     let file = open(name).map_err(Error::unreadable(name))?;
-    read(open, name, file, sink)
+    read(open, name, reader, file, sink)
 }
 
 /// Gives an open weight file to `sink`, and the file with its data if that is another one.
 fn read<R: Read>(
     open: &mut impl FnMut(&str) -> io::Result<R>,
     name: &str,
+    reader: WeightReader,
     file: R,
     sink: &mut dyn TensorSink,
 ) -> Result<(), Error> {
-    let Some((data, reader)) =
-        push_all(WeightReader::new(), name, file, sink).map_err(Error::in_file(name))?
-    else {
+    let Some((data, reader)) = push_all(reader, name, file, sink).map_err(Error::in_file(name))? else {
         return Ok(());
     };
     let data = match name.rsplit_once('/') {

@@ -203,7 +203,12 @@ fn embeddings_are_no_further_from_the_exact_ones_than_those_of_onnxruntime() {
     for RecordedFile { file, onnxruntime, .. } in &recording.files {
         let towers = towers_of(file);
         let bytes = fixture(file);
-        for precision in [Precision::F32, Precision::Q8, Precision::Q8Exact] {
+        // Files of floats load in single precision.
+        let precisions = match file.ends_with("fp16") {
+            true => &[Precision::F32][..],
+            false => &[Precision::F32, Precision::Q8, Precision::Q8Exact],
+        };
+        for &precision in precisions {
             // The split towers have neither scale nor bias.
             let mut loader =
                 ModelLoader::new(config_of_exports(), LoadOptions { precision, towers, ..whole(precision) })
@@ -359,6 +364,25 @@ fn another_reader_continues_where_one_was_settled() {
             assert_eq!(rest.tensors, whole.tensors, "{file}, stopped at {stop}");
         }
     }
+}
+
+/// An export as the `onnx` package saves it with its data in another file.
+#[test]
+fn an_export_is_the_same_with_its_data_in_a_file_beside_it() {
+    let expected = Collected::of([&fixture("slim/model_quantized")[..]]).unwrap();
+    let (mut reader, mut sink) = (WeightReader::new(), Collected::default());
+    for chunk in cut(&fixture("external/model_quantized"), 4) {
+        reader.push(chunk, &mut sink).unwrap();
+    }
+    assert!(reader.has_data_file());
+    let (name, mut reader) = reader.into_data_file().unwrap().unwrap();
+    let data = read(&repository(FIXTURES).join("external").join(name));
+    for chunk in cut(&data, 5) {
+        reader.push(chunk, &mut sink).unwrap();
+    }
+    assert_eq!((reader.header_len(), reader.settled()), (Some(0), Some(data.len() as u64)));
+    reader.finish().unwrap();
+    assert_eq!(sink, expected);
 }
 
 /// A tensor of [4, 6] by columns, in a file of its own.

@@ -4,7 +4,10 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { onlyChromium } from '../browsers.js';
 import { Harness, fileAt, openIn } from '../harness.js';
+import { sha256 } from './checkpoint.js';
 import { FakeHub, load, small } from './fake-hub.js';
+
+/** @typedef {import('/www/siglip.js').LoadOptions} LoadOptions */
 
 const harness = new Harness();
 const blank = '/tests/browser/pages/blank.html';
@@ -160,8 +163,150 @@ test('of one tower only its file is fetched', async () => {
   );
 });
 
+/** A folder whose ONNX has its data in a file beside it. */
+const external = {
+  ...exported('slim'),
+  [q8]: read('onnx/external/model_quantized.onnx'),
+  [`${q8}_data`]: read('onnx/external/model_quantized.onnx_data'),
+};
+
+test('data in a file beside the ONNX are fetched, cached, and asked for by name', async () => {
+  const hub = new FakeHub(external, { pace: 20 });
+  const page = await open(hub);
+  const apart = await load(page, '/model/', { dtype: 'q8' });
+  assert.ok(apart.embeddings, apart.message);
+  assert.deepEqual(hub.log.slice(-2), [`GET ${q8}`, `GET ${q8}_data`]);
+  const address = await load(page, `/model/${q8}`, { workers: 2, cache: false });
+  assert.equal(address.embeddings, apart.embeddings, address.message);
+  hub.faults[`${q8}_data`] = [{ cut: 0.8 }];
+  const dropped = await load(page, '/model/', { dtype: 'q8', cache: false });
+  assert.equal(dropped.embeddings, apart.embeddings, dropped.message);
+  hub.isOpen = false;
+  const cached = await load(page, '/model/', { dtype: 'q8' });
+  assert.equal(cached.embeddings, apart.embeddings, cached.message);
+
+  hub.isOpen = true;
+  hub.files = exported('slim');
+  const together = await load(page, '/model/', { dtype: 'q8', cache: false });
+  assert.equal(together.embeddings, apart.embeddings, together.message);
+  const { [`${q8}_data`]: _, ...without } = external;
+  hub.files = without;
+  const missing = await load(page, '/model/', { dtype: 'q8', cache: false });
+  assert.equal(missing.code, 'not-found');
+  assert.match(missing.message ?? '', /onnx\/model_quantized\.onnx_data/);
+});
+
+test('of such a model that was given up on its way nothing wrong is kept', async () => {
+  const hub = new FakeHub(external, { pace: 20 });
+  const page = await open(hub);
+  await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const controller = new AbortController();
+    /** @type {import('/www/siglip.js').LoadOptions} */
+    const options = { dtype: 'q8', workers: 1, signal: controller.signal };
+    options.onProgress = ({ loaded, total, file }) =>
+      file?.endsWith('_data') && loaded > 0.8 * total && controller.abort();
+    await Siglip.load('/model/', options).catch(() => {});
+  });
+  const other = await openIn(page.context(), page.url());
+  await page.close();
+  const again = await load(other, '/model/', { dtype: 'q8' });
+  const whole = await load(other, '/model/', { dtype: 'q8', cache: false });
+  assert.ok(whole.embeddings, whole.message);
+  assert.equal(again.embeddings, whole.embeddings, again.message);
+});
+
+test('a demanded sha256 holds for the file with the data too, from the server and from the cache', async () => {
+  const page = await open(new FakeHub(external));
+  const right = { [`${q8}_data`]: sha256(external[`${q8}_data`]) };
+  const wrong = { [`${q8}_data`]: '0'.repeat(64) };
+  const refused = await load(page, '/model/', { dtype: 'q8', sha256: wrong });
+  assert.equal(refused.code, 'integrity', refused.message);
+  for (const _ of ['from the server', 'from the cache']) {
+    const { embeddings, message } = await load(page, '/model/', { dtype: 'q8', sha256: right });
+    assert.ok(embeddings, message);
+  }
+  const later = await load(page, '/model/', { dtype: 'q8', sha256: wrong });
+  assert.equal(later.code, 'integrity', later.message);
+});
+
+test('pipeline() takes the dtypes of transformers.js and asks for their files', async () => {
+  const small = Object.fromEntries(
+    Object.entries(exported('slim')).filter(([name]) => name.endsWith('.json')),
+  );
+  const names = [
+    'model_quantized',
+    'text_model_quantized',
+    'vision_model_q4f16',
+    'vision_model_fp16',
+    'text_model_fp16',
+  ];
+  const hub = new FakeHub({
+    ...small,
+    ...Object.fromEntries(names.map((name) => [`onnx/${name}.onnx`, read(`onnx/slim/${name}.onnx`)])),
+    // Three names that transformers.js has for files of 8 bits.
+    'onnx/model_int8.onnx': read('onnx/slim/model_quantized.onnx'),
+    'onnx/model_uint8.onnx': read('onnx/raw/model_quantized.onnx'),
+  });
+  const page = await open(hub);
+  const both = ['vision_model', 'text_model'];
+  /** @type {[LoadOptions['dtype'], string[]][]} */
+  const cases = [
+    ['q8', ['model_quantized']],
+    ['int8', ['model_int8']],
+    ['uint8', ['model_uint8']],
+    ['q4f16', ['vision_model_q4f16', 'text_model_quantized']],
+    ['fp16', ['model_fp16', ...both.map((tower) => `${tower}_fp16`)]],
+    [{ vision_model: 'fp16', text_model: 'q8' }, ['vision_model_fp16', 'text_model_quantized']],
+  ];
+  /** @type {Record<string, number[]>} */
+  const logits = {};
+  for (const [dtype, files] of cases) {
+    hub.log = [];
+    const scores = await page.evaluate(async (dtype) => {
+      const { pipeline } = await import('/www/siglip.js');
+      const picture = new ImageData(8, 8);
+      picture.data.forEach((_, i) => (picture.data[i] = (i * 37) % 256));
+      /** @type {string[]} */
+      const events = [];
+      const classify = await pipeline('zero-shot-image-classification', '/model/', {
+        dtype,
+        device: 'wasm',
+        cache: false,
+        workers: 1,
+        onNotice: () => {},
+        progress_callback: (/** @type {any} */ { status }) => events.push(status),
+      });
+      const scores = await classify(picture, ['a cat', 'a dog']).catch((error) => error.code);
+      classify.dispose();
+      return { scores, last: events.at(-1) };
+    }, dtype);
+    assert.deepEqual(
+      hub.log.filter((line) => line.includes('.onnx')),
+      files.map((name) => `GET onnx/${name}.onnx`),
+      JSON.stringify(dtype),
+    );
+    assert.equal(scores.last, 'ready');
+    // Files of single towers have no scale and bias, and here none are beside them.
+    if (files.length > 1) {
+      assert.equal(scores.scores, 'bad-input');
+      continue;
+    }
+    const byLabel = Object.fromEntries(
+      scores.scores.map((/** @type {{label: string, score: number}} */ { label, score }) => [label, score]),
+    );
+    logits[files[0]] = ['a cat', 'a dog'].map((label) => Math.log(byLabel[label] / (1 - byLabel[label])));
+  }
+  assert.deepEqual(logits.model_int8, logits.model_quantized, 'the same file by another name');
+  logits.model_uint8.forEach((logit, at) => assert.ok(Math.abs(logit - logits.model_quantized[at]) < 0.05));
+});
+
 test('files that were chosen are a model, and a file that is missing is named', async () => {
-  const files = exported('raw');
+  for (const files of [exported('raw'), external]) await chosen(files);
+});
+
+/** @param {Record<string, Buffer>} files */
+async function chosen(files) {
   const hub = new FakeHub(files);
   const page = await open(hub);
   const expected = await load(page, '/model/', { cache: false });
@@ -169,7 +314,7 @@ test('files that were chosen are a model, and a file that is missing is named', 
     name.split('/').pop() ?? name,
     bytes.toString('base64'),
   ]);
-  const [chosen, refused] = await page.evaluate(async (contents) => {
+  const [found, refused] = await page.evaluate(async (contents) => {
     const { Siglip } = await import('/www/siglip.js');
     const { outcome } = await import('/tests/browser/pages/outcome.js');
     const bytes = (/** @type {string} */ base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
@@ -177,12 +322,12 @@ test('files that were chosen are a model, and a file that is missing is named', 
     const siglip = await Siglip.load(files, { workers: 1 });
     const text = [...(await siglip.embedText('a cat'))].join();
     siglip.dispose();
-    return /** @type {const} */ ([text, await outcome(Siglip.load(files.slice(-1)))]);
+    return /** @type {const} */ ([text, await outcome(Siglip.load(files.slice(3)))]);
   }, contents);
-  assert.ok(expected.embeddings?.endsWith(chosen), expected.message);
+  assert.ok(expected.embeddings?.endsWith(found), expected.message);
   assert.equal(refused.code, 'bad-input');
   assert.match(refused.message ?? '', /config\.json is missing/);
   const missing = await load(page, '/model/', { dtype: 'fp16', cache: false });
   assert.equal(missing.code, 'not-found');
   assert.match(missing.message ?? '', /onnx\/model_fp16\.onnx/);
-});
+}

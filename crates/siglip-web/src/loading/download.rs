@@ -10,7 +10,7 @@ use super::context::{Context, FLUSH_BYTES, INDEX, Place};
 use super::from_cache::{CachedModel, CachedWeightFile};
 use super::logits;
 use super::model_builder::ModelBuilder;
-use super::weight_file::WeightFile;
+use super::weight_file::{DataFile, WeightFile};
 use super::{LaterText, Loaded};
 use crate::body::{self, Body};
 use crate::error::Error;
@@ -48,7 +48,7 @@ pub struct CheckpointDownload<'a> {
 /// The index of several weight files.
 struct Index {
     json: Vec<u8>,
-    total_size: Option<u64>,
+    index: WeightIndex,
 }
 
 struct RemoteWeightFile<'a> {
@@ -57,13 +57,19 @@ struct RemoteWeightFile<'a> {
     file: WeightFile,
     /// The file's length, once its header has arrived and if it is known.
     total: Option<u64>,
+    /// Whether it holds the data of the ONNX before it, which names it.
+    is_data: bool,
 }
 
 impl<'a> RemoteWeightFile<'a> {
-    fn new(context: &'a Context<'a>, name: &str) -> RemoteWeightFile<'a> {
-        let url = context.url(name);
-        let download = Download::new(&context.client, url.clone());
-        RemoteWeightFile { name: name.into(), download, file: WeightFile::new(url), total: None }
+    fn new(context: &'a Context<'a>, name: &str, index: Option<&WeightIndex>) -> RemoteWeightFile<'a> {
+        let file = WeightFile::new(context.url(name), index);
+        RemoteWeightFile::at_start(context, name.into(), file)
+    }
+
+    fn at_start(context: &'a Context<'a>, name: String, file: WeightFile) -> RemoteWeightFile<'a> {
+        let download = Download::new(&context.client, context.url(&name));
+        RemoteWeightFile { name, download, file, total: None, is_data: false }
     }
 
     fn resume(context: &'a Context<'a>, cached: CachedWeightFile) -> Result<RemoteWeightFile<'a>, Error> {
@@ -73,7 +79,7 @@ impl<'a> RemoteWeightFile<'a> {
         let identity = Identity { etag, last_modified, sha256: None };
         let download =
             Download::resume(&context.client, context.url(&name), identity, progress.position, total);
-        Ok(RemoteWeightFile { name, download, file, total: Some(total) })
+        Ok(RemoteWeightFile { name, download, file, total: Some(total), is_data: false })
     }
 }
 
@@ -84,7 +90,7 @@ impl<'a> CheckpointDownload<'a> {
         let Some(Place::Files(names)) = other_places.pop_front() else {
             return Err(Error::BadInput("no weights".into()));
         };
-        let weights = names.iter().map(|name| RemoteWeightFile::new(context, name)).collect();
+        let weights = names.iter().map(|name| RemoteWeightFile::new(context, name, None)).collect();
         let mut download = CheckpointDownload {
             context,
             files: None,
@@ -125,10 +131,11 @@ impl<'a> CheckpointDownload<'a> {
                 lists.into_iter().find(|list| list.starts_with(&started)).unwrap_or_default()
             }
         };
-        weights.extend(names.iter().skip(started.len()).map(|name| RemoteWeightFile::new(context, name)));
+        let file = |name: &String| RemoteWeightFile::new(context, name, index.as_ref());
+        weights.extend(names.iter().skip(started.len()).map(file));
         let Context { store, manifest, callbacks, .. } = context;
         let cache = CacheWriter::resume(store, manifest, partial, contents, callbacks).await;
-        let index = index.map(|index| Index { json: Vec::new(), total_size: index.total_size() });
+        let index = index.map(|index| Index { json: Vec::new(), index });
         let other_places = VecDeque::new();
         Ok(CheckpointDownload {
             context,
@@ -172,7 +179,8 @@ impl<'a> CheckpointDownload<'a> {
         while self.current < self.weights.len() {
             match self.read_file().await {
                 Ok(FileRead::Complete) => {
-                    if self.current + 1 == self.weights.len() {
+                    let has_data = self.weights[self.current].file.has_data_file();
+                    if self.current + 1 == self.weights.len() && !has_data {
                         self.add_logits().await?;
                     }
                     self.check_file().await?;
@@ -226,7 +234,8 @@ impl<'a> CheckpointDownload<'a> {
     /// Caches the file's header as soon as it has arrived, and returns whether it has now. With the first file's header the
     /// cache starts.
     async fn cache_header(&mut self) -> bool {
-        let RemoteWeightFile { name, download, file, total: known_total } = &mut self.weights[self.current];
+        let RemoteWeightFile { name, download, file, total: known_total, .. } =
+            &mut self.weights[self.current];
         let (Some(header), Some(least)) = (file.take_header(), file.least()) else { return false };
         // An ONNX does not say where it ends: some bytes follow its graph.
         *known_total = file.total().or_else(|| download.stated_total(least..least + MAX_TAIL));
@@ -289,14 +298,15 @@ impl<'a> CheckpointDownload<'a> {
 
     fn report_progress(&mut self) {
         let current = &self.weights[self.current];
-        let Some(total) = current.total.or_else(|| current.file.least()) else { return };
+        let Some(of_file) = current.total.or_else(|| current.file.least()) else { return };
         let read: u64 = self.weights.iter().map(|file| file.download.position()).sum();
         let loaded = self.small_bytes() + read;
         if loaded > self.reported {
             self.reported = loaded;
             let others = self.weights.iter().enumerate().filter(|(at, _)| *at != self.current);
             let others: u64 = others.filter_map(|(_, file)| file.total).sum();
-            let total = self.index.as_ref().and_then(|index| index.total_size).unwrap_or(others + total);
+            let total = self.index.as_ref().and_then(|index| index.index.total_size());
+            let total = total.unwrap_or(others + of_file);
             let total = loaded.max(self.small_bytes() + total);
             self.context.callbacks.progress(&self.weights[self.current].name, loaded, total, false);
         }
@@ -311,9 +321,10 @@ impl<'a> CheckpointDownload<'a> {
     async fn start_over(&mut self) -> Result<(), Error> {
         self.builder = ModelBuilder::new(self.context.options, self.context.callbacks);
         self.cache = CacheWriter::none(self.context.callbacks);
-        for RemoteWeightFile { name, download, file, total } in &mut self.weights {
+        self.weights.retain(|file| !file.is_data);
+        for RemoteWeightFile { name, download, file, total, .. } in &mut self.weights {
             download.rewind();
-            *file = WeightFile::new(self.context.url(name));
+            *file = WeightFile::new(self.context.url(name), None);
             *total = None;
         }
         self.sources.clear();
@@ -409,7 +420,7 @@ impl<'a> CheckpointDownload<'a> {
                 None => return Err(first),
                 Some(Place::Files(names)) => {
                     self.weights =
-                        names.iter().map(|name| RemoteWeightFile::new(self.context, name)).collect();
+                        names.iter().map(|name| RemoteWeightFile::new(self.context, name, None)).collect();
                     self.missing = Some(first);
                     return Ok(());
                 }
@@ -434,10 +445,14 @@ impl<'a> CheckpointDownload<'a> {
         let mut before = std::mem::take(&mut self.weights);
         for name in index.files() {
             let same = before.iter().position(|file| file.name == name);
-            let file = same.map(|at| before.swap_remove(at));
-            self.weights.push(file.unwrap_or_else(|| RemoteWeightFile::new(self.context, name)));
+            let mut file = match same {
+                Some(at) => before.swap_remove(at),
+                None => RemoteWeightFile::new(self.context, name, None),
+            };
+            file.file = WeightFile::new(self.context.url(name), Some(&index));
+            self.weights.push(file);
         }
-        self.index = Some(Index { total_size: index.total_size(), json });
+        self.index = Some(Index { json, index });
         Ok(())
     }
 
@@ -454,20 +469,29 @@ impl<'a> CheckpointDownload<'a> {
         self.flush().await
     }
 
-    /// Checks the sha256 of the file that was read.
+    /// Checks the sha256 of the file that was read. If its data are in another file, that is the next one.
     async fn check_file(&mut self) -> Result<(), Error> {
-        let RemoteWeightFile { name, download, file, total } = &mut self.weights[self.current];
-        let (url, total) = (self.context.url(name), total.unwrap_or(0));
+        let RemoteWeightFile { name, download, file, total, .. } = &mut self.weights[self.current];
+        let (name, url, total) = (name.clone(), self.context.url(name), total.unwrap_or(0));
         let from_server = download.identity().sha256.clone();
-        let found = std::mem::replace(file, WeightFile::new(url.clone())).finish()?;
-        let expected = match self.context.options.sha256.get(name) {
+        let (found, data) = std::mem::replace(file, WeightFile::new(url.clone(), None)).finish()?;
+        let expected = match self.context.options.sha256.get(&name) {
             Some(demanded) => Some(demanded.clone()),
             None => match integrity::known(&url, total).map(String::from).or(from_server) {
                 None if found.is_some() => self.hub_sha256(&url).await,
                 known => known,
             },
         };
-        integrity::check(&url, found, expected)
+        integrity::check(&url, found, expected)?;
+        if let Some(DataFile { name: data, file }) = data {
+            let name = match name.rsplit_once('/') {
+                Some((folder, _)) => format!("{folder}/{data}"),
+                None => data,
+            };
+            let file = RemoteWeightFile::at_start(self.context, name, file);
+            self.weights.insert(self.current + 1, RemoteWeightFile { is_data: true, ..file });
+        }
+        Ok(())
     }
 
     /// The sha256 that the hub has for a file. The hub sends it on the redirect, which fetch hides, and in the file's

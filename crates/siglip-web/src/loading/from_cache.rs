@@ -25,6 +25,8 @@ pub struct CachedModel<'l> {
     pub builder: ModelBuilder<'l>,
     /// The weight files that were cached; the last one may be incomplete.
     pub weights: Vec<CachedWeightFile>,
+    /// Whether one of them holds an ONNX's data. The tensors in it are described elsewhere, so it cannot be continued.
+    pub has_data_file: bool,
     /// What is where in the log; as it says itself, if it is complete.
     pub contents: Contents,
     towers: Towers,
@@ -60,6 +62,7 @@ impl<'l> CachedModel<'l> {
             index: None,
             builder: ModelBuilder::of_towers(options, towers, callbacks),
             weights: Vec::new(),
+            has_data_file: false,
             contents: Contents::default(),
             towers,
             complete: false,
@@ -129,7 +132,8 @@ impl<'l> CachedModel<'l> {
     }
 
     fn start_file(&mut self, source: Source, header: &[u8]) -> Result<(), Error> {
-        let mut file = WeightFile::new(source.file.clone());
+        let mut file = WeightFile::new(source.file.clone(), self.index.as_ref());
+        self.has_data_file |= header.is_empty();
         file.push(header, &mut self.builder)?;
         file.take_header();
         let progress = file.progress();

@@ -1,5 +1,7 @@
 //! A checkpoint in files that the user has chosen.
 
+use std::collections::VecDeque;
+
 use siglip::weights::{Logits, OPEN_CLIP_WEIGHTS, WeightIndex, onnx_candidates};
 use siglip::{CheckpointFiles, NO_PREPROCESSOR, PublishedTokenizer, Towers};
 use wasm_bindgen::{JsCast, JsValue};
@@ -9,7 +11,7 @@ use super::callbacks::Callbacks;
 use super::context::{FLUSH_BYTES, INDEX, WEIGHTS};
 use super::logits;
 use super::model_builder::ModelBuilder;
-use super::weight_file::WeightFile;
+use super::weight_file::{DataFile, WeightFile};
 use super::{LaterText, Loaded};
 use crate::body::{self, Body};
 use crate::error::Error;
@@ -26,7 +28,7 @@ impl LocalFiles {
     /// Loads a checkpoint: a `.gguf`, or the files of a folder.
     pub async fn load(&self, options: &Options, callbacks: &Callbacks) -> Result<Loaded, Error> {
         let mut builder = ModelBuilder::new(options, callbacks);
-        let (mut loaded, mut source) = (0, None);
+        let (mut loaded, mut source, mut index) = (0, None, None);
         let names = match self.ending(".gguf") {
             Some(name) => vec![name],
             None => {
@@ -59,12 +61,16 @@ impl LocalFiles {
                 };
                 builder.start(&files)?;
                 source = files.source();
-                self.weight_files(options, &mut builder).await?
+                let names;
+                (names, index) = self.weight_files(options, &mut builder).await?;
+                names
             }
         };
-        let total = names.iter().filter_map(|name| self.get(name).ok()).map(|file| file.size() as u64).sum();
-        for name in names {
-            let mut file = WeightFile::new(name.clone());
+        let size = |name: &String| self.get(name).map_or(0, |file| file.size() as u64);
+        let mut total = names.iter().map(size).sum();
+        let file = |name: String| (WeightFile::new(name.clone(), index.as_ref()), name);
+        let mut files: VecDeque<_> = names.into_iter().map(file).collect();
+        while let Some((mut file, name)) = files.pop_front() {
             let mut body = Body::of_blob(&self.get(&name)?);
             while let Some(chunk) = body.next().await.map_err(|reason| unreadable(&name, &reason))? {
                 for piece in chunk.to_vec().chunks(FLUSH_BYTES) {
@@ -79,7 +85,12 @@ impl LocalFiles {
             }
             let batches = builder.take_pending();
             builder.add(&batches).await?;
-            integrity::check(&name, file.finish()?, options.sha256.get(&name).cloned())?;
+            let (sha256, data) = file.finish()?;
+            integrity::check(&name, sha256, options.sha256.get(&name).cloned())?;
+            if let Some(DataFile { name, file }) = data {
+                total += size(&name);
+                files.push_front((file, name));
+            }
         }
         if builder.lacks_logits() {
             let known = source.and_then(|source| Logits::known(&source));
@@ -113,25 +124,25 @@ impl LocalFiles {
         complete.or_else(|| self.ending(".onnx").map(|name| vec![name]))
     }
 
-    /// The names of the weight files: one, those in the index, or ONNX files.
+    /// The names of the weight files: one, those in the index, which is returned too, or ONNX files.
     async fn weight_files(
         &self,
         options: &Options,
         builder: &mut ModelBuilder<'_>,
-    ) -> Result<Vec<String>, Error> {
+    ) -> Result<(Vec<String>, Option<WeightIndex>), Error> {
         let has_safetensors = [WEIGHTS, INDEX, OPEN_CLIP_WEIGHTS].iter().any(|name| self.has(name));
         if let Some(names) = self.onnx(options).filter(|_| options.onnx.first || !has_safetensors) {
-            return Ok(names);
+            return Ok((names, None));
         }
         if !self.has(INDEX) {
             let name = [WEIGHTS, OPEN_CLIP_WEIGHTS].into_iter().find(|name| self.has(name)).map(String::from);
             // The reader of a pickle says what it is, and how it is converted.
             let pickled = || PICKLES.into_iter().find_map(|extension| self.ending(extension));
-            return Ok(vec![name.or_else(pickled).unwrap_or_else(|| WEIGHTS.into())]);
+            return Ok((vec![name.or_else(pickled).unwrap_or_else(|| WEIGHTS.into())], None));
         }
         let index = WeightIndex::parse(self.text(INDEX).await?.as_bytes())?;
         builder.expect_files(&index)?;
-        Ok(index.files().map(String::from).collect())
+        Ok((index.files().map(String::from).collect(), Some(index)))
     }
 
     fn get(&self, name: &str) -> Result<Blob, Error> {

@@ -1,6 +1,6 @@
 //! One weight file, from its bytes to packed weights.
 
-use siglip::weights::{TensorShape, WeightReader};
+use siglip::weights::{TensorShape, WeightIndex, WeightReader};
 
 use super::context::FLUSH_BYTES;
 use super::model_builder::ModelBuilder;
@@ -13,6 +13,14 @@ const MIN_SKIP: u64 = 1 << 20;
 
 /// Bytes that are pushed at once while it is not known where the header ends: few, so that few come after it.
 const HEADER_PIECE: usize = 1 << 10;
+
+/// The file with an ONNX's data.
+pub struct DataFile {
+    /// Its name in the ONNX's folder.
+    pub name: String,
+    /// The file at its start.
+    pub file: WeightFile,
+}
 
 /// Reads one weight file and computes its sha256.
 pub struct WeightFile {
@@ -28,10 +36,15 @@ pub struct WeightFile {
 }
 
 impl WeightFile {
-    /// A file at its start.
-    pub fn new(url: String) -> WeightFile {
-        let digests = Some(Default::default());
-        WeightFile { url, reader: WeightReader::new(), header: Some(Vec::new()), position: 0, digests }
+    /// A file at its start, which may be one of those of an index.
+    pub fn new(url: String, index: Option<&WeightIndex>) -> WeightFile {
+        let reader = index.map_or_else(WeightReader::new, WeightReader::one_of);
+        WeightFile { url, reader, header: Some(Vec::new()), position: 0, digests: Some(Default::default()) }
+    }
+
+    /// The file with an ONNX's data, at its start.
+    fn of_data(url: String, reader: WeightReader) -> WeightFile {
+        WeightFile { reader, ..WeightFile::new(url, None) }
     }
 
     /// Takes the next bytes.
@@ -120,11 +133,23 @@ impl WeightFile {
         Progress { position: self.reader.settled().unwrap_or(0), digest }
     }
 
-    /// Checks that the file is complete. Returns its sha256, or `None` if bytes were skipped.
-    pub fn finish(self) -> Result<Option<String>, Error> {
+    /// Whether it is an ONNX whose data are in another file, once all of it has arrived.
+    pub fn has_data_file(&self) -> bool {
+        self.reader.has_data_file()
+    }
+
+    /// Checks that the file is complete. Returns its sha256, or `None` if bytes were skipped, and the file beside it that holds its
+    /// data, if it is an ONNX with such a file.
+    pub fn finish(self) -> Result<(Option<String>, Option<DataFile>), Error> {
         let WeightFile { url, reader, digests, .. } = self;
-        reader.finish().map_err(|source| Error::File { url, source })?;
-        Ok(digests.map(|(all, _)| all.finish()))
+        let data = reader.into_data_file().map_err(|source| Error::File { url: url.clone(), source })?;
+        let beside = |name: &str| match url.rsplit_once('/') {
+            Some((folder, _)) => format!("{folder}/{name}"),
+            None => name.into(),
+        };
+        let data =
+            data.map(|(name, reader)| DataFile { file: WeightFile::of_data(beside(&name), reader), name });
+        Ok((digests.map(|(all, _)| all.finish()), data))
     }
 
     fn error(&self, source: siglip::Error) -> Error {

@@ -29,7 +29,7 @@ pub struct Packer {
     inventory: Inventory,
     /// The tensors of the loaded towers, by name.
     places: HashMap<String, Place>,
-    /// Rows that the loader has from an earlier visit, of tensors that come again from their start.
+    /// Rows that the loader has from an earlier visit, which may come again.
     begun: HashMap<String, Vec<Range<usize>>>,
     batches: Vec<u8>,
 }
@@ -78,8 +78,8 @@ impl Packer {
         self.inventory.expect_files(index)
     }
 
-    /// Leaves out the rows that a loader has of tensors that it has not whole: a reader that continues an ONNX begins each
-    /// tensor at its start. `arrived` is the loader's inventory.
+    /// Leaves out the rows that a loader has: a reader that continues an ONNX begins each tensor at its start, and one that
+    /// continues quantized matrices of MLX begins where the first of them waited. `arrived` is the loader's inventory.
     pub fn leave_out_begun(&mut self, arrived: &Inventory) {
         self.begun = arrived.begun();
     }

@@ -22,6 +22,8 @@ pub(super) enum Encoding {
     Q4K,
     Q5K,
     Q6K,
+    /// Codes of 8 bits, whose scales and biases are tensors of their own: see [`super::affine`].
+    Codes,
     /// Rows of 8 bits: before each row its scale, a little-endian f32. Not ggml's; its `ggml_type` is I8.
     Rows {
         row_len: usize,
@@ -64,6 +66,8 @@ impl Encoding {
             Encoding::Q4K => ("Q4_K", 12, SUPER_BLOCK, size_of::<ggml_quants::Q4K>()),
             Encoding::Q5K => ("Q5_K", 13, SUPER_BLOCK, size_of::<ggml_quants::Q5K>()),
             Encoding::Q6K => ("Q6_K", 14, SUPER_BLOCK, size_of::<ggml_quants::Q6K>()),
+            // No GGUF has them.
+            Encoding::Codes => ("U32", u32::MAX, 1, 1),
             Encoding::Rows { row_len } => ("I8", I8, row_len, row_len + SCALE),
         }
     }
@@ -106,6 +110,7 @@ impl Encoding {
             Encoding::Q4K => ggml_quants::decode(bytes, ggml_quants::q4_k, values),
             Encoding::Q5K => ggml_quants::decode(bytes, ggml_quants::q5_k, values),
             Encoding::Q6K => ggml_quants::decode(bytes, ggml_quants::q6_k, values),
+            Encoding::Codes => values.extend(bytes.iter().map(|&code| f32::from(code))),
             Encoding::Rows { row_len } => {
                 let (scales, quantized) = split_rows(bytes, row_len);
                 for (row, scale) in quantized.chunks_exact(row_len).zip(scales) {

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::bad;
+use super::other_names::Naming;
 use super::tensor_list::is_buffer;
+use super::{affine, bad};
 use crate::{Error, impostor};
 
 /// A larger `total_size` is ignored: no progress could be told from it.
@@ -18,6 +19,7 @@ const MAX_FILES: usize = 1000;
 pub struct WeightIndex {
     files: BTreeMap<String, BTreeSet<String>>,
     total_size: Option<u64>,
+    naming: Naming,
 }
 
 #[derive(Deserialize)]
@@ -52,16 +54,25 @@ impl WeightIndex {
         let IndexFile { metadata, weight_map } =
             serde_json::from_slice(json).map_err(|error| bad(format!("index: {error}")))?;
         let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for (name, file) in weight_map {
-            if !is_beside(&file) {
+        let naming = Naming::of(weight_map.keys().map(String::as_str));
+        for (name, file) in &weight_map {
+            if !is_beside(file) {
                 let reason = format!(
                     "index: tensor {name:?} is in {file:?}, which is not a safetensors file beside it"
                 );
                 return Err(bad(reason));
             }
-            let names = files.entry(file).or_default();
-            if !is_buffer(&name) {
-                names.insert(name);
+            let names = files.entry(file.clone()).or_default();
+            let matrix = affine::matrix(name).filter(|matrix| weight_map.contains_key(matrix));
+            match matrix {
+                Some(matrix) if weight_map.get(&matrix) == Some(file) => {}
+                Some(matrix) => {
+                    return Err(bad(format!("index: {name:?} is in another file than {matrix:?}")));
+                }
+                None if is_buffer(name) => {}
+                None => {
+                    names.insert(naming.whole(name));
+                }
             }
         }
         if files.len() > MAX_FILES {
@@ -69,7 +80,8 @@ impl WeightIndex {
         }
         let total_size = metadata.and_then(|metadata| metadata.total_size?.as_f64());
         let plausible = |size: &f64| (0.0..MAX_TOTAL_SIZE).contains(size);
-        Ok(WeightIndex { files, total_size: total_size.filter(plausible).map(|size| size as u64) })
+        let total_size = total_size.filter(plausible).map(|size| size as u64);
+        Ok(WeightIndex { files, total_size, naming })
     }
 
     /// The files, in the order in which a [`TensorSink`](super::TensorSink) must be given them.
@@ -80,6 +92,11 @@ impl WeightIndex {
     /// Bytes of all tensors according to the index. It is not checked, so use it only to show progress.
     pub fn total_size(&self) -> Option<u64> {
         self.total_size
+    }
+
+    /// Whose names the tensors have in the files.
+    pub(super) fn naming(&self) -> Naming {
+        self.naming
     }
 
     /// The files with the tensors that each must hold, in the same order.

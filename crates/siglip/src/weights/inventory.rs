@@ -225,9 +225,9 @@ impl Inventory {
         Err(bad(format!("tensor {name:?} comes twice")))
     }
 
-    /// The rows that have arrived of tensors that are not complete, by the tensors' names.
+    /// The rows that have arrived, by the tensors' names.
     pub(crate) fn begun(&self) -> HashMap<String, Vec<Range<usize>>> {
-        let begun = self.wanted.iter().filter(|wanted| wanted.rows_left > 0 && !wanted.arrived.is_empty());
+        let begun = self.wanted.iter().filter(|wanted| !wanted.arrived.is_empty());
         begun.map(|wanted| (wanted.tensor.name.clone(), wanted.arrived.clone())).collect()
     }
 

@@ -5,6 +5,7 @@
 //! a header says is not trusted: every number is checked before a byte of weights is taken, and memory grows with what has
 //! arrived, not with what the header announces.
 
+mod affine;
 mod dtype;
 mod encoding;
 mod ggml_quants;

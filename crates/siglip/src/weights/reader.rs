@@ -1,7 +1,8 @@
 //! A weight file of any format as a push parser.
 
+use super::other_names::Naming;
 use super::row_parser::{CUT_SHORT, Header, RowParser, StoredTensor};
-use super::{MAX_HEADER, Metadata, TensorShape, TensorSink, bad, gguf, onnx, safetensors};
+use super::{MAX_HEADER, Metadata, TensorShape, TensorSink, WeightIndex, bad, gguf, onnx, safetensors};
 use crate::Error;
 
 /// Bytes that tell the format.
@@ -12,6 +13,8 @@ const START: usize = 8;
 pub struct WeightReader {
     state: State,
     received: u64,
+    /// Whose names the tensors have, if the file is one of several.
+    naming: Option<Naming>,
 }
 
 #[derive(Debug)]
@@ -36,6 +39,11 @@ impl WeightReader {
     /// A reader at the start of a file.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A reader at the start of one of the files of an index, which tells whose names the tensors have.
+    pub fn one_of(index: &WeightIndex) -> Self {
+        WeightReader { naming: Some(index.naming()), ..Self::default() }
     }
 
     /// The file's length; known once its header has arrived. Never known of an ONNX: see [`WeightReader::least_bytes`].
@@ -64,10 +72,12 @@ impl WeightReader {
         }
     }
 
-    /// The header's length; known once it has arrived. The header of an ONNX is its nodes.
+    /// The header's length; known once it has arrived. The header of an ONNX is its nodes; the file with
+    /// an ONNX's data has none.
     pub fn header_len(&self) -> Option<u64> {
         match &self.state {
             State::Onnx(onnx) => onnx.header_len(),
+            State::OnnxData(_) => Some(0),
             _ => self.rows().map(RowParser::begin),
         }
     }
@@ -77,6 +87,7 @@ impl WeightReader {
     pub fn settled(&self) -> Option<u64> {
         match &self.state {
             State::Onnx(onnx) => onnx.header_len().map(|_| onnx.settled()),
+            State::OnnxData(data) => Some(data.settled()),
             _ => self.rows().map(RowParser::settled),
         }
     }
@@ -115,7 +126,7 @@ impl WeightReader {
     pub fn push(&mut self, mut bytes: &[u8], sink: &mut dyn TensorSink) -> Result<(), Error> {
         while !bytes.is_empty() {
             let (taken, next) = match &mut self.state {
-                State::Start(first) => start(first, bytes, sink)?,
+                State::Start(first) => start(first, bytes, self.naming, sink)?,
                 State::Safetensors(header) => {
                     let (taken, found) = header.push(bytes)?;
                     (taken, found.map(|header| self.begin(header, taken, None, sink)).transpose()?)
@@ -174,6 +185,11 @@ impl WeightReader {
         }
     }
 
+    /// Whether the tensors that have arrived say that their data are in another file, as those of an ONNX can.
+    pub fn has_data_file(&self) -> bool {
+        matches!(&self.state, State::Onnx(onnx) if onnx.has_external())
+    }
+
     /// Says that the file has ended. If it is an ONNX whose data are in another file, returns that file's name, which is
     /// one beside it, and a reader of it.
     ///
@@ -185,7 +201,8 @@ impl WeightReader {
             State::Onnx(onnx) => {
                 onnx.finish()?;
                 let external = onnx.into_external()?;
-                let reader = |data| WeightReader { state: State::OnnxData(Box::new(data)), received: 0 };
+                let reader =
+                    |data| WeightReader { state: State::OnnxData(Box::new(data)), ..WeightReader::new() };
                 Ok(external.map(|(name, data)| (name, reader(data))))
             }
             State::OnnxData(data) => data.finish().map(|()| None),
@@ -221,6 +238,7 @@ impl WeightReader {
 fn start(
     first: &mut Vec<u8>,
     bytes: &[u8],
+    naming: Option<Naming>,
     sink: &mut dyn TensorSink,
 ) -> Result<(usize, Option<State>), Error> {
     let taken = (START - first.len()).min(bytes.len());
@@ -235,7 +253,7 @@ fn start(
         onnx.push(first, sink)?;
         State::Onnx(onnx)
     } else {
-        let mut header = safetensors::HeaderReader::default();
+        let mut header = safetensors::HeaderReader::new(naming);
         // The last byte goes with those after it, which an error about the first eight quotes.
         header.push(&first[..START - 1])?;
         return Ok((taken - 1, Some(State::Safetensors(header))));

@@ -1,5 +1,6 @@
 //! The part of a weight file after its header: cut into tensors and batches of rows.
 
+use super::affine::{Part, Waiting};
 use super::encoding::{Encoding, split_rows};
 use super::{TensorShape, TensorSink, bad};
 use crate::Error;
@@ -51,6 +52,8 @@ pub(super) struct PlacedTensor {
     part_of: Option<(TensorShape, usize)>,
     /// Whether the file has the channels of its rows last, where its shape has them first.
     channels_last: bool,
+    /// What it is of a quantized matrix that the file has in three tensors.
+    quantized: Option<Part>,
 }
 
 impl PlacedTensor {
@@ -61,6 +64,7 @@ impl PlacedTensor {
             start,
             part_of: None,
             channels_last: false,
+            quantized: None,
         }
     }
 
@@ -76,14 +80,32 @@ impl PlacedTensor {
         PlacedTensor { channels_last: true, ..self }
     }
 
+    /// As a part of a quantized matrix.
+    pub fn quantized(self, part: Part) -> PlacedTensor {
+        PlacedTensor { quantized: Some(part), ..self }
+    }
+
+    /// With other names for itself and for what it is a part of.
+    pub fn map_names(mut self, name: impl Fn(&str) -> String) -> PlacedTensor {
+        self.stored.shape.name = name(&self.stored.shape.name);
+        if let Some(part) = &mut self.quantized {
+            part.matrix.name = name(&part.matrix.name);
+        }
+        self
+    }
+
     /// As rows of `whole` from `first_row` on.
     pub fn part_of(self, whole: TensorShape, first_row: usize) -> PlacedTensor {
         PlacedTensor { part_of: Some((whole, first_row)), ..self }
     }
 
-    /// The whole tensor that these are rows of.
+    /// The whole tensor that this is of.
     pub fn whole(&self) -> &TensorShape {
-        self.part_of.as_ref().map_or(self.shape(), |(whole, _)| whole)
+        match (&self.part_of, &self.quantized) {
+            (Some((whole, _)), _) => whole,
+            (None, Some(part)) => &part.matrix,
+            (None, None) => self.shape(),
+        }
     }
 
     pub fn bytes(&self) -> u64 {
@@ -137,6 +159,7 @@ pub(super) struct RowParser {
     /// The bytes of an incomplete batch.
     pending: Vec<u8>,
     values: Vec<f32>,
+    waiting: Waiting,
 }
 
 impl RowParser {
@@ -149,6 +172,7 @@ impl RowParser {
             row: 0,
             pending: Vec::new(),
             values: Vec::new(),
+            waiting: Waiting::default(),
         }
     }
 
@@ -167,7 +191,7 @@ impl RowParser {
 
     /// Offset up to which rows have been passed to the sink.
     pub fn settled(&self) -> u64 {
-        self.position - self.pending.len() as u64
+        self.waiting.since().unwrap_or(self.position - self.pending.len() as u64)
     }
 
     pub fn next_wanted(&self, wants: impl Fn(&TensorShape) -> bool) -> Option<u64> {
@@ -191,6 +215,9 @@ impl RowParser {
             _ => (self.begin..=self.header.total).contains(&position).then_some(0),
         };
         self.row = row.ok_or_else(|| bad(format!("no row begins at byte {position}")))?;
+        if position < self.position {
+            self.waiting = Waiting::default();
+        }
         (self.current, self.position) = (current, position);
         self.pending.clear();
         Ok(())
@@ -277,7 +304,10 @@ impl RowParser {
             if tensor.channels_last {
                 put_channels_first(&mut self.values, shape);
             }
-            sink.rows(tensor.whole(), first_row, &self.values)?;
+            match &tensor.quantized {
+                Some(part) => self.waiting.take(part, tensor.start, batch, &self.values, sink)?,
+                None => sink.rows(tensor.whole(), first_row, &self.values)?,
+            }
         }
         self.pending.clear();
         self.row += rows;

@@ -10,10 +10,12 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::MAX_HEADER;
+use super::affine::{self, Role};
 use super::encoding::Encoding;
+use super::other_names::{self, Naming};
 use super::row_parser::{Header, PlacedTensor};
 use super::tensor_list::is_buffer;
-use super::{Dtype, TensorShape, bad, open_clip, other_names};
+use super::{Dtype, TensorShape, bad, open_clip};
 use crate::{Error, impostor};
 
 /// Longest name and longest quote in a message. No real tensor name is longer.
@@ -27,9 +29,15 @@ pub(super) struct HeaderReader {
     /// Length of the JSON, once it has arrived.
     length: Option<usize>,
     pending: Vec<u8>,
+    /// Whose names the tensors have, if the file is one of several.
+    naming: Option<Naming>,
 }
 
 impl HeaderReader {
+    pub fn new(naming: Option<Naming>) -> HeaderReader {
+        HeaderReader { naming, ..HeaderReader::default() }
+    }
+
     /// Takes the header's next bytes. Returns how many belonged to the header, and the header once it is complete.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(usize, Option<Header>), Error> {
         let wanted = self.length.unwrap_or(8) - self.pending.len();
@@ -39,7 +47,7 @@ impl HeaderReader {
             return Ok((taken, None));
         }
         if self.length.is_some() {
-            return Ok((taken, Some(parse(&self.pending)?)));
+            return Ok((taken, Some(parse(&self.pending, self.naming)?)));
         }
         let length = self.pending.iter().rev().fold(0, |length, &byte| length << 8 | u64::from(byte));
         if !(2..=MAX_HEADER).contains(&length) {
@@ -95,13 +103,16 @@ impl<'de> Deserialize<'de> for Entries {
 }
 
 /// The tensors in the order of their bytes, with offsets from the start of the file.
-fn parse(header: &[u8]) -> Result<Header, Error> {
+fn parse(header: &[u8], naming: Option<Naming>) -> Result<Header, Error> {
     let Entries(mut entries) = serde_json::from_slice(header).map_err(|error| {
         // The message may quote the file, at any length.
         let reason: String = error.to_string().chars().take(MAX_QUOTE).collect();
         bad(format!("header: {reason}"))
     })?;
     entries.sort_by_key(|(_, entry)| entry.data_offsets);
+    let listed = entries.iter().map(|(name, entry)| (name.as_str(), entry.dtype.as_str(), &entry.shape[..]));
+    let quantized = affine::parts(listed.clone())?;
+    let naming = naming.unwrap_or_else(|| Naming::of(listed.map(|(name, ..)| name)));
     let base = header.len() as u64 + 8;
     let mut names = HashSet::new();
     let mut position = 0;
@@ -123,26 +134,38 @@ fn parse(header: &[u8]) -> Result<Header, Error> {
         if is_buffer(&name) {
             continue;
         }
-        let shape = TensorShape { name, shape };
+        let part = quantized.get(&name).cloned();
+        let codes = part.as_ref().filter(|part| part.role == Role::Codes).map(|part| part.matrix.clone());
+        let is_codes = codes.is_some();
+        let shape = codes.unwrap_or(TensorShape { name, shape });
         if start == end && shape.checked_len() == Some(0) {
             empty.push(shape);
             continue;
         }
         let name = &shape.name;
-        let Some(dtype) = Dtype::from_name(&dtype) else {
-            let dtype: String = dtype.chars().take(40).collect();
-            return Err(bad(format!("tensor {name:?} is stored as {dtype}; F32, F16 and BF16 can be read")));
+        let encoding = match Dtype::from_name(&dtype) {
+            _ if is_codes => Encoding::Codes,
+            Some(dtype) => Encoding::Numbers(dtype),
+            None => {
+                let dtype: String = dtype.chars().take(40).collect();
+                return Err(bad(format!(
+                    "tensor {name:?} is stored as {dtype}; F32, F16 and BF16 can be read"
+                )));
+            }
         };
-        let encoding = Encoding::Numbers(dtype);
         if shape.checked_len().and_then(|len| encoding.bytes(len)) != Some(end - start) || end == start {
             let TensorShape { name, shape } = shape;
             let reason = format!("tensor {name:?}: shape {shape:?} does not fill bytes {start}..{end}");
             return Err(bad(reason));
         }
-        tensors.push(PlacedTensor::new(shape, encoding, base + start, end - start));
+        let tensor = PlacedTensor::new(shape, encoding, base + start, end - start);
+        tensors.push(match part {
+            Some(part) => tensor.quantized(part),
+            None => tensor,
+        });
     }
     let end = base + position;
-    Ok(Header { tensors: other_names::rename(open_clip::rename(tensors)?), empty, end, total: end })
+    Ok(Header { tensors: other_names::rename(open_clip::rename(tensors)?, naming), empty, end, total: end })
 }
 
 /// The header of a safetensors file that stores these tensors one after another.

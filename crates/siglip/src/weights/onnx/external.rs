@@ -64,7 +64,13 @@ impl ExternalReader {
         self.end
     }
 
-    /// Offset up to which everything has been passed to the sink: the start of the tensor that is being read.
+    /// Offset up to which everything has been passed to the sink: none of it while anything waits.
+    pub fn settled(&self) -> u64 {
+        let is_settled = self.initializers.left() == 0 && self.initializers.unsettled().is_none();
+        if is_settled { self.position } else { 0 }
+    }
+
+    /// What is known of the tensors.
     pub fn initializers(&self) -> &Initializers {
         &self.initializers
     }

@@ -194,6 +194,11 @@ impl Reader {
         self.initializers.finish()
     }
 
+    /// Whether some tensors that have arrived have their data in another file.
+    pub fn has_external(&self) -> bool {
+        !self.external.is_empty()
+    }
+
     /// A reader of the file that holds the tensors' data, with its name, if they are not in this one.
     ///
     /// # Errors
