@@ -1,6 +1,6 @@
 //! `siglip bundle`: a classifier for fixed labels as one file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -58,7 +58,7 @@ impl Bundle {
         let labels = Some(siglip.export_labels(&sets, &name)?);
         drop(siglip);
         let bundle = CheckpointFiles { labels, tokenizer: String::new(), ..files };
-        write_gguf(&source, &bundle, &name, self.to.into(), &self.target)?;
+        write_gguf(&source, &bundle, &name, self.to.into(), &HashMap::new(), &self.target)?.keep()?;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! `siglip convert`: a checkpoint as one GGUF file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use tempfile::NamedTempFile;
 
 use crate::checkpoint::Source;
 use crate::error::Error;
+use crate::importance;
 use crate::loss::Questions;
 
 /// A checkpoint as one GGUF file, with its configuration and tokenizer inside.
@@ -30,8 +31,12 @@ pub struct Convert {
     /// Pictures to measure the loss with, in place of patterns: a folder of yours, of which up to 64 are looked at.
     #[arg(long, value_name = "DIR")]
     pictures: Option<PathBuf>,
+    /// Have q6_k, q5_k and q4_k lose less of what pictures of yours use more, if that helps: a folder, of which up to 64 are looked
+    /// at. Every other one tells what counts, and the rest whether it helps.
+    #[arg(long, value_name = "DIR", conflicts_with = "pictures")]
+    calibrate: Option<PathBuf>,
     /// Leave the loss unmeasured. To measure it, source and target are loaded in single precision, one after the other.
-    #[arg(long, conflicts_with = "pictures")]
+    #[arg(long, conflicts_with_all = ["pictures", "calibrate"])]
     no_loss: bool,
 }
 
@@ -74,33 +79,93 @@ impl From<MatrixTypeArg> for MatrixType {
 }
 
 impl Convert {
-    /// Writes all of the source, then measures what rounding has cost.
+    /// Writes all of the source, and measures what rounding has cost.
     pub fn run(self) -> Result<(), Error> {
         let source = Source::new(Some(&self.source))?;
         // A folder without pictures is told before the work.
-        let questions = if self.no_loss { None } else { Some(Questions::new(self.pictures.as_deref())?) };
-        let is_rounded = write_gguf(&source, &source.files()?, &source.stem(), self.to.into(), &self.target)?;
-        if let (true, Some(questions)) = (is_rounded, questions) {
+        let (calibration, questions) = match &self.calibrate {
+            Some(folder) => {
+                importance::check(self.to.into())?;
+                let (calibration, questions) = Questions::halves(folder)?;
+                (Some(calibration), Some(questions))
+            }
+            None if self.no_loss => (None, None),
+            None => (None, Some(Questions::new(self.pictures.as_deref())?)),
+        };
+        let (files, name) = (source.files()?, source.stem());
+        let write = |importance: &HashMap<String, Vec<f32>>| {
+            write_gguf(&source, &files, &name, self.to.into(), importance, &self.target)
+        };
+        let plain = write(&HashMap::new())?;
+        let Some(questions) = questions.filter(|_| plain.is_rounded()) else { return plain.keep() };
+        let Some(calibration) = calibration else {
+            plain.keep()?;
             match questions.loss(&source, &self.target) {
                 Ok(loss) => eprintln!("{loss}"),
                 // The file is whole all the same.
                 Err(error) => eprintln!("The loss could not be measured: {error}"),
             }
+            return Ok(());
+        };
+        let weighted = write(&importance::of_inputs(&source, &calibration)?)?;
+        let [equally, by_importance] = questions.losses(&source, [plain.path(), weighted.path()])?;
+        eprintln!(
+            "All inputs counted equally. {equally}\nInputs counted by {} pictures. {by_importance}",
+            calibration.len()
+        );
+        if by_importance.is_less_than(&equally) {
+            eprintln!("Kept: by the pictures.");
+            weighted.keep()
+        } else {
+            eprintln!("Kept: equally, since the pictures do not help.");
+            plain.keep()
+        }
+    }
+}
+
+/// A file that is whole, under a temporary name.
+pub struct Written {
+    file: NamedTempFile,
+    target: PathBuf,
+    /// How far its weights are from the source's: the root of the mean square, relative.
+    difference: f64,
+}
+
+impl Written {
+    /// Its temporary name.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Whether its weights differ from the source's.
+    pub fn is_rounded(&self) -> bool {
+        self.difference > 0.0
+    }
+
+    /// Gives it its name, and tells on standard error how far its weights are from the source's.
+    pub fn keep(self) -> Result<(), Error> {
+        self.file.persist(&self.target).map_err(|error| Error::file(&self.target)(error.error))?;
+        if self.difference > 0.0 {
+            let percent = 100.0 * self.difference;
+            eprintln!(
+                "The rounded weights differ from the source's by {percent:.2} % (root of the mean square, relative)."
+            );
         }
         Ok(())
     }
 }
 
-/// Streams the source's weights, a few rows at a time, to a temporary file, which is then renamed to `target`. `files` are the
-/// small files of the target: those of a bundle have no text tower, so that its weights are left out. Tells on
-/// standard error how far the written weights are from the source's, and returns whether they differ.
+/// Streams the source's weights, a few rows at a time, to a temporary file beside `target`. `files` are the small files of the
+/// target: those of a bundle have no text tower, so that its weights are left out. `importance` is that of the inputs of
+/// matrices, by their names; all count equally in others.
 pub fn write_gguf(
     source: &Source,
     files: &CheckpointFiles,
     name: &str,
     matrices: MatrixType,
+    importance: &HashMap<String, Vec<f32>>,
     target: &Path,
-) -> Result<bool, Error> {
+) -> Result<Written, Error> {
     let wrong = Error::checkpoint(source.name());
     let config = Checkpoint::parse(files).map_err(&wrong)?.config;
     let weights = source.weights()?;
@@ -108,7 +173,7 @@ pub fn write_gguf(
     if let Some(index) = &weights.index {
         inventory.expect_files(index).map_err(&wrong)?;
     }
-    let plan = GgufWriter::new(files, name, matrices).map_err(&wrong)?;
+    let plan = GgufWriter::new(files, name, matrices).map_err(&wrong)?.with_importance(importance);
 
     let mut temporary = temporary(target)?;
     let file = temporary.as_file_mut();
@@ -130,15 +195,9 @@ pub fn write_gguf(
     }
     let Conversion { inventory, plan, squares: [lost, all], .. } = conversion;
     inventory.finish(|tensor| plan.holds(tensor)).map_err(&wrong)?;
-    temporary.persist(target).map_err(|error| Error::file(target)(error.error))?;
     progress.finish_and_clear();
-    if lost > 0.0 {
-        let percent = 100.0 * (lost / all).sqrt();
-        eprintln!(
-            "The rounded weights differ from the source's by {percent:.2} % (root of the mean square, relative)."
-        );
-    }
-    Ok(lost > 0.0)
+    let difference = if lost > 0.0 { (lost / all).sqrt() } else { 0.0 };
+    Ok(Written { file: temporary, target: target.into(), difference })
 }
 
 /// A temporary file in the target's folder, since a rename is atomic only within one file system.

@@ -83,13 +83,37 @@ impl Questions {
         Ok(Questions { pictures, labels: LABELS.map(String::from).into() })
     }
 
-    /// Loads both in single precision, one after the other.
+    /// Every other picture of a folder, and questions about the rest.
+    pub fn halves(folder: &Path) -> Result<(Vec<RgbImage>, Questions), Error> {
+        let (mut first, mut rest) = (Vec::new(), Vec::new());
+        for (at, picture) in pictures_in(folder)?.into_iter().enumerate() {
+            if at % 2 == 0 { first.push(picture) } else { rest.push(picture) }
+        }
+        if rest.is_empty() {
+            let folder = folder.display();
+            return Err(Error::Usage(format!(
+                "{folder} holds one picture; two or more tell whether it helps"
+            )));
+        }
+        Ok((first, Questions { pictures: rest, labels: LABELS.map(String::from).into() }))
+    }
+
+    /// What a target has lost. Loads both in single precision, one after the other.
     pub fn loss(&self, source: &Source, target: &Path) -> Result<Loss, Error> {
+        let [loss] = self.losses(source, [target])?;
+        Ok(loss)
+    }
+
+    /// What each target has lost.
+    pub fn losses<const N: usize>(&self, source: &Source, targets: [&Path; N]) -> Result<[Loss; N], Error> {
         let towers = source.files()?.towers();
-        let exact = LoadOptions { precision: Precision::F32, ..LoadOptions::default() };
-        let before = self.answers(source.load(exact)?, towers)?;
-        let after = self.answers(Source::Gguf(target.into()).load(exact)?, towers)?;
-        Ok(Loss::between(&before, &after))
+        let before = self.answers(source.load(exact())?, towers)?;
+        let mut losses = [const { Loss { images: None, texts: None, order: None } }; N];
+        for (loss, target) in losses.iter_mut().zip(targets) {
+            let after = self.answers(Source::Gguf(target.into()).load(exact())?, towers)?;
+            *loss = Loss::between(&before, &after);
+        }
+        Ok(losses)
     }
 
     fn answers(&self, mut siglip: Siglip, towers: Towers) -> Result<Answers, Error> {
@@ -105,6 +129,11 @@ impl Questions {
         }
         Ok(answers)
     }
+}
+
+/// How models are loaded to be compared.
+pub fn exact() -> LoadOptions {
+    LoadOptions { precision: Precision::F32, ..LoadOptions::default() }
 }
 
 fn pictures_in(folder: &Path) -> Result<Vec<RgbImage>, Error> {
@@ -161,6 +190,14 @@ impl Loss {
             texts: Cosines::of(&before.texts, &after.texts),
             order,
         }
+    }
+}
+
+impl Loss {
+    /// Whether pictures keep more of their embeddings.
+    pub fn is_less_than(&self, other: &Loss) -> bool {
+        let mean = |loss: &Loss| loss.images.as_ref().map(|cosines| cosines.mean);
+        mean(self) > mean(other)
     }
 }
 

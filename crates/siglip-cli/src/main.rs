@@ -13,6 +13,7 @@ mod engine;
 mod error;
 mod eval;
 mod explain;
+mod importance;
 mod index;
 mod info;
 mod loss;

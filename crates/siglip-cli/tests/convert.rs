@@ -289,3 +289,36 @@ fn k_quants_are_smaller_and_are_read_back() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
+
+#[test]
+fn what_pictures_use_is_kept_where_that_helps() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.gguf");
+    let (tiny, samples) = (repository("www/models/tiny"), repository("www/samples"));
+    let told = |to: &str, pictures: &Path| {
+        let paths = [&tiny, &file, pictures].map(|path: &Path| path.to_str().unwrap());
+        let arguments = ["convert", paths[0], paths[1], "--to", to, "--calibrate", paths[2]];
+        let output = siglip(&arguments);
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (is_written, text) = told("q4_k", &samples);
+    assert!(is_written, "{text}");
+    let means: Vec<f64> =
+        text.split("embeddings of pictures: mean ").skip(1).map(|part| part[..7].parse().unwrap()).collect();
+    let [equally, by_pictures] = means[..] else { panic!("{text}") };
+    // Of five pictures three tell what counts.
+    assert!(text.contains("by 3 pictures") && text.contains("of 2. "), "{text}");
+    assert_eq!(text.contains("Kept: by the pictures."), by_pictures > equally, "{text}");
+    let cosine = least_cosine(&embeddings(Some(&file), "f32"), &embeddings(None, "f32"));
+    assert!(cosine > 0.99, "{cosine}");
+
+    let (is_written, text) = told("q8_0", &samples);
+    assert!(!is_written && text.contains("--calibrate is for --to q6_k, q5_k and q4_k"), "{text}");
+    let one = folder.path().join("one");
+    std::fs::create_dir(&one).unwrap();
+    std::fs::copy(samples.join("cat.jpg"), one.join("cat.jpg")).unwrap();
+    let (is_written, text) = told("q4_k", &one);
+    assert!(!is_written && text.contains("holds one picture"), "{text}");
+    // Nothing half written stays behind.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}

@@ -14,6 +14,7 @@ mod layers;
 mod loader;
 mod memory;
 mod mlp;
+mod moments;
 mod packed;
 mod pass;
 mod patches;
@@ -33,6 +34,7 @@ use workspace::Workspace;
 
 pub use loader::ModelLoader;
 pub use memory::{memory_needed, packed_bytes};
+pub use moments::InputMoments;
 pub use packed::{Packer, towers_of, unpack};
 pub use pass::{Pass, Pooling, Step};
 pub use siglip_kernels::join_thread_pool;

@@ -60,7 +60,7 @@ enum Input {
 
 /// What a step does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(crate) enum Stage {
     /// x = the input's embeddings + position embeddings.
     Embed,
     /// One of the two residual updates of a block.
@@ -87,6 +87,11 @@ pub enum Step {
 impl Pass {
     fn new(input: Input, normalize: bool) -> Pass {
         Pass { input, next: Stage::Embed, awaits_all_reduce: false, embeddings: Vec::new(), normalize }
+    }
+
+    /// What the next step does.
+    pub(crate) fn next(&self) -> Stage {
+        self.next
     }
 
     /// The embeddings, [images or texts, embedding size], each of L2 norm 1 unless the pass was begun without; empty on every
@@ -116,7 +121,7 @@ impl Model {
         Ok((rows, columns))
     }
 
-    fn grid(&self, PixelValues { values, height }: &PixelValues) -> Result<Grid, Error> {
+    pub(crate) fn grid(&self, PixelValues { values, height }: &PixelValues) -> Result<Grid, Error> {
         self.vision()?.grid(values.len(), *height).ok_or_else(|| {
             let vision = &self.config.vision_config;
             let (found, patch_size, image_size) = (values.len(), vision.patch_size, vision.image_size);

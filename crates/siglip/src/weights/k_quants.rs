@@ -2,7 +2,7 @@
 //!
 //! The layout is that of `ggml-quants.c`, which `ggml_quants` decodes. The scale of each part, and its minimum, are those of the
 //! least squared error among the roundings that a few trial scales give; each part is then rounded anew with the scale as it is
-//! stored.
+//! stored. An error counts by the importance of its number, where that is known.
 
 use half::f16;
 
@@ -15,19 +15,26 @@ const SIXTEENTH: usize = SUPER_BLOCK / 16;
 /// Trial scales on either side of the one that the largest number has as its largest level.
 const TRIALS: i32 = 9;
 
-/// Appends the blocks of `values`, which are whole ones.
+/// Importance of numbers of which nothing is known.
+const EQUAL: [f32; SUPER_BLOCK] = [1.0; SUPER_BLOCK];
+
+/// Appends the blocks of `values`, which are whole rows of whole blocks. `importance` is that of the numbers of every row.
 pub(super) fn encode<const BYTES: usize>(
     values: &[f32],
-    block: impl Fn(&[f32; SUPER_BLOCK]) -> [u8; BYTES],
+    importance: Option<&[f32]>,
+    block: impl Fn(&[f32; SUPER_BLOCK], &[f32; SUPER_BLOCK]) -> [u8; BYTES],
     bytes: &mut Vec<u8>,
 ) {
-    bytes.extend(values.as_chunks().0.iter().flat_map(block));
+    let importance = importance.map_or(&[EQUAL][..], |importance| importance.as_chunks().0);
+    let blocks = values.as_chunks().0.iter().zip(importance.iter().cycle());
+    bytes.extend(blocks.flat_map(|(values, importance)| block(values, importance)));
 }
 
-pub(super) fn q6_k(values: &[f32; SUPER_BLOCK]) -> Q6K {
+pub(super) fn q6_k(values: &[f32; SUPER_BLOCK], importance: &[f32; SUPER_BLOCK]) -> Q6K {
     let mut block = [0; _];
-    let parts = values.as_chunks::<SIXTEENTH>().0;
-    let scales: Vec<f32> = parts.iter().map(symmetric_scale).collect();
+    let (parts, weights) = (values.as_chunks::<SIXTEENTH>().0, importance.as_chunks().0);
+    let scales: Vec<f32> =
+        parts.iter().zip(weights).map(|(part, weights)| symmetric_scale(part, weights)).collect();
     let largest = scales
         .iter()
         .fold(0.0f32, |largest, &scale| if scale.abs() > largest.abs() { scale } else { largest });
@@ -50,18 +57,18 @@ pub(super) fn q6_k(values: &[f32; SUPER_BLOCK]) -> Q6K {
     block
 }
 
-pub(super) fn q4_k(values: &[f32; SUPER_BLOCK]) -> Q4K {
+pub(super) fn q4_k(values: &[f32; SUPER_BLOCK], importance: &[f32; SUPER_BLOCK]) -> Q4K {
     let mut block = [0; _];
-    let levels = with_minima(values, 15, &mut block);
+    let levels = with_minima(values, importance, 15, &mut block);
     for (i, level) in levels.into_iter().enumerate() {
         block[16 + i / 64 * 32 + i % 32] |= level << (i % 64 / 32 * 4);
     }
     block
 }
 
-pub(super) fn q5_k(values: &[f32; SUPER_BLOCK]) -> Q5K {
+pub(super) fn q5_k(values: &[f32; SUPER_BLOCK], importance: &[f32; SUPER_BLOCK]) -> Q5K {
     let mut block = [0; _];
-    let levels = with_minima(values, 31, &mut block);
+    let levels = with_minima(values, importance, 31, &mut block);
     for (i, level) in levels.into_iter().enumerate() {
         block[48 + i / 64 * 32 + i % 32] |= (level & 15) << (i % 64 / 32 * 4);
         block[16 + i % 32] |= (level >> 4) << (i / 32);
@@ -70,9 +77,15 @@ pub(super) fn q5_k(values: &[f32; SUPER_BLOCK]) -> Q5K {
 }
 
 /// The levels of a q4_K or q5_K, from 0 to `most`. Writes the scales and minima to the start of its block.
-fn with_minima(values: &[f32; SUPER_BLOCK], most: i32, block: &mut [u8]) -> [u8; SUPER_BLOCK] {
-    let parts = values.as_chunks::<EIGHTH>().0;
-    let found: Vec<(f32, f32)> = parts.iter().map(|part| scale_and_minimum(part, most)).collect();
+fn with_minima(
+    values: &[f32; SUPER_BLOCK],
+    importance: &[f32; SUPER_BLOCK],
+    most: i32,
+    block: &mut [u8],
+) -> [u8; SUPER_BLOCK] {
+    let (parts, weights) = (values.as_chunks::<EIGHTH>().0, importance.as_chunks().0);
+    let fit = |(part, weights)| scale_and_minimum(part, weights, most);
+    let found: Vec<(f32, f32)> = parts.iter().zip(weights).map(fit).collect();
     let largest = |of: fn(&(f32, f32)) -> f32| found.iter().map(of).fold(0.0f32, f32::max);
     let (scale, minimum) =
         (f16::from_f32(largest(|of| of.0) / 63.0), f16::from_f32(largest(|of| of.1) / 63.0));
@@ -109,7 +122,7 @@ fn level(value: f32, scale: f32, least: i32, most: i32) -> i32 {
 }
 
 /// The scale of the least squared error for levels from -32 to 31.
-fn symmetric_scale(part: &[f32; SIXTEENTH]) -> f32 {
+fn symmetric_scale(part: &[f32; SIXTEENTH], weights: &[f32; SIXTEENTH]) -> f32 {
     let largest =
         part.iter().fold(0.0f32, |largest, &value| if value.abs() > largest.abs() { value } else { largest });
     if largest == 0.0 {
@@ -118,10 +131,10 @@ fn symmetric_scale(part: &[f32; SIXTEENTH]) -> f32 {
     let trial = |step: i32| {
         let scale = largest / -(32.0 + 0.1 * step as f32);
         let (mut product, mut square) = (0.0, 0.0);
-        for &value in part {
+        for (&value, weight) in part.iter().zip(weights) {
             let level = level(value, scale, -32, 31) as f32;
-            product += value * level;
-            square += level * level;
+            product += weight * value * level;
+            square += weight * level * level;
         }
         // The squared error is that of the zeros less this.
         (
@@ -134,27 +147,28 @@ fn symmetric_scale(part: &[f32; SIXTEENTH]) -> f32 {
 
 /// The scale and minimum of the least squared error for `level * scale - minimum`, with levels from 0 to `most`. Neither is
 /// negative.
-fn scale_and_minimum(part: &[f32; EIGHTH], most: i32) -> (f32, f32) {
+fn scale_and_minimum(part: &[f32; EIGHTH], weights: &[f32; EIGHTH], most: i32) -> (f32, f32) {
     let least = part.iter().copied().fold(0.0f32, f32::min);
     let greatest = part.iter().copied().fold(f32::MIN, f32::max);
     if greatest <= least {
         return (0.0, -least);
     }
     let error = |(scale, minimum): (f32, f32)| {
-        let of =
-            |&value: &f32| (level(value + minimum, scale, 0, most) as f32 * scale - minimum - value).powi(2);
-        part.iter().map(of).sum::<f32>()
+        let of = |(&value, weight): (&f32, &f32)| {
+            weight * (level(value + minimum, scale, 0, most) as f32 * scale - minimum - value).powi(2)
+        };
+        part.iter().zip(weights).map(of).sum::<f32>()
     };
+    let count: f32 = weights.iter().sum();
     let trial = |step: i32| {
         let scale = (greatest - least) / (most as f32 + 0.1 * step as f32);
-        let count = EIGHTH as f32;
         let (mut levels, mut squares, mut products, mut values) = (0.0, 0.0, 0.0, 0.0);
-        for &value in part {
+        for (&value, weight) in part.iter().zip(weights) {
             let level = level(value - least, scale, 0, most) as f32;
-            levels += level;
-            squares += level * level;
-            products += level * value;
-            values += value;
+            levels += weight * level;
+            squares += weight * level * level;
+            products += weight * level * value;
+            values += weight * value;
         }
         let determinant = count * squares - levels * levels;
         let fitted = match determinant > 0.0 {
@@ -203,9 +217,9 @@ mod tests {
         for seed in 0..200 {
             let values = weights(seed);
             let decoded = [
-                ggml_quants::q6_k(&q6_k(&values)),
-                ggml_quants::q5_k(&q5_k(&values)),
-                ggml_quants::q4_k(&q4_k(&values)),
+                ggml_quants::q6_k(&q6_k(&values, &EQUAL)),
+                ggml_quants::q5_k(&q5_k(&values, &EQUAL)),
+                ggml_quants::q4_k(&q4_k(&values, &EQUAL)),
             ];
             for (worst, decoded) in worst.iter_mut().zip(&decoded) {
                 *worst = worst.max(error(&values, decoded));
@@ -223,9 +237,9 @@ mod tests {
         spike[77] = 3.0;
         for values in [positive, negative, spike, [0.0; SUPER_BLOCK], [-0.25; SUPER_BLOCK]] {
             let decoded = [
-                ggml_quants::q6_k(&q6_k(&values)),
-                ggml_quants::q5_k(&q5_k(&values)),
-                ggml_quants::q4_k(&q4_k(&values)),
+                ggml_quants::q6_k(&q6_k(&values, &EQUAL)),
+                ggml_quants::q5_k(&q5_k(&values, &EQUAL)),
+                ggml_quants::q4_k(&q4_k(&values, &EQUAL)),
             ];
             for decoded in decoded {
                 assert!(decoded.iter().all(|value| value.is_finite()));
@@ -233,6 +247,34 @@ mod tests {
                 assert!(lost.is_nan() || lost < 0.05, "{lost}: {:?}", &values[..2]);
             }
         }
-        assert_eq!(ggml_quants::q4_k(&q4_k(&[0.0; SUPER_BLOCK])), [0.0; SUPER_BLOCK]);
+        assert_eq!(ggml_quants::q4_k(&q4_k(&[0.0; SUPER_BLOCK], &EQUAL)), [0.0; SUPER_BLOCK]);
+    }
+
+    #[test]
+    fn numbers_that_count_more_lose_less() {
+        let weighted = |values: &[f32], decoded: &[f32], importance: &[f32]| -> f64 {
+            let each = values.iter().zip(decoded).zip(importance);
+            each.map(|((a, b), weight)| f64::from(weight * (a - b).powi(2))).sum()
+        };
+        let mut sums = [[0.0f64; 2]; 3];
+        for seed in 0..100 {
+            let values = weights(seed);
+            // A few inputs are far larger than the others, as a trained model's are.
+            let importance: [f32; SUPER_BLOCK] =
+                std::array::from_fn(|n| if n % 13 == 0 { 100.0 } else { 1.0 });
+            for (at, importances) in [EQUAL, importance].iter().enumerate() {
+                let decoded = [
+                    ggml_quants::q6_k(&q6_k(&values, importances)),
+                    ggml_quants::q5_k(&q5_k(&values, importances)),
+                    ggml_quants::q4_k(&q4_k(&values, importances)),
+                ];
+                for (sums, decoded) in sums.iter_mut().zip(&decoded) {
+                    sums[at] += weighted(&values, decoded, &importance);
+                }
+            }
+        }
+        for [equal, weighted] in sums {
+            assert!(weighted < 0.8 * equal, "{sums:?}");
+        }
     }
 }

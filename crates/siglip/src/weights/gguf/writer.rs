@@ -12,6 +12,8 @@ use super::{ALIGNMENT_KEY, DEFAULT_ALIGNMENT, MAGIC, STRING, U32};
 use crate::{CheckpointFiles, Config, Error};
 
 const VERSION: u32 = 3;
+/// Importance of an input that is always zero, where the mean of all is 1.
+const LEAST_IMPORTANCE: f32 = 0.01;
 const IMAGE_POSITIONS: &str = "vision_model.embeddings.position_embedding.weight";
 
 /// How a written GGUF stores matrices. The other tensors are small and stay in f32: biases, norms, positions, the probe,
@@ -79,6 +81,8 @@ pub struct GgufWriter {
     header: Vec<u8>,
     places: HashMap<String, (Encoding, u64)>,
     total_bytes: u64,
+    /// By the names of matrices, how much an error of each input counts.
+    importance: HashMap<String, Vec<f32>>,
 }
 
 impl GgufWriter {
@@ -121,7 +125,14 @@ impl GgufWriter {
         let base = header.len() as u64;
         let places =
             placed.into_iter().map(|(name, (encoding, offset))| (name, (encoding, base + offset))).collect();
-        Ok(GgufWriter { header, places, total_bytes: base + offset })
+        Ok(GgufWriter { header, places, total_bytes: base + offset, importance: HashMap::new() })
+    }
+
+    /// Has the k-quants of matrices lose less of inputs that count more. `moments` are the mean squares of a matrix's inputs, by its
+    /// name: see [`InputMoments`](crate::model::InputMoments).
+    pub fn with_importance(mut self, moments: &HashMap<String, Vec<f32>>) -> GgufWriter {
+        self.importance = moments.iter().map(|(name, moments)| (name.clone(), importance(moments))).collect();
+        self
     }
 
     /// The file's first bytes.
@@ -182,10 +193,12 @@ impl GgufWriter {
             }
             // The scale of a block is the largest number's, or less.
             Encoding::Q6K | Encoding::Q5K | Encoding::Q4K => {
+                let importance = self.importance.get(name).filter(|inputs| inputs.len() == tensor.row_len());
+                let importance = importance.map(Vec::as_slice);
                 match encoding {
-                    Encoding::Q6K => k_quants::encode(values, k_quants::q6_k, bytes),
-                    Encoding::Q5K => k_quants::encode(values, k_quants::q5_k, bytes),
-                    _ => k_quants::encode(values, k_quants::q4_k, bytes),
+                    Encoding::Q6K => k_quants::encode(values, importance, k_quants::q6_k, bytes),
+                    Encoding::Q5K => k_quants::encode(values, importance, k_quants::q5_k, bytes),
+                    _ => k_quants::encode(values, importance, k_quants::q4_k, bytes),
                 }
                 f16::MAX.to_f32()
             }
@@ -211,6 +224,15 @@ impl GgufWriter {
         let before = encoding.bytes((first_row * tensor.row_len()) as u64).unwrap_or(u64::MAX);
         Ok(start.saturating_add(before))
     }
+}
+
+/// Mean squares in multiples of their mean. An input that no picture has used still counts a little: others may use it.
+fn importance(moments: &[f32]) -> Vec<f32> {
+    let mean = moments.iter().sum::<f32>() / moments.len() as f32;
+    if !(mean > 0.0 && mean.is_finite()) {
+        return vec![1.0; moments.len()];
+    }
+    moments.iter().map(|moment| moment / mean + LEAST_IMPORTANCE).collect()
 }
 
 struct Pair<'p> {
