@@ -48,6 +48,7 @@ await build({
     siglip: 'www/siglip.js',
     element: 'www/siglip-classifier.js',
     tiny: 'npm/tiny.js',
+    transformers: 'www/transformers.js',
   },
   splitting: true,
 });
@@ -64,7 +65,9 @@ const forNode = {
 };
 await build({
   ...common,
-  entryPoints: { node: 'npm/node.js' },
+  entryPoints: { node: 'npm/node.js', 'transformers-node': 'npm/transformers-node.js' },
+  splitting: true,
+  chunkNames: 'node-[name]-[hash]',
   external: ['node:*'],
   plugins: [addressesApart, forNode],
 });

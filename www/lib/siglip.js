@@ -212,25 +212,25 @@ export class Siglip {
   }
 
   /**
-   * The embedding of one text or several, without a template, of L2 norm 1.
+   * The embedding of one text or several, without a template, of L2 norm 1 unless `normalize` is false.
    * @overload
    * @param {string[]} texts
-   * @param {{signal?: AbortSignal}} [options]
+   * @param {{normalize?: boolean, signal?: AbortSignal}} [options]
    * @returns {Promise<Float32Array[]>}
    */
   /**
    * @overload
    * @param {string} texts
-   * @param {{signal?: AbortSignal}} [options]
+   * @param {{normalize?: boolean, signal?: AbortSignal}} [options]
    * @returns {Promise<Float32Array>}
    */
   /**
    * @param {string | string[]} texts
-   * @param {{signal?: AbortSignal}} [options]
+   * @param {{normalize?: boolean, signal?: AbortSignal}} [options]
    * @returns {Promise<Float32Array | Float32Array[]>}
    */
-  async embedText(texts, { signal } = {}) {
-    const parameters = { texts: listOf([texts].flat()) };
+  async embedText(texts, { normalize, signal } = {}) {
+    const parameters = { texts: listOf([texts].flat()), normalize };
     const list = await this.#worker.call({ method: 'embedTexts', parameters }, signal);
     return Array.isArray(texts) ? list : list[0];
   }

@@ -65,7 +65,8 @@ export const calls = {
     engine.check_labels(labels, labelSet, template);
   },
 
-  async embedTexts({ texts }, signal, tell) {
+  async embedTexts({ texts, normalize }, signal, tell) {
+    if (normalize === false) return unnormalized(texts, signal, tell);
     const embeddings = [];
     for (const batch of batchesOf(texts)) {
       await embedTexts(batch, signal, tell);
@@ -231,6 +232,21 @@ async function embedTexts(texts, signal, tell) {
 }
 
 /**
+ * The outputs of the text tower, which are not kept.
+ * @param {string[]} texts
+ * @param {AbortSignal} signal
+ * @param {(event: CallEvent) => void} tell
+ */
+async function unnormalized(texts, signal, tell) {
+  const vectors = [];
+  for (const text of texts) {
+    await runPass({ inputIds: engine.input_ids([text]), normalize: false }, signal, tell);
+    vectors.push(engine.finish());
+  }
+  return vectors;
+}
+
+/**
  * Takes a pass from its beginning to its end, step by step.
  * @param {import('./protocol.js').PassInput} input
  * @param {AbortSignal} signal
@@ -241,7 +257,7 @@ async function runPass(input, signal, tell) {
   if ('pixels' in input) {
     const { values, height, pooling, normalize } = input.pixels;
     engine.begin_image(values, height, pooling, normalize);
-  } else engine.begin_texts(input.inputIds);
+  } else engine.begin_texts(input.inputIds, input.normalize);
   followers?.begin(input);
   try {
     for (;;) {
@@ -271,7 +287,7 @@ async function runPass(input, signal, tell) {
  */
 async function embedPixels(pixels, signal, tell) {
   await runPass({ pixels }, signal, tell);
-  return engine.finish_image();
+  return engine.finish();
 }
 
 /**

@@ -18,7 +18,7 @@
 /** An encoded image for the decoders of rare formats, and whether the page wants to see it. @typedef {{blob: Blob, isRare: true, withPreview: boolean}} RareImage */
 /** An image as the model takes it: values of shape [3, height, width]. @typedef {{values: Float32Array, height: number}} PixelValues */
 /** An image as the worker takes it: an encoded file, of a rare format or not, pixels, or what is made of them. @typedef {{blob: Blob} | RareImage | Pixels | PixelValues} ImageMessage */
-/** What a pass through a tower begins with. @typedef {{pixels: PixelValues & Vectors} | {inputIds: Uint32Array}} PassInput */
+/** What a pass through a tower begins with. @typedef {{pixels: PixelValues & Vectors} | {inputIds: Uint32Array, normalize?: boolean}} PassInput */
 /** Labels, or those at hand; `labelSet` names a set of these. @typedef {{labels?: string[], labelSet?: string, template: string[]}} Prompts */
 /** Which scores are wanted, and a person's own scale and bias. @typedef {{topK?: number, threshold?: number, scale?: number, bias?: number, relative?: boolean}} Ranking */
 /** Which vector of an image is wanted, if not the one that is scored. @typedef {{pooling?: 'head' | 'mean' | 'patches' | 'windows', normalize?: boolean}} Vectors */
@@ -115,7 +115,7 @@
  * @property {{parameters: {image: ImageMessage} & Vectors, result: Float32Array}} embedImage
  * @property {{parameters: {image: ImageMessage, normalize?: boolean}, result: Patches}} embedPatches
  * @property {{parameters: {image: ImageMessage, label: string, labelSet?: string, template: string[], method: string}, result: Explanation}} explain
- * @property {{parameters: {texts: string[]}, result: Float32Array[]}} embedTexts
+ * @property {{parameters: {texts: string[], normalize?: boolean}, result: Float32Array[]}} embedTexts
  * @property {{parameters: Prompts, result: void}} checkPrompts refuses labels or a template that no score can be had for
  * @property {{parameters: Prompts & Ranking & {embedding: Float32Array}, result: Score[]}} score
  * @property {{parameters: {logits: number[], truths: number[]}, result: Calibration}} calibrate

@@ -107,10 +107,13 @@ impl Candle {
         pooling: Pooling,
         normalize: bool,
     ) -> Result<Vec<f32>, Error> {
-        if pooling == Pooling::Head && normalize {
-            return self.image(image);
-        }
-        Err(Error::BadInput(format!("candle's engine has normalized embeddings alone; {OTHER_ENGINE}")))
+        self.check_normalize(normalize && pooling == Pooling::Head)?;
+        self.image(image)
+    }
+
+    pub(crate) fn check_normalize(&self, normalize: bool) -> Result<(), Error> {
+        let reason = || format!("candle's engine has normalized embeddings alone; {OTHER_ENGINE}");
+        if normalize { Ok(()) } else { Err(Error::BadInput(reason())) }
     }
 
     pub(crate) fn texts(&self, input_ids: Vec<u32>) -> Result<Vec<f32>, Error> {

@@ -41,8 +41,9 @@ impl Candle {
     /// A pass over texts.
     ///
     /// # Errors
-    /// As [`Engine::text_embeds`](siglip::Engine::text_embeds).
-    pub fn begin_texts(&self, input_ids: Vec<u32>) -> Result<Pass, Error> {
+    /// As [`Engine::text_embeds`](siglip::Engine::text_embeds), and without `normalize`.
+    pub fn begin_texts(&self, input_ids: Vec<u32>, normalize: bool) -> Result<Pass, Error> {
+        self.check_normalize(normalize)?;
         self.texts(input_ids).map(Pass)
     }
 

@@ -199,6 +199,11 @@ impl Engine {
         Ok(input_ids)
     }
 
+    /// The input ids of texts, [texts, context length].
+    pub fn input_ids(&self, texts: Vec<String>) -> Result<Vec<u32>, JsValue> {
+        Ok(self.siglip()?.input_ids(&texts).map_err(Error::from)?)
+    }
+
     /// Starts the pass of an image: pixel values [3, height, width]. `pooling` and `normalize` ask for other vectors than the
     /// one that is scored.
     pub fn begin_image(
@@ -221,9 +226,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Starts the pass of texts: input ids [texts, context length].
-    pub fn begin_texts(&mut self, input_ids: Vec<u32>) -> Result<(), JsValue> {
-        self.pass = Some(self.model()?.begin_texts(input_ids).map_err(Error::from)?);
+    /// Starts the pass of texts: input ids [texts, context length]. `normalize` is as in [`Engine::begin_image`].
+    pub fn begin_texts(&mut self, input_ids: Vec<u32>, normalize: Option<bool>) -> Result<(), JsValue> {
+        let pass = self.model()?.begin_texts(input_ids, normalize.unwrap_or(true));
+        self.pass = Some(pass.map_err(Error::from)?);
         Ok(())
     }
 
@@ -235,12 +241,12 @@ impl Engine {
         Ok(step.into())
     }
 
-    /// Ends the pass of an image. Returns its embedding, or nothing in a follower.
-    pub fn finish_image(&mut self) -> Result<Vec<f32>, JsValue> {
+    /// Ends a pass. Returns its vectors, or nothing in a follower.
+    pub fn finish(&mut self) -> Result<Vec<f32>, JsValue> {
         Ok(self.pass.take().ok_or_else(|| misused("no pass was started"))?.into_embeddings())
     }
 
-    /// Ends the pass of texts. Their embeddings are memoised.
+    /// Ends the pass of texts from [`Engine::next_input_ids`]. Their embeddings are memoised.
     pub fn finish_texts(&mut self) -> Result<(), JsValue> {
         let pass = self.pass.take().ok_or_else(|| misused("no pass was started"))?;
         let texts = std::mem::take(&mut self.texts);

@@ -47,7 +47,7 @@ fn image(model: &Model) -> Result<Pass, Error> {
 }
 
 fn text(model: &Model) -> Result<Pass, Error> {
-    model.begin_texts((0..model.config().text_config.max_position_embeddings as u32).collect())
+    model.begin_texts((0..model.config().text_config.max_position_embeddings as u32).collect(), true)
 }
 
 #[test]

@@ -14,8 +14,8 @@ for (const { prototype } of [Plain, Relaxed]) {
     passes.push('image');
     return begin_image.apply(this, pixels);
   };
-  prototype.begin_texts = function (inputIds) {
+  prototype.begin_texts = function (...inputIds) {
     passes.push('texts');
-    return begin_texts.call(this, inputIds);
+    return begin_texts.apply(this, inputIds);
   };
 }

@@ -97,7 +97,7 @@ if (dies) {
       'step',
       'begin_image',
       'begin_texts',
-      'finish_image',
+      'finish',
       'finish_texts',
       'push',
       'arrived',

@@ -143,7 +143,7 @@ async function embed(engine, { images, texts }, blocks) {
     const pixels = engine.pixel_values(bytes);
     engine.begin_image(pixels.values, pixels.height);
     await run({ pixels });
-    embeddings.push(engine.finish_image());
+    embeddings.push(engine.finish());
   }
   const inputIds = engine.next_input_ids(texts);
   engine.begin_texts(inputIds);

@@ -161,7 +161,7 @@ impl Engine for GpuModel {
     }
 
     fn text_embeds(&mut self, input_ids: Vec<u32>) -> Result<Vec<f32>, Error> {
-        self.embed(Towers::Text, |model| model.begin_texts(input_ids.clone()))
+        self.embed(Towers::Text, |model| model.begin_texts(input_ids.clone(), true))
     }
 
     fn texts_per_pass(&self) -> usize {

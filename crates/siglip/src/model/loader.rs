@@ -176,7 +176,7 @@ impl Engine for Model {
     }
 
     fn text_embeds(&mut self, input_ids: Vec<u32>) -> Result<Vec<f32>, Error> {
-        let pass = self.begin_texts(input_ids)?;
+        let pass = self.begin_texts(input_ids, true)?;
         self.run(pass)
     }
 

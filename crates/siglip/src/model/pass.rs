@@ -154,11 +154,12 @@ impl Model {
         Ok(Pass::new(Input::Image { pixel_values: image.values, grid, pooling }, normalize))
     }
 
-    /// Begins a pass over one or more texts: `input_ids` is [texts, context length].
+    /// Begins a pass over one or more texts: `input_ids` is [texts, context length]. `normalize` gives each embedding an L2
+    /// norm of 1.
     ///
     /// # Errors
     /// [`Error::BadInput`] for ids that are not whole texts or lie outside the vocabulary, and without the text tower.
-    pub fn begin_texts(&self, input_ids: Vec<u32>) -> Result<Pass, Error> {
+    pub fn begin_texts(&self, input_ids: Vec<u32>, normalize: bool) -> Result<Pass, Error> {
         let text = self.text()?;
         let (length, vocab_size) = (text.length(), text.vocab_size());
         let texts = input_ids.len() / length;
@@ -168,7 +169,7 @@ impl Model {
         if let Some(id) = input_ids.iter().find(|&&id| id as usize >= vocab_size) {
             return Err(Error::BadInput(format!("id {id} is outside the vocabulary of {vocab_size}")));
         }
-        Ok(Pass::new(Input::Texts { input_ids, texts }, true))
+        Ok(Pass::new(Input::Texts { input_ids, texts }, normalize))
     }
 
     /// Advances a pass by one step. Drive one pass at a time: the model's buffers hold its state.

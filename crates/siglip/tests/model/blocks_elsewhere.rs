@@ -53,7 +53,7 @@ fn blocks_run_elsewhere_give_the_same_embeddings() {
     let text = &whole.config().text_config;
     let ids: Vec<u32> =
         (0..3 * text.max_position_embeddings).map(|i| (i * 31 % text.vocab_size) as u32).collect();
-    let pass = without.begin_texts(ids.clone()).unwrap();
+    let pass = without.begin_texts(ids.clone(), true).unwrap();
     let embedded = embed(&mut without, Towers::Text, 3, pass);
     close(&embedded, &whole.text_embeds(ids).unwrap());
 }
@@ -74,7 +74,7 @@ fn misuse_is_an_error() {
     let length = model.config().text_config.max_position_embeddings;
     let ids = vec![1; length];
     assert!(matches!(model.text_embeds(ids.clone()), Err(Error::BadInput(_))));
-    let mut pass = model.begin_texts(ids).unwrap();
+    let mut pass = model.begin_texts(ids, true).unwrap();
     assert_eq!(model.step(&mut pass), Step::Blocks);
     assert!(matches!(model.set_hidden_states(&pass, &[0.0; 5]), Err(Error::BadInput(_))));
     assert!(matches!(model.first_block(Towers::Image, &[0.0; 5], &[], 1), Err(Error::BadInput(_))));

@@ -65,7 +65,7 @@ impl Towers for Workers {
     }
 
     fn text_embeds(&mut self, input_ids: Vec<u32>) -> Vec<f32> {
-        self.run(|worker| worker.begin_texts(input_ids.clone()))
+        self.run(|worker| worker.begin_texts(input_ids.clone(), true))
     }
 
     fn logits_per_image(&self, image_embeds: &[f32], text_embeds: &[f32]) -> Vec<f32> {
