@@ -33,7 +33,7 @@ export const minifySheets = {
  * @param {string[]} entries
  */
 export async function bundle(folder, entries) {
-  const { outputFiles } = await build({
+  return build({
     absWorkingDir: folder,
     entryPoints: entries,
     outdir: folder,
@@ -46,16 +46,16 @@ export async function bundle(folder, entries) {
     format: 'esm',
     target: 'es2022',
     write: false,
+    metafile: true,
     plugins: [minifySheets],
   });
-  return outputFiles;
 }
 
 if (import.meta.filename === process.argv[1]) {
   const folder = resolve(process.argv[2]);
-  const bundled = await bundle(folder, [...library, ...page, ...privacy]);
+  const { outputFiles } = await bundle(folder, [...library, ...page, ...privacy]);
   for (const name of await readdir(folder, { recursive: true })) {
     if (/\.(js|css)$/.test(name) && !/^wasm[\\/]/.test(name)) await rm(join(folder, name));
   }
-  await Promise.all(bundled.map(({ path, contents }) => writeFile(path, contents)));
+  await Promise.all(outputFiles.map(({ path, contents }) => writeFile(path, contents)));
 }

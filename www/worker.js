@@ -8,9 +8,8 @@
  * worker/protocol.js defines the messages; worker/calls.js handles the calls.
  */
 import { beforehand, calls, shardedModel, threadPool } from './worker/calls.js';
-import { errorMessageOf } from './worker/errors.js';
+import { errorMessageOf, reportFailure } from './worker/errors.js';
 import { dispatch } from './worker/protocol.js';
-import { reportFailure } from './worker/spawn.js';
 
 /** @typedef {import('./worker/protocol.js').FromWorker} FromWorker */
 /** @typedef {import('./worker/protocol.js').ToWorker} ToWorker */

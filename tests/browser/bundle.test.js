@@ -1,5 +1,6 @@
 /** The scripts and styles that `cargo xtask package` bundles: they stay small, and they work. */
 import assert from 'node:assert/strict';
+import { relative } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { bundle, library, page } from '../../scripts/bundle.js';
@@ -9,17 +10,18 @@ import { labelsOf } from './page-actions.js';
 const harness = new Harness();
 
 /**
- * Downloaded only once a model answers, or when it is needed: for many pictures, an evaluation, a picture that the engine does
- * not decode, several workers, a GPU, a text tower that comes later, a choice of smaller files, another language, or one of these functions.
+ * Bytes on the wire at once: the entries and what they import. What is left out is loaded when it is first needed, and so are
+ * the generated scripts beside the .wasm.
+ * @param {string[]} entries
  */
-const isLazy = (/** @type {string} */ path) =>
-  /(view|work|afterwards|why|candle|candle-check|engine|share|rare-formats|other-decoders|unreadable|gpu|label-sets|patches|calibrate|classes|search-index|sharded-model|thread-pool|model-cache|pipeline|later-text|source|languages|translate-page)-\w+\.js$/.test(
-    path,
-  );
-
-/** Bytes on the wire, the generated scripts beside the .wasm left out. @param {string[]} entries */
 async function gzipped(entries) {
-  const files = (await bundle(fileAt('www'), entries)).filter(({ path }) => !isLazy(path));
+  const { outputFiles, metafile } = await bundle(fileAt('www'), entries);
+  const atOnce = new Set(entries);
+  for (const name of atOnce) {
+    for (const { path, kind, external } of metafile.outputs[name].imports)
+      if (kind === 'import-statement' && !external) atOnce.add(path);
+  }
+  const files = outputFiles.filter(({ path }) => atOnce.has(relative(fileAt('www'), path)));
   return files.reduce((sum, { contents }) => sum + gzipSync(contents, { level: 9 }).length, 0);
 }
 
@@ -35,7 +37,7 @@ test('what the page adds stays within 17 KiB', async () => {
 
 test('the bundled page classifies, and the bundled library shards a model over workers', async () => {
   const bundled = new Map(
-    (await bundle(fileAt('www'), [...library, ...page])).map(({ path, text }) => [path, text]),
+    (await bundle(fileAt('www'), [...library, ...page])).outputFiles.map(({ path, text }) => [path, text]),
   );
   const blank = await harness.open({ path: '/tests/browser/pages/blank.html' });
   harness.server.intercept = (path, response) => {
@@ -50,7 +52,6 @@ test('the bundled page classifies, and the bundled library shards a model over w
   };
   const visit = await openIn(blank.context(), harness.server.origin);
   assert.equal((await labelsOf(visit, 'insect.jpg'))[0], 'an insect');
-  assert.ok([...bundled.keys()].filter(isLazy).length > 20, [...bundled.keys()].join());
   await visit.locator('#dataset').setInputFiles(fileAt('tests/fixtures/pictures'));
   await visit.getByRole('heading', { name: 'Evaluation: pictures' }).waitFor();
   await visit.getByRole('button', { name: 'Close the evaluation' }).click();

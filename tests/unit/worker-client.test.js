@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SiglipError } from '../../www/siglip.js';
-import { WorkerClient } from '../../www/lib/worker-client.js';
+import { startClient } from '../../www/lib/worker-client.js';
 import { define, definePage } from './page-globals.js';
 
 /** @typedef {import('../../www/worker/protocol.js').FromWorker} FromWorker */
@@ -44,10 +44,10 @@ class FakeWorker {
  * @param {import('node:test').TestContext} context
  * @param {string} [workerUrl]
  */
-function start(context, workerUrl = 'https://example.org/worker.js') {
+async function start(context, workerUrl = 'https://example.org/worker.js') {
   definePage(context);
   define(context, { Worker: FakeWorker });
-  const client = new WorkerClient(workerUrl);
+  const client = await startClient(workerUrl);
   return { client, worker: /** @type {FakeWorker} */ (FakeWorker.all.at(-1)) };
 }
 
@@ -55,7 +55,7 @@ function start(context, workerUrl = 'https://example.org/worker.js') {
 const embed = (/** @type {string} */ text) => ({ method: 'embedTexts', parameters: { texts: [text] } });
 
 test('each call gets its own answer, in whatever order they come', async (context) => {
-  const { client, worker } = start(context);
+  const { client, worker } = await start(context);
   const calls = [client.call(embed('a')), client.call(embed('b'))];
   assert.deepEqual(worker.received, [
     { type: 'call', id: 1, ...embed('a') },
@@ -67,7 +67,7 @@ test('each call gets its own answer, in whatever order they come', async (contex
 });
 
 test('an error arrives as a SiglipError with its code', async (context) => {
-  const { client, worker } = start(context);
+  const { client, worker } = await start(context);
   const call = client.call(embed('a'));
   const error = { code: /** @type {const} */ ('bad-image'), message: 'no image', unsupportedFormat: true };
   worker.send({ type: 'error', id: 1, error });
@@ -82,7 +82,7 @@ test('an error arrives as a SiglipError with its code', async (context) => {
 });
 
 test('events reach the call they are for, until it is answered', async (context) => {
-  const { client, worker } = start(context);
+  const { client, worker } = await start(context);
   /** @type {string[]} */
   const heard = [];
   const call = client.call(embed('a'), undefined, (event) => void heard.push(event.type));
@@ -96,7 +96,7 @@ test('events reach the call they are for, until it is answered', async (context)
 });
 
 test('an aborted call is rejected at once and the worker is told; other calls go on', async (context) => {
-  const { client, worker } = start(context);
+  const { client, worker } = await start(context);
   const controller = new AbortController();
   const [aborted, other] = [client.call(embed('a'), controller.signal), client.call(embed('b'))];
   controller.abort();
@@ -109,13 +109,13 @@ test('an aborted call is rejected at once and the worker is told; other calls go
 });
 
 test('a call with a signal that has fired is not sent', async (context) => {
-  const { client, worker } = start(context);
+  const { client, worker } = await start(context);
   await assert.rejects(client.call(embed('a'), AbortSignal.abort()), { code: 'aborted' });
   assert.deepEqual(worker.received, []);
 });
 
 test('when the worker dies, all calls are rejected, and later ones too', async (context) => {
-  const { client, worker } = start(context);
+  const { client, worker } = await start(context);
   const call = client.call(embed('a'));
   let prevented = false;
   worker.onerror?.({ message: 'out of stack', preventDefault: () => (prevented = true) });
@@ -125,14 +125,14 @@ test('when the worker dies, all calls are rejected, and later ones too', async (
 });
 
 test('the error for a worker that does not start names the policy that may forbid it', async (context) => {
-  const { client, worker } = start(context);
+  const { client, worker } = await start(context);
   const call = client.call(embed('a'));
   worker.onerror?.({ preventDefault() {} });
   await assert.rejects(call, { code: 'wasm', message: /worker-src/ });
 });
 
 test('after `end`, calls are rejected as aborted', async (context) => {
-  const { client, worker } = start(context);
+  const { client, worker } = await start(context);
   const call = client.call(embed('a'));
   client.end();
   await assert.rejects(call, { code: 'aborted' });
@@ -140,8 +140,8 @@ test('after `end`, calls are rejected as aborted', async (context) => {
 });
 
 test('a script of another site starts through a blob, one of this site directly', async (context) => {
-  assert.equal(start(context).worker.url, 'https://example.org/worker.js');
-  const { worker } = start(context, 'https://cdn.example.net/www/worker.js');
+  assert.equal((await start(context)).worker.url, 'https://example.org/worker.js');
+  const { worker } = await start(context, 'https://cdn.example.net/www/worker.js');
   assert.match(worker.url, /^blob:/);
   const { resolveObjectURL } = await import('node:buffer');
   const blob = /** @type {import('node:buffer').Blob} */ (resolveObjectURL(worker.url));

@@ -14,6 +14,8 @@ export const languages = {
     'What is in the picture?': '何が写っている？',
     'Drop pictures, write labels, read how likely each one is. The model runs right here in your browser: no picture and no label is sent anywhere.':
       '画像をドロップし、ラベルを書くと、それぞれの確率がわかります。モデルはこのブラウザーの中で動き、画像もラベルもどこにも送信しません。',
+    'This page has not started. Browsers run no scripts of a page that is opened as a file: serve it with “cargo xtask serve”, or from any web server.':
+      'このページはまだ起動していません。ファイルとして開いたページのスクリプトは、ブラウザーが実行しません。「cargo xtask serve」か、任意のウェブサーバーで配信してください。',
     Pictures: '画像',
     'Drop them anywhere on this page': 'このページのどこにでもドロップ',
     ', paste them, or': '、貼り付け、または',

@@ -3,7 +3,7 @@ import { each } from './each.js';
 import { SiglipError, throwIfAborted } from './errors.js';
 import { draw, toImageMessage } from './images.js';
 import { listOf, loadParametersOf, modelNameOf, questionOf } from './parameters.js';
-import { WorkerClient } from './worker-client.js';
+import { startClient } from './worker-client.js';
 
 /** @typedef {import('../worker/protocol.js').Score} Score */
 /** @typedef {import('../worker/protocol.js').Notice} Notice */
@@ -34,7 +34,7 @@ export class Siglip {
   #info;
 
   /**
-   * @param {WorkerClient} worker
+   * @param {import('./worker-client.js').WorkerClient} worker
    * @param {Info} info
    * @param {LoadOptions['onNotice']} onNotice
    * @param {Promise<void> | undefined} whole
@@ -66,7 +66,7 @@ export class Siglip {
     if (options.engine) options = (await import('./engine.js')).withEngine(options);
     throwIfAborted(signal);
     const parameters = loadParametersOf(model, options);
-    const worker = new WorkerClient(options.workerUrl);
+    const worker = await startClient(options.workerUrl);
     /** @type {Notice[]} */
     const notices = [];
     let reached = { loaded: 0, total: 0, file: '' };

@@ -20,9 +20,9 @@ export class WorkerClient {
   /** Fires, with the reason, when the worker has ended. */
   #life = new AbortController();
 
-  /** @param {string} [workerUrl] of a copy of worker.js */
-  constructor(workerUrl) {
-    this.#worker = started(workerUrl);
+  /** @param {Worker} worker that runs worker.js */
+  constructor(worker) {
+    this.#worker = worker;
     this.#worker.onmessage = (/** @type {MessageEvent<FromWorker>} */ { data }) => this.#receive(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
@@ -90,10 +90,10 @@ export class WorkerClient {
 /** @param {import('../worker/protocol.js').ErrorMessage} message */
 const toError = ({ code, message, ...about }) => Object.assign(new SiglipError(code, message), about);
 
-/** @param {string | undefined} workerUrl */
-function started(workerUrl) {
+/** @param {string} [workerUrl] of a copy of worker.js */
+export async function startClient(workerUrl) {
   try {
-    return workerAt(workerUrl);
+    return new WorkerClient(await workerAt(workerUrl));
   } catch (error) {
     // WebKit throws where other browsers fire an event.
     throw diedOf(undefined, error);
@@ -106,6 +106,7 @@ function started(workerUrl) {
  */
 function diedOf(message, cause) {
   const reason =
-    message ?? "worker.js could not be started: check its URL and the page's policy (worker-src)";
+    message ??
+    "worker.js could not be started: check its URL and the page's policy (worker-src, trusted-types siglip-web)";
   return new SiglipError('wasm', `The worker has died: ${reason}. Load the model again.`, cause);
 }

@@ -48,13 +48,13 @@ export const calls = {
 
   async embedPatches(parameters, signal, tell) {
     const pixels = await readImage(parameters.image, tell);
-    const { embedPatches } = await patchesModule();
+    const { embedPatches } = await vectorsModule();
     return embedPatches(engine, pixels, parameters, (pixels) => embedPixels(pixels, signal, tell));
   },
 
   async explain(parameters, signal, tell) {
     const pixels = await readImage(parameters.image, tell);
-    const { explain } = await patchesModule();
+    const { explain } = await vectorsModule();
     const embed = (
       /** @type {import('./protocol.js').PixelValues & import('./protocol.js').Vectors} */ pixels,
     ) => embedPixels(pixels, signal, tell);
@@ -66,7 +66,10 @@ export const calls = {
   },
 
   async embedTexts({ texts, normalize }, signal, tell) {
-    if (normalize === false) return unnormalized(texts, signal, tell);
+    if (normalize === false) {
+      const { textVectors } = await vectorsModule();
+      return textVectors(engine, texts, (input) => runPass(input, signal, tell));
+    }
     const embeddings = [];
     for (const batch of batchesOf(texts)) {
       await embedTexts(batch, signal, tell);
@@ -204,8 +207,8 @@ const labelSetsModule = () => import('./label-sets.js');
 /** A model that is downloaded whole never needs it. */
 const laterTextModule = () => import('./later-text.js');
 
-/** Few pages look into an image. */
-const patchesModule = () => import('./patches.js');
+/** Few pages take more than scores and embeddings. */
+const vectorsModule = () => import('./vectors.js');
 
 /**
  * @param {string[]} list
@@ -229,21 +232,6 @@ async function embedTexts(texts, signal, tell) {
     await runPass({ inputIds }, signal, tell);
     engine.finish_texts();
   }
-}
-
-/**
- * The outputs of the text tower, which are not kept.
- * @param {string[]} texts
- * @param {AbortSignal} signal
- * @param {(event: CallEvent) => void} tell
- */
-async function unnormalized(texts, signal, tell) {
-  const vectors = [];
-  for (const text of texts) {
-    await runPass({ inputIds: engine.input_ids([text]), normalize: false }, signal, tell);
-    vectors.push(engine.finish());
-  }
-  return vectors;
 }
 
 /**

@@ -35,3 +35,12 @@ export function errorMessageOf(error) {
     message: `The engine has failed: ${error?.message ?? error}. Load the model again.`,
   };
 }
+
+/**
+ * Tells the worker that has started this one why it failed.
+ * @param {unknown} error
+ */
+export const reportFailure = (error) =>
+  postMessage(
+    /** @type {import('./protocol.js').FailedMessage} */ ({ type: 'failed', error: errorMessageOf(error) }),
+  );

@@ -5,7 +5,8 @@
  */
 import { AllReduce } from './all-reduce.js';
 import { dispatch } from './protocol.js';
-import { reportFailure, spawnWorker } from './spawn.js';
+import { reportFailure } from './errors.js';
+import { spawnWorker } from './spawn.js';
 import { loadWasm } from './wasm.js';
 import { sleep, yieldToMessages } from './yield.js';
 

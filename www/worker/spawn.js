@@ -1,5 +1,5 @@
 /** Workers that a worker starts to help it. */
-import { errorMessageOf } from './errors.js';
+import { trusted } from '../lib/trusted.js';
 import { dispatch } from './protocol.js';
 
 /** @typedef {import('./protocol.js').FailedMessage} FailedMessage */
@@ -12,7 +12,7 @@ import { dispatch } from './protocol.js';
  * @param {(error: unknown) => void} fail is given the reason when the worker is of no use any more
  */
 export function spawnWorker(index, handlers, fail) {
-  const worker = new Worker(self.location.href, { type: 'module', name: `siglip ${index}` });
+  const worker = new Worker(trusted(self.location.href), { type: 'module', name: `siglip ${index}` });
   worker.onmessage = (/** @type {MessageEvent} */ { data }) => {
     if (data.type === 'failed') fail(/** @type {FailedMessage} */ (data).error);
     else dispatch(handlers, /** @type {Message} */ (data));
@@ -23,10 +23,3 @@ export function spawnWorker(index, handlers, fail) {
   };
   return worker;
 }
-
-/**
- * The other side: tells the worker that has started this one why it failed.
- * @param {unknown} error
- */
-export const reportFailure = (error) =>
-  postMessage(/** @type {FailedMessage} */ ({ type: 'failed', error: errorMessageOf(error) }));

@@ -4,7 +4,8 @@
  */
 import * as addresses from '../wasm-addresses.js';
 import { memory as engineMemory } from './memory.js';
-import { reportFailure, spawnWorker } from './spawn.js';
+import { reportFailure } from './errors.js';
+import { spawnWorker } from './spawn.js';
 import { compile, ifPresent } from './wasm.js';
 
 /** @typedef {import('./protocol.js').SharedEngine} SharedEngine */

@@ -1,4 +1,4 @@
-/** What needs an image's patches: a vector of each, and maps of what speaks for a label. */
+/** Vectors that are not scored: of an image's patches, of texts as their tower returns them, and maps of what speaks for a label. */
 
 /** @typedef {import('../wasm/simd128/siglip_web.js').Engine} Engine */
 /** @typedef {import('./protocol.js').Calls} Calls */
@@ -16,6 +16,21 @@ export async function embedPatches(engine, pixels, { normalize = true }, embed) 
   const [rows, columns] = engine.patch_grid(pixels.values, pixels.height);
   const vectors = await embed({ ...pixels, pooling: 'patches', normalize });
   return { rows, columns, size: vectors.length / (rows * columns), vectors };
+}
+
+/**
+ * The outputs of the text tower, not normalised and not cached.
+ * @param {Engine} engine
+ * @param {string[]} texts
+ * @param {(input: {inputIds: Uint32Array, normalize: boolean}) => Promise<void>} run takes a pass to its end
+ */
+export async function textVectors(engine, texts, run) {
+  const vectors = [];
+  for (const text of texts) {
+    await run({ inputIds: engine.input_ids([text]), normalize: false });
+    vectors.push(engine.finish());
+  }
+  return vectors;
 }
 
 /**
