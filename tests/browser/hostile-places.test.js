@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { Harness, fileAt, openIn, problemsOf } from './harness.js';
 import { Server, reporter } from './server.js';
 
@@ -17,6 +17,9 @@ before(async () => {
   foreign = await Server.start({ 'access-control-allow-origin': '*' });
 });
 after(() => foreign.close());
+afterEach(() => {
+  foreign.intercept = () => false;
+});
 
 const element = '<siglip-classifier labels="a cat, a boat" loading="eager"></siglip-classifier>';
 
@@ -73,13 +76,15 @@ test('in a sandboxed frame, which has no origin and no storage', async () => {
 });
 
 test("in another site's frame, whose storage is partitioned", async () => {
-  const { port } = new URL(harness.server.origin);
+  // Another name of this machine is another site.
+  const other = foreign.origin.replace('127.0.0.1', 'localhost');
+  foreign.intercept = (path, response) => {
+    if (path !== '/frame') return false;
+    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' });
+    response.end(documentWith(element));
+  };
   const page = await open({
-    // Another name of this machine is another site.
-    '/host': {
-      html: `<!doctype html><title>Host</title><iframe src="http://localhost:${port}/frame"></iframe>`,
-    },
-    '/frame': { html: documentWith(element) },
+    '/host': { html: `<!doctype html><title>Host</title><iframe src="${other}/frame"></iframe>` },
   });
   assert.deepEqual(await labelsIn(await frameOf(page)), ['a cat', 'a boat']);
 });
@@ -99,7 +104,9 @@ test('on a page that enforces Trusted Types, which allows the policy `siglip-web
       '/host': { html: documentWith(body, origin, reporter.replace('src="', `src="${origin}`)), headers },
     });
     assert.deepEqual(await labelsIn(page), ['a cat', 'a boat']);
-    assert.deepEqual(await problemsOf(page), []);
+    // Whether a page enforces them can only be found out by trying.
+    const others = (await problemsOf(page)).filter((problem) => !problem.includes('TrustedScriptURL'));
+    assert.deepEqual(others, []);
   }
 });
 
@@ -151,7 +158,7 @@ test('index.html that is opened as a file says that it has to be served', async 
   await page.getByText('cargo xtask serve').waitFor();
   // A page that starts hides it.
   await blank.goto(harness.server.origin);
-  await blank.waitForFunction(() => document.documentElement.dataset.started);
+  await blank.waitForFunction(() => 'started' in document.documentElement.dataset);
   assert.equal(await blank.getByText('cargo xtask serve').isVisible(), false);
 });
 
@@ -162,18 +169,14 @@ test('a host that answers slowly, and one that fails in the middle', async () =>
     if (!fails || path !== '/www/worker.js') return false;
     setTimeout(() => response.writeHead(503).end(), 500);
   };
-  try {
-    harness.server.intercept = (path, response) => {
-      if (path !== '/host') return false;
-      response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' });
-      response.end(documentWith(element, foreign.origin));
-    };
-    const page = await openIn(blank.context(), `${harness.server.origin}/host`);
-    await page.getByText('worker.js could not be started').waitFor();
-    fails = false;
-    await page.getByRole('button', { name: 'Try again' }).click();
-    assert.deepEqual(await labelsIn(page), ['a cat', 'a boat']);
-  } finally {
-    foreign.intercept = () => false;
-  }
+  harness.server.intercept = (path, response) => {
+    if (path !== '/host') return false;
+    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' });
+    response.end(documentWith(element, foreign.origin));
+  };
+  const page = await openIn(blank.context(), `${harness.server.origin}/host`);
+  await page.getByText('worker.js could not be started').waitFor();
+  fails = false;
+  await page.getByRole('button', { name: 'Try again' }).click();
+  assert.deepEqual(await labelsIn(page), ['a cat', 'a boat']);
 });
