@@ -7,7 +7,7 @@
 import { execFileSync } from 'node:child_process';
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
 import { minifySheets } from './bundle.js';
 
 const root = resolve(import.meta.dirname, '..');
@@ -29,6 +29,21 @@ const withoutCandle = {
   },
 };
 
+/** The script of a build of the engine. @param {string} name */
+const scriptOf = (name) => join(root, 'www/wasm', name, 'siglip_web.js');
+const minified = async (/** @type {string} */ name) =>
+  (await transform(await readFile(scriptOf(name), 'utf8'), { minify: true })).code;
+const isSame = (await minified('simd128')) === (await minified('relaxed-simd'));
+
+/** Has the builds with and without relaxed SIMD share a script. A worker loads one of them. @type {import('esbuild').Plugin} */
+const oneScript = {
+  name: 'one-script',
+  setup(build) {
+    if (isSame)
+      build.onResolve({ filter: /\/relaxed-simd\/siglip_web\.js$/ }, () => ({ path: scriptOf('simd128') }));
+  },
+};
+
 /** @type {import('esbuild').BuildOptions} */
 const common = {
   absWorkingDir: root,
@@ -40,7 +55,7 @@ const common = {
   target: 'es2022',
   // The addresses of assets are relative to the package, where all scripts lie.
   chunkNames: '[name]-[hash]',
-  plugins: [minifySheets, addressesApart, withoutCandle],
+  plugins: [minifySheets, addressesApart, withoutCandle, oneScript],
 };
 await build({
   ...common,

@@ -7,7 +7,7 @@
  * CHECKPOINT is a copy of tests/fixtures/random-small, whose ONNX files in single precision the first command makes. Those of
  * tests/fixtures/onnx are combined, and lie in a folder of their own here as on the hub.
  */
-import { cpSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -23,8 +23,12 @@ cpSync(
   join(root, 'tests/fixtures/onnx/raw/model_quantized.onnx'),
   join(models, 'combined/onnx/model_quantized.onnx'),
 );
-// `siglip random` and the exporters leave this file out; transformers.js needs it.
-cpSync(join(checkpoint, 'tokenizer_config.json'), join(models, 'combined/tokenizer_config.json'));
+// transformers.js needs this file, which the fixture has not.
+const tokenizer = JSON.parse(readFileSync(join(checkpoint, 'tokenizer_config.json'), 'utf8'));
+writeFileSync(
+  join(models, 'combined/tokenizer_config.json'),
+  JSON.stringify({ ...tokenizer, model_max_length: 64 }),
+);
 
 const entry = join(folder, 'node_modules/@huggingface/transformers/dist/transformers.node.mjs');
 const library = await import(pathToFileURL(entry).href);
