@@ -162,12 +162,15 @@ fn webp_row() -> Row {
     let frame = webp_chunk(b"ANMF", &[&[0; 6][..], &[63, 0, 0, 63, 0, 0, 0, 0, 0, 0], &pixels].concat());
     let animation = [webp_chunk(b"ANIM", &[0; 6]), frame.repeat(OFTEN / 8)].concat();
     let unknown = [webp_chunk(b"NONE", b"").repeat(OFTEN), pixels].concat();
+    let sets = |count: u16| webp(4, 4, 0, &webp_of_sets(count));
     Row {
         name: "WebP",
         pixels: (webp(16384, 16384, 0, &webp_pixels(1, 1)), TooLarge(16384, 16384)),
         time: vec![
             (webp(64, 64, 0, &unknown), Picture(64, 64)),
             (webp(64, 64, ANIMATION, &animation), Picture(64, 64)),
+            (sets(4096), Picture(4, 4)),
+            (sets(4097), Error("4097 sets of codes")),
         ],
         memory: (webp(1000, 1000, 0, &webp_pixels(1000, 1000)), Picture(1000, 1000), 7),
     }
@@ -307,7 +310,13 @@ fn jxl_row() -> Row {
     Row {
         name: "JPEG XL",
         pixels: ([&[0xff, 0x0a][..], &bomb.bytes(), &[0; 64]].concat(), LARGE),
-        time: vec![(frames(2), Error("made of 3 frames"))],
+        time: vec![
+            (frames(2), Error("3 frames, patches or splines")),
+            (jxl_of_spline(0, 1_000_000), Picture(8, 8)),
+            // More steps than are taken, and a step that never arrives.
+            (jxl_of_spline(0, 4_000_000), Error("1 frames, patches or splines")),
+            (jxl_of_spline(1 << 25, 1000), Error("1 frames, patches or splines")),
+        ],
         memory: (picture("jxl/photo.jxl"), Picture(96, 96), 96 + (64 << 20) / (96 * 96)),
     }
 }

@@ -112,6 +112,58 @@ pub fn webp_pixels(width: u32, height: u32) -> Vec<u8> {
     file.split_off(12)
 }
 
+/// The chunk `VP8L` of a picture of 4 x 4 pixels that defines so many sets of codes, with large tables each, and uses the
+/// last.
+pub fn webp_of_sets(sets: u16) -> Vec<u8> {
+    let mut bits = Bits::default();
+    // The signature, sides less 1, no alpha, version 0; no transform, no cache for colours.
+    bits.put(0x2f, 8).put(3, 14).put(3, 14).put(0, 4).put(0, 1).put(0, 1);
+    // An entropy image of one pixel for 4 x 4, whose red and green are the last set's number.
+    bits.put(1, 1).put(0, 3).put(0, 1);
+    let one_symbol = |bits: &mut Bits, symbol: u8| _ = bits.put(0b101, 3).put(symbol.into(), 8);
+    let [red, green] = (sets - 1).to_be_bytes();
+    [green, red, 0, 0, 0].into_iter().for_each(|symbol| one_symbol(&mut bits, symbol));
+    for _ in 1..sets {
+        // 256 greens and 24 lengths; and 256 values of each other channel.
+        for symbols in [280, 256, 256, 256] {
+            long_codes(&mut bits, symbols);
+        }
+        one_symbol(&mut bits, 0);
+    }
+    (0..5).for_each(|_| one_symbol(&mut bits, 0));
+    webp_chunk(b"VP8L", &bits.align().bytes())
+}
+
+/// A complete prefix code of a lossless WebP: five codes of 1 to 5 bits, and the others as long as their number makes them.
+fn long_codes(bits: &mut Bits, symbols: u32) {
+    // The lengths themselves have codes of four bits: 1 to 15, and 16, which repeats the last length.
+    const STORED_ORDER: [u64; 19] = [17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+    bits.put(0, 1).put(15, 4);
+    for length in STORED_ORDER {
+        bits.put(if (1..17).contains(&length) { 4 } else { 0 }, 3);
+    }
+    bits.put(0, 1);
+    let put = |bits: &mut Bits, length: u32| _ = bits.put(u64::from((length - 1).reverse_bits() >> 28), 4);
+    (1..=5).for_each(|length| put(bits, length));
+    let others = symbols - 5;
+    let longest = 5 + others.next_power_of_two().ilog2();
+    let shorter = others.next_power_of_two() - others;
+    for (length, mut times) in [(longest - 1, shorter), (longest, others - shorter)] {
+        put(bits, length);
+        times -= 1;
+        while times > 0 {
+            let repeated = times.min(6);
+            if repeated < 3 {
+                put(bits, length);
+                times -= 1;
+                continue;
+            }
+            put(bits, 16);
+            bits.put(u64::from(repeated) - 3, 2);
+            times -= repeated;
+        }
+    }
+}
 /// A BMP of 256 colours in runs.
 pub fn bmp(width: u32, height: u32, data: &[u8]) -> Vec<u8> {
     let numbers =
@@ -213,4 +265,39 @@ pub fn hidden_frame(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = bits.align().bytes();
     bytes.extend(vec![0; parts as usize]);
     bytes
+}
+
+/// A JPEG XL of 8 x 8 pixels with a thin spline in it: from `start`, `distance` pixels to the right.
+pub fn jxl_of_spline(start: u64, distance: u64) -> Vec<u8> {
+    // One spline, where it starts, the usual quantisation; one more point; -1 as the first coefficient of each of three
+    // colours and of the width.
+    let coefficients = [&[1][..], &[0; 31]].concat().repeat(4);
+    let numbers = [&[0, start, 0, 0, 1, 2 * distance, 0][..], &coefficients].concat();
+    // Numbers are stored as a code of two bits for how many bits they have, and the bits after the first.
+    let size = |number: u64| u64::from(u64::BITS - number.leading_zeros());
+    let mut sizes: std::collections::BTreeSet<u64> = numbers.iter().map(|&number| size(number)).collect();
+    sizes.extend((2..).take(4 - sizes.len()));
+    let mut data = Bits::default();
+    // No LZ77, one code for all, of prefixes; no bits of numbers in it; 32 sizes, of which four.
+    data.put(0, 1).put(1, 1).put(0, 2).put(1, 1).put(0, 4).put(1, 1).put(4, 4).put(15, 4).put(1, 2).put(3, 2);
+    sizes.iter().for_each(|&size| _ = data.put(size, 5));
+    data.put(0, 1);
+    for number in numbers {
+        let code = sizes.iter().position(|&found| found == size(number)).unwrap();
+        data.put([0, 2, 1, 3][code], 2).put(number, size(number).saturating_sub(1) as usize);
+    }
+    // The usual steps of quantisation; no tree for all channels, none of another, the usual weights, no transform.
+    data.put(1, 1).put(0, 1).put(0, 1).put(1, 1).put(0, 2);
+    // A tree of one leaf that takes no bits, and a code of one symbol, 0, for all samples.
+    data.put(0, 1).put(1, 1).put(0, 2).put(1, 1).put(0, 4).put(0, 1);
+    data.put(0, 1).put(1, 1).put(0, 4).put(0, 1);
+    let data = data.align().bytes();
+    let mut bits = Bits::default();
+    // A frame that is shown, modular, with splines, without upsampling, in groups of 1024 pixels, of one pass, not cropped.
+    bits.put(0, 1).put(0, 2).put(1, 1).put(1, 2).put(15, 4).put(0, 2).put(3, 2).put(0, 2).put(0, 1);
+    // It replaces what was there and is the last; unnamed, with the usual filters.
+    bits.put(0, 2).put(1, 1).put(0, 2).put(1, 1).put(0, 2);
+    // The data, in one part.
+    bits.put(0, 1).align().put(0, 2).put(data.len() as u64, 10);
+    [&[0xff, 0x0a, 0x41, 0x06][..], &bits.align().bytes(), &data].concat()
 }

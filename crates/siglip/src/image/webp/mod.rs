@@ -1,5 +1,7 @@
 //! WebP. The container is read as libwebp's demultiplexer reads it for Pillow, the picture in it by `image-webp`.
 
+mod codes;
+
 use std::io::Cursor;
 
 use image_webp::{DecodingError, WebPDecoder};
@@ -152,6 +154,9 @@ fn still(chunks: &[Chunk]) -> Result<RgbImage, ImageError> {
     let mut decoder = WebPDecoder::new(Cursor::new(&file[..])).map_err(error)?;
     let (width, height) = decoder.dimensions();
     rgb::check_sides(width, height)?;
+    if name == b"VP8L" {
+        codes::check(body)?;
+    }
     let channels = if decoder.has_alpha() { 4 } else { 3 };
     let mut data = rgb::buffer(width, height, channels)?;
     decoder.read_image(&mut data).map_err(error)?;
