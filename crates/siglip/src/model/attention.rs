@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use siglip_kernels::{AttentionShape, Scratch};
 
+use super::block::BlockPrecision;
 use super::buffer::sized;
 use super::destination::Destination;
 use super::layers::Linear;
@@ -24,13 +25,13 @@ pub(crate) struct Attention {
 }
 
 impl Attention {
-    pub fn new(config: &BlockConfig, precision: Precision, shard: Shard) -> Self {
+    pub fn new(config: &BlockConfig, precision: BlockPrecision, shard: Shard) -> Self {
         let (hidden_size, head_dim) = (config.hidden_size, config.head_dim());
         let heads = shard.range(config.num_attention_heads);
         let columns = heads.start * head_dim..heads.end * head_dim;
         Attention {
-            qkv: Linear::new(precision, hidden_size, 3 * columns.len()),
-            out_proj: Linear::row_parallel(precision, columns.len(), hidden_size, hidden_size),
+            qkv: Linear::new(precision.qkv, hidden_size, 3 * columns.len()),
+            out_proj: Linear::row_parallel(precision.out_proj, columns.len(), hidden_size, hidden_size),
             head_dim,
             columns,
             hidden_size,

@@ -41,6 +41,21 @@ pub(crate) fn stored_precision(name: &str, matrices: Precision) -> Precision {
     if is_matrix { matrices } else { Precision::F32 }
 }
 
+/// The precisions of a block's products.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BlockPrecision {
+    pub qkv: Precision,
+    /// Of the attention's output.
+    pub out_proj: Precision,
+    pub mlp: Precision,
+}
+
+impl From<Precision> for BlockPrecision {
+    fn from(precision: Precision) -> Self {
+        BlockPrecision { qkv: precision, out_proj: precision, mlp: precision }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Block {
     norm1: LayerNorm,
@@ -50,12 +65,12 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    pub fn new(config: &BlockConfig, precision: Precision, shard: Shard) -> Self {
+    pub fn new(config: &BlockConfig, precision: BlockPrecision, shard: Shard) -> Self {
         Block {
             norm1: LayerNorm::new(config.hidden_size, config.layer_norm_eps),
             attention: Attention::new(config, precision, shard),
             norm2: LayerNorm::new(config.hidden_size, config.layer_norm_eps),
-            mlp: Mlp::new(config, precision, shard),
+            mlp: Mlp::new(config, precision.mlp, shard),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::block::{self, Block, SubLayer};
+use super::block::{self, Block, BlockPrecision, SubLayer};
 use super::destination::{Destination, whole_values};
 use super::layers::{LayerNorm, Linear};
 use super::sequences::{OutputRows, Sequences};
@@ -38,6 +38,13 @@ impl TextHead {
     }
 }
 
+/// The precision of a block's products. A text has one row from the last block's attention output on, and its rounding errors
+/// are those of the embedding. Of the products in all other blocks, the attention's output has the largest errors for its size.
+fn precision_of(block: usize, blocks: usize, precision: Precision) -> BlockPrecision {
+    let mlp = if block + 1 == blocks { precision.exact() } else { precision };
+    BlockPrecision { qkv: precision, out_proj: precision.exact(), mlp }
+}
+
 impl TextTower {
     pub fn new(config: &TextConfig, precision: Precision, shard: Shard) -> Self {
         let (blocks, hidden) = (config.blocks(), config.hidden_size);
@@ -47,11 +54,15 @@ impl TextTower {
             tokens,
             position_embedding: vec![0.0; config.max_position_embeddings * hidden],
             blocks: (0..shard.blocks(blocks.num_hidden_layers))
-                .map(|_| Block::new(&blocks, precision, shard))
+                .map(|block| {
+                    Block::new(&blocks, precision_of(block, blocks.num_hidden_layers, precision), shard)
+                })
                 .collect(),
             head: shard.is_first().then(|| TextHead {
                 final_layer_norm: LayerNorm::new(hidden, config.layer_norm_eps),
-                projection: config.use_head.then(|| Linear::new(precision, hidden, config.embedding_size())),
+                projection: config
+                    .use_head
+                    .then(|| Linear::new(precision.exact(), hidden, config.embedding_size())),
             }),
             precision,
             config: config.clone(),

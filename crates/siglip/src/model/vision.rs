@@ -45,7 +45,7 @@ impl VisionTower {
             embeds_elsewhere: shard.has_blocks_elsewhere(),
             position_embedding: vec![0.0; config.num_positions() * config.hidden_size],
             blocks: (0..shard.blocks(blocks.num_hidden_layers))
-                .map(|_| Block::new(&blocks, precision, shard))
+                .map(|_| Block::new(&blocks, precision.into(), shard))
                 .collect(),
             post_layernorm: shard
                 .is_first()
