@@ -60,8 +60,13 @@ if (!globalThis.navigator) {
   Object.defineProperty(globalThis, 'navigator', { value });
 }
 
+// Deno does not keep the messages that come before somebody listens.
+/** @type {unknown[]} */
+const early = [];
+/** @type {(data: unknown) => unknown} */
+let receive = (data) => early.push(data);
+port.on('message', (data) => receive(data));
 await import(new URL('./worker.js', import.meta.url).href);
 // worker.js has set `onmessage` by now.
-port.on('message', (data) =>
-  Reflect.apply(/** @type {any} */ (globalThis.onmessage), globalThis, [{ data }]),
-);
+receive = (data) => Reflect.apply(/** @type {any} */ (globalThis.onmessage), globalThis, [{ data }]);
+early.forEach(receive);

@@ -50,6 +50,24 @@ for (const bundler of ['vite', 'webpack', 'esbuild', 'rollup', 'parcel', 'next']
   });
 }
 
+for (const framework of ['react', 'vue']) {
+  test(`${framework} sets the element's properties and hears its events`, async () => {
+    await run(framework, 'npm', 'run', 'build');
+    const site = await serve(join(projects, framework, 'dist'));
+    try {
+      const page = await open(`${site.origin}/`);
+      await page.locator('siglip-classifier input[type=file]').setInputFiles(fileAt('www/samples/cat.jpg'));
+      await page.locator('output').getByText('a cat').waitFor();
+      await page.getByRole('button', { name: 'Other labels' }).click();
+      await page.locator('output').getByText('a kitten').waitFor();
+      assert.deepEqual(await page.locator('siglip-classifier [part=label]').allTextContents(), ['a kitten']);
+      assert.deepEqual(await problemsOf(page), []);
+    } finally {
+      site.close();
+    }
+  });
+}
+
 test('a bundle without the embedded model says which line it lacks', async () => {
   await mkdir(join(projects, 'without-tiny'));
   await writeFile(

@@ -103,6 +103,15 @@ test('a folder, rare formats, pixels, several pictures, and pipeline()', async (
   });
 });
 
+test('Deno gives the bits of Node.js', async () => {
+  const script = `import { Siglip } from 'siglip-web/node';
+    const siglip = await Siglip.load('tiny', { workers: 2 });
+    console.log(JSON.stringify(await siglip.classify(${JSON.stringify(picture)}, ${JSON.stringify(labels)})));
+    siglip.dispose();`;
+  const inNode = await runScript(script, '--experimental-wasm-relaxed-simd');
+  assert.deepEqual(JSON.parse(await run('node', 'deno', 'run', '--allow-all', 'script.mjs')), inNode);
+});
+
 test('a server imports the library and the element, which do nothing there', async () => {
   const names = await runScript(`
     const library = await import('siglip-web');
