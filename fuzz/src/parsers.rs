@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use siglip::image::{Processor, RgbImage};
+use siglip::index::{Index, QueryPart, npy};
 use siglip::model::memory_needed;
 use siglip::text::Tokenizer;
 use siglip::weights::{Inventory, TensorShape, TensorSink, WeightIndex, WeightReader};
@@ -68,6 +69,28 @@ pub fn onnx(data: &[u8]) {
     {
         assert!(!name.contains('/'));
         let _ = reader.push(file, &mut tensors).and_then(|()| reader.finish());
+    }
+}
+
+/// The file of a search index, as it is and with the checksum that belongs to it, and an array of NumPy.
+pub fn index(data: &[u8]) {
+    let summed = [data, &crc32fast::hash(data).to_le_bytes()].concat();
+    for file in [data, &summed] {
+        let Ok(index) = Index::parse(file) else { continue };
+        assert_eq!(index.to_bytes(), file);
+        let embedding = vec![1.0; index.model().embedding_size];
+        let query = index.query(&[QueryPart { embedding, weight: 1.0 }]).unwrap();
+        assert_eq!(index.search(&query, 3).len(), index.entries().len().min(3));
+        let groups = index.duplicates(0.9);
+        assert!(groups.iter().map(Vec::len).sum::<usize>() <= index.entries().len());
+        // Scales of zero leave no direction, so the array may be refused; nothing is changed then.
+        let names: Vec<String> = index.entries().iter().map(|entry| entry.name.clone()).collect();
+        let mut copy = Index::new(index.model().clone());
+        let read = copy.insert_npy(&index.to_npy(), &names);
+        assert_eq!(copy.entries().len(), if read.is_ok() { names.len() } else { 0 });
+    }
+    if let Ok((values, width)) = npy::parse(data) {
+        assert_eq!(values.len() % width, 0);
     }
 }
 
