@@ -350,6 +350,8 @@ export const languages = {
       '停止しました。{0}を検索できます。続けるにはフォルダーをもう一度選んでください。',
     'The {} that fit {} best, the best first ({} ms).': '{1} に最も合う {0} 枚、よく合う順（{2} ミリ秒）。',
     'No pictures have been looked at yet.': 'まだ画像を見ていません。',
+    'Comparing all pictures: {} %': 'すべての画像を比べています: {0} %',
+    'Save the index as a file': '索引をファイルに保存',
     '{} groups of pictures that are nearly the same.': 'ほぼ同じ画像の組が {0} 組あります。',
     'No two pictures are nearly the same.': 'ほぼ同じ画像はありません。',
     'More like {}': '{0} に似たもの',

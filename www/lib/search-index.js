@@ -19,6 +19,7 @@ import { forget, load, save } from './index-storage.js';
  */
 /** What was done: files embedded, files that were known, names removed because their files are gone, and failures. @typedef {{embedded: number, known: number, removed: number, failures: Failure[]}} IndexSummary */
 /** @typedef {(request: any) => Promise<any>} Ask */
+/** What an {@link Indexing} asks of its work, before each picture. @typedef {{proceed: () => Promise<void>, isPaused: () => boolean}} Work */
 
 /** A page that is closed loses at most the work of this time, in milliseconds. */
 const SAVE_EVERY = 15_000;
@@ -160,12 +161,23 @@ export class SearchIndex {
   }
 
   /**
-   * Groups of names of pictures that are nearly the same: whose embeddings' cosine is at least `threshold`.
+   * Groups of names of pictures that are nearly the same: whose embeddings' cosine is at least `threshold`. Every picture is
+   * compared with every other, in steps: other calls are answered meanwhile.
    * @param {number} [threshold]
+   * @param {{signal?: AbortSignal, onProgress?: (share: number) => void}} [options] `onProgress` hears the share that is done
    * @returns {Promise<string[][]>}
    */
-  async duplicates(threshold = 0.95) {
-    return this.#ask({ ask: 'duplicates', threshold });
+  async duplicates(threshold = 0.95, { signal, onProgress } = {}) {
+    if (!(threshold > 0 && threshold <= 1)) {
+      throw new SiglipError('bad-input', `threshold is a cosine above 0, up to 1, not ${threshold}.`);
+    }
+    let answer = await this.#ask({ ask: 'duplicates', threshold });
+    while (typeof answer === 'number') {
+      onProgress?.(answer);
+      throwIfAborted(signal);
+      answer = await this.#ask({ ask: 'duplicates' });
+    }
+    return answer;
   }
 
   /** The index as the file that `siglip search` answers from. */
@@ -215,6 +227,13 @@ export class SearchIndex {
     await save(this.#key, await this.#ask({ ask: 'file' }));
   }
 
+  /** As {@link #save}. Where there is no room the work goes on: what it ends with is stored again, or its failure told. */
+  async #saveMeanwhile() {
+    await this.#save().catch((error) => {
+      if (error.code !== 'quota') throw error;
+    });
+  }
+
   /**
    * @param {string} text
    * @param {AbortSignal} [signal]
@@ -237,18 +256,24 @@ export class SearchIndex {
   /**
    * @param {Iterable<File> | FileSystemDirectoryHandle} files
    * @param {{onProgress?: (progress: IndexProgress) => void, removeMissing?: boolean}} options
-   * @param {{proceed: () => Promise<void>}} work
+   * @param {Work} work
    * @returns {Promise<IndexSummary>}
    */
   async #add(files, { onProgress, removeMissing }, work) {
     this.#checkWritable();
-    const list = await listed(files);
+    const list = await listed(files).catch((error) => {
+      throw folderError(error);
+    });
     /** @type {IndexSummary} */
     const summary = { embedded: 0, known: 0, removed: 0, failures: [] };
     const present = new Set();
     let [saved, begun, done] = [performance.now(), performance.now(), 0];
+    // Whoever pauses or leaves the page may not come back to it.
+    const saveSoon = () => void (saved = -Infinity);
+    globalThis.document?.addEventListener('visibilitychange', saveSoon);
     try {
       for (const { name, file } of list) {
+        if (work.isPaused()) await this.#saveMeanwhile();
         await work.proceed();
         try {
           if (await this.#bringUpToDate(name, file)) summary.embedded++;
@@ -257,6 +282,8 @@ export class SearchIndex {
         } catch (error) {
           const { code, message } = failureOf(error);
           summary.failures.push({ name, code, message });
+          // A file that is there and cannot be read now may be readable later.
+          if (code === 'not-found' && !isGone(error)) present.add(name);
         }
         done++;
         const total = list.length;
@@ -264,7 +291,7 @@ export class SearchIndex {
         const { embedded, failures } = summary;
         onProgress?.({ done, total, name, embedded, failed: failures.length, remaining });
         if (performance.now() - saved > SAVE_EVERY) {
-          await this.#save();
+          await this.#saveMeanwhile();
           saved = performance.now();
         }
       }
@@ -273,6 +300,7 @@ export class SearchIndex {
         summary.removed = await this.#ask({ ask: 'remove', names });
       }
     } finally {
+      globalThis.document?.removeEventListener('visibilitychange', saveSoon);
       // What was done before a cancel is kept as well.
       await this.#save();
     }
@@ -308,7 +336,7 @@ export class Indexing {
   #resume = () => {};
 
   /**
-   * @param {(work: {proceed: () => Promise<void>}) => Promise<IndexSummary>} run
+   * @param {(work: Work) => Promise<IndexSummary>} run
    * @param {AbortSignal} [signal]
    */
   constructor(run, signal) {
@@ -319,7 +347,7 @@ export class Indexing {
     };
     signal?.addEventListener('abort', () => this.resume());
     /** The outcome. */
-    this.finished = run({ proceed });
+    this.finished = run({ proceed, isPaused: () => this.paused });
     // Who only watches the progress need not handle a cancel.
     this.finished.catch(() => undefined);
   }
@@ -359,9 +387,26 @@ function failureOf(error) {
     return error;
   }
   if (error instanceof DOMException) {
+    if (isForbidden(error)) throw folderError(error);
     return { code: 'not-found', message: `The file cannot be read any more: ${error.message}` };
   }
   throw error;
+}
+
+/** Whether the visitor or the browser has taken the permission to read back. @param {unknown} error */
+const isForbidden = (error) =>
+  error instanceof DOMException && ['NotAllowedError', 'SecurityError'].includes(error.name);
+
+/** Whether the file is not there. @param {unknown} error */
+const isGone = (error) => error instanceof DOMException && error.name === 'NotFoundError';
+
+/** Why a folder cannot be read: nothing of it is taken for gone. @param {unknown} error */
+function folderError(error) {
+  if (!(error instanceof DOMException)) return error;
+  const reason = isForbidden(error)
+    ? 'The browser may not read the folder any more. Choose it again: what is done is kept, and the work goes on from there.'
+    : `The folder cannot be read: ${error.message}. What is in the index stays; choose the folder again.`;
+  return new SiglipError('not-found', reason, error);
 }
 
 /**

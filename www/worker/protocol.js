@@ -54,7 +54,7 @@
  * What is asked of the index `name`. A picture is added without an embedding if the index knows its hash.
  * @typedef {{name: string} & ({ask: 'open', model: string, file?: Uint8Array} | {ask: 'entries' | 'file' | 'npy' | 'close'} |
  *   {ask: 'has', file: Omit<IndexEntry, 'hash'>} | {ask: 'add', file: Omit<IndexEntry, 'hash'> & {hash: Uint8Array}, embedding?: Float32Array} |
- *   {ask: 'remove', names: string[]} | {ask: 'search', parts: QueryPart[], count: number} | {ask: 'duplicates', threshold: number} |
+ *   {ask: 'remove', names: string[]} | {ask: 'search', parts: QueryPart[], count: number} | {ask: 'duplicates', threshold?: number} |
  *   {ask: 'addFile', bytes: Uint8Array} | {ask: 'addNpy', bytes: Uint8Array, names: string[]})} IndexRequest
  */
 

@@ -43,7 +43,9 @@ export function answerIndex(engine, request) {
       return index.search(request.count);
     }
     case 'duplicates':
-      return index.duplicates(request.threshold);
+      // A step of some ten milliseconds, so that other calls have their turn.
+      if (request.threshold !== undefined) index.begin_duplicates(request.threshold);
+      return index.step_duplicates();
     case 'file':
       return index.file();
     case 'addFile':

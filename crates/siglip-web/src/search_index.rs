@@ -1,7 +1,7 @@
 //! An index of pictures for scripts: worker/search-index.js drives it.
 
 use serde::Serialize;
-use siglip::index::{Entry, Index, IndexModel, QueryPart};
+use siglip::index::{DuplicateSearch, Entry, Index, IndexModel, QueryPart};
 use wasm_bindgen::prelude::*;
 
 use crate::Engine;
@@ -14,6 +14,8 @@ pub struct SearchIndex {
     /// The model that is loaded.
     loaded: IndexModel,
     parts: Vec<QueryPart>,
+    /// The search for duplicates that was begun.
+    duplicates: Option<DuplicateSearch>,
 }
 
 /// A picture, as scripts see it.
@@ -49,7 +51,7 @@ impl Engine {
             None => Index::new(loaded.clone()),
         };
         index.check_model(&loaded).map_err(wrong)?;
-        Ok(SearchIndex { index, loaded, parts: Vec::new() })
+        Ok(SearchIndex { index, loaded, parts: Vec::new(), duplicates: None })
     }
 }
 
@@ -88,8 +90,9 @@ impl SearchIndex {
         self.index.insert(entry(name, hash, bytes, modified)?, embedding).map_err(wrong)
     }
 
-    /// Removes a picture. Returns whether it was there.
+    /// Removes a picture. Returns whether it was there. A search for duplicates begins anew.
     pub fn remove(&mut self, name: &str) -> bool {
+        self.duplicates = None;
         self.index.remove(name)
     }
 
@@ -110,9 +113,21 @@ impl SearchIndex {
         to_js(&found.iter().map(|found| Listed::new(found.entry, Some(found.score))).collect::<Vec<_>>())
     }
 
-    /// Groups of names of pictures whose embeddings' cosine is at least `threshold`.
-    pub fn duplicates(&self, threshold: f32) -> Result<JsValue, JsValue> {
-        let groups = self.index.duplicates(threshold);
+    /// Begins a search for pictures whose embeddings' cosine is at least `threshold`, in place of one that was begun.
+    pub fn begin_duplicates(&mut self, threshold: f32) {
+        self.duplicates = Some(self.index.begin_duplicates(threshold));
+    }
+
+    /// Makes a step of that search: the share that is done as a number, or after the last step groups of names.
+    pub fn step_duplicates(&mut self) -> Result<JsValue, JsValue> {
+        let gone = || Error::BadInput("pictures were removed, or another search has begun; ask again".into());
+        let mut search = self.duplicates.take().ok_or_else(gone)?;
+        if !self.index.compare(&mut search) {
+            let progress = search.progress();
+            self.duplicates = Some(search);
+            return Ok(progress.into());
+        }
+        let groups = self.index.duplicates_found(search);
         let names = |group: &Vec<&Entry>| group.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>();
         to_js(&groups.iter().map(names).collect::<Vec<_>>())
     }

@@ -80,6 +80,59 @@ fn near_duplicates_are_grouped_through_each_other() {
     assert!(filled(12).duplicates(0.95).is_empty() && filled(0).duplicates(0.5).is_empty());
 }
 
+/// More pictures than fit into a block, by the definition: two of a group are near each other, or both near another.
+#[test]
+fn duplicates_are_those_of_comparing_every_pair() {
+    const COUNT: usize = 700;
+    let mut rng = Rng::with_seed(11);
+    let mut index = Index::new(model());
+    let originals: Vec<_> = (0..200).map(|_| random(&mut rng)).collect();
+    for at in 0..COUNT {
+        let original = &originals[rng.usize(..originals.len())];
+        let near: Vec<f32> = original.iter().map(|value| value + 0.3 * (rng.f32() - 0.5)).collect();
+        index.insert(entry(&at.to_string(), 1), &near).unwrap();
+    }
+    let embeddings: Vec<_> = (0..COUNT).map(|at| index.embedding(&at.to_string()).unwrap()).collect();
+    let cosine =
+        |a: usize, b: usize| -> f32 { embeddings[a].iter().zip(&embeddings[b]).map(|(a, b)| a * b).sum() };
+    // Between two cosines that occur, so that rounding decides nothing.
+    let mut cosines: Vec<f32> = (0..COUNT).flat_map(|a| (0..a).map(move |b| cosine(a, b))).collect();
+    cosines.sort_by(f32::total_cmp);
+    let gap = cosines
+        .windows(2)
+        .filter(|pair| pair[0] > 0.88 && pair[1] < 0.93)
+        .max_by(|a, b| (a[1] - a[0]).total_cmp(&(b[1] - b[0])));
+    let threshold = gap.map(|pair| (pair[0] + pair[1]) / 2.0).unwrap();
+    let mut group_of: Vec<usize> = (0..COUNT).collect();
+    for a in 0..COUNT {
+        for b in 0..a {
+            if cosine(a, b) >= threshold && group_of[a] != group_of[b] {
+                let (old, new) = (group_of[a], group_of[b]);
+                group_of.iter_mut().filter(|group| **group == old).for_each(|group| *group = new);
+            }
+        }
+    }
+    let mut expected: Vec<Vec<usize>> =
+        (0..COUNT).map(|group| (0..COUNT).filter(|at| group_of[*at] == group).collect()).collect();
+    expected.retain(|group: &Vec<usize>| group.len() > 1);
+    expected.sort();
+    assert!(expected.len() > 3, "{}", expected.len());
+
+    let mut search = index.begin_duplicates(threshold);
+    let mut progress = vec![search.progress()];
+    while !index.compare(&mut search) {
+        progress.push(search.progress());
+    }
+    progress.push(search.progress());
+    assert!(progress.is_sorted() && progress[0] == 0.0 && progress.last() == Some(&1.0), "{progress:?}");
+    let number = |entry: &&Entry| entry.name.parse::<usize>().unwrap();
+    let groups = index.duplicates_found(search);
+    let mut found: Vec<Vec<usize>> = groups.iter().map(|group| group.iter().map(number).collect()).collect();
+    assert!(found.is_sorted_by_key(|group| std::cmp::Reverse(group.len())));
+    found.sort();
+    assert_eq!(found, expected);
+}
+
 /// Two kinds of pictures, each by day and by night. All have a large common part, as real embeddings have.
 #[test]
 fn parts_of_a_query_weigh_alike_however_much_their_scores_differ() {

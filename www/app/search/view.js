@@ -244,8 +244,14 @@ export class SearchView {
   }
 
   async #showDuplicates() {
+    this.#searching.abort();
+    const { signal } = (this.#searching = new AbortController());
     await this.#orShow(async () => {
-      const groups = (await this.#index?.duplicates()) ?? [];
+      const onProgress = (/** @type {number} */ share) => {
+        this.#meaning.textContent = t`Comparing all pictures: ${Math.floor(100 * share)} %`;
+      };
+      const groups = (await this.#index?.duplicates(undefined, { signal, onProgress })) ?? [];
+      if (signal.aborted) return;
       this.#meaning.textContent = groups.length
         ? t`${groups.length} groups of pictures that are nearly the same.`
         : t`No two pictures are nearly the same.`;
@@ -277,6 +283,21 @@ export class SearchView {
     return h('li', {}, like, labels);
   }
 
+  /** Where the browser has no room for the index, what was done is saved by the visitor. */
+  async #saveFile() {
+    await this.#orShow(async () => {
+      const file = await this.#index?.export();
+      if (!file) return;
+      const link = h('a', {
+        href: URL.createObjectURL(file),
+        download: `${this.#folder?.name}.siglip-index`,
+      });
+      link.click();
+      // WebKit needs the address for a moment more.
+      setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    });
+  }
+
   /** @param {() => Promise<void>} work */
   async #orShow(work) {
     this.#error.hidden = true;
@@ -286,6 +307,7 @@ export class SearchView {
       const { code, headline, message } = describe(error);
       if (code === 'aborted') return;
       this.#error.replaceChildren(h('p', {}, h('strong', {}, headline), message));
+      if (code === 'quota') this.#error.append(button(t`Save the index as a file`, () => this.#saveFile()));
       this.#error.hidden = false;
       this.#controls.hidden = true;
     }
@@ -294,6 +316,7 @@ export class SearchView {
   /** What is kept stays; the work goes on in the next visit. */
   #close() {
     this.#work?.cancel();
+    this.#searching.abort();
     this.element.hidden = true;
   }
 }

@@ -90,6 +90,11 @@ impl Index {
         let (scales, vectors) = rest.split_at(4 * count);
         index.scales = scales.as_chunks().0.iter().map(|scale| f32::from_le_bytes(*scale)).collect();
         index.vectors = vectors.iter().map(|value| *value as i8).collect();
+        // The kernels' sums have room for the values that quantization gives, which -128 is none of.
+        if let Some(at) = index.vectors.iter().position(|value| *value == i8::MIN) {
+            let name = &index.entries[at / embedding_size].name;
+            return Err(IndexError::Damaged(format!("a value of -128 in the embedding of {name:?}")));
+        }
         // The scale of an embedding of L2 norm 1 is at most 1/127.
         match index.scales.iter().position(|scale| !(0.0..=1.0).contains(scale)) {
             Some(place) => Err(IndexError::Damaged(format!("the scale of {:?}", index.entries[place].name))),

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 
 use siglip_kernels::{quantize_rows, top_k};
 
+pub use duplicates::DuplicateSearch;
 pub use query::QueryPart;
 
 /// Most values of an embedding.
