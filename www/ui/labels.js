@@ -7,8 +7,8 @@ export const splitLabels = (text) => unique(text.split(/[,\n]/));
 /** @param {string[]} labels */
 export const unique = (labels) => [...new Set(labels.map((label) => label.trim()).filter(Boolean))];
 
-/** Sets of templates that the engine knows by name. */
-const SETS = ['default', 'imagenet'];
+/** What the engine knows by name: sets of templates, and whether their sentences are canonicalized. */
+const NAMES = ['default', 'imagenet', 'canonicalize', 'verbatim'];
 
 /**
  * The templates in a text: separated by `|` where each part is one, otherwise the text itself.
@@ -19,5 +19,5 @@ export function splitTemplates(text) {
   return parts.every(isTemplate) ? parts : [text];
 }
 
-/** Whether a text is a template or the name of a set. @param {string} text */
-export const isTemplate = (text) => text.includes('{}') || SETS.includes(text);
+/** Whether a text is a template or a name that may stand beside some. @param {string} text */
+export const isTemplate = (text) => text.includes('{}') || NAMES.includes(text);

@@ -25,7 +25,8 @@ pub struct Classify {
     #[arg(long, value_name = "NAME")]
     label_set: Option<String>,
     /// The sentence that the model reads; {} stands for the label. Repeat it to take the mean of several. "imagenet" is a set
-    /// of eight. A bundle's labels are in sentences already.
+    /// of eight; "canonicalize" and "verbatim" overrule whether the model's files have texts canonicalized. A bundle's labels
+    /// are in sentences already.
     #[arg(long, default_value = siglip::text::DEFAULT_TEMPLATE)]
     template: Vec<String>,
     /// Also each label's share among all labels, which add up to one: a softmax. Results are then shown by it.

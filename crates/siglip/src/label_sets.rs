@@ -14,7 +14,6 @@ const VERSION: u32 = 1;
 /// Bounds of one JSON.
 const MOST_SETS: usize = 256;
 const MOST_LABELS: usize = 1 << 15;
-const MOST_TEMPLATES: usize = 256;
 const LONGEST_NAME: usize = 200;
 /// Furthest that an embedding's L2 norm is from 1.
 const NORM_TOLERANCE: f64 = 1e-3;
@@ -41,12 +40,6 @@ impl LabelSet {
         if name.trim().is_empty() || length > LONGEST_NAME {
             return Err(bad(format!(
                 "the name of a label set has 1 to {LONGEST_NAME} characters, not {length}"
-            )));
-        }
-        if !(1..=MOST_TEMPLATES).contains(&templates.len()) {
-            let count = templates.len();
-            return Err(bad(format!(
-                "{count} templates for the label set {name:?}; give 1 to {MOST_TEMPLATES}"
             )));
         }
         let templates = Template::of(templates)?.sentences();

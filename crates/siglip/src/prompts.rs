@@ -9,7 +9,8 @@ const MAX_LABEL: usize = 1000;
 /// The prompts of each label, one per sentence of the template.
 ///
 /// # Errors
-/// [`Error::BadInput`] if there are no labels, or one is empty or longer than 1000 characters.
+/// [`Error::BadInput`] if there are no labels, or one is empty, longer than 1000 characters, or of
+/// punctuation alone with a template that canonicalizes.
 pub fn prompts(labels: &[String], template: &Template) -> Result<Vec<String>, Error> {
     if labels.is_empty() {
         return Err(Error::BadInput("there are no labels; give at least one".into()));
@@ -24,6 +25,12 @@ pub fn prompts(labels: &[String], template: &Template) -> Result<Vec<String>, Er
             let reason = format!(
                 "the label \"{start}…\" has {length} characters; shorten it to {MAX_LABEL} at most: the model reads \
                  only the first few dozen words"
+            );
+            return Err(Error::BadInput(reason));
+        }
+        if template.drops(label) {
+            let reason = format!(
+                "the label {label:?} has only punctuation, of which canonicalize leaves nothing; leave canonicalize out"
             );
             return Err(Error::BadInput(reason));
         }

@@ -6,11 +6,11 @@ use std::io;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use siglip::text::canonicalize;
+use siglip::text::{Template, Tokenizer, canonicalize};
 use siglip::weights::{OPEN_CLIP_WEIGHTS, WeightReader};
 use siglip::{Checkpoint, CheckpointFiles, Config, Error, LoadOptions, Precision, Shard, Siglip, Towers};
 
-use support::checkpoints::{config, load, read, repository, whole};
+use support::checkpoints::{config, load, read, repository, siglip, whole};
 use support::reference::recording;
 
 const FOLDER: &str = "tests/fixtures/random-open-clip";
@@ -142,6 +142,36 @@ fn texts_are_canonicalized_as_the_package_does() {
     for (text, expected) in canonicalized {
         assert_eq!(canonicalize(&text), expected, "{text:?}");
     }
+}
+
+/// `canonicalize` and `verbatim` beside the templates overrule what the files say.
+#[test]
+fn templates_say_whether_their_sentences_are_canonicalized() {
+    let ids = |folder: &str, label: &str, templates: &[&str]| {
+        let siglip = siglip(&repository(folder), Precision::F32);
+        let prompts = siglip::prompts(&[label.into()], &Template::of(templates)?)?;
+        siglip.input_ids(&prompts)
+    };
+    let (given, canonical) = ("a_B, c", "a b c");
+    let google = "tests/fixtures/random-i18n";
+    for (folder, templates, read_as) in [
+        (FOLDER, &["{}"][..], canonical),
+        (FOLDER, &["{}", "canonicalize"], canonical),
+        (google, &["{}", "canonicalize"], canonical),
+        (google, &["{}"], given),
+        (google, &["{}", "verbatim"], given),
+        (FOLDER, &["{}", "verbatim"], given),
+    ] {
+        let text_config = config(folder).text_config;
+        let tokenizer = read(&repository(folder).join("tokenizer.json"));
+        let (length, pad) = (text_config.max_position_embeddings, text_config.pad_token_id);
+        let plain = Tokenizer::from_bytes(&tokenizer, length, pad).unwrap();
+        let expected = plain.encode(read_as).unwrap();
+        assert_eq!(ids(folder, given, templates).unwrap(), expected, "{folder} {templates:?}");
+        assert_ne!(plain.encode(given).unwrap(), plain.encode(canonical).unwrap());
+    }
+    let nothing_left = ids(google, "...", &["a {}", "canonicalize"]).unwrap_err().to_string();
+    assert!(nothing_left.contains("leave canonicalize out"), "{nothing_left}");
 }
 
 #[test]

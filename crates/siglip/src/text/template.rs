@@ -1,3 +1,5 @@
+use super::canonicalize::canonicalize;
+use super::tokenizer::VERBATIM;
 use crate::Error;
 
 /// The template of transformers' zero-shot image classification.
@@ -19,6 +21,10 @@ const IMAGENET: [&str; 8] = [
 /// Sets of templates, by their names.
 pub const TEMPLATE_SETS: [(&str, &[&str]); 2] = [("default", &[DEFAULT_TEMPLATE]), ("imagenet", &IMAGENET)];
 
+/// Beside templates: their sentences are [canonicalized](super::canonicalize), or they are not, whatever the model's files say.
+const CANONICALIZE: &str = "canonicalize";
+const AS_WRITTEN: &str = "verbatim";
+
 /// Most templates of a list: the mean over more changes little and costs a text each.
 const MOST_TEMPLATES: usize = 256;
 /// The placeholder of the label.
@@ -38,7 +44,11 @@ const PLACE: &str = "{}";
 /// # Ok::<(), siglip::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template(Vec<Sentence>);
+pub struct Template {
+    sentences: Vec<Sentence>,
+    /// `None` leaves it to the model's files.
+    canonicalizes: Option<bool>,
+}
 
 /// What stands before and after the label.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,14 +66,24 @@ impl Template {
         Template::of(&[template])
     }
 
-    /// Parses several templates. Each may be the name of a set, whose templates then take its place.
+    /// Parses several templates. Each may be the name of a set, whose templates then take its place. `canonicalize` among them
+    /// has their sentences [canonicalized](super::canonicalize) with the label in them, as the authors evaluate; `verbatim` has
+    /// them read as they are. By default the model's files decide.
     ///
     /// # Errors
-    /// As [`Template::new`]; [`Error::BadInput`] for none and for more than 256.
+    /// As [`Template::new`]; [`Error::BadInput`] for none, for more than 256, and for `canonicalize` with `verbatim`.
     pub fn of(templates: &[impl AsRef<str>]) -> Result<Template, Error> {
-        let mut sentences = Vec::new();
+        let (mut sentences, mut canonicalizes) = (Vec::new(), None);
         for template in templates {
             let template = template.as_ref();
+            if let CANONICALIZE | AS_WRITTEN = template {
+                let canonical = template == CANONICALIZE;
+                if canonicalizes.replace(canonical).is_some_and(|before| before != canonical) {
+                    let reason = format!("templates are read {CANONICALIZE} or {AS_WRITTEN}, not both");
+                    return Err(Error::BadInput(reason));
+                }
+                continue;
+            }
             match TEMPLATE_SETS.iter().find(|(name, _)| *name == template) {
                 Some((_, set)) => {
                     for template in *set {
@@ -73,8 +93,11 @@ impl Template {
                 None => sentences.push(Sentence::new(template)?),
             }
         }
+        if sentences.is_empty() && canonicalizes.is_some() {
+            sentences.push(Sentence::new(DEFAULT_TEMPLATE)?);
+        }
         match sentences.len() {
-            1..=MOST_TEMPLATES => Ok(Template(sentences)),
+            1..=MOST_TEMPLATES => Ok(Template { sentences, canonicalizes }),
             count => Err(Error::BadInput(format!("{count} templates; give 1 to {MOST_TEMPLATES}"))),
         }
     }
@@ -82,7 +105,7 @@ impl Template {
     /// Number of sentences.
     #[expect(clippy::len_without_is_empty, reason = "there is always one")]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.sentences.len()
     }
 
     /// The sentence about `label`; of several the first.
@@ -90,14 +113,28 @@ impl Template {
         self.apply_all(label).next().unwrap_or_default()
     }
 
-    /// All sentences about `label`.
+    /// All sentences about `label`, as a [`Tokenizer`](super::Tokenizer) takes them.
     pub fn apply_all(&self, label: &str) -> impl Iterator<Item = String> {
-        self.0.iter().map(move |Sentence { before, after }| [before, label, after].concat())
+        self.filled(label).map(|sentence| match self.canonicalizes {
+            None => sentence,
+            Some(true) => canonicalize(&sentence),
+            Some(false) => format!("{VERBATIM}{sentence}"),
+        })
     }
 
-    /// The sentences with `{}` in them.
+    /// Whether nothing is left of the label in its sentences.
+    pub(crate) fn drops(&self, label: &str) -> bool {
+        self.canonicalizes == Some(true) && canonicalize(label).is_empty()
+    }
+
+    /// The templates, without the names of sets: [`Template::of`] makes the same of them.
     pub fn sentences(&self) -> Vec<String> {
-        self.apply_all(PLACE).collect()
+        let name = self.canonicalizes.map(|canonical| if canonical { CANONICALIZE } else { AS_WRITTEN });
+        self.filled(PLACE).chain(name.map(String::from)).collect()
+    }
+
+    fn filled(&self, label: &str) -> impl Iterator<Item = String> {
+        self.sentences.iter().map(move |Sentence { before, after }| [before, label, after].concat())
     }
 }
 
@@ -146,8 +183,22 @@ mod tests {
     }
 
     #[test]
+    fn sentences_are_canonicalized_with_the_label_in_them() {
+        let canonical = Template::of(&["This is {}.", "canonicalize"]).unwrap();
+        assert_eq!((canonical.len(), canonical.apply("A black_cat!")), (1, "this is a black cat".into()));
+        assert_eq!(canonical.sentences(), ["This is {}.", "canonicalize"]);
+        assert!(canonical.drops("...") && !canonical.drops("a."));
+        let verbatim = Template::of(&["verbatim"]).unwrap();
+        assert_eq!(verbatim.apply("A cat"), format!("{VERBATIM}This is a photo of A cat."));
+        for template in [canonical, verbatim] {
+            assert_eq!(Template::of(&template.sentences()).unwrap(), template);
+        }
+    }
+
+    #[test]
     fn lists_that_are_no_templates_are_refused() {
         for (templates, part) in [
+            (vec!["{}", "verbatim", "canonicalize"], "not both"),
             (vec![], "0 templates"),
             (vec!["{}"; 257], "257 templates"),
             (vec!["{}", "imagenet80"], "\"default\" or \"imagenet\""),

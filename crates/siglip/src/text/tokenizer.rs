@@ -15,6 +15,10 @@ use crate::{Error, impostor};
 /// removes. The limit keeps the time short, since tokenizing goes through the whole text.
 const MAX_TEXT_BYTES: usize = 64 << 10;
 
+/// Begins a text that is not canonicalized, whatever the model's files say. It is a noncharacter, which Unicode leaves to programs
+/// for such marks: no text that is exchanged has it.
+pub(crate) const VERBATIM: char = '\u{fdd0}';
+
 /// The special tokens of Gemma, whose vocabulary SigLIP 2 uses, and their ids.
 const GEMMA: [(&str, u32); 3] = [("<pad>", GEMMA_PAD), ("<eos>", GEMMA_EOS), ("<bos>", 2)];
 const GEMMA_PAD: u32 = 0;
@@ -154,7 +158,11 @@ impl Tokenizer {
     /// The part of a text that is read, canonicalized if texts are.
     fn cleaned<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let text = &text[..text.floor_char_boundary(MAX_TEXT_BYTES)];
-        if self.canonicalizes { canonicalize(text).into() } else { text.into() }
+        match text.strip_prefix(VERBATIM) {
+            Some(text) => text.into(),
+            None if self.canonicalizes => canonicalize(text).into(),
+            None => text.into(),
+        }
     }
 
     /// The byte ranges of the words that a vocabulary of whole words lacks.
