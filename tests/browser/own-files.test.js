@@ -135,6 +135,27 @@ test(
   },
 );
 
+test('a repository with nothing but pickled weights is refused with those lines too', async () => {
+  const page = await harness.open({ path: '/tests/browser/pages/blank.html' });
+  for (const pickle of ['pytorch_model.bin', 'pytorch_model.bin.index.json', 'open_clip_pytorch_model.bin']) {
+    harness.server.intercept = (path, response) => {
+      const [, repository, name] = /^\/(someone\/finetune)\/resolve\/main\/(.*)/.exec(path) ?? [];
+      if (!repository) return false;
+      if (name === pickle) return void response.end('PK\x03\x04' + 'archive/data.pkl'.padStart(60));
+      if (!tinyFiles.slice(0, 3).includes(name)) return void response.writeHead(404).end();
+      return void readFile(fileAt(`${SMALL}/${name}`)).then((file) => response.end(file));
+    };
+    const failure = await page.evaluate(async (baseUrl) => {
+      const { Siglip } = await import('/www/siglip.js');
+      return Siglip.load('someone/finetune', { baseUrl }).then(
+        () => 'loaded',
+        (/** @type {any} */ { code, message }) => `${code}: ${message}`,
+      );
+    }, harness.server.origin);
+    assert.match(failure, new RegExp(`^bad-weights: .*/${pickle}: .*a pickle is a program.*save_file`));
+  }
+});
+
 test(
   'a dropped folder of a model that keeps the aspect becomes the model',
   onlyChromium('drops folders'),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use siglip::image::{self, Decoded};
 use siglip::weights::{
     Logits, Metadata, OPEN_CLIP_WEIGHTS, StoredTensor, TensorShape, TensorSink, WeightIndex, WeightReader,
-    onnx_candidates, onnx_files,
+    find_pickled_weights, onnx_candidates, onnx_files, pickled_weights,
 };
 use siglip::{CheckpointFiles, Engine, EngineLoader, LoadOptions, Siglip, Towers};
 
@@ -144,7 +144,10 @@ impl Source {
                 if !path.exists() {
                     return match Source::onnx_in(folder) {
                         Some(names) => Source::Onnx(folder.clone(), names).weights(),
-                        None => one(whole),
+                        None => match pickled_in(folder) {
+                            Some(name) => Err(Error::checkpoint(folder.join(name))(pickled_weights())),
+                            None => one(whole),
+                        },
                     };
                 }
                 let json = fs::read(&path).map_err(Error::file(&path))?;
@@ -186,6 +189,8 @@ impl Source {
         match self {
             Source::BuiltIn => Siglip::from_files_with_engine(siglip_tiny::open, options),
             Source::Folder(folder) => {
+                // The engine opens files by their names. Other pickles are found in the folder alone.
+                self.weights()?;
                 Siglip::from_files_with_engine(|name| File::open(folder.join(name)), options)
             }
             Source::Gguf(path) => {
@@ -377,6 +382,15 @@ impl WeightFile {
             }
         }
     }
+}
+
+/// The name of weights in a folder that PyTorch has pickled.
+fn pickled_in(folder: &Path) -> Option<String> {
+    let names: Vec<String> = fs::read_dir(folder)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .collect();
+    find_pickled_weights(names.iter().map(String::as_str)).map(String::from)
 }
 
 /// Reads until the file ends, or `on_chunk` breaks.

@@ -172,6 +172,40 @@ fn info_fails_on_a_file_that_was_cut_short() {
 }
 
 /// A file by itself, as it is downloaded: not what it is called, or cut short.
+/// As trainings leave it: weights in a pickle of any name, beside pickles that are no weights.
+#[test]
+fn a_folder_with_nothing_but_pickled_weights_is_refused_with_the_lines_that_convert_them() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["config.json", "preprocessor_config.json", "tokenizer.json"] {
+        let file = repository(&format!("tests/fixtures/random-small/{name}"));
+        std::fs::copy(file, folder.path().join(name)).unwrap();
+    }
+    let pickle = b"PK\x03\x04 archive/data.pkl";
+    std::fs::write(folder.path().join("optimizer.pt"), pickle).unwrap();
+    let model = folder.path().to_str().unwrap();
+    let target = folder.path().join("target.gguf");
+    let commands = [
+        &["info", "--model", model][..],
+        &["classify", "www/samples/cat.jpg", "--label", "a cat", "--model", model],
+        &["convert", model, target.to_str().unwrap(), "--to", "q8"],
+    ];
+    for (name, named) in
+        [("", "model.safetensors"), ("epoch_5.pt", "epoch_5.pt"), ("pytorch_model.bin", "pytorch_model.bin")]
+    {
+        if !name.is_empty() {
+            std::fs::write(folder.path().join(name), pickle).unwrap();
+        }
+        for command in commands {
+            let output = siglip(command);
+            let message = String::from_utf8(output.stderr).unwrap();
+            assert!(!output.status.success() && output.stdout.is_empty(), "{command:?}");
+            assert!(message.contains(named), "{command:?}: {message}");
+            let tells = message.contains("a pickle is a program") && message.contains("save_file");
+            assert_eq!(tells, !name.is_empty(), "{command:?}: {message}");
+        }
+    }
+}
+
 #[test]
 fn a_bare_file_that_holds_something_else_is_named_by_every_command() {
     let folder = tempfile::tempdir().unwrap();

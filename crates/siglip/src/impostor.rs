@@ -40,8 +40,26 @@ pub(crate) fn in_place_of_weights(start: &[u8]) -> Option<String> {
     ))
 }
 
-/// That a model's weights are pickled, and the way out.
-pub(crate) fn pickled_weights() -> Error {
+/// The files in which a model's folder has its weights pickled, as transformers and open_clip name them.
+pub const PICKLED_WEIGHTS: [&str; 3] =
+    ["pytorch_model.bin", "pytorch_model.bin.index.json", "open_clip_pytorch_model.bin"];
+/// How the names of other pickled weights end.
+const PICKLED: [&str; 3] = [".bin", ".pt", ".pth"];
+/// How the names of pickles begin that a training leaves beside its weights.
+const NO_WEIGHTS: [&str; 5] = ["training_args", "optimizer", "scheduler", "rng_state", "scaler"];
+
+/// Of the names of a folder's files, that of weights that PyTorch has pickled. They are not read: a pickle is a program.
+pub fn find_pickled_weights<'n>(names: impl Iterator<Item = &'n str> + Clone) -> Option<&'n str> {
+    let is_pickled = |name: &&str| {
+        PICKLED.iter().any(|end| name.ends_with(end))
+            && !NO_WEIGHTS.iter().any(|start| name.starts_with(start))
+    };
+    let published = names.clone().find(|name| PICKLED_WEIGHTS.contains(name));
+    published.or_else(|| names.clone().find(is_pickled))
+}
+
+/// That a file's weights are pickled, and the way out.
+pub fn pickled_weights() -> Error {
     Error::BadWeights(IS_PICKLED.into())
 }
 
@@ -60,4 +78,20 @@ pub(crate) fn in_place_of_json(start: &[u8]) -> Option<&'static str> {
 fn first_character(start: &[u8]) -> Option<u8> {
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
     start.trim_ascii_start().first().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_found_among_other_pickles() {
+        for (names, found) in [
+            (&["config.json", "optimizer.pt", "training_args.bin"][..], None),
+            (&["a.pt", "pytorch_model.bin"], Some("pytorch_model.bin")),
+            (&["rng_state_0.pth", "epoch_5.pt", "README.md"], Some("epoch_5.pt")),
+        ] {
+            assert_eq!(find_pickled_weights(names.iter().copied()), found, "{names:?}");
+        }
+    }
 }

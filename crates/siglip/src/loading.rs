@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::io::{self, Read};
 
 use crate::weights::{
-    Logits, Metadata, OPEN_CLIP_WEIGHTS, TensorShape, TensorSink, WeightIndex, WeightReader, onnx_candidates,
+    Logits, Metadata, OPEN_CLIP_WEIGHTS, PICKLED_WEIGHTS, TensorShape, TensorSink, WeightIndex, WeightReader,
+    onnx_candidates, pickled_weights,
 };
-use crate::{Checkpoint, CheckpointFiles, Engine, EngineLoader, Error, LoadOptions, Towers, impostor};
+use crate::{Checkpoint, CheckpointFiles, Engine, EngineLoader, Error, LoadOptions, Towers};
 
 const WEIGHTS: &str = "model.safetensors";
-/// Weights as PyTorch pickles them, which are not read: a pickle is a program.
-const PICKLES: [&str; 2] = ["pytorch_model.bin", "open_clip_pytorch_model.bin"];
 const INDEX: &str = "model.safetensors.index.json";
 /// Bytes read from a weight file at a time.
 const CHUNK: usize = 1 << 20;
@@ -48,8 +47,8 @@ fn read_weights<R: Read>(
     if let Some(names) = find_onnx(open, towers) {
         return read_onnx(open, &names, files, loader);
     }
-    if let Some(name) = PICKLES.into_iter().find(|name| open(name).is_ok()) {
-        return Err(Error::in_file(name)(impostor::pickled_weights()));
+    if let Some(name) = PICKLED_WEIGHTS.into_iter().find(|name| open(name).is_ok()) {
+        return Err(Error::in_file(name)(pickled_weights()));
     }
     // If there are no other weights either, the missing file is the one to name.
     Err(Error::unreadable(WEIGHTS)(missing))

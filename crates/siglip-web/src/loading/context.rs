@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use siglip::weights::{OPEN_CLIP_WEIGHTS, onnx_files};
+use siglip::weights::{OPEN_CLIP_WEIGHTS, PICKLED_WEIGHTS, onnx_files};
 
 use super::callbacks::Callbacks;
 use crate::fetch::Client;
@@ -84,6 +84,7 @@ impl Context<'_> {
         } else {
             places.extend(lists);
         }
+        places.extend(PICKLED_WEIGHTS.map(Place::Pickled));
         places
     }
 }
@@ -94,6 +95,8 @@ pub enum Place {
     Files(Vec<String>),
     /// In several files with an index.
     Indexed,
+    /// In a file that is not read.
+    Pickled(&'static str),
 }
 
 impl Place {
@@ -101,7 +104,7 @@ impl Place {
     pub fn files(self) -> Option<Vec<String>> {
         match self {
             Place::Files(names) => Some(names),
-            Place::Indexed => None,
+            Place::Indexed | Place::Pickled(_) => None,
         }
     }
 }

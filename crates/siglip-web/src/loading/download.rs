@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use siglip::weights::WeightIndex;
+use siglip::weights::{WeightIndex, pickled_weights};
 use siglip::{CheckpointFiles, NO_PREPROCESSOR, PublishedTokenizer, Towers};
 
 use super::cache_writer::CacheWriter;
@@ -432,6 +432,17 @@ impl<'a> CheckpointDownload<'a> {
                     Err(Error::NotFound { .. }) => {}
                     Err(error) => return Err(error),
                 },
+                Some(Place::Pickled(name)) => {
+                    let found = Download::new(&self.context.client, self.context.url(name)).next().await;
+                    match found {
+                        Ok(_) => {
+                            let url = self.context.url(name);
+                            return Err(Error::File { url, source: pickled_weights() });
+                        }
+                        Err(Error::NotFound { .. }) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
             }
         }
     }

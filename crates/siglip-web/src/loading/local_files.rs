@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use siglip::weights::{Logits, OPEN_CLIP_WEIGHTS, WeightIndex, onnx_candidates};
+use siglip::weights::{
+    Logits, OPEN_CLIP_WEIGHTS, WeightIndex, find_pickled_weights, onnx_candidates, pickled_weights,
+};
 use siglip::{CheckpointFiles, NO_PREPROCESSOR, PublishedTokenizer, Towers};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Blob;
@@ -17,9 +19,6 @@ use crate::body::{self, Body};
 use crate::error::Error;
 use crate::integrity;
 use crate::options::Options;
-
-/// What the names of weights that PyTorch has pickled end in.
-const PICKLES: [&str; 3] = [".bin", ".pt", ".pth"];
 
 /// Files by name.
 pub struct LocalFiles(pub js_sys::Map);
@@ -104,9 +103,12 @@ impl LocalFiles {
         Ok(Loaded { siglip: builder.finish()?, text: LaterText::Loaded, sources: Vec::new(), labels: None })
     }
 
+    fn names(&self) -> Vec<String> {
+        self.0.keys().into_iter().flatten().filter_map(|name| name.as_string()).collect()
+    }
+
     fn ending(&self, extension: &str) -> Option<String> {
-        let names = self.0.keys().into_iter().flatten().filter_map(|name| name.as_string());
-        names.into_iter().find(|name| name.ends_with(extension))
+        self.names().into_iter().find(|name| name.ends_with(extension))
     }
 
     fn has(&self, name: &str) -> bool {
@@ -136,9 +138,11 @@ impl LocalFiles {
         }
         if !self.has(INDEX) {
             let name = [WEIGHTS, OPEN_CLIP_WEIGHTS].into_iter().find(|name| self.has(name)).map(String::from);
-            // The reader of a pickle says what it is, and how it is converted.
-            let pickled = || PICKLES.into_iter().find_map(|extension| self.ending(extension));
-            return Ok((vec![name.or_else(pickled).unwrap_or_else(|| WEIGHTS.into())], None));
+            let names = self.names();
+            return match (name, find_pickled_weights(names.iter().map(String::as_str))) {
+                (None, Some(pickled)) => Err(Error::File { url: pickled.into(), source: pickled_weights() }),
+                (name, _) => Ok((vec![name.unwrap_or_else(|| WEIGHTS.into())], None)),
+            };
         }
         let index = WeightIndex::parse(self.text(INDEX).await?.as_bytes())?;
         builder.expect_files(&index)?;

@@ -22,6 +22,7 @@ mod row_parser;
 mod safetensors;
 mod tensor_list;
 
+pub use crate::impostor::{PICKLED_WEIGHTS, find_pickled_weights, pickled_weights};
 pub use dtype::Dtype;
 pub use gguf::{GgufWriter, MatrixType, Metadata};
 pub use index::WeightIndex;
