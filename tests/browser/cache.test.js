@@ -56,6 +56,7 @@ else
     // The driver does not tell that a page cannot be reached.
     await Promise.race([failed.goto(url).catch(() => {}), failed.waitForTimeout(3000)]);
     assert.equal(await failed.locator('main').count(), 0);
+    await failed.close();
     harness.server.intercept = () => false;
     const again = await openIn(context, url);
     assert.equal(await again.locator('.scores li span').first().textContent(), 'an insect');
