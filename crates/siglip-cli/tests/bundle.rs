@@ -53,9 +53,10 @@ fn a_bundle_has_the_scores_of_the_converted_model() {
             let source = text(&model);
             answer(&["convert", &source, &text(&whole), "--to", to]);
             let made = ["--labels", &text(&path("labels.txt")), "--template", "a photo of {}", "--to", to];
-            answer(&[&["bundle", &source, &text(&bundle)], &made[..]].concat());
+            // Labels are embedded once, so the model agrees to the last bit in the precision that they have.
             for precision in ["q8-exact", "q8"] {
                 let precision = ["--precision", precision];
+                answer(&[&["bundle", &source, &text(&bundle)], &made[..], &precision].concat());
                 let expected = [&labels[..], &["--template", "a photo of {}"], &precision].concat();
                 let expected = scores(&whole, &expected);
                 let chosen = scores(&bundle, &[&labels[..], &precision].concat());
