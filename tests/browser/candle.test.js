@@ -1,8 +1,11 @@
 /** `engine: 'candle'`: another implementation of the model, which only those fetch who ask for it. */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
-import { Harness, assertClose, openIn, problemsOf, reference } from './harness.js';
+import { Harness, assertClose, fileAt, openIn, problemsOf, reference } from './harness.js';
 import { cardOf, labelsOf } from './page-actions.js';
+import { randomBase, smallFiles } from './weights/random-base.js';
 
 const harness = new Harness();
 const blank = { path: '/tests/browser/pages/blank.html' };
@@ -59,6 +62,51 @@ test('candle answers what the reference does, and what our engine does', async (
   });
 });
 
+/**
+ * What an engine answers of the checkpoint that is made while it is served.
+ * @param {import('playwright-core').Page} page
+ * @param {import('../../www/siglip.js').LoadOptions} options
+ * @param {string[]} texts
+ */
+const ofBase = (page, options, texts) =>
+  page.evaluate(
+    async ({ options, texts }) => {
+      const { Siglip } = await import('/www/siglip.js');
+      const siglip = await Siglip.load('/base/', { ...options, cache: false });
+      const images = await siglip.embedImage(['/www/samples/cat.jpg', '/www/samples/boat.jpg']);
+      const embeddings = [...images, ...(await siglip.embedText(texts))].map((vector) => [...vector]);
+      const scores = await siglip.classify('/www/samples/cat.jpg', ['a cat', 'a boat']);
+      siglip.dispose();
+      return { embeddings, logits: scores.map(({ logit }) => logit), engine: siglip.info.engine };
+    },
+    { options, texts },
+  );
+
+test('at the shape of base-patch16-256 candle answers what our engine and the reference do', async () => {
+  const recorded = JSON.parse(await readFile(fileAt('tests/parity/model-base-patch16-256.json'), 'utf8'));
+  const page = await harness.open(blank);
+  const files = smallFiles();
+  harness.server.intercept = (path, response) => {
+    const name = path.startsWith('/base/') && path.slice('/base/'.length);
+    if (!name) return false;
+    if (name === 'model.safetensors') return void Readable.from(randomBase()).pipe(response);
+    if (!(name in files)) return false;
+    response.end(JSON.stringify(files[/** @type {keyof typeof files} */ (name)]));
+  };
+  const { texts, weights_sha256: sha256 } = recorded;
+  const candle = await ofBase(page, { engine: 'candle', sha256 }, texts);
+  const ours = await ofBase(page, { precision: 'f32', workers: 1 }, texts);
+  assert.deepEqual([candle.engine, ours.engine], ['candle', undefined]);
+
+  assert.equal(candle.embeddings.length, 2 + texts.length);
+  const difference = largest(candle.embeddings.flat(), ours.embeddings.flat());
+  assert.ok(difference > 0 && difference <= 1e-5, `the embeddings differ by ${difference}`);
+  assert.ok(largest(candle.logits, ours.logits) <= 1e-3, `${candle.logits} and ${ours.logits}`);
+  for (const { embeddings } of [candle, ours]) {
+    assert.ok(largest(embeddings.slice(2).flat(), recorded.text_embeds.flat()) <= 1e-5, 'by the reference');
+  }
+});
+
 test('a second visit has the weights from the cache, and the labels from its own engine', async () => {
   const page = await harness.open(blank);
   // What our engine has embedded and cached in single precision is not taken for candle's answer.
@@ -94,6 +142,22 @@ test('what candle lacks is refused, with the way out', async () => {
     await refused(naflex, candle),
     /^unsupported-model: .*candle's SigLIP has no NaFlex.*; load it with the default engine/,
   );
+});
+
+test("the element answers with candle's engine where its attribute says so", async () => {
+  const page = await harness.open(blank);
+  const found = await page.evaluate(async () => {
+    await import('/www/siglip-classifier.js');
+    const element = /** @type {any} */ (document.createElement('siglip-classifier'));
+    element.setAttribute('engine', 'candle');
+    document.body.append(element);
+    const { info } = await element.load();
+    element.engine = undefined;
+    const ours = await element.load();
+    const { engine, precision } = info;
+    return { engine, precision, others: ours.info.engine, attribute: element.getAttribute('engine') };
+  });
+  assert.deepEqual(found, { engine: 'candle', precision: 'f32', others: undefined, attribute: null });
 });
 
 test('the page compares its answer with that of candle', async () => {
