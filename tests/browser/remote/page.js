@@ -198,8 +198,11 @@ export class RemotePage {
   getByRole = locating(() => new RemoteLocator(this, [])).getByRole;
 }
 
+/** The code of a driver's error: what was asked of a document is lost with it. */
+export const NAVIGATED = 'navigated';
+
 /**
- * Waits until something is true.
+ * Waits until something is true. What is lost with a document is asked of the next one.
  * @template T
  * @param {() => Promise<T>} look
  * @param {string} what
@@ -207,7 +210,9 @@ export class RemotePage {
 async function until(look, what) {
   const end = Date.now() + TIMEOUT;
   for (;;) {
-    const value = await look();
+    const value = await look().catch((error) => {
+      if (error.code !== NAVIGATED) throw error;
+    });
     if (value) return value;
     if (Date.now() > end) throw new Error(`not within ${TIMEOUT} ms: ${what}`);
     await sleep(POLL);

@@ -9,7 +9,7 @@ import { createServer } from 'node:net';
 import { pipeline } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { putFiles, toFileParts } from './files.js';
-import { RemotePage } from './page.js';
+import { NAVIGATED, RemotePage } from './page.js';
 
 /** @typedef {import('./page.js').Tab} Tab */
 
@@ -265,8 +265,10 @@ class Session {
         const promise = `(async () => { ${body} })()`;
         await execute(`(globalThis.siglipAnswers ??= {}); ${promise}.then((text) => (${place} = text));`);
         for (;;) {
-          const answer = await execute(`const answer = globalThis.${place} ?? null;
-            if (answer !== null) delete globalThis.${place}; return answer;`);
+          const answer = await execute(`if (!globalThis.siglipAnswers) return false;
+            const answer = ${place} ?? null; if (answer !== null) delete ${place}; return answer;`);
+          if (answer === false)
+            throw Object.assign(new Error('The page has gone to another address.'), { code: NAVIGATED });
           if (answer !== null) return answer;
           await sleep(POLL);
         }
