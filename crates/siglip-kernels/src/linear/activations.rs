@@ -26,7 +26,8 @@ pub(super) enum PackedActivations<'a> {
 impl<'a> PackedActivations<'a> {
     pub fn new(quantized: QuantizedRows, scratch: &'a mut Scratch) -> PackedActivations<'a> {
         let (rows, width) = (quantized.x.count, quantized.x.width);
-        if rows < STRASSEN_ROWS {
+        // Rows without inputs, of which Strassen's algorithm has no halves, have sums of zero.
+        if rows < STRASSEN_ROWS || width == 0 {
             let panels = sized(&mut scratch.rows_i16, rows.div_ceil(ROWS) * padded_steps(width));
             dispatch(PackDirect { rows: quantized, panels });
             return PackedActivations::Direct { panels, rows };
