@@ -15,23 +15,8 @@ try {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
   const page = await openIn(context, server.origin);
   await page.evaluate(async () => {
-    const { TableView } = await import('../www/app/table/view.js');
-    const labels = Array.from({ length: 50 }, (_, i) => `label ${i}`);
-    const samples = ['boat', 'cat', 'coffee', 'dog', 'insect'];
-    const pictures = Array.from({ length: 1000 }, (_, i) => ({
-      name: `${i}.jpg`,
-      source: `/www/samples/${samples[i % samples.length]}.jpg`,
-      failure: undefined,
-      scores: labels.map((label, j) => ({ label, logit: ((i * j) % 17) - 8, score: ((i * j) % 17) / 17 })),
-    }));
-    const view = new TableView({
-      pictures: () => pictures,
-      remove: () => {},
-      question: () => ({ model: '', template: '' }),
-    });
-    document.body.prepend(view.element);
-    view.refresh();
-    while (!view.element.querySelector('.value')) await new Promise(requestAnimationFrame);
+    const { showLargeTable } = await import('../tests/browser/pages/large-table.js');
+    await showLargeTable();
   });
   const session = await context.newCDPSession(page);
   // The thread's own time, which other programs do not lengthen.

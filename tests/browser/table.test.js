@@ -105,23 +105,9 @@ test('a thousand pictures and fifty labels keep few rows in the document', async
   const page = await harness.open();
   await labelsOf(page, 'insect.jpg');
   const facts = await page.evaluate(async () => {
-    const { TableView } = await import('/www/app/table/view.js');
-    const labels = Array.from({ length: 50 }, (_, i) => `label ${i}`);
-    const pictures = Array.from({ length: 1000 }, (_, i) => ({
-      name: `${i}.jpg`,
-      source: '/www/samples/cat.jpg',
-      failure: undefined,
-      scores: labels.map((label, j) => ({ label, logit: ((i * j) % 17) - 8, score: ((i * j) % 17) / 17 })),
-    }));
-    const view = new TableView({
-      pictures: () => pictures,
-      remove: () => {},
-      question: () => ({ model: '', template: '' }),
-    });
-    document.body.prepend(view.element);
-    view.refresh();
+    const { showLargeTable } = await import('/tests/browser/pages/large-table.js');
+    const view = await showLargeTable();
     const frame = () => new Promise(requestAnimationFrame);
-    while (!view.element.querySelector('.value')) await frame();
     const grid = /** @type {HTMLElement} */ (view.element.querySelector('[role=grid]'));
     let mostRows = 0;
     for (grid.scrollTop = 0; grid.scrollTop < grid.scrollHeight - grid.clientHeight - 1;) {

@@ -4,11 +4,11 @@ import { test } from 'node:test';
 import { browserOfTests } from '../browsers.js';
 import { Harness, fileAt, openIn, problemsOf } from '../harness.js';
 import { labelsOf } from '../page-actions.js';
+import { BLANK, prepare as prepareIndex, run } from './prepare.js';
 
 /** @typedef {import('../harness.js').Page} Page */
 
 const harness = new Harness();
-const BLANK = '/tests/browser/pages/blank.html';
 
 /**
  * Gives the page `siglip`, `filesOf`, `folderOf`, which is a folder of such files or of others, and `fillDisk`, after which nothing can be
@@ -16,17 +16,9 @@ const BLANK = '/tests/browser/pages/blank.html';
  * @param {Page} page
  */
 async function prepare(page) {
-  await page.evaluate(async () => {
-    const { Siglip } = await import('/www/siglip.js');
+  await prepareIndex(page);
+  await page.evaluate(() => {
     const globals = /** @type {any} */ (globalThis);
-    globals.siglip = await Siglip.load('tiny', { workers: 1 });
-    globals.filesOf = (/** @type {string[]} */ names) =>
-      Promise.all(
-        names.map(async (name) => {
-          const blob = await (await fetch(`/www/samples/${name}.jpg`)).blob();
-          return new File([blob], `${name}.jpg`, { lastModified: 1000 });
-        }),
-      );
     globals.folderOf = (/** @type {(File | (() => Promise<File>))[]} */ files) => ({
       kind: 'directory',
       async *entries() {
@@ -54,9 +46,6 @@ async function prepare(page) {
     };
   });
 }
-
-/** @param {Page} page @param {string} body of an async function */
-const run = (page, body) => /** @type {Promise<any>} */ (page.evaluate(`(async () => {${body}})()`));
 
 test('on a full disk the work ends in memory, is told so, and is stored once there is room', async () => {
   const page = await harness.open({ path: BLANK });

@@ -3,28 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { browserOfTests } from '../browsers.js';
 import { Harness, openIn, problemsOf } from '../harness.js';
+import { BLANK, prepare, run } from './prepare.js';
 
 const harness = new Harness();
-const BLANK = '/tests/browser/pages/blank.html';
-
-/** Gives the page `filesOf` and `siglip`. @param {import('playwright-core').Page} page */
-async function prepare(page) {
-  await page.evaluate(async () => {
-    const { Siglip } = await import('/www/siglip.js');
-    const globals = /** @type {any} */ (globalThis);
-    globals.siglip = await Siglip.load('tiny', { workers: 1 });
-    globals.filesOf = (/** @type {string[]} */ names) =>
-      Promise.all(
-        names.map(async (name) => {
-          const blob = await (await fetch(`/www/samples/${name}.jpg`)).blob();
-          return new File([blob], `${name}.jpg`, { lastModified: 1000 });
-        }),
-      );
-  });
-}
-
-/** @param {import('playwright-core').Page} page @param {string} body of an async function */
-const run = (page, body) => page.evaluate(`(async () => {${body}})()`);
 
 test('texts, pictures and mixtures find pictures; broken files are listed and the rest is done', async () => {
   const page = await harness.open({ path: BLANK });
