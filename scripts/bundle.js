@@ -1,6 +1,6 @@
 /**
  * Bundles and minifies the scripts and styles in a copy of www/, in place, for those who host it. Files that a page
- * names keep their names: siglip.js, siglip-classifier.js, worker.js, app/start.js, app/app.js and the styles.
+ * names keep their names: siglip.js, siglip-classifier.js, siglip-search.js, worker.js, app/start.js, app/app.js and the styles.
  *
  *     node scripts/bundle.js target/package/www
  */
@@ -10,6 +10,8 @@ import { build, transform } from 'esbuild';
 
 /** The entries for the pages of other sites. */
 export const library = ['siglip.js', 'siglip-classifier.js', 'worker.js'];
+/** The entry for sites that let visitors search their pictures. */
+export const search = ['siglip-search.js'];
 /** The entries that this project's own page adds. */
 export const page = ['app/start.js', 'app/app.js', 'app/app.css', 'app/parts.css', 'app/model.css'];
 /** What privacy.html has besides. */
@@ -53,7 +55,7 @@ export async function bundle(folder, entries) {
 
 if (import.meta.filename === process.argv[1]) {
   const folder = resolve(process.argv[2]);
-  const { outputFiles } = await bundle(folder, [...library, ...page, ...privacy]);
+  const { outputFiles } = await bundle(folder, [...library, ...search, ...page, ...privacy]);
   for (const name of await readdir(folder, { recursive: true })) {
     if (/\.(js|css)$/.test(name) && !/^wasm[\\/]/.test(name)) await rm(join(folder, name));
   }

@@ -62,6 +62,7 @@ await build({
   entryPoints: {
     siglip: 'www/siglip.js',
     element: 'www/siglip-classifier.js',
+    search: 'www/siglip-search.js',
     tiny: 'npm/tiny.js',
     transformers: 'www/transformers.js',
   },
@@ -106,7 +107,8 @@ for (const name of [
 
 const tsc = join(root, 'node_modules/.bin/tsc');
 execFileSync(tsc, ['-p', 'npm', '--outDir', join(folder, 'types')], { cwd: root, stdio: 'inherit' });
-await cp(join(root, 'npm/element.d.ts'), join(folder, 'types/npm/element.d.ts'));
+for (const name of ['element.d.ts', 'search.d.ts'])
+  await cp(join(root, 'npm', name), join(folder, 'types/npm', name));
 
 const manifest = JSON.parse(await readFile(join(root, 'npm/package.json'), 'utf8'));
 const [, version] = /** @type {RegExpMatchArray} */ (

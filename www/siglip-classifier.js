@@ -1,22 +1,14 @@
 /** <siglip-classifier>: images and labels in, probabilities out, in any page. docs/embedding.md is its guide. */
-import { modelAttributes, modelOptions } from './element/attributes.js';
 import { FormField } from './element/form-field.js';
+import { Loader, emit, errorPlace, fail } from './element/loader.js';
+import { modelAttributes } from './element/model-attributes.js';
+import { elementSheet } from './element/style.js';
 import { h } from './ui/dom.js';
-import {
-  describe,
-  downloadSize,
-  formatBytes,
-  formatScore,
-  formatProgress,
-  formatTime,
-  showProgress,
-} from './ui/format.js';
+import { describe, formatScore, formatTime } from './ui/format.js';
 import { splitTemplates, unique } from './ui/labels.js';
 import { ScoredImage, imagesIn } from './ui/scored-image.js';
-import { borrow } from './ui/pool.js';
 import { ScoreList, scoreSheet } from './ui/scores.js';
 import { speak, t } from './ui/translate.js';
-import { elementSheet } from './element/style.js';
 
 /** @typedef {import('./siglip.js').Siglip} Siglip */
 /** An image with what is shown of it. @typedef {{image: ScoredImage, figure: HTMLElement, list: ScoreList, error: HTMLElement, answer: HTMLElement, best?: string}} View */
@@ -34,42 +26,36 @@ export class SiglipClassifier extends FormField {
     speak(sentences);
   }
 
+  #loader = new Loader(this, () => this.#rescore());
   // The names are for formats that browsers do not know.
   #chooser = h('input', {
     type: 'file',
     accept: 'image/*,.tif,.tiff,.tga,.qoi,.pbm,.pgm,.ppm,.pnm,.pfm,.jxl',
   });
   #chooserText = h('span');
-  #loader = h('button', { part: 'button', type: 'button' });
-  #status = h('p', { part: 'progress', role: 'status' });
   #slot = h('slot', { onslotchange: () => this.#takeChildren() });
   #invitation = h('span', {}, t`Drop or paste a picture here, or choose one.`);
-  #bar = h('progress', { hidden: true, 'aria-label': t`Model` });
-  #error = h('p', { part: 'error', role: 'alert', hidden: true });
+  #figures = h('slot', { name: 'result' });
   #dropzone = h(
     'div',
     { part: 'dropzone' },
     h(
       'div',
       { className: 'ask' },
-      h('div', { className: 'invitation' }, this.#slot, this.#invitation),
+      h('div', { className: 'invitation' }, h('slot', { name: 'placeholder' }, this.#slot, this.#invitation)),
       h('label', { part: 'button' }, this.#chooserText, this.#chooser),
-      this.#loader,
+      this.#loader.button,
     ),
-    this.#bar,
-    this.#error,
+    this.#loader.bar,
+    this.#loader.error,
+    this.#figures,
+    this.#loader.status,
   );
 
   /** @type {View[]} */
   #views = [];
   /** The view of `src`. @type {View | undefined} */
   #ofSrc;
-  /** @type {import('./ui/pool.js').Loan | undefined} */
-  #loan;
-  /** The model, once it is loaded. @type {Siglip | undefined} */
-  #siglip;
-  /** @type {IntersectionObserver | undefined} */
-  #observer;
   #rescoring = false;
 
   constructor() {
@@ -77,8 +63,6 @@ export class SiglipClassifier extends FormField {
     const root = this.attachShadow({ mode: 'open', delegatesFocus: true });
     root.adoptedStyleSheets = [elementSheet, scoreSheet];
     root.append(this.#dropzone);
-    this.#dropzone.append(this.#status);
-    this.#loader.onclick = () => this.load().catch(() => {});
     this.#chooser.onchange = () => {
       this.add(...(this.#chooser.files ?? []));
       this.#chooser.value = '';
@@ -112,59 +96,23 @@ export class SiglipClassifier extends FormField {
    * Loads the model, unless it is loaded or loading.
    * @returns {Promise<Siglip>}
    */
-  async load() {
-    if (this.#loan) return this.#loan.siglip;
-    const loan = borrow(this.model, Object.fromEntries(modelOptions.map((name) => [name, this[name]])), {
-      onProgress: (progress) => {
-        showProgress(this.#bar, progress);
-        // Screen readers announce the end only. Until then the user can read the progress bar.
-        this.#status.ariaBusy = String(progress.phase !== 'ready');
-        this.#status.textContent = formatProgress(progress);
-        this.#emit('progress', progress);
-      },
-    });
-    this.#loan = loan;
-    this.#error.hidden = this.#loader.hidden = true;
-    this.#bar.hidden = false;
-    this.#rescore();
-    try {
-      const siglip = await loan.siglip;
-      await siglip.whole;
-      if (this.#loan !== loan) return siglip;
-      this.#siglip = siglip;
-      this.#status.textContent = [t`Ready.`, ...siglip.info.notices.map(({ message }) => message)].join(' ');
-      this.#emit('ready', siglip.info);
-      this.#rescore();
-      return siglip;
-    } catch (error) {
-      if (this.#loan === loan) {
-        this.#unload();
-        this.#loader.textContent = t`Try again`;
-        this.#fail(this.#error, error);
-      }
-      throw error;
-    } finally {
-      if (this.#loan === loan || !this.#loan) this.#bar.hidden = true;
-    }
+  load() {
+    return this.#loader.load();
   }
 
   connectedCallback() {
-    this.#observer = new IntersectionObserver((entries) => {
-      if (this.loading === 'lazy' && entries.some((entry) => entry.isIntersecting))
-        this.load().catch(() => {});
-    });
-    this.#offerLoad();
+    this.#loader.offer();
     this.attributeChangedCallback('multiple');
     this.#showValue();
     if (!this.#views.length) this.attributeChangedCallback('src');
   }
 
   disconnectedCallback() {
-    this.#observer?.disconnect();
+    this.#loader.leave();
     // An element that is only moved is connected again by then.
     queueMicrotask(() => {
       if (this.isConnected) return;
-      this.#unload();
+      this.#loader.unload();
       this.clear();
     });
   }
@@ -179,34 +127,12 @@ export class SiglipClassifier extends FormField {
       if (this.#ofSrc) this.#remove(this.#ofSrc);
       if (this.src) this.#ofSrc = this.#show(new URL(this.src, document.baseURI).href);
     } else if (modelAttributes.includes(name)) {
-      const wasLoaded = !!this.#loan;
-      this.#unload();
       // The scores on show are another model's.
       this.#views.forEach((view) => showScores(view, []));
-      this.#offerLoad();
-      if (wasLoaded) this.load().catch(() => {});
-    } else if (name === 'loading') this.#offerLoad();
+      this.#loader.replace();
+    } else if (name === 'loading') this.#loader.offer();
     else if (['name', 'required', 'disabled'].includes(name)) this.#showValue();
     else this.#rescore();
-  }
-
-  /** Offers to load the model, or loads it when `loading` says so. */
-  #offerLoad() {
-    const size = downloadSize(this.model);
-    if (!this.#loan)
-      this.#loader.textContent = size ? t`Load the model (${formatBytes(size)})` : t`Load the model`;
-    this.#observer?.disconnect();
-    if (this.loading === 'lazy') this.#observer?.observe(this);
-    if (this.loading === 'eager') this.load().catch(() => {});
-  }
-
-  #unload() {
-    this.#loan?.release();
-    this.#loan = this.#siglip = undefined;
-    this.#loader.hidden = false;
-    this.#bar.hidden = true;
-    this.#status.ariaBusy = 'false';
-    this.#status.textContent = '';
   }
 
   /**
@@ -228,12 +154,12 @@ export class SiglipClassifier extends FormField {
     if (!this.multiple) this.clear();
     const image = new ScoredImage(source);
     const list = new ScoreList();
-    const error = h('p', { part: 'error', role: 'alert', hidden: true });
+    const error = errorPlace();
     const answer = h('div', { hidden: true }, list.element, error);
     const figure = h('figure', {}, image.element, answer);
     const view = { image, figure, list, error, answer };
     this.#views.push(view);
-    this.#status.before(figure);
+    this.#figures.append(figure);
     this.#score(view);
     return view;
   }
@@ -259,16 +185,17 @@ export class SiglipClassifier extends FormField {
 
   /** @param {View} view */
   async #score(view) {
-    if (!this.#siglip) {
-      this.#loan?.siglip.then((siglip) => view.image.prepare(siglip)).catch(() => {});
-      if (!this.#loan) this.#status.textContent = t`The picture waits for the model.`;
+    const { siglip, arriving } = this.#loader;
+    if (!siglip) {
+      arriving?.then((siglip) => view.image.prepare(siglip)).catch(() => {});
+      if (!arriving) this.#loader.tell(t`The picture waits for the model.`);
       return;
     }
     const { image, error } = view;
     const { labelSet, template, threshold, topK, scale, bias, relative } = this;
     try {
       const { scores, notices, embeddingMs, scoringMs } = await image.score(
-        this.#siglip,
+        siglip,
         await this.#labelsToScore(),
         {
           labelSet,
@@ -282,23 +209,20 @@ export class SiglipClassifier extends FormField {
       );
       const ms = embeddingMs + scoringMs;
       error.hidden = true;
-      showScores(view, scores, this.#siglip.info);
+      showScores(view, scores, siglip.info);
       view.best = scores.find(({ unknown }) => !unknown)?.label;
       this.#showValue();
       const best = scores[0]
-        ? `${scores[0].label}, ${formatScore(scores[0], this.#siglip.info)}`
+        ? `${scores[0].label}, ${formatScore(scores[0], siglip.info)}`
         : t`none of the labels`;
       const told = notices.map(({ message }) => ` ${message}`).join('');
-      this.#status.textContent = `${image.name}: ${best} (${formatTime(ms)})${told}`;
-      this.#emit('result', { file: image.source, scores, ms, notices });
+      this.#loader.tell(`${image.name}: ${best} (${formatTime(ms)})${told}`);
+      emit(this, 'result', { file: image.source, scores, ms, notices });
     } catch (reason) {
       const { code } = describe(reason);
       if (code === 'aborted') return;
-      if (code === 'wasm') {
-        this.#loan?.retire();
-        this.#unload();
-      }
-      this.#fail(error, reason);
+      if (code === 'wasm') this.#loader.retire();
+      fail(this, error, reason);
       showScores(view, []);
       view.best = undefined;
       this.#showValue();
@@ -316,7 +240,8 @@ export class SiglipClassifier extends FormField {
     }
     if (!classes && !labelSource) return;
     const { labelsAt } = await import('./element/label-source.js');
-    return labelsAt(classes || labelSource, classes && this.#siglip);
+    const found = await labelsAt(classes || labelSource, classes && this.#loader.siglip);
+    return Array.isArray(found) ? unique(found) : found;
   }
 
   /** The element's children may be the page's own invitation, and labels. */
@@ -341,26 +266,7 @@ export class SiglipClassifier extends FormField {
 
   /** @param {boolean} disabled by itself, or by a fieldset around it */
   formDisabledCallback(disabled) {
-    this.#chooser.disabled = this.#loader.disabled = disabled;
-  }
-
-  /**
-   * @param {HTMLElement} place
-   * @param {unknown} reason
-   */
-  #fail(place, reason) {
-    const { code, headline, message } = describe(reason);
-    place.replaceChildren(h('strong', {}, headline), message);
-    place.hidden = false;
-    this.#emit('error', { code, message });
-  }
-
-  /**
-   * @param {string} type
-   * @param {unknown} detail
-   */
-  #emit(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
+    this.#chooser.disabled = this.#loader.button.disabled = disabled;
   }
 }
 

@@ -22,35 +22,50 @@ test('a strict TypeScript program compiles against the types', async () => {
   await run('types', 'tsc', '-p', '.');
 });
 
-test('custom-elements.json has the attributes, parts and custom properties of the element', async () => {
+test('custom-elements.json has the attributes, slots, parts and custom properties of the elements', async () => {
   const manifest = JSON.parse(await readFile(join(installed, 'custom-elements.json'), 'utf8'));
-  const [{ attributes, cssParts, cssProperties, members }] = manifest.modules[0].declarations;
   const names = (/** @type {{name: string}[]} */ list) => list.map(({ name }) => name).sort();
   const page = await harness.open({ path: '/tests/browser/pages/blank.html' });
-  const found = await page.evaluate(async (fields) => {
-    const { SiglipClassifier } = await import('/www/siglip-classifier.js');
-    const { ScoreList } = await import('/www/ui/scores.js');
-    const element = new SiglipClassifier();
-    const list = new ScoreList();
-    list.show([{ label: 'a', score: 0.5, logit: 0 }]);
-    document.body.append(element);
-    const root = /** @type {ShadowRoot} */ (element.shadowRoot);
-    root.append(list.element);
-    const parts = [...root.querySelectorAll('[part]')].flatMap((part) => [...part.part]);
-    const styles = root.adoptedStyleSheets.flatMap(({ cssRules }) =>
-      [...cssRules].map(({ cssText }) => cssText),
+  for (const [i, tag] of ['siglip-classifier', 'siglip-search'].entries()) {
+    const [{ tagName, attributes, cssParts, cssProperties, members, slots }] =
+      manifest.modules[i].declarations;
+    assert.equal(tagName, tag);
+    const found = await page.evaluate(
+      async ({ tag, fields }) => {
+        await import(`/www/${tag}.js`);
+        const { ScoreList } = await import('/www/ui/scores.js');
+        const element = /** @type {any} */ (document.createElement(tag));
+        document.body.append(element);
+        const root = /** @type {ShadowRoot} */ (element.shadowRoot);
+        if (tag === 'siglip-classifier') {
+          const list = new ScoreList();
+          list.show([{ label: 'a', score: 0.5, logit: 0 }]);
+          root.append(list.element);
+        } else {
+          element.index = '/examples/search/pictures.siglip-index';
+          await element.search('a boat');
+        }
+        const parts = [...root.querySelectorAll('[part]')].flatMap((part) => [...part.part]);
+        const slots = [...root.querySelectorAll('slot')].map(({ name }) => name);
+        const styles = root.adoptedStyleSheets.flatMap(({ cssRules }) =>
+          [...cssRules].map(({ cssText }) => cssText),
+        );
+        return {
+          attributes: /** @type {any} */ (element.constructor).observedAttributes,
+          parts: [...new Set(parts)],
+          slots: [...new Set(slots)],
+          properties: [...new Set(styles.join().match(/--siglip-[a-z-]+/g))],
+          missing: fields.filter((/** @type {string} */ name) => !(name in element)),
+        };
+      },
+      { tag, fields: names(members) },
     );
-    return {
-      attributes: SiglipClassifier.observedAttributes,
-      parts: [...new Set(parts)],
-      properties: [...new Set(styles.join().match(/--siglip-[a-z-]+/g))],
-      missing: fields.filter((name) => !(name in element)),
-    };
-  }, names(members));
-  assert.deepEqual(names(attributes), found.attributes.sort());
-  assert.deepEqual(names(cssParts), found.parts.sort());
-  assert.deepEqual(names(cssProperties), found.properties.sort());
-  assert.deepEqual(found.missing, []);
+    assert.deepEqual(names(attributes), found.attributes.sort());
+    assert.deepEqual(names(cssParts), found.parts.sort());
+    assert.deepEqual(names(slots), found.slots.sort());
+    assert.deepEqual(names(cssProperties), found.properties.sort());
+    assert.deepEqual(found.missing, []);
+  }
 });
 
 test('the scripts are small, and nothing but scripts, engines and the embedded model is packed', async () => {

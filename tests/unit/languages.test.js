@@ -13,7 +13,7 @@ const folders = ['www/app/', 'www/element/', 'www/ui/'].flatMap((folder) =>
     .filter((name) => name.endsWith('.js') && name !== 'languages.js')
     .map((name) => folder + name),
 );
-const scripts = [...folders, 'www/siglip-classifier.js'];
+const scripts = [...folders, 'www/siglip-classifier.js', 'www/siglip-search.js'];
 
 /** The sentences that a script marks with `t`, with `{}` in place of each value. @param {string} code */
 function marked(code) {

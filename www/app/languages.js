@@ -446,6 +446,14 @@ export const languages = {
     'probability shown': '表示された確率',
     'share that is true': '実際に正しい割合',
 
+    // The element for a site's pictures
+    'The first search loads the model (at most {}).': '最初の検索でモデルを読み込みます（最大 {0}）。',
+    'The first search loads the model.': '最初の検索でモデルを読み込みます。',
+    '{} pictures for “{}”, the best first.': '「{1}」に合う画像 {0} 枚、よく合う順。',
+    'No picture fits “{}”.': '「{0}」に合う画像はありません。',
+    'The attribute “index” names no file of pictures.':
+      '属性 index に画像の索引ファイルが指定されていません。',
+
     // The camera
     'The camera may not be used. Allow it for this page in the browser’s address bar or settings, then start it again.':
       'カメラの使用が許可されていません。ブラウザーのアドレスバーか設定でこのページに許可してから、もう一度開始してください。',

@@ -1,6 +1,6 @@
 /** Labels, or classes taught by example, that a site keeps in a file. */
 import { SiglipError } from '../siglip.js';
-import { unique } from '../ui/labels.js';
+import { fetched } from './fetched.js';
 
 /** @typedef {import('../siglip.js').Siglip} Siglip */
 /** @typedef {import('../siglip.js').TaughtClasses} TaughtClasses */
@@ -49,22 +49,10 @@ function classesFrom(url, siglip) {
 
 /** @param {string} url */
 async function read(url) {
-  /** @type {Response} */
-  let response;
-  try {
-    response = await fetch(url);
-  } catch (error) {
-    const advice = 'check the connection, and that its server allows this page (CORS)';
-    throw new SiglipError('network', `The labels at ${url} cannot be fetched: ${advice}`, error);
-  }
-  if (!response.ok)
-    throw new SiglipError(
-      'not-found',
-      `There are no labels at ${url}: the server answers ${response.status}`,
-    );
+  const response = await fetched(url, 'list of labels');
   const content = await response.json().catch(() => undefined);
   const labels = Array.isArray(content) ? content : content?.labels;
   if (!Array.isArray(labels) || !labels.length || labels.some((label) => typeof label !== 'string'))
     throw new SiglipError('bad-input', `${url} has no labels: it must be JSON like ["a cat", "a dog"]`);
-  return unique(labels);
+  return labels;
 }

@@ -26,21 +26,45 @@ const SAVE_EVERY = 15_000;
 /** Bytes of the largest file that is read. */
 const LARGEST = 2 ** 29;
 
+/** Files that were opened as indexes. */
+let filesOpened = 0;
+
 /**
- * Opens an index. Another tab that has it open makes it `readOnly` here.
+ * Opens an index. Another tab that has it open makes it `readOnly` here; that of a file always is.
  * @param {Siglip} siglip
  * @param {import('./worker-client.js').WorkerClient} worker
- * @param {string} [name]
+ * @param {string | Blob} [from] its name, or a file, which is not kept
  */
-export async function openIndex(siglip, worker, name = 'pictures') {
+export async function openIndex(siglip, worker, from = 'pictures') {
+  if (typeof from === 'string') return openKept(siglip, worker, from);
+  const ask = askingOf(worker, `file ${++filesOpened}`);
+  const file = new Uint8Array(await from.arrayBuffer());
+  await ask({ ask: 'open', model: siglip.info.model, file });
+  return new SearchIndex(siglip, ask);
+}
+
+/**
+ * @param {import('./worker-client.js').WorkerClient} worker
+ * @param {string} name of the index, for the worker
+ * @returns {Ask}
+ */
+const askingOf = (worker, name) => (request) =>
+  worker.call({ method: 'index', parameters: { ...request, name } });
+
+/**
+ * Opens an index that is kept on this device.
+ * @param {Siglip} siglip
+ * @param {import('./worker-client.js').WorkerClient} worker
+ * @param {string} name
+ */
+async function openKept(siglip, worker, name) {
   const { model, embeddingSize, logitScale, logitBias } = siglip.info;
   // Each model has an index of its own: embeddings of two cannot be compared.
   const key = `${encodeURIComponent(name)}@${embeddingSize}_${logitScale?.toFixed(4)}_${logitBias?.toFixed(4)}`;
   const release = await lock(key);
   // A model that is disposed of leaves its indexes to others.
   worker.whileAlive(new Promise(() => {})).catch(() => release?.());
-  const ask = (/** @type {any} */ request) =>
-    worker.call({ method: 'index', parameters: { ...request, name: key } });
+  const ask = askingOf(worker, key);
   /** @type {SiglipError | undefined} */
   let damage;
   try {
@@ -84,16 +108,16 @@ export class SearchIndex {
   /**
    * @param {Siglip} siglip
    * @param {Ask} ask
-   * @param {string} key
-   * @param {(() => void) | undefined} release
-   * @param {SiglipError | undefined} damage
+   * @param {string} [key] under which it is kept, if it is
+   * @param {() => void} [release] lets another tab change it
+   * @param {SiglipError} [damage]
    */
-  constructor(siglip, ask, key, release, damage) {
+  constructor(siglip, ask, key = '', release, damage) {
     this.#siglip = siglip;
     this.#ask = ask;
     this.#key = key;
     this.#release = release;
-    /** Whether another tab is at work on this index: it can be searched here, and changed there. */
+    /** Whether it can only be searched: it is that of a file, or another tab is at work on it. */
     this.readOnly = !release;
     /** Why what was kept could not be used, so that the index is empty. */
     this.damage = damage;
@@ -218,9 +242,11 @@ export class SearchIndex {
 
   #checkWritable() {
     if (!this.readOnly) return;
-    const reason =
+    const ofFile =
+      'An index that was opened from a file is only searched. To change it, open one by name, such as siglip.index("pictures"), and import the file.';
+    const elsewhere =
       'Another tab is at work on this index, or this page has opened it twice. It can be searched here; to change it, close it there first.';
-    throw new SiglipError('bad-input', reason);
+    throw new SiglipError('bad-input', this.#key ? elsewhere : ofFile);
   }
 
   async #save() {

@@ -268,11 +268,12 @@ export class Siglip {
   }
 
   /**
-   * Opens an index of pictures, kept on this device for this model: search by text and by picture.
-   * @param {string} [name]
+   * Opens an index of pictures: search by text and by picture.
+   * @param {string | Blob} [from] the name of one that is kept on this device for this model, or a file that `siglip index`
+   *   or `index.export()` has written, which is searched and not kept
    */
-  async index(name) {
-    return (await import('./search-index.js')).openIndex(this, this.#worker, name);
+  async index(from) {
+    return (await import('./search-index.js')).openIndex(this, this.#worker, from);
   }
 
   /**

@@ -25,13 +25,17 @@ const pool = new Map();
  * A model shared by all borrowers on the page that ask for the same one. It is disposed of when the last one has
  * released it.
  * @param {string | File[]} model files are never shared: nothing tells whether other files are the same
- * @param {Pick<LoadOptions, 'source' | 'precision' | 'workers' | 'device' | 'imageSize' | 'maxPatches' | 'workerUrl'>} options by all borrowers in the same order
+ * @param {Pick<LoadOptions, 'source' | 'precision' | 'workers' | 'device' | 'imageSize' | 'maxPatches' | 'workerUrl' | 'towers'>} options by all borrowers in the same order
  * @param {Borrower} borrower gets the reports of the load
  * @returns {Loan}
  */
 export function borrow(model, options, borrower) {
-  const key = typeof model === 'string' ? JSON.stringify([model, options]) : Symbol('files');
-  const shared = pool.get(key) ?? load(key, model, options);
+  const keyOf = (/** @type {LoadOptions} */ options) =>
+    typeof model === 'string' ? JSON.stringify([model, options]) : Symbol('files');
+  const key = keyOf(options);
+  // A model with both towers does what one of them does.
+  const shared =
+    pool.get(keyOf({ ...options, towers: undefined })) ?? pool.get(key) ?? load(key, model, options);
   shared.borrowers.add(borrower);
   const release = () => {
     if (!shared.borrowers.delete(borrower) || shared.borrowers.size) return;
