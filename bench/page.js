@@ -92,7 +92,8 @@ async function measure({ folder, preprocessor, picture, kernels, precision, work
   await phase('kernel');
   // Without what the engine has found out about the processor.
   const build = backend.replace(/-[ui]8$/, '');
-  const kernel = await kernelRate(`${kernels}${build}.wasm`, precision, runs);
+  // candle has products of its own.
+  const kernel = engine ? undefined : await kernelRate(`${kernels}${build}.wasm`, precision, runs);
 
   const isolated = crossOriginIsolated;
   const preprocess = withTower - tower;

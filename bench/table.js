@@ -29,8 +29,10 @@ export function printTable({ date, cpu, cores, results }) {
           : `  transformers.js ${figure(baseline[key])}  ${ratio(baseline[key], result[key])}`;
       console.log(`  ${label.padEnd(28)}${figure(result[key])}${other}`);
     }
-    const share = `${Math.round((100 * tower) / kernel / workers)} % of the product's own ${Math.round(kernel)}`;
-    console.log(`  ${'image, 10⁹ operations/s'.padEnd(28)}${figure(tower)}  ${share}`);
+    const share = kernel
+      ? `  ${Math.round((100 * tower) / kernel / workers)} % of the product's own ${Math.round(kernel)}`
+      : '';
+    console.log(`  ${'image, 10⁹ operations/s'.padEnd(28)}${figure(tower)}${share}`);
     const other = baseline ? `  transformers.js ${figure(peak(baseline.peaks))}` : '';
     console.log(`  ${'peak memory, MB'.padEnd(28)}${figure(peak(peaks))}${other}\n`);
   }
