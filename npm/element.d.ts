@@ -8,7 +8,12 @@ export { SiglipClassifier };
 export interface SiglipClassifierEvents {
   progress: CustomEvent<Progress>;
   ready: CustomEvent<Info>;
-  result: CustomEvent<{ file: Blob | string; scores: Score[]; ms: number; notices: Notice[] }>;
+  result: CustomEvent<{
+    file: Blob | string | HTMLVideoElement;
+    scores: Score[];
+    ms: number;
+    notices: Notice[];
+  }>;
   error: CustomEvent<{ code: string; message: string }>;
 }
 

@@ -93,16 +93,13 @@ for (const name of ['simd128', 'relaxed-simd', 'threads', 'rare-formats']) {
   await mkdir(join(folder, 'wasm', name), { recursive: true });
   await cp(join(root, 'www/wasm', name, module), join(folder, 'wasm', name, module));
 }
+// Without its comments. Bundlers look for its words, so nothing else changes.
+const addresses = await readFile(join(root, 'npm/addresses.js'), 'utf8');
+const { code } = await transform(addresses, { minifyWhitespace: true });
+await writeFile(join(folder, 'addresses.js'), code);
 for (const name of ['LICENSE-APACHE', 'LICENSE-MIT', 'CHANGELOG.md'])
   await cp(join(root, name), join(folder, name));
-for (const name of [
-  'README.md',
-  'addresses.js',
-  'bin.js',
-  'custom-elements.json',
-  'node-threads.js',
-  'node-worker.js',
-])
+for (const name of ['README.md', 'bin.js', 'custom-elements.json', 'node-threads.js', 'node-worker.js'])
   await cp(join(root, 'npm', name), join(folder, name));
 
 const tsc = join(root, 'node_modules/.bin/tsc');

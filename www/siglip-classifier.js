@@ -3,12 +3,15 @@ import { FormField } from './element/form-field.js';
 import { Loader, emit, errorPlace, fail } from './element/loader.js';
 import { modelAttributes } from './element/model-attributes.js';
 import { elementSheet } from './element/style.js';
-import { h } from './ui/dom.js';
+import { h, sheetOf } from './ui/dom.js';
 import { describe, formatScore, formatTime } from './ui/format.js';
 import { splitTemplates, unique } from './ui/labels.js';
 import { ScoredImage, imagesIn } from './ui/scored-image.js';
 import { ScoreList, scoreSheet } from './ui/scores.js';
 import { speak, t } from './ui/translate.js';
+
+/** What the camera's code, which is loaded later, takes from here. */
+const ui = { h, sheetOf, t, describe, formatTime, ScoreList };
 
 /** @typedef {import('./siglip.js').Siglip} Siglip */
 /** An image with what is shown of it. @typedef {{image: ScoredImage, figure: HTMLElement, list: ScoreList, error: HTMLElement, answer: HTMLElement, best?: string}} View */
@@ -36,16 +39,17 @@ export class SiglipClassifier extends FormField {
   #slot = h('slot', { onslotchange: () => this.#takeChildren() });
   #invitation = h('span', {}, t`Drop or paste a picture here, or choose one.`);
   #figures = h('slot', { name: 'result' });
+  #buttons = h(
+    'div',
+    { className: 'ask' },
+    h('div', { className: 'invitation' }, h('slot', { name: 'placeholder' }, this.#slot, this.#invitation)),
+    h('label', { part: 'button' }, this.#chooserText, this.#chooser),
+    this.#loader.button,
+  );
   #dropzone = h(
     'div',
     { part: 'dropzone' },
-    h(
-      'div',
-      { className: 'ask' },
-      h('div', { className: 'invitation' }, h('slot', { name: 'placeholder' }, this.#slot, this.#invitation)),
-      h('label', { part: 'button' }, this.#chooserText, this.#chooser),
-      this.#loader.button,
-    ),
+    this.#buttons,
     this.#loader.bar,
     this.#loader.error,
     this.#figures,
@@ -57,6 +61,8 @@ export class SiglipClassifier extends FormField {
   /** The view of `src`. @type {View | undefined} */
   #ofSrc;
   #rescoring = false;
+  /** Offers the camera, or no longer. @type {Promise<(isOffered: boolean) => void> | undefined} */
+  #camera;
 
   constructor() {
     super();
@@ -103,6 +109,7 @@ export class SiglipClassifier extends FormField {
   connectedCallback() {
     this.#loader.offer();
     this.attributeChangedCallback('multiple');
+    this.#offerCamera();
     this.#showValue();
     if (!this.#views.length) this.attributeChangedCallback('src');
   }
@@ -113,6 +120,7 @@ export class SiglipClassifier extends FormField {
     queueMicrotask(() => {
       if (this.isConnected) return;
       this.#loader.unload();
+      this.#offerCamera();
       this.clear();
     });
   }
@@ -131,6 +139,7 @@ export class SiglipClassifier extends FormField {
       this.#views.forEach((view) => showScores(view, []));
       this.#loader.replace();
     } else if (name === 'loading') this.#loader.offer();
+    else if (name === 'camera') this.#offerCamera();
     else if (['name', 'required', 'disabled'].includes(name)) this.#showValue();
     else this.#rescore();
   }
@@ -192,20 +201,11 @@ export class SiglipClassifier extends FormField {
       return;
     }
     const { image, error } = view;
-    const { labelSet, template, threshold, topK, scale, bias, relative } = this;
     try {
       const { scores, notices, embeddingMs, scoringMs } = await image.score(
         siglip,
         await this.#labelsToScore(),
-        {
-          labelSet,
-          template: splitTemplates(template),
-          threshold,
-          topK,
-          scale,
-          bias,
-          relative,
-        },
+        this.#options(),
       );
       const ms = embeddingMs + scoringMs;
       error.hidden = true;
@@ -226,6 +226,35 @@ export class SiglipClassifier extends FormField {
       showScores(view, []);
       view.best = undefined;
       this.#showValue();
+    }
+  }
+
+  #options() {
+    const { labelSet, template, threshold, topK, scale, bias, relative } = this;
+    return { labelSet, template: splitTemplates(template), threshold, topK, scale, bias, relative };
+  }
+
+  /** Its code is fetched for the first element that has the attribute. */
+  async #offerCamera() {
+    if (this.camera)
+      this.#camera ??= import('./element/camera.js').then(({ offerCamera }) =>
+        offerCamera(ui, this, this.#buttons, {
+          load: () => this.loading !== 'manual' && this.load().catch(() => {}),
+          question: async () => {
+            const { siglip } = this.#loader;
+            return siglip && { siglip, labels: await this.#labelsToScore(), options: this.#options() };
+          },
+          keep: (file) => this.add(file),
+          announce: (text) => this.#loader.tell(text),
+          answered: (file, scores, ms) => emit(this, 'result', { file, scores, ms, notices: [] }),
+          failed: (code, message) => emit(this, 'error', { code, message }),
+        }),
+      );
+    try {
+      (await this.#camera)?.(this.camera && this.isConnected && !this.#chooser.disabled);
+    } catch (error) {
+      this.#camera = undefined;
+      fail(this, this.#loader.error, error);
     }
   }
 
@@ -267,6 +296,7 @@ export class SiglipClassifier extends FormField {
   /** @param {boolean} disabled by itself, or by a fieldset around it */
   formDisabledCallback(disabled) {
     this.#chooser.disabled = this.#loader.button.disabled = disabled;
+    this.#offerCamera();
   }
 }
 

@@ -1,4 +1,4 @@
-/** Live classification of what a camera sees, with Chromium's fake one. */
+/** Live classification of what a camera sees, on the page and in the element, with Chromium's fake one. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { complaintsOfAxe } from './axe.js';
@@ -13,10 +13,9 @@ const fake = ['--use-fake-device-for-media-stream=device-count=2', '--use-fake-u
 const skip = browserOfTests.name !== 'chromium';
 const harness = new Harness(() => (skip ? browserOfTests.launch() : launchChromium(fake)));
 
-/** Opens the camera, and remembers its tracks. @param {Page} page */
-async function openCamera(page) {
-  await labelsOf(page, 'insect.jpg');
-  await page.evaluate(() => {
+/** Has the page remember the tracks of its cameras. @param {Page} page */
+const rememberTracks = (page) =>
+  page.evaluate(() => {
     /** @type {MediaStreamTrack[]} */
     const tracks = [];
     Object.assign(globalThis, { tracks });
@@ -27,6 +26,11 @@ async function openCamera(page) {
       return stream;
     };
   });
+
+/** Opens the camera of the page. @param {Page} page */
+async function openCamera(page) {
+  await labelsOf(page, 'insect.jpg');
+  await rememberTracks(page);
   await page.getByRole('button', { name: 'Camera…' }).click();
   return page.getByRole('region', { name: 'Camera' });
 }
@@ -128,3 +132,81 @@ test('a camera that there is not, that is refused or in use has its reason', { s
   assert.equal(await alert.isVisible(), false);
   assert.deepEqual(await problemsOf(page), []);
 });
+
+test(
+  'the element with the attribute `camera` scores its frames, keeps one, and stops when it goes',
+  { skip },
+  async () => {
+    const page = await harness.open({ path: '/tests/browser/pages/blank.html' });
+    await rememberTracks(page);
+    await page.evaluate(async () => {
+      document.title = 'Host';
+      document.documentElement.lang = 'en';
+      const { SiglipClassifier } = await import('/www/siglip-classifier.js');
+      const element = new SiglipClassifier();
+      Object.assign(element, { labels: ['a cat', 'a green thing'], topK: 1, name: 'subject', camera: true });
+      const events = { result: /** @type {string[]} */ ([]), error: /** @type {string[]} */ ([]) };
+      element.addEventListener('result', (event) => {
+        const { file, scores, ms } = /** @type {CustomEvent} */ (event).detail;
+        events.result.push(`${file.localName ?? 'file'} ${scores.length} ${ms > 0}`);
+      });
+      element.addEventListener('error', (event) => {
+        events.error.push(/** @type {any} */ (event).detail.code);
+      });
+      Object.assign(globalThis, { events });
+      const form = document.createElement('form');
+      const heading = Object.assign(document.createElement('h1'), { textContent: 'Host' });
+      const main = document.createElement('main');
+      main.append(heading, form);
+      form.append(element);
+      document.body.append(main);
+    });
+    const element = page.locator('siglip-classifier');
+    const camera = element.getByRole('button', { name: 'Camera', exact: true });
+    await camera.click();
+    // Nothing is downloaded before the visitor asks for it.
+    await element.getByText('Waiting for the model …').waitFor();
+    await element.getByRole('button', { name: 'Load the model' }).click();
+    await element.getByText(/ms a frame · [\d.]+ frames per second/).waitFor();
+    assert.equal(await element.locator('.camera [part=item]').count(), 1);
+    assert.deepEqual(await complaintsOfAxe(page), []);
+    const events = () => page.evaluate(() => /** @type {any} */ (globalThis).events);
+    assert.equal((await events()).result[0], 'video 1 true');
+    const value = () => page.evaluate(() => new FormData(document.forms[0]).get('subject'));
+    assert.equal(await value(), null, 'a frame is no answer of the form');
+
+    await element.getByRole('button', { name: 'Keep this picture' }).click();
+    await element.locator('figure [part=item]').waitFor();
+    assert.match(String(await value()), /^a (cat|green thing)$/);
+    await page.evaluate(() => document.querySelector('siglip-classifier')?.toggleAttribute('camera', false));
+    await camera.waitFor({ state: 'hidden' });
+    assert.deepEqual(await states(page), ['ended']);
+
+    await page.evaluate(() => document.querySelector('siglip-classifier')?.toggleAttribute('camera', true));
+    await camera.click();
+    await element.getByText(/frames per second/).waitFor();
+    await page.evaluate(() => document.querySelector('siglip-classifier')?.toggleAttribute('disabled', true));
+    await camera.waitFor({ state: 'hidden' });
+    assert.deepEqual(await states(page), ['ended', 'ended']);
+    await page.evaluate(() =>
+      document.querySelector('siglip-classifier')?.toggleAttribute('disabled', false),
+    );
+
+    await camera.click();
+    await element.getByText(/frames per second/).waitFor();
+    await page.evaluate(() =>
+      /** @type {any} */ (globalThis).tracks.at(-1).dispatchEvent(new Event('ended')),
+    );
+    await element.getByRole('alert').getByText('The camera has stopped by itself').waitFor();
+    assert.deepEqual((await events()).error, ['camera']);
+    await element.getByRole('button', { name: 'Start' }).click();
+    await element.getByText(/frames per second/).waitFor();
+    await page.evaluate(() => document.querySelector('siglip-classifier')?.remove());
+    await page.waitForFunction(() =>
+      /** @type {any} */ (globalThis).tracks.every(
+        (/** @type {any} */ { readyState }) => readyState === 'ended',
+      ),
+    );
+    assert.deepEqual(await problemsOf(page), []);
+  },
+);

@@ -4,14 +4,8 @@ import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import { SiglipError } from '../../www/siglip.js';
-import {
-  describe,
-  downloadSize,
-  formatBytes,
-  formatPercent,
-  formatProgress,
-  formatTime,
-} from '../../www/ui/format.js';
+import { describe } from '../../www/app/describe.js';
+import { downloadSize, formatBytes, formatPercent, formatProgress, formatTime } from '../../www/ui/format.js';
 
 test('bytes are written in decimal units', () => {
   const written = [0, 1, 1000, 999_999, 1e6, 9_990_625, 99.96e6, 1e8, 815e6, 999e6, 1e9, 4579e6].map(

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkpoints, folderOf } from '../../www/lib/checkpoints.js';
+import { withDtype } from '../../www/lib/dtype.js';
 import { loadParametersOf, modelNameOf, scoreParametersOf } from '../../www/lib/parameters.js';
 import { sourced } from '../../www/lib/source.js';
 import { definePage } from './page-globals.js';
@@ -58,7 +59,8 @@ test('models for transformers.js have a pinned revision, and the address of what
 
 test('dtype chooses files by the names of transformers.js', (context) => {
   definePage(context);
-  const chosen = (/** @type {any} */ dtype, model = 'a/b') => loadParametersOf(model, { dtype }).options;
+  const chosen = (/** @type {any} */ dtype, model = 'a/b') =>
+    loadParametersOf(model, withDtype({ dtype })).options;
   assert.deepEqual([chosen('auto').onnx.vision, chosen('auto').precision], ['q8', 'q8']);
   assert.deepEqual([chosen('fp32').onnx.text, chosen('fp32').precision], ['fp32', 'f32']);
   const four = chosen('q4f16').onnx;

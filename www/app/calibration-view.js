@@ -1,6 +1,7 @@
 /** The panel where a person judges shown answers, and the model's scale and bias are fitted to them. */
 import { h, sheetOf } from '../ui/dom.js';
-import { describe, formatPercent } from '../ui/format.js';
+import { describe } from './describe.js';
+import { formatPercent } from '../ui/format.js';
 import { t } from '../ui/translate.js';
 import { announce, byId } from './page.js';
 

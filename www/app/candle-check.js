@@ -1,6 +1,7 @@
 /** On a card: the same question to candle's engine, and how far its answer is from the model's. */
 import { h, sheetOf } from '../ui/dom.js';
-import { describe, formatBytes, formatProgress, formatTime } from '../ui/format.js';
+import { describe } from './describe.js';
+import { formatBytes, formatProgress, formatTime } from '../ui/format.js';
 import { t } from '../ui/translate.js';
 import { Siglip } from '../siglip.js';
 import { announce } from './page.js';

@@ -1,5 +1,6 @@
 import { h } from '../ui/dom.js';
-import { describe, formatScore, formatTime } from '../ui/format.js';
+import { describe } from './describe.js';
+import { formatScore, formatTime } from '../ui/format.js';
 import { ScoredImage } from '../ui/scored-image.js';
 import { ScoreList } from '../ui/scores.js';
 import { t } from '../ui/translate.js';

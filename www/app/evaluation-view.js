@@ -1,6 +1,7 @@
 /** The panel of an evaluation: its progress, then its results. */
 import { h } from '../ui/dom.js';
-import { describe, formatPercent } from '../ui/format.js';
+import { describe } from './describe.js';
+import { formatPercent } from '../ui/format.js';
 import { splitTemplates } from '../ui/labels.js';
 import { SiglipError } from '../siglip.js';
 import { evaluationSheet } from './evaluation-style.js';

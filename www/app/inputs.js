@@ -1,6 +1,6 @@
 /** All inputs of the page: files and URLs that are dropped, pasted, chosen or typed, and the samples. */
 import { h } from '../ui/dom.js';
-import { describe } from '../ui/format.js';
+import { describe } from './describe.js';
 import { imagesIn } from '../ui/scored-image.js';
 import { SiglipError } from '../siglip.js';
 import { datasetIn, imagesAmong, looseImages, modelIn, namesOf } from './classify-files.js';

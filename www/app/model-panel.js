@@ -1,6 +1,7 @@
 /** The panel of the model: which one answers, its download, and the choice of another. */
 import { h } from '../ui/dom.js';
-import { describe, downloadSize, formatBytes, formatProgress, showProgress } from '../ui/format.js';
+import { describe } from './describe.js';
+import { downloadSize, formatBytes, formatProgress, showProgress } from '../ui/format.js';
 import { borrow } from '../ui/pool.js';
 import { smallOf } from '../lib/checkpoints.js';
 import { SiglipError, checkpoints } from '../siglip.js';

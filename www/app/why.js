@@ -1,6 +1,6 @@
 /** On a card: a map over the picture of what in it speaks for a label, and the comparison with another engine. */
 import { h, sheetOf } from '../ui/dom.js';
-import { describe } from '../ui/format.js';
+import { describe } from './describe.js';
 import { announce } from './page.js';
 import { t } from '../ui/translate.js';
 

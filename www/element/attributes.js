@@ -1,4 +1,4 @@
-import { DEFAULT_TEMPLATE } from '../siglip.js';
+import { DEFAULT_TEMPLATE } from '../lib/parameters.js';
 import { splitLabels, unique } from '../ui/labels.js';
 import { ModelAttributes, assign, modelAttributes, numberOf, textOf } from './model-attributes.js';
 
@@ -7,7 +7,7 @@ export class Attributes extends ModelAttributes {
   static observedAttributes = [
     ...modelAttributes,
     ...['labels', 'label-set', 'template', 'threshold', 'top-k', 'scale', 'bias', 'relative', 'classes'],
-    ...['src', 'loading', 'multiple', 'label-source', 'name', 'required', 'disabled'],
+    ...['src', 'loading', 'multiple', 'camera', 'label-source', 'name', 'required', 'disabled'],
   ];
 
   /** The attribute separates them by commas. @returns {string[]} */
@@ -104,6 +104,14 @@ export class Attributes extends ModelAttributes {
   }
   set multiple(value) {
     this.toggleAttribute('multiple', value);
+  }
+
+  /** Whether a camera is offered, whose frames are scored as they come. */
+  get camera() {
+    return this.hasAttribute('camera');
+  }
+  set camera(value) {
+    this.toggleAttribute('camera', value);
   }
 
   /** The name under which a form sends the best label. */

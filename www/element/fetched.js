@@ -1,4 +1,4 @@
-import { SiglipError } from '../siglip.js';
+import { SiglipError } from '../lib/errors.js';
 
 /**
  * The response to a request for a file that an attribute names.

@@ -1,5 +1,5 @@
 /** Labels, or classes taught by example, that a site keeps in a file. */
-import { SiglipError } from '../siglip.js';
+import { SiglipError } from '../lib/errors.js';
 import { fetched } from './fetched.js';
 
 /** @typedef {import('../siglip.js').Siglip} Siglip */

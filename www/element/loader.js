@@ -146,8 +146,14 @@ export const errorPlace = () =>
  * @param {unknown} reason
  */
 export function fail(element, place, reason) {
-  const { code, headline, message } = describe(reason);
-  place.firstElementChild?.replaceChildren(h('strong', {}, headline), message);
+  const { code, message } = describe(reason);
+  const text = h('span', {}, message);
+  place.firstElementChild?.replaceChildren(text);
+  // Where the network has failed, this may fail too.
+  import('../ui/headlines.js').then(
+    ({ headlineOf }) => text.prepend(h('strong', {}, headlineOf(t, code))),
+    () => {},
+  );
   place.hidden = false;
   emit(element, 'error', { code, message });
 }

@@ -9,7 +9,7 @@ export const elementSheet = sheetOf(`
   --accent: var(--siglip-accent, #0b6e5f); --accent-ink: var(--siglip-accent-ink, #fff); --track: var(--siglip-track, #e3eae7);
   --line: var(--siglip-line, #b9c5c0); --muted: var(--siglip-muted, #55635f); --error: var(--siglip-error, #a3301c);
   --gap: var(--siglip-gap, 1rem); --radius: var(--siglip-radius, .75rem); }
-@supports (color: light-dark(#000, #fff)) {
+@supports (color: light-dark(red, red)) {
   :host { --accent: var(--siglip-accent, light-dark(#0b6e5f, #62d2b9)); --accent-ink: var(--siglip-accent-ink, light-dark(#fff, #06231d));
     --track: var(--siglip-track, light-dark(#e3eae7, #2a3532)); --line: var(--siglip-line, light-dark(#b9c5c0, #46544f));
     --muted: var(--siglip-muted, light-dark(#55635f, #9fb0aa)); --error: var(--siglip-error, light-dark(#a3301c, #ff9c86)); }

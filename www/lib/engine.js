@@ -1,7 +1,14 @@
-/** The choice of another engine. Few callers make it: its checks are fetched with the first. */
+/** The choice of another engine or of ONNX files. Few callers make it: its checks are fetched with the first. */
+import { withDtype } from './dtype.js';
 import { SiglipError } from './errors.js';
 
 /** @typedef {import('./parameters.js').LoadOptions} LoadOptions */
+
+/**
+ * The options of a load, checked and completed.
+ * @param {LoadOptions} options with an engine or a dtype
+ */
+export const withChoices = (options) => withEngine(options.dtype ? withDtype(options) : options);
 
 /**
  * The options of a load with the engine that they name. candle's computes in single precision, in one worker, on the CPU; to the
@@ -9,8 +16,8 @@ import { SiglipError } from './errors.js';
  * @param {LoadOptions} options
  * @returns {LoadOptions}
  */
-export function withEngine(options) {
-  const { engine, precision = 'f32', workers = 'auto', device = 'cpu' } = options;
+function withEngine(options) {
+  const { engine = 'auto', precision = 'f32', workers = 'auto', device = 'cpu' } = options;
   if (engine === 'auto') return options;
   if (engine !== 'candle')
     throw new SiglipError('bad-input', `engine is "auto" or "candle", not "${engine}".`);

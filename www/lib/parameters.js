@@ -72,26 +72,12 @@ import { SiglipError } from './errors.js';
 /** @typedef {'small' | 'original'} Source */
 /** How an ONNX stores its weights. @typedef {'fp32' | 'fp16' | 'q8' | 'int8' | 'uint8' | 'q4' | 'q4f16' | 'bnb4' | 'auto'} Dtype */
 
-/** @type {Record<string, import('../worker/protocol.js').OnnxDtype>} */
-const dtypes = {
-  auto: 'q8',
-  f32: 'fp32',
-  fp32: 'fp32',
-  fp16: 'fp16',
-  q8: 'q8',
-  int8: 'int8',
-  uint8: 'uint8',
-  q4: 'q4',
-  q4f16: 'q4f16',
-  bnb4: 'bnb4',
-};
-
 /** The template of callers that give none. */
 export const DEFAULT_TEMPLATE = 'This is a photo of {}.';
 
 /**
  * @param {string | File | File[]} model
- * @param {LoadOptions} options
+ * @param {LoadOptions} options with the `dtype` of `withDtype`, if with any
  * @returns {Calls['load']['parameters']}
  */
 export function loadParametersOf(model, options) {
@@ -141,14 +127,7 @@ export function loadParametersOf(model, options) {
  * @returns {import('../worker/protocol.js').OnnxChoice}
  */
 function onnxOf(model, { dtype, baseUrl }) {
-  const { vision_model, text_model } = typeof dtype === 'object' ? dtype : { vision_model: dtype };
-  const named = (/** @type {string} */ name) => {
-    if (Object.hasOwn(dtypes, name)) return dtypes[name];
-    throw new SiglipError('bad-input', `dtype is one of ${Object.keys(dtypes).join(', ')}, not "${name}".`);
-  };
-  const vision = named(vision_model ?? 'q8');
-  // The names of 4 bits have a 4 in them.
-  const text = named(text_model ?? (vision.includes('4') ? 'q8' : vision));
+  const { vision_model: vision = 'q8', text_model: text = 'q8' } = /** @type {any} */ (dtype ?? {});
   const isName = typeof model === 'string';
   // google's repositories have no ONNX files: looking for them would cost a request.
   const first = isName

@@ -63,7 +63,7 @@ export class Siglip {
   static async load(model = 'tiny', options = {}) {
     const { signal, onProgress, onNotice } = options;
     if (options.source) model = await (await import('./source.js')).sourced(model, options);
-    if (options.engine) options = (await import('./engine.js')).withEngine(options);
+    if (options.dtype || options.engine) options = (await import('./engine.js')).withChoices(options);
     throwIfAborted(signal);
     const parameters = loadParametersOf(model, options);
     const worker = await startClient(options.workerUrl);

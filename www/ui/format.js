@@ -1,5 +1,5 @@
 /** Sizes, probabilities, times and errors as text. */
-import { checkpoints } from '../siglip.js';
+import { checkpoints } from '../lib/checkpoints.js';
 import { t } from './translate.js';
 
 /** Bytes to download for the demonstration model. */
@@ -62,30 +62,16 @@ export function showProgress(bar, { phase, loaded, total }) {
 export const downloadSize = (model) =>
   model === 'tiny' ? TINY_BYTES : checkpoints.find(({ id }) => id === model)?.bytes;
 
-/** @type {Record<string, string>} */
-const headlines = {
-  network: t`It could not be fetched`,
-  'not-found': t`Nothing was found there`,
-  integrity: t`The file arrived damaged`,
-  'unsupported-model': t`This model does not run here`,
-  'bad-weights': t`The weights cannot be used`,
-  'bad-image': t`This picture cannot be read`,
-  'bad-input': t`This input cannot be used`,
-  quota: t`The browser’s storage is full`,
-  'out-of-memory': t`There is not enough memory`,
-  wasm: t`The engine has stopped`,
-};
-
 /**
- * An error as a short headline and in full.
+ * An error's kind, and what it says.
  * @param {unknown} error
- * @returns {{code: string, headline: string, message: string}}
+ * @returns {{code: string, message: string}}
  */
 export function describe(error) {
   const { code = 'wasm', message = String(error) } = /** @type {import('../siglip.js').SiglipError} */ (
     error
   );
-  return { code, headline: headlines[code] ?? t`Something went wrong`, message: sentence(message) };
+  return { code, message: sentence(message) };
 }
 
 /**

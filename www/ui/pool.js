@@ -1,6 +1,6 @@
 /** Models that several parts of a page share. */
 import { isHubId, isOnnxRepository } from '../lib/checkpoints.js';
-import { Siglip } from '../siglip.js';
+import { Siglip } from '../lib/siglip.js';
 
 /** @typedef {import('../siglip.js').LoadOptions} LoadOptions */
 /** @typedef {Pick<LoadOptions, 'onProgress' | 'onNotice'>} Borrower */

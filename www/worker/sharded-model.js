@@ -6,9 +6,10 @@
 import { AllReduce } from './all-reduce.js';
 import { dispatch } from './protocol.js';
 import { reportFailure } from './errors.js';
+import { sleep } from './sleep.js';
 import { spawnWorker } from './spawn.js';
 import { loadWasm } from './wasm.js';
-import { sleep, yieldToMessages } from './yield.js';
+import { yieldToMessages } from './yield.js';
 
 /** @typedef {import('../wasm/simd128/siglip_web.js').Engine} Engine */
 /** @typedef {import('./protocol.js').FollowMessage} FollowMessage */

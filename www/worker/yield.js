@@ -1,4 +1,4 @@
-/** How a worker that computes for long lets messages in, and how it waits without taking any in. */
+/** How a worker that computes for long lets messages in. */
 
 /** Longest time without a look at the messages, in milliseconds. */
 const LONGEST_STRETCH = 50;
@@ -25,21 +25,3 @@ export async function yieldIfDue() {
   await yieldToMessages();
   lastYield = performance.now();
 }
-
-/** A word of shared memory that nobody writes or notifies. No page header is needed: it is never sent. */
-const word = sharedWord();
-
-function sharedWord() {
-  try {
-    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-    return new Int32Array(memory.buffer);
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * Blocks this worker for a third of a millisecond; undefined in a browser where workers cannot block. A worker that
- * waits for a message goes on receiving from the network without bound; a blocked one does not.
- */
-export const sleep = word && (() => Atomics.wait(word, 0, 0, 0.3));

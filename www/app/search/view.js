@@ -1,6 +1,6 @@
 /** Search in a folder of the visitor's own pictures, which are embedded once and found by words or by each other. */
 import { h } from '../../ui/dom.js';
-import { describe } from '../../ui/format.js';
+import { describe } from '../describe.js';
 import { announce } from '../page.js';
 import { formatDuration, picturesText } from '../texts.js';
 import { Folder, remembered } from './folder.js';

@@ -1,6 +1,6 @@
 /** Teaching by example: pictures make a label a class of its own. */
 import { h } from '../../ui/dom.js';
-import { describe } from '../../ui/format.js';
+import { describe } from '../describe.js';
 import { t } from '../../ui/translate.js';
 import { announce } from '../page.js';
 import { picturesText } from '../texts.js';
