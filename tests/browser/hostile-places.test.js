@@ -89,6 +89,31 @@ test("in another site's frame, whose storage is partitioned", async () => {
   assert.deepEqual(await labelsIn(await frameOf(page)), ['a cat', 'a boat']);
 });
 
+test('on a page that is isolated from other origins, with one worker and with threads', async () => {
+  const headers = {
+    'cross-origin-opener-policy': 'same-origin',
+    'cross-origin-embedder-policy': 'require-corp',
+  };
+  const two = element.replace('loading', 'workers="2" loading');
+  for (const [body, origin] of [
+    [element, foreign.origin],
+    [two, foreign.origin],
+    [two, ''],
+  ]) {
+    // A worker of the page's own origin has to be isolated, too.
+    const blank = await harness.open({ path: '/tests/browser/pages/blank.html', headers });
+    harness.server.intercept = (path, response) => {
+      if (path !== '/host') return false;
+      response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', ...headers });
+      response.end(documentWith(body, origin, reporter.replace('src="', `src="${origin}`)));
+    };
+    const page = await openIn(blank.context(), `${harness.server.origin}/host`);
+    assert.equal(await page.evaluate(() => crossOriginIsolated), true);
+    assert.deepEqual(await labelsIn(page), ['a cat', 'a boat']);
+    assert.deepEqual(await problemsOf(page), []);
+  }
+});
+
 test('on a page that enforces Trusted Types, which allows the policy `siglip-web`', async () => {
   const headers = {
     'content-security-policy': "require-trusted-types-for 'script'; trusted-types siglip-web",

@@ -6,11 +6,29 @@ import { t } from './translate.js';
 /** @typedef {import('../siglip.js').ScoreOptions} ScoreOptions */
 /** @typedef {import('../siglip.js').Notice} Notice */
 
+/** What is to be done for a picture. @typedef {{picture: Element, run: () => Promise<void>}} Turn */
 /**
- * The end of each model's queue. A model embeds and scores one image before it begins the next, so results appear one by
- * one.
+ * What each model has still to do. It embeds and scores one image before it begins the next, so results appear one by one:
+ * first those of pictures in view.
  */
-const queues = /** @type {WeakMap<Siglip, Promise<unknown>>} */ (new WeakMap());
+const queues = /** @type {WeakMap<Siglip, Turn[]>} */ (new WeakMap());
+
+/** @param {Siglip} siglip @param {Turn[]} queue */
+async function takeTurns(siglip, queue) {
+  // Elements that have got the model at the same time have all asked by then.
+  await null;
+  while (queue[0]) {
+    const next = queue.findIndex(({ picture }) => isInView(picture));
+    await queue.splice(Math.max(0, next), 1)[0].run();
+  }
+  queues.delete(siglip);
+}
+
+/** @param {Element} picture */
+function isInView(picture) {
+  const { top, bottom } = picture.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
+}
 
 /** An image that each model embeds once, and that is scored again whenever the labels change. */
 export class ScoredImage {
@@ -68,19 +86,21 @@ export class ScoredImage {
   }
 
   /**
-   * Runs `work` after what this model does for other images.
+   * Runs `work` when it is this image's turn.
    * @template T
    * @param {Siglip} siglip
    * @param {() => Promise<T>} work
    * @returns {Promise<T>}
    */
   #inTurn(siglip, work) {
-    const done = (queues.get(siglip) ?? Promise.resolve()).then(work);
-    queues.set(
-      siglip,
-      done.catch(() => {}),
-    );
-    return done;
+    return new Promise((resolve, reject) => {
+      const queue = queues.get(siglip) ?? [];
+      if (!queues.has(siglip)) {
+        queues.set(siglip, queue);
+        takeTurns(siglip, queue);
+      }
+      queue.push({ picture: this.element, run: () => work().then(resolve, reject) });
+    });
   }
 
   /** The embedding, made on the first call. @param {Siglip} siglip */
