@@ -5,7 +5,7 @@ import { modelAttributes } from './element/model-attributes.js';
 import { SearchAttributes } from './element/search-attributes.js';
 import { searchSheet } from './element/search-style.js';
 import { elementSheet } from './element/style.js';
-import { SiglipError } from './siglip.js';
+import { SiglipError } from './lib/errors.js';
 import { h } from './ui/dom.js';
 import { describe, downloadSize, formatBytes } from './ui/format.js';
 import { speak, t } from './ui/translate.js';
@@ -45,6 +45,8 @@ export class SiglipSearch extends SearchAttributes {
   /** The index at its address, once it is asked for. @type {{siglip: Siglip, index: Promise<Index>} | undefined} */
   #opened;
   #searching = new AbortController();
+  /** What was looked for last. */
+  #asked = '';
 
   constructor() {
     super();
@@ -81,7 +83,7 @@ export class SiglipSearch extends SearchAttributes {
     this.#searching.abort();
     const { signal } = (this.#searching = new AbortController());
     this.value = query;
-    query = query.trim();
+    query = this.#asked = query.trim();
     this.#loader.error.hidden = true;
     if (!query) {
       this.#show([]);
@@ -191,7 +193,7 @@ export class SiglipSearch extends SearchAttributes {
       );
     this.#loader.offer();
     this.attributeChangedCallback('disabled');
-    if (!this.#list.childElementCount) this.attributeChangedCallback('query');
+    if (!this.#asked) this.attributeChangedCallback('query');
   }
 
   disconnectedCallback() {
@@ -203,6 +205,7 @@ export class SiglipSearch extends SearchAttributes {
       this.#close();
       this.#loader.unload();
       this.#show([]);
+      this.#asked = '';
     });
   }
 
@@ -217,7 +220,7 @@ export class SiglipSearch extends SearchAttributes {
       if (name === 'index' || modelAttributes.includes(name)) this.#close();
       if (modelAttributes.includes(name)) this.#loader.replace();
       // What is shown answers to other settings.
-      if (this.#list.childElementCount) this.search(this.value).catch(() => {});
+      if (this.#asked) this.search(this.#asked).catch(() => {});
     }
   }
 }
