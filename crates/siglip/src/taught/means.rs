@@ -5,16 +5,17 @@ use siglip_kernels::dot;
 use super::{ClassesError, Examples, Kind, TaughtClasses, checked, unit};
 use crate::index::IndexModel;
 
-/// The share of the mean of "not this" pictures that is subtracted. On Tiny-ImageNet, with three pictures of each of two
-/// classes that are alike, a larger one loses more against all other classes than it gains against the one.
+/// The share of the mean of "not this" pictures that is subtracted. With three pictures a class of Tiny-ImageNet, and three of the
+/// likest class as "not this", a picture of the class is above one of the likest class in 74 % of the pairs, without it in 67 %; above
+/// one of another class in 88.8 and 89.0 %, with a share of 0.5 in 87.4 %: tests/parity/class_means.py.
 const NOT_SHARE: f32 = 0.3;
-/// How many times as far from a class's mean other pictures are as its own, in 1 - cosine, where none are at hand to tell: as
-/// it is with the demonstration model and three pictures a class of Tiny-ImageNet.
+/// How many times as far from a class's mean other pictures are as its own, in 1 - cosine, where none are at hand to tell. With the
+/// demonstration model and three pictures a class of Tiny-ImageNet, that script measures 1.7.
 const OTHERS_DISTANCE: f64 = 1.6;
 /// The most that own and other pictures are alike where nothing shows how others are. Three pictures of one thing in a row are
 /// more alike than those that will be asked about.
 const ALIKE: (f64, f64) = (0.9, 0.6);
-/// How many standard deviations lie between own and other pictures, where there are not enough to tell; likewise.
+/// How many standard deviations lie between own and other pictures, where there are not enough to tell; likewise 1.7.
 const SEPARATION: f64 = 1.8;
 /// The least distance of two means of cosines that tells anything, and the least standard deviation.
 const LEAST_GAP: f64 = 0.01;
