@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::command::{Error, command, run};
 use crate::serve::Server;
-use crate::wasm::{RELAXED_SIMD, SIMD128, TARGET};
+use crate::wasm::{PROFILE, RELAXED_SIMD, SIMD128, TARGET};
 use crate::{Result, path, setup, wasm};
 
 /// The shape that is measured.
@@ -139,11 +139,11 @@ fn random_checkpoint(config: &Path, folder: &Path) -> Result<PathBuf> {
 fn build_kernels(name: &str, folder: &Path) -> Result {
     std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
     for build in [SIMD128, RELAXED_SIMD] {
-        let example =
-            ["build", "--release", "--package", "siglip-kernels", "--example", name, "--target", TARGET];
-        run(build.configure(&mut command("cargo", &example)))?;
+        let mut example = command("cargo", &["build", "--profile", PROFILE, "--target", TARGET]);
+        example.args(["--package", "siglip-kernels", "--example", name]);
+        run(build.configure(&mut example))?;
         let (made, kept) = (
-            build.release(&format!("examples/{name}.wasm")),
+            build.compiled(&format!("examples/{name}.wasm")),
             folder.join(build.backend).with_extension("wasm"),
         );
         std::fs::copy(&made, &kept).map_err(Error::file(&made))?;

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::command::{command, run};
-use crate::wasm::{Build, RARE_FORMATS, RELAXED_SIMD, SIMD128, TARGET, THREADS};
+use crate::wasm::{Build, PROFILE, RARE_FORMATS, RELAXED_SIMD, SIMD128, TARGET, THREADS};
 use crate::{Result, audit, crates, package, setup, wasm};
 
 /// Runs every check and test; stops at the first failure.
@@ -51,8 +51,8 @@ fn deny() -> Result {
 }
 
 fn lint_on_wasm(build: &Build, packages: &[&str]) -> Result {
-    let mut lint = command("cargo", &["clippy", "--release", "--target", TARGET]);
-    lint.args(packages.iter().flat_map(|package| ["--package", package])).args(build.cargo_options());
+    let mut lint = command("cargo", &["clippy", "--profile", PROFILE, "--target", TARGET]);
+    lint.args(packages.iter().flat_map(|package| ["--package", package]));
     run(build.configure(lint.args(["--", "-D", "warnings"])))
 }
 

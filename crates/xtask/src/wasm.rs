@@ -15,6 +15,9 @@ use crate::setup;
 /// The browser's target triple.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
+/// Cargo's profile of the modules: small, since every visitor downloads them.
+pub const PROFILE: &str = "web";
+
 /// A build of a module; `www/worker/wasm.js` chooses between those of the engine.
 pub struct Build {
     /// Its folder in www/wasm/.
@@ -131,8 +134,8 @@ impl Build {
     }
 
     /// A file that cargo has built.
-    pub fn release(&self, file: &str) -> PathBuf {
-        self.target_dir().join(TARGET).join("release").join(file)
+    pub fn compiled(&self, file: &str) -> PathBuf {
+        self.target_dir().join(TARGET).join(PROFILE).join(file)
     }
 
     /// The folder that pages load it from.
@@ -164,7 +167,7 @@ impl Build {
     fn is_current(&self) -> bool {
         let module = self.folder().join(self.module());
         // Cargo writes "module: source source …" beside each module.
-        let sources = fs::read_to_string(self.release(&format!("{}.d", self.stem()))).unwrap_or_default();
+        let sources = fs::read_to_string(self.compiled(&format!("{}.d", self.stem()))).unwrap_or_default();
         let sources = sources.split_once(": ").map(|(_, sources)| sources.split_whitespace());
         let inputs = sources.map(|sources| sources.map(PathBuf::from).chain([crate::path("Cargo.lock")]));
         inputs.is_some_and(|mut inputs| inputs.all(|input| is_newer(&module, &input)))
@@ -191,14 +194,14 @@ impl Build {
     }
 
     fn compile(&self) -> Result {
-        let compile = ["build", "--lib", "--release", "--package", self.package, "--target", TARGET];
+        let compile = ["build", "--lib", "--profile", PROFILE, "--package", self.package, "--target", TARGET];
         run(self.configure(command("cargo", &compile).args(self.features).args(self.cargo_options())))
     }
 
     /// Puts what was compiled where pages load it from.
     fn publish(&self) -> Result {
         let (compiled, aside, folder) =
-            (self.release(&format!("{}.wasm", self.stem())), self.aside(), self.folder());
+            (self.compiled(&format!("{}.wasm", self.stem())), self.aside(), self.folder());
         if is_newer(&folder.join(self.module()), &compiled) {
             return Ok(());
         }
