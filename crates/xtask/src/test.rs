@@ -22,11 +22,9 @@ fn rust() -> Result {
     run(&mut command("cargo", &["fmt", "--all", "--check"]))?;
     audit::check()?;
     deny()?;
-    let lint = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
-    run(&mut command("cargo", &lint))?;
-    // It differs from the one for browsers only in what it is linked with.
-    let lint = ["clippy", "--package", "siglip-web", "--features", "candle", "--", "-D", "warnings"];
-    run(&mut command("cargo", &lint))?;
+    // With candle's engine here, and without it below for browsers.
+    let mut lint = command("cargo", &["clippy", "--workspace", "--all-targets"]);
+    run(lint.args(["--features", "siglip-web/candle", "--", "-D", "warnings"]))?;
     lint_on_wasm(&SIMD128, &["siglip-kernels", "siglip-web"])?;
     // In a command of its own: cargo would give its features to the engine too.
     lint_on_wasm(&RARE_FORMATS, &["siglip-rare"])?;
