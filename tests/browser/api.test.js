@@ -403,6 +403,13 @@ test('pipeline() takes and returns what it does in transformers.js', async () =>
     ['a cat', 'a boat'],
   );
   assert.equal(refused.code, 'bad-input');
-  assert.equal(events.at(-1).status, 'ready');
-  assert.equal(events.at(-1).progress, 100);
+  const statuses = events.map(({ status }) => status);
+  assert.deepEqual(
+    statuses.filter((status, i) => status !== statuses[i - 1]),
+    ['initiate', 'download', 'progress', 'done', 'ready'],
+  );
+  assert.deepEqual(events[0], { status: 'initiate', name: 'tiny', file: 'model.safetensors' });
+  assert.deepEqual(events.at(-2), { status: 'done', name: 'tiny', file: 'model.safetensors' });
+  const { task, model, progress } = events.at(-1);
+  assert.deepEqual([task, model, progress], ['zero-shot-image-classification', 'tiny', 100]);
 });

@@ -56,7 +56,7 @@ export async function pipeline(task, model, options) {
     const known = Object.keys(tasks).map((name) => `"${name}"`);
     throw new SiglipError('bad-input', `The tasks are ${known.join(', ')}, not "${task}".`);
   }
-  const siglip = await Siglip.load(model, optionsFor(model, options));
+  const siglip = await Siglip.load(model, optionsFor(model, options, task));
   const { kind, labelSets } = siglip.info;
   if (task === 'image-classification' && kind !== 'classifier' && !labelSets) {
     siglip.dispose();
@@ -75,25 +75,46 @@ export async function pipeline(task, model, options) {
  * The options of Siglip.load for those of transformers.js.
  * @param {string | undefined} model
  * @param {TransformersOptions} [options]
+ * @param {string} [task] of a pipeline
  * @returns {LoadOptions}
  */
-export function optionsFor(model, { progress_callback, device = 'cpu', ...options } = {}) {
+export function optionsFor(model, { progress_callback, device = 'cpu', ...options } = {}, task) {
+  const tell = progress_callback && eventsOf(progress_callback, model, task);
   return {
     ...options,
     device: devices[device] ?? /** @type {Device} */ (device),
     onProgress: (progress) => {
       options.onProgress?.(progress);
-      const { phase, loaded, total, file } = progress;
-      const status = phase === 'ready' ? 'ready' : 'progress';
-      progress_callback?.({
-        status,
-        name: model,
-        file,
-        loaded,
-        total,
-        progress: total ? (100 * loaded) / total : 0,
-      });
+      tell?.(progress);
     },
+  };
+}
+
+/**
+ * Tells of a load in transformers.js's events: each file is initiated, downloaded and done, then the model is ready. Bytes are
+ * those of all files.
+ * @param {(event: object) => void} tell
+ * @param {string | undefined} model
+ * @param {string | undefined} task
+ * @returns {(progress: import('./parameters.js').Progress) => void}
+ */
+function eventsOf(tell, model, task) {
+  let open = '';
+  const done = () => open && tell({ status: 'done', name: model, file: open });
+  return ({ phase, loaded, total, file }) => {
+    const bytes = { name: model, file, loaded, total, progress: total ? (100 * loaded) / total : 0 };
+    if (phase === 'ready') {
+      done();
+      open = '';
+      tell({ status: 'ready', task, model, ...bytes });
+      return;
+    }
+    if (file && file !== open) {
+      done();
+      open = file;
+      for (const status of ['initiate', 'download']) tell({ status, name: model, file });
+    }
+    tell({ status: 'progress', ...bytes });
   };
 }
 
