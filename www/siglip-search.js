@@ -94,11 +94,9 @@ export class SiglipSearch extends SearchAttributes {
     try {
       const found = await this.#find(query, siglip, signal);
       this.#show(found);
-      this.#loader.tell(
-        found.length
-          ? t`${found.length} pictures for “${query}”, the best first.`
-          : t`No picture fits “${query}”.`,
-      );
+      const { length } = found;
+      if (length > 1) this.#loader.tell(t`${length} pictures for “${query}”, the best first.`);
+      else this.#loader.tell(length ? t`One picture for “${query}”.` : t`No picture fits “${query}”.`);
       return found;
     } catch (error) {
       const { code } = describe(error);

@@ -41,8 +41,14 @@ const resultsOf = (page) =>
       .map((/** @type {any} */ { id }) => id),
   );
 
-const answered = (/** @type {number} */ count) =>
-  `events.filter(({ type }) => type === 'result').length >= ${count}`;
+/** Waits until there have been so many results. @param {Page} page @param {number} count */
+const answered = (page, count) =>
+  page.waitForFunction(
+    (count) =>
+      /** @type {any} */ (globalThis).events.filter((/** @type {any} */ { type }) => type === 'result')
+        .length >= count,
+    count,
+  );
 
 test('each attribute is a property of its type, and each property an attribute', async () => {
   const page = await host('<p></p>');
@@ -107,7 +113,7 @@ test('slots take the place of the invitation, the progress, the results and the 
       <b slot="placeholder">Your picture</b> <b slot="progress">One moment</b> <b slot="result">Own result</b>
       <b slot="error">Call us</b></siglip-classifier>`);
   for (const text of ['Your picture', 'One moment', 'Own result']) await page.getByText(text).waitFor();
-  await page.waitForFunction(answered(1));
+  await answered(page, 1);
   assert.ok(await page.getByText('Drop or paste a picture here').isHidden());
   assert.ok(await page.locator('siglip-classifier figure').isHidden());
   assert.ok(await page.getByText('Call us').isHidden());
@@ -136,7 +142,7 @@ test('code that is fetched later and does not come has its error, and the rest w
   await page.evaluate(() =>
     document.querySelector('siglip-classifier')?.setAttribute('src', '/www/samples/cat.jpg'),
   );
-  await page.waitForFunction(answered(1));
+  await answered(page, 1);
   assert.equal(await page.locator('siglip-classifier [part=label]').first().textContent(), 'a cat');
 });
 
@@ -147,7 +153,7 @@ test('pictures in view are scored before others that came first', async () => {
   const page = await host(
     `${['1', '2', '3'].map((id) => element(id, far)).join('')}${element('seen', '')}${element('4', far)}`,
   );
-  await page.waitForFunction(answered(5));
+  await answered(page, 5);
   assert.deepEqual(await resultsOf(page), ['seen', '1', '2', '3', '4']);
 });
 
@@ -161,12 +167,12 @@ test('an element that is moved keeps its model and its picture, while it loads a
       to,
     );
   await move('section');
-  await page.waitForFunction(answered(1));
+  await answered(page, 1);
   await move('aside');
   await page.evaluate(() =>
     document.querySelector('siglip-classifier')?.setAttribute('labels', 'a dog, a cat'),
   );
-  await page.waitForFunction(answered(2));
+  await answered(page, 2);
   assert.deepEqual(await page.locator('aside [part=label]').allTextContents(), ['a cat', 'a dog']);
   assert.equal(await page.locator('aside figure').count(), 1);
   assert.equal(await workersAlive(page), 1);
@@ -178,7 +184,7 @@ test('from right to left, bars grow to the left and the text begins at the right
     '<siglip-classifier labels="قطة, a cat, a boat" src="/www/samples/cat.jpg" loading="eager"></siglip-classifier>',
     { attributes: 'lang="ar" dir="rtl"' },
   );
-  await page.waitForFunction(answered(1));
+  await answered(page, 1);
   await page.locator('siglip-classifier [part=bar]').first().waitFor();
   const sides = await page.evaluate(() => {
     const { shadowRoot } = /** @type {Element} */ (document.querySelector('siglip-classifier'));

@@ -450,6 +450,7 @@ export const languages = {
     'The first search loads the model (at most {}).': '最初の検索でモデルを読み込みます（最大 {0}）。',
     'The first search loads the model.': '最初の検索でモデルを読み込みます。',
     '{} pictures for “{}”, the best first.': '「{1}」に合う画像 {0} 枚、よく合う順。',
+    'One picture for “{}”.': '「{0}」に合う画像 1 枚。',
     'No picture fits “{}”.': '「{0}」に合う画像はありません。',
     'The attribute “index” names no file of pictures.':
       '属性 index に画像の索引ファイルが指定されていません。',

@@ -60,16 +60,20 @@ function includes(text, wanted) {
 
 /** @param {Element} element */
 export const isVisible = (element) => {
+  if (getComputedStyle(element).display === 'contents') {
+    // It has no box of its own: what is in it counts.
+    const content = document.createRange();
+    content.selectNodeContents(element);
+    return content.getBoundingClientRect().height > 0;
+  }
   const { width, height } = element.getBoundingClientRect();
   return element.checkVisibility({ visibilityProperty: true }) && width > 0 && height > 0;
 };
 
 /** @param {Element} element @param {Text} wanted */
 function saysItself(element, wanted) {
-  return (
-    includes(textOf(element), wanted) &&
-    ![...element.children].some((child) => includes(textOf(child), wanted))
-  );
+  const children = [...element.children, ...(element.shadowRoot?.children ?? [])];
+  return includes(textOf(element), wanted) && !children.some((child) => includes(textOf(child), wanted));
 }
 
 /** @param {Element} element @param {Text} wanted */

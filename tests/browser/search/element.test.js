@@ -158,7 +158,7 @@ test('attributes and properties agree, and a change searches again', async () =>
   await set(page, { topK: 2 });
   await page.getByText('2 pictures for “a boat”').waitFor();
   await set(page, { topK: null, threshold: 0.9 });
-  await page.getByText('1 pictures for “a boat”').waitFor();
+  await page.getByText('One picture for “a boat”.').waitFor();
   await set(page, { threshold: 0.999 });
   await page.getByText('No picture fits “a boat”.').waitFor();
   await set(page, { threshold: null, query: 'an insect', template: 'a photo of {}' });
