@@ -1,4 +1,4 @@
-/** The pages of examples/; several-elements.html has tests in element.test.js. */
+/** The pages of examples/; several-elements.html has tests in element.test.js, search.html in search/element.test.js. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Harness, fileAt, problemsOf } from './harness.js';
