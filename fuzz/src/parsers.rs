@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use siglip::image::{Processor, RgbImage};
-use siglip::index::{Index, QueryPart, npy};
+use siglip::index::{Index, IndexModel, IndexReader, NpyReader, QueryPart};
 use siglip::model::memory_needed;
 use siglip::text::Tokenizer;
 use siglip::weights::{Inventory, TensorShape, TensorSink, WeightIndex, WeightReader};
@@ -80,18 +80,24 @@ pub fn index(data: &[u8]) {
         assert_eq!(index.to_bytes(), file);
         let embedding = vec![1.0; index.model().embedding_size];
         let query = index.query(&[QueryPart { embedding, weight: 1.0 }]).unwrap();
-        assert_eq!(index.search(&query, 3).len(), index.entries().len().min(3));
+        assert_eq!(index.search(&query, 3).len(), index.len().min(3));
         let groups = index.duplicates(0.9);
-        assert!(groups.iter().map(Vec::len).sum::<usize>() <= index.entries().len());
-        // Scales of zero leave no direction, so the array may be refused; nothing is changed then.
-        let names: Vec<String> = index.entries().iter().map(|entry| entry.name.clone()).collect();
-        let mut copy = Index::new(index.model().clone());
-        let read = copy.insert_npy(&index.to_npy(), &names);
-        assert_eq!(copy.entries().len(), if read.is_ok() { names.len() } else { 0 });
+        assert!(groups.iter().map(Vec::len).sum::<usize>() <= index.len());
+        // Also in pieces.
+        let mut reader = IndexReader::new(file.len() as u64);
+        file.chunks(5).try_for_each(|piece| reader.push(piece)).unwrap();
+        assert_eq!(reader.finish().unwrap(), index);
+        // Scales of zero leave no direction, so the array may be refused.
+        let names: Vec<String> = index.entries().map(|entry| entry.name.to_string()).collect();
+        let array: Vec<u8> = index.npy_chunks().flatten().collect();
+        let mut reader = NpyReader::new(index.model().clone(), names, array.len() as u64);
+        let read = array.chunks(100).try_for_each(|piece| reader.push(piece)).and_then(|()| reader.finish());
+        assert!(read.is_err() || read.is_ok_and(|read| read.len() == index.len()));
     }
-    if let Ok((values, width)) = npy::parse(data) {
-        assert_eq!(values.len() % width, 0);
-    }
+    let model = IndexModel { name: String::new(), embedding_size: 3, logit_scale: 1.0, logit_bias: 0.0 };
+    let mut reader = NpyReader::new(model, vec!["a".into(), "b".into()], data.len() as u64);
+    let read = data.chunks(9).try_for_each(|piece| reader.push(piece)).and_then(|()| reader.finish());
+    assert!(read.is_err() || read.is_ok_and(|index| index.len() == 2));
 }
 
 /// Takes whatever a file holds: tensors by name, as bits, so that a NaN equals itself.

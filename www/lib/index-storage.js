@@ -19,24 +19,23 @@ const addressOf = (key) => new URL(`/${FOLDER}/${key}`, location.href);
 
 /**
  * @param {string} key
- * @returns {Promise<Uint8Array | undefined>}
+ * @returns {Promise<Blob | undefined>}
  */
 export async function load(key) {
   const handle = await (await folder())?.getFileHandle(key).catch(() => undefined);
-  if (handle) return new Uint8Array(await (await handle.getFile()).arrayBuffer());
+  if (handle) return handle.getFile();
   const kept = await globalThis.caches?.match(addressOf(key), { cacheName: FOLDER });
-  return kept && new Uint8Array(await kept.arrayBuffer());
+  return kept?.blob();
 }
 
 /**
  * Replaces what is kept, as a whole or not at all.
  * @param {string} key
- * @param {Uint8Array} bytes
+ * @param {Blob} blob
  */
-export async function save(key, bytes) {
+export async function save(key, blob) {
   try {
     const handle = await (await folder())?.getFileHandle(key, { create: true });
-    const blob = new Blob([/** @type {BlobPart} */ (bytes)]);
     if (handle) {
       // The file itself is replaced when the stream is closed.
       const stream = await handle.createWritable();

@@ -21,8 +21,10 @@ import { forget, load, save } from './index-storage.js';
 /** @typedef {(request: any) => Promise<any>} Ask */
 /** What an {@link Indexing} asks of its work, before each picture. @typedef {{proceed: () => Promise<void>, isPaused: () => boolean}} Work */
 
-/** A page that is closed loses at most the work of this time, in milliseconds. */
+/** A page that is closed loses at most the work of this time, in milliseconds, if a save takes less than a twentieth of it. */
 const SAVE_EVERY = 15_000;
+/** The work between two saves takes so many times as long as the first of them. */
+const SAVE_SHARE = 20;
 /** Bytes of the largest file that is read. */
 const LARGEST = 2 ** 29;
 
@@ -206,13 +208,13 @@ export class SearchIndex {
 
   /** The index as the file that `siglip search` answers from. */
   async export() {
-    return new Blob([await this.#ask({ ask: 'file' })]);
+    return /** @type {Promise<Blob>} */ (this.#ask({ ask: 'file' }));
   }
 
   /** The embeddings as NumPy's float32 of shape [pictures, values], and their names. */
   async exportNpy() {
     const names = (await this.entries()).map(({ name }) => name);
-    return { npy: new Blob([await this.#ask({ ask: 'npy' })]), names };
+    return { npy: /** @type {Blob} */ (await this.#ask({ ask: 'npy' })), names };
   }
 
   /**
@@ -222,8 +224,7 @@ export class SearchIndex {
    */
   async import(file, names) {
     this.#checkWritable();
-    const bytes = new Uint8Array(await file.arrayBuffer());
-    await this.#ask(names ? { ask: 'addNpy', bytes, names } : { ask: 'addFile', bytes });
+    await this.#ask({ ask: 'add-file', model: this.#siglip.info.model, file, names });
     await this.#save();
   }
 
@@ -293,7 +294,7 @@ export class SearchIndex {
     /** @type {IndexSummary} */
     const summary = { embedded: 0, known: 0, removed: 0, failures: [] };
     const present = new Set();
-    let [saved, begun, done] = [performance.now(), performance.now(), 0];
+    let [saved, begun, done, saveEvery] = [performance.now(), performance.now(), 0, SAVE_EVERY];
     // Whoever pauses or leaves the page may not come back to it.
     const saveSoon = () => void (saved = -Infinity);
     globalThis.document?.addEventListener('visibilitychange', saveSoon);
@@ -316,9 +317,11 @@ export class SearchIndex {
         const remaining = ((performance.now() - begun) / done) * (total - done);
         const { embedded, failures } = summary;
         onProgress?.({ done, total, name, embedded, failed: failures.length, remaining });
-        if (performance.now() - saved > SAVE_EVERY) {
+        const now = performance.now();
+        if (now - saved > saveEvery) {
           await this.#saveMeanwhile();
           saved = performance.now();
+          saveEvery = Math.max(SAVE_EVERY, SAVE_SHARE * (saved - now));
         }
       }
       if (removeMissing) {

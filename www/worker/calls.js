@@ -112,7 +112,7 @@ export const calls = {
   },
 
   async index(request) {
-    return (await import('./search-index.js')).answerIndex(engine, request);
+    return (await import('./search-index.js')).answerIndex(/** @type {any} */ (engine), request);
   },
 
   async classes(request) {

@@ -52,10 +52,10 @@
 /** A part of a query: an embedding, or the picture of this name. @typedef {{embedding?: Float32Array, like?: string, weight: number}} QueryPart */
 /**
  * What is asked of the index `name`. A picture is added without an embedding if the index knows its hash.
- * @typedef {{name: string} & ({ask: 'open', model: string, file?: Uint8Array} | {ask: 'entries' | 'file' | 'npy' | 'close'} |
+ * @typedef {{name: string} & ({ask: 'open', model: string, file?: Blob} | {ask: 'entries' | 'file' | 'npy' | 'close'} |
  *   {ask: 'has', file: Omit<IndexEntry, 'hash'>} | {ask: 'add', file: Omit<IndexEntry, 'hash'> & {hash: Uint8Array}, embedding?: Float32Array} |
  *   {ask: 'remove', names: string[]} | {ask: 'search', parts: QueryPart[], count: number} | {ask: 'duplicates', threshold?: number} |
- *   {ask: 'addFile', bytes: Uint8Array} | {ask: 'addNpy', bytes: Uint8Array, names: string[]})} IndexRequest
+ *   {ask: 'add-file', model: string, file: Blob, names?: string[]})} IndexRequest
  */
 
 /** A class's examples, one embedding after the other. @typedef {{name: string, text?: Float32Array, images: Float32Array, not: Float32Array, mix: number}} ClassExamples */

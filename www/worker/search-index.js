@@ -1,8 +1,20 @@
 /** Indexes of pictures that are open, by name: what lib/search-index.js asks of them. */
 
-/** @typedef {import('../wasm/simd128/siglip_web.js').Engine} Engine */
-/** @typedef {import('../wasm/simd128/siglip_web.js').SearchIndex} SearchIndex */
+/** @typedef {(piece: Uint8Array<ArrayBuffer>) => void} Take */
+/** @typedef {import('../wasm/simd128/siglip_web.js').SearchIndex & {merge(other: SearchIndex): void, write_file(take: Take): void, write_npy(take: Take): void}} SearchIndex */
+/** @typedef {{push(bytes: Uint8Array): void, finish(): SearchIndex, free(): void}} IndexReader */
+/**
+ * What makes indexes of a loaded model.
+ * @typedef {object} Engine
+ * @property {(model: string) => SearchIndex} search_index
+ * @property {(model: string, length: number) => IndexReader} index_reader
+ * @property {(model: string, length: number, names: string[]) => IndexReader} npy_reader
+ */
 /** @typedef {import('./protocol.js').IndexRequest} IndexRequest */
+
+/** Bytes of a file that are in the script's memory at a time, and in the engine's beside what it keeps of them. */
+const SLICE = 2 ** 26;
+const PIECE = 2 ** 20;
 
 /** @type {Map<string, SearchIndex>} */
 const open = new Map();
@@ -10,17 +22,27 @@ const open = new Map();
 /**
  * @param {Engine} engine
  * @param {IndexRequest} request
- * @returns {unknown}
+ * @returns {Promise<unknown>}
  */
-export function answerIndex(engine, request) {
+export async function answerIndex(engine, request) {
   if (request.ask === 'open') {
-    const index = engine.search_index(request.model, request.file);
-    open.get(request.name)?.free();
-    open.set(request.name, index);
+    const { model, file, name } = request;
+    // The former one first: two large ones have no room.
+    open.get(name)?.free();
+    open.delete(name);
+    open.set(
+      name,
+      file ? await read(file, engine.index_reader(model, file.size)) : engine.search_index(model),
+    );
     return;
   }
-  const index = open.get(request.name);
-  if (!index) throw new TypeError(`no index ${request.name} is open`);
+  if (request.ask === 'add-file') {
+    const { file, names, model } = request;
+    const reader = names ? engine.npy_reader(model, file.size, names) : engine.index_reader(model, file.size);
+    const added = await read(file, reader);
+    return named(request.name).merge(added);
+  }
+  const index = named(request.name);
   switch (request.ask) {
     case 'entries':
       return index.entries();
@@ -47,15 +69,46 @@ export function answerIndex(engine, request) {
       if (request.threshold !== undefined) index.begin_duplicates(request.threshold);
       return index.step_duplicates();
     case 'file':
-      return index.file();
-    case 'addFile':
-      return index.add_file(request.bytes);
+      return written((take) => index.write_file(take));
     case 'npy':
-      return index.npy();
-    case 'addNpy':
-      return index.add_npy(request.bytes, request.names);
+      return written((take) => index.write_npy(take));
     case 'close':
       index.free();
       open.delete(request.name);
   }
+}
+
+/** @param {string} name */
+function named(name) {
+  const index = open.get(name);
+  if (!index) throw new TypeError(`no index ${name} is open`);
+  return index;
+}
+
+/**
+ * @param {Blob} file
+ * @param {IndexReader} reader
+ */
+async function read(file, reader) {
+  try {
+    for (let at = 0; at < file.size; at += SLICE) {
+      const slice = new Uint8Array(await file.slice(at, at + SLICE).arrayBuffer());
+      for (let from = 0; from < slice.length; from += PIECE) reader.push(slice.subarray(from, from + PIECE));
+    }
+  } catch (error) {
+    reader.free();
+    throw error;
+  }
+  return reader.finish();
+}
+
+/**
+ * A file of pieces, of which the browser keeps large ones on the disk.
+ * @param {(take: Take) => void} write
+ */
+function written(write) {
+  /** @type {Blob[]} */
+  const pieces = [];
+  write((piece) => pieces.push(new Blob([piece])));
+  return new Blob(pieces);
 }

@@ -1,8 +1,8 @@
 //! `siglip index`: the embeddings of a folder's pictures in one file, for `siglip search` and for pages.
 
 use std::collections::HashSet;
-use std::fs::{self, Metadata};
-use std::io::Write;
+use std::fs::{self, File, Metadata};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use siglip::image;
-use siglip::index::{Entry, Index};
+use siglip::index::{Entry, Index, IndexError, IndexReader, NpyReader};
 
 use crate::ModelArgs;
 use crate::answers::{Answers, Given, complain, print, print_json};
@@ -24,7 +24,11 @@ use crate::search::{collect_files, is_no_picture};
 const DEFAULT_NAME: &str = "pictures.siglip-index";
 /// A stopped run loses at most the work of this time.
 const SAVED_EVERY: Duration = Duration::from_secs(20);
-/// Bytes of the largest file that is read.
+/// The work between two writes takes so many times as long as the first of them.
+const SAVE_SHARE: u32 = 20;
+/// Bytes of a file that are read at a time.
+const PIECE: usize = 1 << 20;
+/// Bytes of the largest picture file that is read.
 const LARGEST: u64 = 1 << 29;
 
 /// The embeddings of a folder's pictures in one file, for `siglip search` and for pages.
@@ -85,14 +89,15 @@ impl MakeIndex {
         let mut index = self.open(&target, &siglip)?;
         let mut answers = Answers::new(self.json);
         let mut report = Report { index: target.display().to_string(), ..Report::default() };
-        let before = index.clone();
-        let (mut present, mut saved) = (HashSet::new(), Instant::now());
+        let mut is_changed = !target.exists();
+        let (mut present, mut saved, mut saved_every) = (HashSet::new(), Instant::now(), SAVED_EVERY);
         let progress = counting_bar(paths.len());
         for path in paths {
             let name = name_in(&self.source, &path);
             match bring_up_to_date(&mut index, &mut siglip, &name, &path) {
-                Ok(is_new) => {
-                    report.embedded += usize::from(is_new);
+                Ok(change) => {
+                    report.embedded += usize::from(change == Change::Embedded);
+                    is_changed |= change != Change::None;
                     present.insert(name);
                 }
                 Err(error) if is_no_picture(&error) => {}
@@ -102,19 +107,21 @@ impl MakeIndex {
                 }
             }
             progress.inc(1);
-            if saved.elapsed() > SAVED_EVERY {
-                write(&target, &index.to_bytes())?;
+            if saved.elapsed() > saved_every {
+                let begun = Instant::now();
+                write(&target, index.file_chunks())?;
+                // A large index takes seconds to write.
+                saved_every = SAVED_EVERY.max(SAVE_SHARE * begun.elapsed());
                 saved = Instant::now();
             }
         }
         progress.finish_and_clear();
-        let is_gone = |entry: &&Entry| !present.contains(&entry.name);
-        let gone: Vec<String> =
-            index.entries().iter().filter(is_gone).map(|entry| entry.name.clone()).collect();
+        let names = index.entries().map(|entry| entry.name.to_string());
+        let gone: Vec<String> = names.filter(|name| !present.contains(name)).collect();
         report.removed = gone.iter().filter(|name| index.remove(name)).count();
-        report.pictures = index.entries().len();
-        if index != before || !target.exists() {
-            write(&target, &index.to_bytes())?;
+        report.pictures = index.len();
+        if is_changed || report.removed > 0 {
+            write(&target, index.file_chunks())?;
         }
         self.finish(&index, &report)?;
         Ok(answers.exit_code())
@@ -128,12 +135,15 @@ impl MakeIndex {
         let beside = self.source.with_extension("txt");
         let names = fs::read_to_string(&beside).map_err(Error::file(&beside))?;
         let names: Vec<String> = names.lines().map(String::from).collect();
-        let array = fs::read(&self.source).map_err(Error::file(&self.source))?;
         let siglip = self.model.load()?;
         let mut index = self.open(target, &siglip)?;
-        index.insert_npy(&array, &names).map_err(wrong(&self.source))?;
-        write(target, &index.to_bytes())?;
-        let pictures = index.entries().len();
+        let (file, length) = open(&self.source)?;
+        let mut reader = NpyReader::new(index.model().clone(), names, length);
+        pieces(file, &self.source, |piece| reader.push(piece))?;
+        let array = reader.finish().map_err(wrong(&self.source))?;
+        index.merge(array).map_err(wrong(&self.source))?;
+        write(target, index.file_chunks())?;
+        let pictures = index.len();
         let report = Report { index: target.display().to_string(), pictures, ..Report::default() };
         self.finish(&index, &report)?;
         Ok(ExitCode::SUCCESS)
@@ -166,8 +176,32 @@ impl MakeIndex {
 
 /// Reads an index.
 pub fn read(path: &Path) -> Result<Index, Error> {
-    let bytes = fs::read(path).map_err(Error::file(path))?;
-    Index::parse(&bytes).map_err(wrong(path))
+    let (file, length) = open(path)?;
+    let mut reader = IndexReader::new(length);
+    pieces(file, path, |piece| reader.push(piece))?;
+    reader.finish().map_err(wrong(path))
+}
+
+/// A file and its length.
+fn open(path: &Path) -> Result<(File, u64), Error> {
+    let file = File::open(path).map_err(Error::file(path))?;
+    let length = file.metadata().map_err(Error::file(path))?.len();
+    Ok((file, length))
+}
+
+/// Gives a file piece by piece to a reader.
+fn pieces(
+    mut file: File,
+    path: &Path,
+    mut take: impl FnMut(&[u8]) -> Result<(), IndexError>,
+) -> Result<(), Error> {
+    let mut buffer = vec![0; PIECE];
+    loop {
+        match file.read(&mut buffer).map_err(Error::file(path))? {
+            0 => return Ok(()),
+            length => take(&buffer[..length]).map_err(wrong(path))?,
+        }
+    }
 }
 
 /// Adds the path of the index to an error.
@@ -176,25 +210,39 @@ pub fn wrong(path: &Path) -> impl FnOnce(siglip::index::IndexError) -> Error {
     move |error| wrong(error.into())
 }
 
-/// Embeds a picture unless the index has it. Returns whether it did.
-fn bring_up_to_date(index: &mut Index, siglip: &mut Siglip, name: &str, path: &Path) -> Result<bool, Error> {
+/// What has become of a file in the index.
+#[derive(PartialEq)]
+enum Change {
+    None,
+    /// Its content was known under another name.
+    Known,
+    Embedded,
+}
+
+/// Embeds a picture unless the index has it.
+fn bring_up_to_date(
+    index: &mut Index,
+    siglip: &mut Siglip,
+    name: &str,
+    path: &Path,
+) -> Result<Change, Error> {
     let metadata = fs::metadata(path).map_err(Error::Picture)?;
     let (bytes, modified) = (metadata.len(), modified(&metadata));
     if index.get(name).is_some_and(|entry| entry.bytes == bytes && entry.modified == modified) {
-        return Ok(false);
+        return Ok(Change::None);
     }
     if bytes > LARGEST {
         return Err(Error::Usage(format!("a file of {bytes} bytes is too large; {LARGEST} are read")));
     }
     let file = fs::read(path).map_err(Error::Picture)?;
-    let entry = Entry { name: name.into(), hash: Sha256::digest(&file).into(), bytes, modified };
-    if index.insert_known(entry.clone()).map_err(siglip::Error::from)? {
-        return Ok(false);
+    let entry = Entry { name, hash: Sha256::digest(&file).into(), bytes, modified };
+    if index.insert_known(entry).map_err(siglip::Error::from)? {
+        return Ok(Change::Known);
     }
     let decoded = image::read(&file).map_err(siglip::Error::from)?;
     let embedding = siglip.image_embeds(&decoded.image)?;
     index.insert(entry, &embedding).map_err(siglip::Error::from)?;
-    Ok(true)
+    Ok(Change::Embedded)
 }
 
 /// When a file was changed, in milliseconds since 1970; 0 if that is not known.
@@ -212,22 +260,24 @@ fn name_in(folder: &Path, path: &Path) -> String {
 /// Writes the embeddings, and their names beside them.
 fn export(index: &Index, target: &Path) -> Result<(), Error> {
     let names = target.with_extension("txt");
-    if let Some(entry) = index.entries().iter().find(|entry| entry.name.contains(['\n', '\r'])) {
+    if let Some(entry) = index.entries().find(|entry| entry.name.contains(['\n', '\r'])) {
         complain(&format!(
             "{:?} has a line break in its name, which the list of names cannot have",
             entry.name
         ));
     }
-    let list: String =
-        index.entries().iter().map(|entry| entry.name.replace(['\n', '\r'], " ") + "\n").collect();
-    write(target, &index.to_npy())?;
-    write(&names, list.as_bytes())
+    let list = index.entries().map(|entry| (entry.name.replace(['\n', '\r'], " ") + "\n").into_bytes());
+    write(target, index.npy_chunks())?;
+    write(&names, list)
 }
 
 /// Writes a file that appears once it is complete.
-fn write(target: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let mut file = temporary(target)?;
-    file.write_all(bytes).map_err(Error::file(target))?;
+fn write(target: &Path, chunks: impl Iterator<Item = Vec<u8>>) -> Result<(), Error> {
+    let mut file = BufWriter::new(temporary(target)?);
+    for chunk in chunks {
+        file.write_all(&chunk).map_err(Error::file(target))?;
+    }
+    let file = file.into_inner().map_err(|error| Error::file(target)(error.into_error()))?;
     file.persist(target).map_err(|error| Error::file(target)(error.error))?;
     Ok(())
 }

@@ -90,14 +90,14 @@ impl Search {
                 Some(score) => format!("{:8.4} %  {}", score * 100.0, found.entry.name),
                 None => format!("{:8.4}  {}", near.cosine, found.entry.name),
             };
-            answers.answer(Given::Image(&found.entry.name), Ok(near), text)?;
+            answers.answer(Given::Image(found.entry.name), Ok(near), text)?;
         }
         Ok(answers.exit_code())
     }
 
     fn list_duplicates(&self, index: &Index, threshold: f32) -> Result<ExitCode, Error> {
         for group in index.duplicates(threshold) {
-            let images: Vec<&str> = group.iter().map(|entry| entry.name.as_str()).collect();
+            let images: Vec<&str> = group.iter().map(|entry| entry.name).collect();
             if self.json {
                 print_json(&Group { images })?;
             } else {

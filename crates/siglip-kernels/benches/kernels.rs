@@ -94,8 +94,9 @@ fn search(criterion: &mut Criterion) {
         let (vectors, scales): (Vec<i8>, _) =
             ((0..count * HIDDEN).map(|_| rng.i8(-127..)).collect(), vec![1e-3; count]);
         group.throughput(Throughput::Elements(count as u64));
+        let rows = [siglip_kernels::Rows { vectors: &vectors, scales: &scales }];
         group.bench_function(format!("{count}x{HIDDEN}"), |bencher| {
-            bencher.iter(|| siglip_kernels::top_k(black_box(&query), &vectors, &scales, 10));
+            bencher.iter(|| siglip_kernels::top_k(black_box(&query), &rows, 10));
         });
     }
     group.finish();

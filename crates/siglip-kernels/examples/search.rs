@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use siglip_kernels::top_k;
+use siglip_kernels::{Rows, top_k};
 
 struct Vectors {
     query: Vec<f32>,
@@ -28,6 +28,8 @@ pub extern "C" fn prepare(size: usize, count: usize) {
 /// Looks for the ten best. Returns the score of the best.
 #[unsafe(no_mangle)]
 pub extern "C" fn search() -> f32 {
-    let best = |vectors: &Vectors| top_k(&vectors.query, &vectors.values, &vectors.scales, 10)[0].score;
+    let best = |Vectors { query, values, scales }: &Vectors| {
+        top_k(query, &[Rows { vectors: values, scales }], 10)[0].score
+    };
     VECTORS.with_borrow(|vectors| vectors.as_ref().map_or(f32::NAN, best))
 }

@@ -92,7 +92,7 @@ pub use norm::{l2_normalize, layer_norm};
 pub use precision::Precision;
 pub use quantize::quantize_rows;
 pub use scratch::Scratch;
-pub use search::{Hit, top_k};
+pub use search::{Hit, Rows, top_k};
 #[doc(hidden)]
 pub use simd::Backend;
 pub use thread_pool::join_thread_pool;

@@ -21,28 +21,35 @@ pub struct Hit {
     pub score: f32,
 }
 
-/// The `count` vectors with the largest dot products with `query`, best first; of equal ones, the first.
+/// Vectors that lie one after the other in memory: what [`quantize_rows`](crate::quantize_rows) makes of them. Each is nearly its
+/// scale times its quantized values.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    /// [vectors, values]
+    pub vectors: &'a [i8],
+    /// One per vector.
+    pub scales: &'a [f32],
+}
+
+/// The `count` vectors with the largest dot products with `query`, best first; of equal ones, the first. Places count on from one
+/// group of rows to the next.
 ///
-/// `vectors` and `scales` are what [`quantize_rows`](crate::quantize_rows) makes of rows of the query's length: vector ≈ scale ·
-/// quantized. The query is quantized to 16 bits, or to as many as the sums in i32 leave room for, and sums are exact: every
+/// The query is quantized to 16 bits, or to as many as the sums in i32 leave room for, and sums are exact: every
 /// instruction set gives the same scores. The calling thread works alone.
 ///
 /// # Panics
 /// If the query is empty or longer than 65536, or unless there is one scale per vector.
-pub fn top_k(query: &[f32], vectors: &[i8], scales: &[f32], count: usize) -> Vec<Hit> {
+pub fn top_k(query: &[f32], rows: &[Rows], count: usize) -> Vec<Hit> {
     assert!((1..=1 << 16).contains(&query.len()), "a query of {} values", query.len());
-    assert_eq!(vectors.len(), scales.len() * query.len(), "not one scale per vector");
+    for Rows { vectors, scales } in rows {
+        assert_eq!(vectors.len(), scales.len() * query.len(), "not one scale per vector");
+    }
+    let count = count.min(rows.iter().map(|rows| rows.scales.len()).sum());
     if count == 0 {
         return Vec::new();
     }
     let (values, query_scale) = quantized(query);
-    dispatch(Search {
-        query: &values,
-        query_scale,
-        vectors,
-        scales,
-        best: Best::new(count.min(scales.len())),
-    })
+    dispatch(Search { query: &values, query_scale, len: query.len(), rows, best: Best::new(count) })
 }
 
 /// The query as integers, padded with zeros to whole steps, and the value of one.
@@ -62,8 +69,9 @@ fn quantized(query: &[f32]) -> (Vec<[[i16; 2]; LANES]>, f32) {
 struct Search<'a> {
     query: &'a [[[i16; 2]; LANES]],
     query_scale: f32,
-    vectors: &'a [i8],
-    scales: &'a [f32],
+    /// Values of a vector.
+    len: usize,
+    rows: &'a [Rows<'a>],
     best: Best,
 }
 
@@ -72,15 +80,19 @@ impl Kernel for Search<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) -> Vec<Hit> {
-        let Some(len) = self.vectors.len().checked_div(self.scales.len()) else { return Vec::new() };
-        let (tiles, rest) = self.scales.as_chunks::<TILE>();
-        let (tile_values, rest_values) = self.vectors.split_at(tiles.len() * TILE * len);
-        for (at, (scales, values)) in tiles.iter().zip(tile_values.chunks_exact(TILE * len)).enumerate() {
-            let rows = std::array::from_fn(|row| &values[row * len..(row + 1) * len]);
-            self.offer(TILE * at, scales, dot_products::<S, TILE>(simd, self.query, rows));
-        }
-        for (at, (scale, values)) in rest.iter().zip(rest_values.chunks_exact(len)).enumerate() {
-            self.offer(TILE * tiles.len() + at, &[*scale], dot_products(simd, self.query, [values]));
+        let (rows, len, mut first) = (self.rows, self.len, 0);
+        for Rows { vectors, scales } in rows {
+            let (tiles, rest) = scales.as_chunks::<TILE>();
+            let (tile_values, rest_values) = vectors.split_at(tiles.len() * TILE * len);
+            for (scales, values) in tiles.iter().zip(tile_values.chunks_exact(TILE * len)) {
+                let rows = std::array::from_fn(|row| &values[row * len..(row + 1) * len]);
+                self.offer(first, scales, dot_products::<S, TILE>(simd, self.query, rows));
+                first += TILE;
+            }
+            for (scale, values) in rest.iter().zip(rest_values.chunks_exact(len)) {
+                self.offer(first, &[*scale], dot_products(simd, self.query, [values]));
+                first += 1;
+            }
         }
         self.best.into_sorted()
     }

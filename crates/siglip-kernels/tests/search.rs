@@ -1,7 +1,7 @@
 //! Search against exact dot products.
 
 use fastrand::Rng;
-use siglip_kernels::{Hit, l2_normalize, quantize_rows, top_k};
+use siglip_kernels::{Hit, Rows, l2_normalize, quantize_rows, top_k};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -44,7 +44,16 @@ fn scores_are_those_of_plain_loops_on_random_shapes() {
         let rows: Vec<f32> = (0..count * len).map(|_| normal(&mut rng)).collect();
         let query: Vec<f32> = (0..len).map(|_| normal(&mut rng)).collect();
         let Quantized { vectors, scales } = quantized(&rows, len);
-        let hits = top_k(&query, &vectors, &scales, wanted);
+        // Also where they lie in several groups.
+        let cut = count / 3;
+        let (first, second) = vectors.split_at(cut * len);
+        let groups = [
+            Rows { vectors: first, scales: &scales[..cut] },
+            Rows { vectors: &[], scales: &[] },
+            Rows { vectors: second, scales: &scales[cut..] },
+        ];
+        let hits = top_k(&query, &groups, wanted);
+        assert_eq!(hits, top_k(&query, &[Rows { vectors: &vectors, scales: &scales }], wanted));
         let values = vectors.iter().enumerate().map(|(i, v)| f64::from(*v) * f64::from(scales[i / len]));
         let exact = scores(&query, values);
         assert_eq!(hits.len(), wanted.min(count), "{count} vectors of {len}");
@@ -64,7 +73,8 @@ fn scores_are_those_of_plain_loops_on_random_shapes() {
 #[test]
 fn the_largest_values_do_not_overflow() {
     for len in [768, 1 << 16] {
-        let hits = top_k(&vec![1e30; len], &vec![127; 2 * len], &[1e-30, -1e-30], 2);
+        let hits =
+            top_k(&vec![1e30; len], &[Rows { vectors: &vec![127; 2 * len], scales: &[1e-30, -1e-30] }], 2);
         let expected = 127.0 * len as f32;
         assert_eq!(hits.iter().map(|hit| hit.place).collect::<Vec<_>>(), [0, 1]);
         assert!((hits[0].score / expected - 1.0).abs() < 0.05 && hits[1].score == -hits[0].score, "{hits:?}");
@@ -73,10 +83,12 @@ fn the_largest_values_do_not_overflow() {
 
 #[test]
 fn of_equal_vectors_the_first_are_found() {
-    let hits = top_k(&[1.0, 0.0], &[127, 0].repeat(9), &[0.5; 9], 3);
+    let hits = top_k(&[1.0, 0.0], &[Rows { vectors: &[127, 0].repeat(9), scales: &[0.5; 9] }], 3);
     assert_eq!(hits.iter().map(|hit| hit.place).collect::<Vec<_>>(), [0, 1, 2]);
-    assert_eq!(top_k(&[0.0; 2], &[127, 0], &[0.5], 5), [Hit { place: 0, score: 0.0 }]);
-    assert_eq!(top_k(&[1.0], &[], &[], 5), []);
+    let one = Rows { vectors: &[127, 0], scales: &[0.5] };
+    assert_eq!(top_k(&[0.0; 2], &[one], 5), [Hit { place: 0, score: 0.0 }]);
+    assert_eq!(top_k(&[1.0], &[Rows { vectors: &[], scales: &[] }], 5), []);
+    assert_eq!(top_k(&[1.0], &[], 5), []);
 }
 
 /// The share of the ten best by f32 that are found. Vectors lie around 30 centres, and differ from them in so many directions.
@@ -101,7 +113,7 @@ fn recall_at_ten(directions: usize) -> f32 {
         let query = near(at % clusters);
         let exact = scores(&query, rows.iter().copied().map(f64::from));
         let expected = largest(&exact, 10);
-        let hits = top_k(&query, &vectors, &scales, 10);
+        let hits = top_k(&query, &[Rows { vectors: &vectors, scales: &scales }], 10);
         found += hits.iter().filter(|hit| expected.contains(&hit.place)).count();
     }
     found as f32 / (10 * queries) as f32
@@ -120,5 +132,5 @@ fn recall_at_ten_against_f32_is_at_least_99_percent() {
 #[test]
 #[should_panic(expected = "not one scale per vector")]
 fn a_slice_of_the_wrong_length_is_refused() {
-    top_k(&[1.0; 4], &[0; 7], &[1.0, 1.0], 1);
+    top_k(&[1.0; 4], &[Rows { vectors: &[0; 7], scales: &[1.0, 1.0] }], 1);
 }

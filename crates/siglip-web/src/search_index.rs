@@ -1,7 +1,8 @@
 //! An index of pictures for scripts: worker/search-index.js drives it.
 
+use js_sys::{Function, Uint8Array};
 use serde::Serialize;
-use siglip::index::{DuplicateSearch, Entry, Index, IndexModel, QueryPart};
+use siglip::index::{self, DuplicateSearch, Entry, Index, IndexError, IndexModel, NpyReader, QueryPart};
 use wasm_bindgen::prelude::*;
 
 use crate::Engine;
@@ -11,8 +12,6 @@ use crate::error::Error;
 #[wasm_bindgen]
 pub struct SearchIndex {
     index: Index,
-    /// The model that is loaded.
-    loaded: IndexModel,
     parts: Vec<QueryPart>,
     /// The search for duplicates that was begun.
     duplicates: Option<DuplicateSearch>,
@@ -31,27 +30,75 @@ struct Listed<'i> {
 }
 
 impl<'i> Listed<'i> {
-    fn new(entry: &'i Entry, score: Option<f32>) -> Listed<'i> {
+    fn new(entry: Entry<'i>, score: Option<f32>) -> Listed<'i> {
         let Entry { name, hash, bytes, modified } = entry;
         let digits = match hash {
-            [0, ..] if *hash == [0; 32] => String::new(),
+            [0, ..] if hash == [0; 32] => String::new(),
             _ => hash.iter().map(|byte| format!("{byte:02x}")).collect(),
         };
-        Listed { name, hash: digits, bytes: *bytes, modified: *modified, score }
+        Listed { name, hash: digits, bytes, modified, score }
     }
 }
 
 #[wasm_bindgen]
 impl Engine {
-    /// An index for embeddings of this model: an empty one, or that of a file. `name` is the model's, for people.
-    pub fn search_index(&self, name: &str, file: Option<Vec<u8>>) -> Result<SearchIndex, JsValue> {
+    /// An empty index for embeddings of this model. `name` is the model's, for people.
+    pub fn search_index(&self, name: &str) -> Result<SearchIndex, JsValue> {
+        Ok(SearchIndex::new(Index::new(self.siglip()?.index_model(name))))
+    }
+
+    /// Reads the file of an index of this model, of so many bytes.
+    pub fn index_reader(&self, name: &str, length: f64) -> Result<IndexReader, JsValue> {
         let loaded = self.siglip()?.index_model(name);
-        let index = match file {
-            Some(file) => Index::parse(&file).map_err(wrong)?,
-            None => Index::new(loaded.clone()),
+        Ok(IndexReader { source: Source::File(index::IndexReader::new(length as u64)), loaded })
+    }
+
+    /// Reads an array of NumPy of so many bytes, whose rows are embeddings of this model.
+    pub fn npy_reader(&self, name: &str, length: f64, names: Vec<String>) -> Result<IndexReader, JsValue> {
+        let loaded = self.siglip()?.index_model(name);
+        Ok(IndexReader { source: Source::Npy(NpyReader::new(loaded.clone(), names, length as u64)), loaded })
+    }
+}
+
+/// An index that comes in pieces: a whole file of a million pictures would take as much memory again.
+#[wasm_bindgen]
+pub struct IndexReader {
+    source: Source,
+    /// The model that is loaded.
+    loaded: IndexModel,
+}
+
+enum Source {
+    File(index::IndexReader),
+    Npy(NpyReader),
+}
+
+#[wasm_bindgen]
+impl IndexReader {
+    /// Takes the next bytes.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), JsValue> {
+        match &mut self.source {
+            Source::File(reader) => reader.push(bytes),
+            Source::Npy(reader) => reader.push(bytes),
+        }
+        .map_err(wrong)
+    }
+
+    /// The index.
+    pub fn finish(self) -> Result<SearchIndex, JsValue> {
+        let index = match self.source {
+            Source::File(reader) => reader.finish(),
+            Source::Npy(reader) => reader.finish(),
         };
-        index.check_model(&loaded).map_err(wrong)?;
-        Ok(SearchIndex { index, loaded, parts: Vec::new(), duplicates: None })
+        let index = index.map_err(wrong)?;
+        index.check_model(&self.loaded).map_err(wrong)?;
+        Ok(SearchIndex::new(index))
+    }
+}
+
+impl SearchIndex {
+    fn new(index: Index) -> SearchIndex {
+        SearchIndex { index, parts: Vec::new(), duplicates: None }
     }
 }
 
@@ -59,17 +106,17 @@ impl Engine {
 impl SearchIndex {
     /// Number of pictures.
     pub fn count(&self) -> usize {
-        self.index.entries().len()
+        self.index.len()
     }
 
     /// `[{name, hash, bytes, modified}]`.
     pub fn entries(&self) -> Result<JsValue, JsValue> {
-        to_js(&self.index.entries().iter().map(|entry| Listed::new(entry, None)).collect::<Vec<_>>())
+        to_js(&self.index.entries().map(|entry| Listed::new(entry, None)).collect::<Vec<_>>())
     }
 
     /// Whether the picture of this name has the same length and time as when it was embedded.
     pub fn has(&self, name: &str, bytes: f64, modified: f64) -> bool {
-        let same = |entry: &Entry| entry.bytes == bytes as u64 && entry.modified == modified as u64;
+        let same = |entry: Entry| entry.bytes == bytes as u64 && entry.modified == modified as u64;
         self.index.get(name).is_some_and(same)
     }
 
@@ -128,42 +175,40 @@ impl SearchIndex {
             return Ok(progress.into());
         }
         let groups = self.index.duplicates_found(search);
-        let names = |group: &Vec<&Entry>| group.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>();
+        let names = |group: &Vec<Entry>| group.iter().map(|entry| entry.name.to_string()).collect::<Vec<_>>();
         to_js(&groups.iter().map(names).collect::<Vec<_>>())
     }
 
-    /// The index as a file.
-    pub fn file(&self) -> Vec<u8> {
-        self.index.to_bytes()
+    /// Gives the index as a file, piece by piece, to a function.
+    pub fn write_file(&self, take: &Function) -> Result<(), JsValue> {
+        give(self.index.file_chunks(), take)
     }
 
-    /// Adds the pictures of an index file of the same model.
-    pub fn add_file(&mut self, file: &[u8]) -> Result<(), JsValue> {
-        let other = Index::parse(file).map_err(wrong)?;
-        other.check_model(&self.loaded).map_err(wrong)?;
-        self.index.merge(&other).map_err(wrong)
+    /// Gives the embeddings as an array of NumPy, in the order of [`SearchIndex::entries`], piece by piece to a function.
+    pub fn write_npy(&self, take: &Function) -> Result<(), JsValue> {
+        give(self.index.npy_chunks(), take)
     }
 
-    /// The embeddings as an array of NumPy, in the order of [`SearchIndex::entries`].
-    pub fn npy(&self) -> Vec<u8> {
-        self.index.to_npy()
-    }
-
-    /// Adds the rows of an array of NumPy as pictures of these names.
-    pub fn add_npy(&mut self, npy: &[u8], names: Vec<String>) -> Result<(), JsValue> {
-        self.index.insert_npy(npy, &names).map_err(wrong)
+    /// Adds the pictures of another index of the same model.
+    pub fn merge(&mut self, other: SearchIndex) -> Result<(), JsValue> {
+        self.duplicates = None;
+        self.index.merge(other.index).map_err(wrong)
     }
 }
 
-fn entry(name: &str, hash: &[u8], bytes: f64, modified: f64) -> Result<Entry, JsValue> {
+fn give(mut chunks: impl Iterator<Item = Vec<u8>>, take: &Function) -> Result<(), JsValue> {
+    chunks.try_for_each(|chunk| take.call1(&JsValue::NULL, &Uint8Array::from(&chunk[..])).map(drop))
+}
+
+fn entry<'n>(name: &'n str, hash: &[u8], bytes: f64, modified: f64) -> Result<Entry<'n>, JsValue> {
     let hash = match hash {
         [] => [0; 32],
         _ => hash.try_into().map_err(|_| Error::BadInput("a SHA-256 has 32 bytes".into()))?,
     };
-    Ok(Entry { name: name.into(), hash, bytes: bytes as u64, modified: modified as u64 })
+    Ok(Entry { name, hash, bytes: bytes as u64, modified: modified as u64 })
 }
 
-fn wrong(error: siglip::index::IndexError) -> JsValue {
+fn wrong(error: IndexError) -> JsValue {
     Error::from(siglip::Error::from(error)).into()
 }
 

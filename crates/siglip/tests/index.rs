@@ -1,7 +1,7 @@
 //! The index of pictures: kept as a file, searched, and safe from files that lie.
 
 use fastrand::Rng;
-use siglip::index::{Entry, Index, IndexError, IndexModel, QueryPart, npy};
+use siglip::index::{Entry, Index, IndexError, IndexModel, IndexReader, NpyReader, QueryPart, npy};
 
 const SIZE: usize = 48;
 
@@ -9,8 +9,8 @@ fn model() -> IndexModel {
     IndexModel { name: "tiny".into(), embedding_size: SIZE, logit_scale: 100.0, logit_bias: -12.5 }
 }
 
-fn entry(name: &str, hash: u8) -> Entry {
-    Entry { name: name.into(), hash: [hash; 32], bytes: 1234, modified: 1_700_000_000_123 }
+fn entry(name: &str, hash: u8) -> Entry<'_> {
+    Entry { name, hash: [hash; 32], bytes: 1234, modified: 1_700_000_000_123 }
 }
 
 fn random(rng: &mut Rng) -> Vec<f32> {
@@ -27,7 +27,12 @@ fn filled(count: u8) -> Index {
 }
 
 fn names(index: &Index, query: &[f32], count: usize) -> Vec<String> {
-    index.search(query, count).iter().map(|found| found.entry.name.clone()).collect()
+    index.search(query, count).iter().map(|found| found.entry.name.to_string()).collect()
+}
+
+/// The names of all pictures, in order.
+fn list(index: &Index) -> Vec<String> {
+    index.entries().map(|entry| entry.name.to_string()).collect()
 }
 
 #[test]
@@ -38,28 +43,82 @@ fn a_written_index_is_read_as_it_was() {
     }
 }
 
+/// More pictures than lie together in memory, of whom some are removed, replaced and added again.
+#[test]
+fn a_large_index_is_what_was_put_into_it() {
+    const COUNT: usize = 9000;
+    let small = IndexModel { embedding_size: 3, ..model() };
+    let mut rng = Rng::with_seed(5);
+    let mut index = Index::new(small.clone());
+    let mut expected = std::collections::HashMap::new();
+    for _ in 0..3 * COUNT {
+        let name = format!("{}/{}.jpg", rng.usize(..9), rng.usize(..COUNT / 9) * 7919);
+        if rng.u8(..3) == 0 {
+            assert_eq!(index.remove(&name), expected.remove(&name).is_some(), "{name}");
+            continue;
+        }
+        let modified = rng.u64(..);
+        let embedding = [rng.f32() - 0.5, rng.f32() - 0.5, rng.f32() - 0.5];
+        index.insert(Entry { name: &name, hash: [7; 32], bytes: 1, modified }, &embedding).unwrap();
+        expected.insert(name, (modified, embedding));
+    }
+    assert!(index.len() > 4096 && index.len() == expected.len(), "{}", index.len());
+    let bytes = index.to_bytes();
+    let mut reader = IndexReader::new(bytes.len() as u64);
+    bytes.chunks(777).for_each(|piece| reader.push(piece).unwrap());
+    let read = reader.finish().unwrap();
+    assert_eq!(read, index);
+    let mut merged = Index::new(small.clone());
+    merged.insert(Entry { name: "another", hash: [8; 32], bytes: 1, modified: 1 }, &[1.0, 0.0, 0.0]).unwrap();
+    merged.merge(read).unwrap();
+    assert_eq!(merged.len(), index.len() + 1);
+    for (name, (modified, embedding)) in &expected {
+        assert_eq!(
+            index.get(name).map(|entry| (entry.name, entry.modified)),
+            Some((name.as_str(), *modified))
+        );
+        let norm = embedding.iter().map(|value| value * value).sum::<f32>().sqrt();
+        for kept in [index.embedding(name).unwrap(), merged.embedding(name).unwrap()] {
+            assert!(kept.iter().zip(embedding).all(|(a, b)| (a - b / norm).abs() < 5e-3), "{name}");
+        }
+    }
+    // The best by the definition, wherever it lies.
+    for query in [[1.0, 0.0, 0.0], [0.5, -0.5, 0.7]] {
+        let score = |name: &String| -> f32 {
+            index.embedding(name).unwrap().iter().zip(query).map(|(a, b)| a * b).sum()
+        };
+        let best = expected.keys().map(score).max_by(f32::total_cmp).unwrap();
+        assert!((index.search(&query, 1)[0].score - best).abs() < 1e-3);
+    }
+    for name in expected.keys() {
+        assert!(index.remove(name));
+    }
+    assert_eq!(index, Index::new(small));
+}
+
 #[test]
 fn pictures_are_found_replaced_and_removed() {
     let mut index = filled(9);
-    let name = index.entries()[3].name.clone();
+    let name = list(&index).remove(3);
     let query = index.embedding(&name).unwrap();
     assert!((index.search(&query, 1)[0].score - 1.0).abs() < 0.01);
     assert_eq!(names(&index, &query, 1), [name.as_str()]);
     assert!(index.remove(&name) && !index.remove(&name));
-    assert_eq!(index.entries().len(), 8);
+    assert_eq!(index.len(), 8);
     // The last one has taken its place.
-    for entry in index.entries().to_vec() {
-        let query = index.embedding(&entry.name).unwrap();
-        assert_eq!(names(&index, &query, 1), [entry.name]);
+    for name in list(&index) {
+        let query = index.embedding(&name).unwrap();
+        assert_eq!(names(&index, &query, 1), [name]);
     }
-    let first = index.entries()[0].clone();
-    index.insert(Entry { modified: 5, ..first.clone() }, &query).unwrap();
-    assert_eq!((index.entries().len(), index.get(&first.name).unwrap().modified), (8, 5));
-    assert_eq!(names(&index, &query, 1), [first.name.as_str()]);
-    assert!(index.insert_known(Entry { name: "copy.jpg".into(), ..first.clone() }).unwrap());
+    let name = list(&index).remove(0);
+    let first = Entry { name: &name, ..index.get(&name).unwrap() };
+    index.insert(Entry { modified: 5, ..first }, &query).unwrap();
+    assert_eq!((index.len(), index.get(&name).unwrap().modified), (8, 5));
+    assert_eq!(names(&index, &query, 1), [name.as_str()]);
+    assert!(index.insert_known(Entry { name: "copy.jpg", ..first }).unwrap());
     assert!(!index.insert_known(entry("other.jpg", 200)).unwrap());
     assert!(!index.insert_known(entry("unknown hash.jpg", 0)).unwrap());
-    assert_eq!(index.embedding("copy.jpg"), index.embedding(&first.name));
+    assert_eq!(index.embedding("copy.jpg"), index.embedding(&name));
     assert_eq!(index.embedding("gone.jpg"), Err(IndexError::NoSuchName("gone.jpg".into())));
 }
 
@@ -68,7 +127,7 @@ fn near_duplicates_are_grouped_through_each_other() {
     let mut index = filled(12);
     let mut rng = Rng::with_seed(7);
     for (group, copies) in [(2, 3), (5, 30)] {
-        let original = index.embedding(&index.entries()[group].name).unwrap();
+        let original = index.embedding(&list(&index)[group]).unwrap();
         for copy in 0..copies {
             let near: Vec<f32> = original.iter().map(|value| value + 0.01 * (rng.f32() - 0.5)).collect();
             index.insert(entry(&format!("{group} {copy}"), 99), &near).unwrap();
@@ -125,7 +184,7 @@ fn duplicates_are_those_of_comparing_every_pair() {
     }
     progress.push(search.progress());
     assert!(progress.is_sorted() && progress[0] == 0.0 && progress.last() == Some(&1.0), "{progress:?}");
-    let number = |entry: &&Entry| entry.name.parse::<usize>().unwrap();
+    let number = |entry: &Entry| entry.name.parse::<usize>().unwrap();
     let groups = index.duplicates_found(search);
     let mut found: Vec<Vec<usize>> = groups.iter().map(|group| group.iter().map(number).collect()).collect();
     assert!(found.is_sorted_by_key(|group| std::cmp::Reverse(group.len())));
@@ -236,9 +295,15 @@ fn files_that_are_cut_changed_or_something_else_are_refused() {
 #[test]
 fn arrays_of_numpy_go_out_and_come_in() {
     let index = filled(5);
-    let list: Vec<String> = index.entries().iter().map(|entry| entry.name.clone()).collect();
-    let mut other = Index::new(model());
-    other.insert_npy(&index.to_npy(), &list).unwrap();
+    let list = list(&index);
+    let array: Vec<u8> = index.npy_chunks().flatten().collect();
+    // Byte by byte, too.
+    let read = |array: &[u8], names: &[String], piece: usize| {
+        let mut reader = NpyReader::new(model(), names.to_vec(), array.len() as u64);
+        array.chunks(piece).try_for_each(|piece| reader.push(piece)).and_then(|()| reader.finish())
+    };
+    let other = read(&array, &list, array.len()).unwrap();
+    assert_eq!(read(&array, &list, 1).unwrap(), other);
     for name in &list {
         for (a, b) in other.embedding(name).unwrap().iter().zip(index.embedding(name).unwrap()) {
             assert!((a - b).abs() < 5e-3);
@@ -250,10 +315,12 @@ fn arrays_of_numpy_go_out_and_come_in() {
     let flat = npy::header("<f4", &[5]);
     let huge = npy::header("<f4", &[usize::MAX, SIZE]);
     for wrong in [&b"no"[..], b"\x93NUMPY\x01\0\xff\xff", &npy2, &half, &flat, &huge] {
-        assert!(matches!(npy::parse(wrong), Err(IndexError::BadNpy(_))), "{wrong:?}");
+        assert!(matches!(read(wrong, &list, 7), Err(IndexError::BadNpy(_))), "{wrong:?}");
     }
-    assert!(matches!(other.insert_npy(&index.to_npy(), &list[1..]), Err(IndexError::BadNpy(_))));
+    for len in 0..array.len() {
+        assert!(matches!(read(&array[..len], &list, 100), Err(IndexError::BadNpy(_))), "cut after {len}");
+    }
+    assert!(matches!(read(&array, &list[1..], 7), Err(IndexError::BadNpy(_))));
     let twice = vec!["a".to_string(); 5];
-    assert_eq!(other.insert_npy(&index.to_npy(), &twice), Err(IndexError::BadName("a".into())));
-    assert_eq!(other.entries().len(), 5);
+    assert_eq!(read(&array, &twice, 7), Err(IndexError::BadName("a".into())));
 }

@@ -163,6 +163,49 @@ test('a permission that is taken back ends the work; what cannot be read now sta
   assert.deepEqual(await problemsOf(page), []);
 });
 
+test('of 10,000 files the broken, huge and foreign ones are listed with their reasons, and the rest is done', async () => {
+  const page = await harness.open({ path: BLANK });
+  await prepare(page);
+  const found = await run(
+    page,
+    `const index = await siglip.index();
+     const pictures = await filesOf(['boat', 'cat', 'dog']);
+     const folder = { kind: 'directory', async *entries() {
+       for (let at = 0; at < 10_000; at++) {
+         const odd = at % 100 === 99 ? [
+           new File(['\xff\xd8\xff cut'], '', { lastModified: 1 }),
+           new File(['notes'], '', { lastModified: 1 }),
+           new File([], '', { lastModified: 1 }),
+           { size: 2 ** 30, lastModified: 1 },
+         ][((at / 100) | 0) % 4] : undefined;
+         yield [at + '.jpg', { kind: 'file', getFile: async () => odd ?? pictures[at % 3] }];
+       }
+     } };
+     let heard = 0;
+     const summary = await index.add(folder, { onProgress: () => heard++ }).finished;
+     const reasons = {};
+     for (const { code, message } of summary.failures) {
+       const reason = code + ': ' + message;
+       reasons[reason] = (reasons[reason] ?? 0) + 1;
+     }
+     const again = await index.add(folder).finished;
+     const best = (await index.search('a cat', { topK: 3300 })).map(({ name }) => parseInt(name) % 3);
+     return { heard, embedded: summary.embedded, known: summary.known, reasons, again: [again.embedded, again.known],
+       cats: best.every((kind) => kind === 1) };`,
+  );
+  assert.deepEqual([found.heard, found.embedded, found.known, found.again], [10_000, 3, 9897, [0, 9900]]);
+  const reasons = Object.entries(found.reasons).map(([reason, count]) => `${count} ${reason}`);
+  // An empty file and notes are no pictures alike.
+  assert.equal(reasons.length, 3, reasons.join('\n'));
+  for (const expected of [/^25 bad-image: /, /^50 bad-image: /, /^25 bad-input: .*too large/]) {
+    assert.ok(
+      reasons.some((reason) => expected.test(reason)),
+      reasons.join('\n'),
+    );
+  }
+  assert.ok(found.cats);
+});
+
 test('a tab that is closed in the middle loses nothing of what it had paused or hidden with', async () => {
   const page = await harness.open({ path: BLANK });
   await prepare(page);
@@ -189,7 +232,7 @@ test('a tab that is closed in the middle loses nothing of what it had paused or 
        const sizes = [];
        for (const name of ['paused', 'hidden']) {
          const { embeddingSize, logitScale, logitBias } = siglip.info;
-         sizes.push((await load(name + '@' + embeddingSize + '_' + logitScale.toFixed(4) + '_' + logitBias.toFixed(4)))?.length ?? 0);
+         sizes.push((await load(name + '@' + embeddingSize + '_' + logitScale.toFixed(4) + '_' + logitBias.toFixed(4)))?.size ?? 0);
        }
        return sizes;
      };
@@ -279,7 +322,7 @@ test('on the page a full disk is told, with a button that saves the work as a fi
   const open = async (/** @type {Page} */ page) => {
     await page.getByRole('button', { name: 'Search a folder…' }).click();
     const panel = page.getByRole('region', { name: 'Search a folder' });
-    await panel.locator('input[type=file]').setInputFiles(fileAt('www/samples'));
+    await panel.getByLabel('Choose a folder to search').setInputFiles(fileAt('www/samples'));
     return panel;
   };
   const panel = await open(page);

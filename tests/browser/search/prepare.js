@@ -3,12 +3,16 @@
 /** A page with nothing on it. */
 export const BLANK = '/tests/browser/pages/blank.html';
 
-/** Gives the page `filesOf` and `siglip`. @param {import('playwright-core').Page} page */
-export async function prepare(page) {
-  await page.evaluate(async () => {
+/**
+ * Gives the page `filesOf` and `siglip`.
+ * @param {import('playwright-core').Page} page
+ * @param {string} model
+ */
+export async function prepare(page, model = 'tiny') {
+  await page.evaluate(async (model) => {
     const { Siglip } = await import('/www/siglip.js');
     const globals = /** @type {any} */ (globalThis);
-    globals.siglip = await Siglip.load('tiny', { workers: 1 });
+    globals.siglip = await Siglip.load(model, { workers: 1 });
     globals.filesOf = (/** @type {string[]} */ names) =>
       Promise.all(
         names.map(async (name) => {
@@ -16,7 +20,7 @@ export async function prepare(page) {
           return new File([blob], `${name}.jpg`, { lastModified: 1000 });
         }),
       );
-  });
+  }, model);
 }
 
 /**

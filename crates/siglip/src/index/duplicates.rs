@@ -27,7 +27,7 @@ pub struct DuplicateSearch {
 impl Index {
     /// Groups of two pictures or more whose embeddings' cosine is at least `threshold`, directly or through others of the
     /// group; the largest group first.
-    pub fn duplicates(&self, threshold: f32) -> Vec<Vec<&Entry>> {
+    pub fn duplicates(&self, threshold: f32) -> Vec<Vec<Entry<'_>>> {
         let mut search = self.begin_duplicates(threshold);
         while !self.compare(&mut search) {}
         self.duplicates_found(search)
@@ -35,13 +35,13 @@ impl Index {
 
     /// Begins a search for duplicates among the pictures that there are. None may be removed before it ends.
     pub fn begin_duplicates(&self, threshold: f32) -> DuplicateSearch {
-        let leaders = (0..self.entries.len()).collect();
+        let leaders = (0..self.len()).collect();
         DuplicateSearch { threshold, leaders, block: 0, next: 0, packed: None, scratch: Scratch::default() }
     }
 
     /// Makes a step. Returns whether it was the last.
     pub fn compare(&self, search: &mut DuplicateSearch) -> bool {
-        let count = search.leaders.len().min(self.entries.len());
+        let count = search.leaders.len().min(self.len());
         let size = self.model.embedding_size;
         let (mut rows, mut products) = (vec![0.0; CHUNK * size], vec![0.0; CHUNK * BLOCK]);
         for _ in 0..CHUNKS {
@@ -52,7 +52,8 @@ impl Index {
             let packed = search.packed.get_or_insert_with(|| {
                 let mut packed = PackedMatrix::new(Precision::Q8Exact, size, block.len());
                 for (output, place) in block.clone().enumerate() {
-                    packed.pack_quantized_row(output, self.scales[place], self.vector(place));
+                    let (scale, vector) = self.row(place);
+                    packed.pack_quantized_row(output, scale, vector);
                 }
                 packed
             });
@@ -60,10 +61,8 @@ impl Index {
             let (rows, products) =
                 (&mut rows[..chunk.len() * size], &mut products[..chunk.len() * block.len()]);
             for (row, place) in rows.chunks_exact_mut(size).zip(chunk.clone()) {
-                let scale = self.scales[place];
-                row.iter_mut()
-                    .zip(self.vector(place))
-                    .for_each(|(to, value)| *to = f32::from(*value) * scale);
+                let (scale, vector) = self.row(place);
+                row.iter_mut().zip(vector).for_each(|(to, value)| *to = f32::from(*value) * scale);
             }
             linear(rows, chunk.len(), packed, Epilogue::None, products, &mut search.scratch);
             for (products, second) in products.chunks_exact(block.len()).zip(chunk.clone()) {
@@ -83,10 +82,10 @@ impl Index {
     }
 
     /// The groups that a search has found.
-    pub fn duplicates_found(&self, search: DuplicateSearch) -> Vec<Vec<&Entry>> {
+    pub fn duplicates_found(&self, search: DuplicateSearch) -> Vec<Vec<Entry<'_>>> {
         let mut leaders = search.leaders;
-        let mut groups: Vec<Vec<&Entry>> = vec![Vec::new(); leaders.len()];
-        for (place, entry) in self.entries.iter().enumerate().take(leaders.len()) {
+        let mut groups: Vec<Vec<Entry>> = vec![Vec::new(); leaders.len()];
+        for (place, entry) in self.entries().enumerate().take(leaders.len()) {
             groups[leader(&mut leaders, place)].push(entry);
         }
         groups.retain(|group| group.len() > 1);

@@ -1,17 +1,23 @@
 //! An index of pictures: their embeddings in 8 bits with what tells the files apart, and search in it.
 //!
-//! [`Index::to_bytes`] is the one file that the command line and pages exchange; [`npy`] exchanges embeddings with NumPy.
+//! [`Index::file_chunks`] is the one file that the command line and pages exchange; [`npy`] exchanges embeddings with NumPy.
+//! Both go out and come in piece by piece: a million pictures take 850 MB, which are never held twice.
 
 mod duplicates;
 mod file;
 pub mod npy;
+mod places;
 mod query;
+mod segment;
 
-use std::collections::HashMap;
+use siglip_kernels::{Rows, quantize_rows, top_k};
 
-use siglip_kernels::{quantize_rows, top_k};
+use places::Places;
+use segment::{FileInfo, SEGMENT, Segment};
 
 pub use duplicates::DuplicateSearch;
+pub use file::IndexReader;
+pub use npy::NpyReader;
 pub use query::QueryPart;
 
 /// Most values of an embedding.
@@ -89,10 +95,10 @@ impl IndexModel {
 }
 
 /// A picture of an index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry<'n> {
     /// Its path relative to the folder, with slashes.
-    pub name: String,
+    pub name: &'n str,
     /// SHA-256 of the file; zeros if it is not known.
     pub hash: [u8; 32],
     /// Length of the file in bytes.
@@ -105,29 +111,30 @@ pub struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Found<'i> {
     /// The picture.
-    pub entry: &'i Entry,
+    pub entry: Entry<'i>,
     /// The dot product of its embedding and the query, both of L2 norm 1.
     pub score: f32,
 }
 
 /// Pictures by name, with their embeddings.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Index {
     model: IndexModel,
-    entries: Vec<Entry>,
-    /// One per entry.
-    scales: Vec<f32>,
-    /// [entries, embedding size].
-    vectors: Vec<i8>,
-    /// Each name's place.
-    places: HashMap<String, usize>,
+    /// All but the last are full, and none is empty.
+    segments: Vec<Segment>,
+    places: Places,
+}
+
+impl PartialEq for Index {
+    fn eq(&self, other: &Index) -> bool {
+        self.model == other.model && self.segments == other.segments
+    }
 }
 
 impl Index {
     /// An index without pictures.
     pub fn new(model: IndexModel) -> Index {
-        let (entries, scales, vectors) = (Vec::new(), Vec::new(), Vec::new());
-        Index { model, entries, scales, vectors, places: HashMap::new() }
+        Index { model, segments: Vec::new(), places: Places::default() }
     }
 
     /// Whose embeddings it has.
@@ -135,9 +142,19 @@ impl Index {
         &self.model
     }
 
+    /// Number of pictures.
+    pub fn len(&self) -> usize {
+        self.segments.last().map_or(0, |last| (self.segments.len() - 1) * SEGMENT + last.len())
+    }
+
+    /// Whether it has no pictures.
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
     /// The pictures. Removing one changes the order.
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.segments.iter().flat_map(Segment::entries)
     }
 
     /// Checks that the embeddings are of this model.
@@ -152,8 +169,8 @@ impl Index {
     }
 
     /// The picture of this name.
-    pub fn get(&self, name: &str) -> Option<&Entry> {
-        self.places.get(name).map(|place| &self.entries[*place])
+    pub fn get(&self, name: &str) -> Option<Entry<'_>> {
+        self.place(name).map(|place| self.entry(place))
     }
 
     /// The embedding of the picture of this name, of L2 norm 1 up to what 8 bits lose.
@@ -161,18 +178,18 @@ impl Index {
     /// # Errors
     /// [`IndexError::NoSuchName`].
     pub fn embedding(&self, name: &str) -> Result<Vec<f32>, IndexError> {
-        let place = *self.places.get(name).ok_or_else(|| IndexError::NoSuchName(name.into()))?;
-        let scale = self.scales[place];
-        Ok(self.vector(place).iter().map(|value| f32::from(*value) * scale).collect())
+        let place = self.place(name).ok_or_else(|| IndexError::NoSuchName(name.into()))?;
+        let (scale, vector) = self.row(place);
+        Ok(vector.iter().map(|value| f32::from(*value) * scale).collect())
     }
 
     /// Adds a picture, or replaces the one of this name. The embedding is scaled to L2 norm 1.
     ///
     /// # Errors
     /// [`IndexError::BadName`] and [`IndexError::BadEmbedding`].
-    pub fn insert(&mut self, entry: Entry, embedding: &[f32]) -> Result<(), IndexError> {
-        check_name(&entry.name)?;
-        let wrong = |reason: String| IndexError::BadEmbedding { name: entry.name.clone(), reason };
+    pub fn insert(&mut self, entry: Entry<'_>, embedding: &[f32]) -> Result<(), IndexError> {
+        check_name(entry.name)?;
+        let wrong = |reason: String| IndexError::BadEmbedding { name: entry.name.into(), reason };
         let size = self.model.embedding_size;
         if embedding.len() != size || !(1..=MOST_VALUES).contains(&size) {
             return Err(wrong(format!("it has {} values, and the index holds {size}", embedding.len())));
@@ -188,21 +205,29 @@ impl Index {
         Ok(())
     }
 
-    fn put(&mut self, entry: Entry, scale: f32, vector: &[i8]) {
-        let size = self.model.embedding_size;
-        match self.places.get(&entry.name) {
-            Some(&place) => {
-                self.vectors[place * size..(place + 1) * size].copy_from_slice(vector);
-                self.scales[place] = scale;
-                self.entries[place] = entry;
-            }
-            None => {
-                self.places.insert(entry.name.clone(), self.entries.len());
-                self.vectors.extend_from_slice(vector);
-                self.scales.push(scale);
-                self.entries.push(entry);
-            }
+    fn put(&mut self, entry: Entry<'_>, scale: f32, vector: &[i8]) {
+        if let Some(place) = self.place(entry.name) {
+            self.segments[place / SEGMENT].replace(place % SEGMENT, entry, scale, vector);
+            return;
         }
+        let segment = self.push_entry(entry);
+        segment.scales.push(scale);
+        segment.vectors.extend_from_slice(vector);
+    }
+
+    /// Adds a picture of a new name, whose embedding is to follow, and returns its segment.
+    fn push_entry(&mut self, entry: Entry<'_>) -> &mut Segment {
+        let place = self.len();
+        if place.is_multiple_of(SEGMENT) {
+            // A small index takes no more than it needs.
+            self.segments.push(match place {
+                0 => Segment::default(),
+                _ => Segment::with_room(self.model.embedding_size),
+            });
+        }
+        self.segments[place / SEGMENT].push_entry(entry);
+        self.places.insert(place, place + 1, |place| name_of(&self.segments, place));
+        &mut self.segments[place / SEGMENT]
     }
 
     /// Gives the picture of one file also to another name, such as a copy's, or one that the file was moved to. Returns whether
@@ -210,11 +235,13 @@ impl Index {
     ///
     /// # Errors
     /// [`IndexError::BadName`].
-    pub fn insert_known(&mut self, entry: Entry) -> Result<bool, IndexError> {
-        check_name(&entry.name)?;
-        let known = |other: &Entry| other.hash == entry.hash && other.hash != [0; 32];
-        let Some(place) = self.entries.iter().position(known) else { return Ok(false) };
-        let (scale, vector) = (self.scales[place], self.vector(place).to_vec());
+    pub fn insert_known(&mut self, entry: Entry<'_>) -> Result<bool, IndexError> {
+        check_name(entry.name)?;
+        let known = |file: &FileInfo| file.hash == entry.hash && file.hash != [0; 32];
+        let mut files = self.segments.iter().flat_map(Segment::files);
+        let Some(place) = files.position(known) else { return Ok(false) };
+        let (scale, vector) = self.row(place);
+        let vector = vector.to_vec();
         self.put(entry, scale, &vector);
         Ok(true)
     }
@@ -223,24 +250,39 @@ impl Index {
     ///
     /// # Errors
     /// [`IndexError::OtherModel`].
-    pub fn merge(&mut self, other: &Index) -> Result<(), IndexError> {
+    pub fn merge(&mut self, other: Index) -> Result<(), IndexError> {
         other.check_model(&self.model)?;
-        for (place, entry) in other.entries.iter().enumerate() {
-            self.put(entry.clone(), other.scales[place], other.vector(place));
+        if self.is_empty() {
+            (self.segments, self.places) = (other.segments, other.places);
+            return Ok(());
+        }
+        // Each segment is freed once it is added.
+        for segment in other.segments {
+            for (at, entry) in segment.entries().enumerate() {
+                self.put(entry, segment.scales[at], segment.vector(at));
+            }
         }
         Ok(())
     }
 
     /// Removes a picture. Returns whether it was there.
     pub fn remove(&mut self, name: &str) -> bool {
-        let Some(place) = self.places.remove(name) else { return false };
-        let (size, last) = (self.model.embedding_size, self.entries.len() - 1);
-        self.vectors.copy_within(last * size.., place * size);
-        self.vectors.truncate(last * size);
-        self.scales.swap_remove(place);
-        self.entries.swap_remove(place);
-        if let Some(moved) = self.entries.get(place) {
-            self.places.insert(moved.name.clone(), place);
+        let Some(place) = self.places.remove(name, |place| name_of(&self.segments, place)) else {
+            return false;
+        };
+        // The last picture takes its place.
+        let last = self.len() - 1;
+        if place != last {
+            let Entry { name, hash, bytes, modified } = self.entry(last);
+            let (name, (scale, vector)) = (name.to_string(), self.row(last));
+            let vector = vector.to_vec();
+            self.places.set(&name, place, |place| name_of(&self.segments, place));
+            let entry = Entry { name: &name, hash, bytes, modified };
+            self.segments[place / SEGMENT].replace(place % SEGMENT, entry, scale, &vector);
+        }
+        self.segments[last / SEGMENT].pop();
+        if last.is_multiple_of(SEGMENT) {
+            self.segments.pop();
         }
         true
     }
@@ -250,14 +292,27 @@ impl Index {
     /// # Panics
     /// If the query is not as long as an embedding.
     pub fn search(&self, query: &[f32], count: usize) -> Vec<Found<'_>> {
-        let hits = top_k(query, &self.vectors, &self.scales, count);
-        hits.into_iter().map(|hit| Found { entry: &self.entries[hit.place], score: hit.score }).collect()
+        let rows: Vec<Rows> = self.segments.iter().map(Segment::rows).collect();
+        let hits = top_k(query, &rows, count);
+        hits.into_iter().map(|hit| Found { entry: self.entry(hit.place), score: hit.score }).collect()
     }
 
-    fn vector(&self, place: usize) -> &[i8] {
-        let size = self.model.embedding_size;
-        &self.vectors[place * size..(place + 1) * size]
+    fn place(&self, name: &str) -> Option<usize> {
+        self.places.get(name, |place| name_of(&self.segments, place))
     }
+
+    fn entry(&self, place: usize) -> Entry<'_> {
+        self.segments[place / SEGMENT].entry(place % SEGMENT)
+    }
+
+    fn row(&self, place: usize) -> (f32, &[i8]) {
+        let (segment, at) = (&self.segments[place / SEGMENT], place % SEGMENT);
+        (segment.scales[at], segment.vector(at))
+    }
+}
+
+fn name_of(segments: &[Segment], place: usize) -> &str {
+    segments[place / SEGMENT].name(place % SEGMENT)
 }
 
 fn check_name(name: &str) -> Result<(), IndexError> {

@@ -1,7 +1,8 @@
 //! Queries of several parts: texts and pictures, for and against.
 
-use siglip_kernels::top_k;
+use siglip_kernels::{Rows, top_k};
 
+use super::segment::Segment;
 use super::{Index, IndexError};
 
 /// Pictures that the spread of a part's scores is measured on.
@@ -46,12 +47,13 @@ impl Index {
 
     /// The standard deviation of the scores of a query, on the first pictures.
     fn spread(&self, query: &[f32]) -> f64 {
-        let count = self.entries.len().min(SAMPLE);
+        let Some(Rows { vectors, scales }) = self.segments.first().map(Segment::rows) else { return 1.0 };
+        let count = scales.len().min(SAMPLE);
         if count < 2 {
             return 1.0;
         }
-        let size = self.model.embedding_size;
-        let hits = top_k(query, &self.vectors[..count * size], &self.scales[..count], count);
+        let sample = Rows { vectors: &vectors[..count * query.len()], scales: &scales[..count] };
+        let hits = top_k(query, &[sample], count);
         let mean = hits.iter().map(|hit| f64::from(hit.score)).sum::<f64>() / count as f64;
         let variance =
             hits.iter().map(|hit| (f64::from(hit.score) - mean).powi(2)).sum::<f64>() / count as f64;
