@@ -1,5 +1,8 @@
 /** On the page: search in a folder of one's own pictures. */
 import assert from 'node:assert/strict';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { complaintsOfAxe } from '../axe.js';
 import { browserOfTests } from '../browsers.js';
@@ -10,12 +13,12 @@ import { cardOf, labelsOf } from '../page-actions.js';
 
 const harness = new Harness();
 
-/** Opens the search for the folder of the samples. @param {Page} page */
-async function openFolder(page) {
+/** Opens the search for a folder. @param {Page} page @param {string} [folder] */
+async function openFolder(page, folder = fileAt('www/samples')) {
   await labelsOf(page, 'insect.jpg');
   await page.getByRole('button', { name: 'Search a folder…' }).click();
   const panel = page.getByRole('region', { name: 'Search a folder' });
-  await panel.locator('input[type=file]').setInputFiles(fileAt('www/samples'));
+  await panel.getByLabel('Choose a folder to search').setInputFiles(folder);
   return panel;
 }
 
@@ -32,8 +35,13 @@ test('a folder is searched by words and by a picture, and is known in the next v
   const found = panel.locator('.found li > button:first-child');
   assert.equal(await found.first().textContent(), 'boat.jpg');
   assert.deepEqual(await complaintsOfAxe(page), []);
+  await panel.getByLabel('Search with a picture').setInputFiles(fileAt('www/samples/dog.jpg'));
+  await panel.getByText('that fit dog.jpg and “a boat” best').waitFor();
+  await panel.getByRole('button', { name: 'Search without dog.jpg' }).click();
+  await panel.getByText('The 5 that fit “a boat” best').waitFor();
   await found.nth(1).click();
   await panel.getByText(/that fit \w+\.jpg best/).waitFor();
+  await panel.getByRole('button', { name: /^Search without/ }).click();
 
   await panel.getByRole('button', { name: 'Find duplicates' }).click();
   await panel.getByText('No two pictures are nearly the same.').waitFor();
@@ -55,5 +63,40 @@ test('a folder is searched by words and by a picture, and is known in the next v
   const again = await openFolder(page);
   // What WebKit's driver keeps in the Cache API is gone with the page.
   await again.getByText(`5 pictures (${browserOfTests.hasFiles ? 0 : 5} new)`).waitFor();
+  assert.deepEqual(await problemsOf(page), []);
+});
+
+test('pictures that are nearly the same are shown in groups, and the index goes out and in as a file', async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'siglip-folder-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  for (const [from, to] of [
+    ['boat', 'boat'],
+    ['boat', 'the boat again'],
+    ['cat', 'cat'],
+  ]) {
+    copyFileSync(fileAt(`www/samples/${from}.jpg`), join(folder, `${to}.jpg`));
+  }
+  const page = await harness.open();
+  const panel = await openFolder(page, folder);
+  await panel.getByText('3 pictures (').waitFor();
+  await panel.getByRole('button', { name: 'Find duplicates' }).click();
+  await panel.getByText('1 groups of pictures that are nearly the same.').waitFor();
+  assert.deepEqual(await panel.locator('.found li').allTextContents(), [
+    '2 pictures',
+    'boat.jpgLabels',
+    'the boat again.jpgLabels',
+  ]);
+  await panel.getByText('The index as a file').click();
+  assert.deepEqual(await complaintsOfAxe(page), []);
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    panel.getByRole('button', { name: 'Save the index' }).click(),
+  ]);
+  const file = join(folder, 'kept.siglip-index');
+  await download.saveAs(file);
+  await panel.getByLabel('Load an index').setInputFiles(file);
+  await panel.getByText('The index now has 3 pictures.').waitFor();
+  await panel.getByLabel('Load an index').setInputFiles(fileAt('www/samples/cat.jpg'));
+  await panel.getByRole('alert').getByText('not an index of pictures').waitFor();
   assert.deepEqual(await problemsOf(page), []);
 });

@@ -17,6 +17,7 @@ export const searchSheet = sheetOf(`
 .found li { display: grid; gap: .3rem; align-content: start; justify-items: start; min-width: 0; font-size: .85rem; }
 .found li > :first-child { display: grid; width: 100%; padding: 0; border: 0; background: none; color: inherit; font: inherit;
   text-align: left; cursor: pointer; }
+.found .group { grid-column: 1 / -1; color: var(--muted); }
 .found img { width: 100%; aspect-ratio: 1; border-radius: .6rem; background: var(--track); object-fit: cover; }
 .found span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 `);

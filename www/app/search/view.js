@@ -17,6 +17,21 @@ document.adoptedStyleSheets.push(searchSheet);
 const SHOWN = 60;
 /** The most failures in the list. */
 const MOST_FAILURES = 200;
+/** The most groups of duplicates that are shown. */
+const MOST_GROUPS = 100;
+
+/**
+ * Hears of each file that is chosen, also of the same one again.
+ * @param {HTMLInputElement} input
+ * @param {(file: File) => void} take
+ */
+function whenChosen(input, take) {
+  input.addEventListener('change', () => {
+    const [file] = input.files ?? [];
+    input.value = '';
+    if (file) take(file);
+  });
+}
 
 /** @param {string} text @param {() => void} onclick */
 const button = (text, onclick) => h('button', { className: 'button', type: 'button', onclick }, text);
@@ -33,6 +48,8 @@ export class SearchView {
   /** @type {ReturnType<Index['add']> | undefined} */
   #work;
   #searching = new AbortController();
+  /** What a picture that is searched with is called, and how it is asked for. @type {{name: string, query: {like: string} | {image: File}} | undefined} */
+  #like;
 
   #title = h('h3', { tabIndex: -1 }, t`Search a folder`);
   #input = h('input', { type: 'file', webkitdirectory: true, ariaLabel: t`Choose a folder to search` });
@@ -63,13 +80,37 @@ export class SearchView {
     ariaLabel: t`What is not in it?`,
     placeholder: t`and what is not?`,
   });
+  #picture = h('input', { type: 'file', accept: 'image/*', ariaLabel: t`Search with a picture` });
+  #without = button('', () => {
+    this.#takeLike(undefined);
+    this.#ask();
+  });
   #form = h(
     'form',
     { className: 'row', hidden: true },
+    this.#without,
     this.#text,
     this.#minus,
     h('button', { className: 'button primary', type: 'submit' }, t`Search`),
+    h('label', { className: 'button' }, t`With a picture…`, this.#picture),
     button(t`Find duplicates`, () => this.#showDuplicates()),
+  );
+  #file = h('input', { type: 'file', accept: '.siglip-index', ariaLabel: t`Load an index` });
+  #keeping = h(
+    'details',
+    { hidden: true },
+    h('summary', {}, t`The index as a file`),
+    h(
+      'p',
+      { className: 'hint' },
+      t`“siglip search” on the command line answers from it, and what “siglip index” has made of this folder needs not be looked at again here.`,
+    ),
+    h(
+      'div',
+      { className: 'row' },
+      button(t`Save the index`, () => this.#saveFile()),
+      h('label', { className: 'button' }, t`Load an index…`, this.#file),
+    ),
   );
   #meaning = h('p', { className: 'hint', role: 'status' });
   #results = h('ul', { className: 'found' });
@@ -103,6 +144,7 @@ export class SearchView {
       this.#form,
       this.#meaning,
       this.#results,
+      this.#keeping,
       h(
         'button',
         { className: 'remove', type: 'button', ariaLabel: t`Close the search`, onclick: () => this.#close() },
@@ -123,10 +165,14 @@ export class SearchView {
     }
     this.#form.addEventListener('submit', (event) => {
       event.preventDefault();
-      const [text, minus] = [this.#text, this.#minus].map(({ value }) => value.trim() || undefined);
-      if (text || minus)
-        this.#search({ text, minus }, minus ? t`“${text ?? ''}” without “${minus}”` : t`“${text ?? ''}”`);
+      this.#ask();
     });
+    whenChosen(this.#picture, (image) => {
+      this.#takeLike({ name: image.name, query: { image } });
+      this.#ask();
+    });
+    whenChosen(this.#file, (file) => this.#loadFile(file));
+    this.#takeLike(undefined);
   }
 
   /** Shows the panel, and offers the folder of the last visit. */
@@ -144,6 +190,23 @@ export class SearchView {
   /** Told whenever there is a new model: its embeddings are others. */
   modelReady() {
     if (this.#folder && this.#page.model() !== this.#siglip) this.#open(this.#folder);
+  }
+
+  /** Searches for what the form and the picture say. */
+  #ask() {
+    const [text, minus] = [this.#text, this.#minus].map(({ value }) => value.trim() || undefined);
+    const like = this.#like;
+    if (!text && !minus && !like) return;
+    const wanted = like && text ? t`${like.name} and “${text}”` : (like?.name ?? t`“${text ?? ''}”`);
+    this.#search({ text, minus, ...like?.query }, minus ? t`${wanted} without “${minus}”` : wanted);
+  }
+
+  /** Searches with a picture from now on, or without one. @param {{name: string, query: {like: string} | {image: File}} | undefined} like */
+  #takeLike(like) {
+    this.#like = like;
+    this.#without.hidden = !like;
+    this.#without.textContent = like ? `${like.name} ×` : '';
+    this.#without.ariaLabel = like ? t`Search without ${like.name}` : '';
   }
 
   async #choose() {
@@ -166,6 +229,7 @@ export class SearchView {
     this.#title.textContent = t`Search ${folder.name}`;
     this.#results.replaceChildren();
     this.#meaning.textContent = '';
+    this.#takeLike(undefined);
     const siglip = this.#page.model();
     if (!siglip) {
       this.#status.textContent = t`Waiting for the model …`;
@@ -177,7 +241,8 @@ export class SearchView {
       if (this.#index && this.#siglip === this.#page.model()) await this.#index.close();
       this.#siglip = siglip;
       const index = (this.#index = await siglip.index(folder.name));
-      this.#form.hidden = siglip.info.towers === 'image';
+      this.#form.hidden = this.#keeping.hidden = false;
+      for (const field of [this.#text, this.#minus]) field.hidden = siglip.info.towers === 'image';
       if (index.readOnly) {
         this.#status.textContent = t`${picturesText((await index.entries()).length)}. Another tab is at work on this folder: it can be searched here, and is brought up to date there.`;
         return;
@@ -239,7 +304,7 @@ export class SearchView {
       this.#meaning.textContent = found.length
         ? t`The ${found.length} that fit ${named} best, the best first (${Math.ceil(performance.now() - start)} ms).`
         : t`No pictures have been looked at yet.`;
-      this.#showNames(found.map(({ name }) => name));
+      this.#show(found.map(({ name }) => this.#item(name)));
     });
   }
 
@@ -255,14 +320,21 @@ export class SearchView {
       this.#meaning.textContent = groups.length
         ? t`${groups.length} groups of pictures that are nearly the same.`
         : t`No two pictures are nearly the same.`;
-      this.#showNames(groups.flat());
+      this.#show(
+        groups
+          .slice(0, MOST_GROUPS)
+          .flatMap((names) => [
+            h('li', { className: 'group' }, picturesText(names.length)),
+            ...names.map((name) => this.#item(name)),
+          ]),
+      );
     });
   }
 
-  /** @param {string[]} names */
-  #showNames(names) {
+  /** @param {HTMLElement[]} items */
+  #show(items) {
     for (const image of this.#results.querySelectorAll('img')) URL.revokeObjectURL(image.src);
-    this.#results.replaceChildren(...names.map((name) => this.#item(name)));
+    this.#results.replaceChildren(...items);
   }
 
   /** @param {string} name */
@@ -270,7 +342,11 @@ export class SearchView {
     const image = h('img', { alt: '', loading: 'lazy', decoding: 'async' });
     const short = name.split('/').pop() ?? name;
     const like = h('button', { type: 'button', title: t`More like ${name}` }, image, h('span', {}, short));
-    like.addEventListener('click', () => this.#search({ like: name }, short));
+    like.addEventListener('click', () => {
+      this.#text.value = this.#minus.value = '';
+      this.#takeLike({ name: short, query: { like: name } });
+      this.#ask();
+    });
     const labels = button(t`Labels`, async () => {
       const file = await this.#folder?.file(name);
       if (file) this.#page.classify(file);
@@ -283,7 +359,16 @@ export class SearchView {
     return h('li', {}, like, labels);
   }
 
-  /** Where the browser has no room for the index, what was done is saved by the visitor. */
+  /** Adds the pictures of an index. Those that are not in the folder are removed when it is looked at again. @param {File} file */
+  async #loadFile(file) {
+    await this.#orShow(async () => {
+      await this.#index?.import(file);
+      const count = (await this.#index?.entries())?.length ?? 0;
+      this.#meaning.textContent = t`The index now has ${picturesText(count)}.`;
+    });
+  }
+
+  /** For the command line, and where the browser has no room for the index. */
   async #saveFile() {
     await this.#orShow(async () => {
       const file = await this.#index?.export();
