@@ -18,6 +18,16 @@ const ONE_LAYER: &str = r#"{
 }
 "#;
 
+/// A model whose embeddings have the length of base's, and that is made and loaded in a moment.
+const WIDE: &str = r#"{
+  "model_type": "siglip",
+  "text_config": {"hidden_size": 768, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 12,
+                  "vocab_size": 32000},
+  "vision_config": {"hidden_size": 768, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 12,
+                    "image_size": 32}
+}
+"#;
+
 /// The labels of the bundle that is measured.
 const LABELS: &str = "a cat\na dog\na horse\na boat\na cup\na tree\na house\na bird\na car\na hat\n";
 
@@ -82,15 +92,22 @@ impl Bench {
         run(&mut bench)
     }
 
-    /// Measures the search kernel natively and in WebAssembly, each on one thread.
+    /// Measures the search kernel natively and in WebAssembly, and an index in a page, each on one thread.
     fn run_search(&self) -> Result {
-        let kernels = path("target/bench/search");
+        wasm::build(&[])?;
+        setup::browsers()?;
+        let folder = path("target/bench");
+        std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
+        let wide = folder.join("wide.json");
+        std::fs::write(&wide, WIDE).map_err(Error::file(&wide))?;
+        random_checkpoint(&wide, &folder.join("wide"))?;
+        let kernels = folder.join("search");
         build_kernels("search", &kernels)?;
         run(&mut command(
             "cargo",
             &["bench", "--package", "siglip-kernels", "--bench", "kernels", "--", "search"],
         ))?;
-        let mut bench = command("node", &["bench/search.js", "--kernels"]);
+        let mut bench = command("node", &["bench/search.js", "--model", "target/bench/wide", "--kernels"]);
         bench.arg(kernels).args(["--runs", &self.runs.unwrap_or(15).to_string()]);
         bench.args(self.json.then_some("--json")).args(self.record.then_some("--record"));
         run(&mut bench)
