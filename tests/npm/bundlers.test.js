@@ -127,7 +127,7 @@ test('an import map needs no bundler', async () => {
   }
 });
 
-test('a page loads the element from another origin', async () => {
+test('a page loads the elements from another origin', async () => {
   const cdn = await serve(join(projects, 'node_modules/siglip-web'), { 'access-control-allow-origin': '*' });
   try {
     const page = await harness.open({ path: '/tests/browser/pages/blank.html' });
@@ -139,6 +139,13 @@ test('a page loads the element from another origin', async () => {
     const element = page.locator('siglip-classifier');
     await element.locator('input[type=file]').setInputFiles(fileAt('www/samples/cat.jpg'));
     assert.equal(await element.locator('[part~=label]').first().textContent(), 'a cat');
+    const found = await page.evaluate(async (origin) => {
+      const { SiglipSearch } = await import(`${origin}/search.js`);
+      const search = Object.assign(new SiglipSearch(), { index: '/examples/search/pictures.siglip-index' });
+      document.body.append(search);
+      return (await search.search('a boat'))[0].name;
+    }, cdn.origin);
+    assert.equal(found, 'boat.jpg');
     assert.deepEqual(await problemsOf(page), []);
   } finally {
     cdn.close();
