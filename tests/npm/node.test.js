@@ -103,6 +103,18 @@ test('a folder, rare formats, pixels, several pictures, and pipeline()', async (
   });
 });
 
+test('the example scores the pictures of a folder, and passes by what is none', async () => {
+  const table = await run('node-batch', 'node', 'batch.js', fileAt('www/samples'), ...labels, 'a coffee cup');
+  const [heading, ...rows] = table.trim().split('\n');
+  assert.equal(heading, 'picture,label,score');
+  // No label fits the fifth.
+  assert.deepEqual(
+    rows.slice(0, 4).map((row) => row.split(',').slice(0, 2).join()),
+    ['"boat.jpg","a boat"', '"cat.jpg","a cat"', '"coffee.jpg","a coffee cup"', '"dog.jpg","a dog"'],
+  );
+  assert.match(rows[4], /^"insect.jpg",.*,0\.0/);
+});
+
 test('Deno gives the bits of Node.js', async () => {
   const script = `import { Siglip } from 'siglip-web/node';
     const siglip = await Siglip.load('tiny', { workers: 2 });

@@ -27,7 +27,7 @@ import { startClient } from './worker-client.js';
  */
 /** @typedef {LoadedModel & import('../worker/protocol.js').EngineInfo} Info */
 
-/** A loaded model. */
+/** A loaded model. @hideconstructor */
 export class Siglip {
   #worker;
   /** @type {Info} */

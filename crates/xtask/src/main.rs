@@ -4,6 +4,7 @@ mod audit;
 mod bench;
 mod command;
 mod crates;
+mod docs;
 mod hunt;
 mod package;
 mod serve;
@@ -48,6 +49,8 @@ enum Task {
     Bench(bench::Bench),
     /// Decode pictures here and with Pillow, and compare the pixels.
     Hunt(hunt::Hunt),
+    /// Build, then make the documentation a static site in target/docs/.
+    Docs(docs::Docs),
     /// Build, then copy the files for a static host to target/package/, or make the npm package.
     Package(package::Package),
 }
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Task::Soak(soak) => soak.run(),
         Task::Bench(bench) => bench.run(),
         Task::Hunt(hunt) => hunt.run(),
+        Task::Docs(docs) => docs.run(),
         Task::Package(package) => package.run(),
     };
     match result {

@@ -26,16 +26,18 @@ impl Package {
             println!("{} is ready to be published", npm()?.display());
             return Ok(());
         }
-        static_host()?;
+        let package = crate::path("target/package");
+        page(package.clone())?;
+        command::run(command("node", &["scripts/compress.js"]).arg(&package))?;
         println!("target/package/ is ready for any static host");
         Ok(())
     }
 }
 
-/// Copies the page, the element, every build of the engine and the embedded model to target/package/; its scripts are
+/// Copies the page, the element, every build of the engine and the embedded model to a folder; the scripts there are
 /// bundled.
-fn static_host() -> Result {
-    let package = emptied(crate::path("target/package"))?;
+pub fn page(folder: PathBuf) -> Result {
+    let package = emptied(folder)?;
     copy_folder(&crate::path("www"), &package.join("www"))?;
     // The embedded model's folder is also a crate.
     for file in ["Cargo.toml", "lib.rs"].map(|file| package.join("www/models/tiny").join(file)) {
@@ -75,7 +77,8 @@ fn emptied(folder: PathBuf) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn copy_folder(from: &Path, to: &Path) -> Result {
+/// Copies what is in a folder into another.
+pub fn copy_folder(from: &Path, to: &Path) -> Result {
     fs::create_dir_all(to).map_err(Error::file(to))?;
     for entry in fs::read_dir(from).map_err(Error::file(from))? {
         let entry = entry.map_err(Error::file(from))?;

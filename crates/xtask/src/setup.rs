@@ -18,6 +18,12 @@ const BROWSERS: [(&str, &str, &str); 4] = [
 /// The version of cargo-deny that deny.toml is written for.
 const CARGO_DENY: &str = "0.20.2";
 
+/// The version of mdBook that docs/site/book.toml is written for.
+const MDBOOK: &str = "0.5.4";
+
+/// The folder with the npm packages of docs/site/package.json.
+pub const DOCS_TOOLS: &str = "target/docs-tools";
+
 /// The version of Rust that everything is tested with: `rust-version` in Cargo.toml.
 const TESTED_RUST: &str = env!("CARGO_PKG_RUST_VERSION");
 
@@ -26,6 +32,8 @@ pub fn everything() -> Result {
     wasm()?;
     wasm_test_runner()?;
     cargo_deny()?;
+    mdbook()?;
+    docs_packages()?;
     browsers()
 }
 
@@ -62,28 +70,37 @@ fn rustup_has(kind: &str, name: &str) -> Result {
 /// The program that runs WebAssembly tests in Node.js. Its version must be that of wasm-bindgen in Cargo.lock.
 pub fn wasm_test_runner() -> Result<PathBuf> {
     // It talks to Node.js only, so it is built without its default feature TLS.
-    tool("wasm-bindgen-cli", "wasm-bindgen-test-runner", &locked_version("wasm-bindgen")?)
+    tool("wasm-bindgen-cli", "wasm-bindgen-test-runner", &locked_version("wasm-bindgen")?, "")
 }
 
 /// The program that checks the licences and sources of dependencies.
 pub fn cargo_deny() -> Result<PathBuf> {
     // Advisories need the network and are not checked, so the default features are left out.
-    tool("cargo-deny", "cargo-deny", CARGO_DENY)
+    tool("cargo-deny", "cargo-deny", CARGO_DENY, "")
 }
 
-/// A program of a crate in this version: the one on the path, or else one that is installed in target/tools/.
-fn tool(package: &str, program: &str, version: &str) -> Result<PathBuf> {
+/// The program that makes a site of docs/.
+pub fn mdbook() -> Result<PathBuf> {
+    // Its server and its watching of files are left out.
+    tool("mdbook", "mdbook", MDBOOK, "search")
+}
+
+/// A program of a crate in this version: the one on the path, or else one that is installed in target/tools/ with these
+/// features.
+fn tool(package: &str, program: &str, version: &str, features: &str) -> Result<PathBuf> {
     let in_tools = crate::path("target/tools/bin").join(program);
     for program in [Path::new(program), &in_tools] {
         let found = output(Command::new(program).arg("--version")).unwrap_or_default();
-        if found.split_whitespace().nth(1) == Some(version) {
+        let found = found.split_whitespace().nth(1).map(|found| found.trim_start_matches('v'));
+        if found == Some(version) {
             return Ok(program.into());
         }
     }
     // Unoptimised, because compiling takes longer than running. Without `--locked`, because a registry mirror may lack
     // versions that a lock file names.
     let mut install = command("cargo", &["install", package, "--version", version, "--bin", program]);
-    install.args(["--no-default-features", "--debug", "--root"]).arg(crate::path("target/tools"));
+    install.args(["--no-default-features", "--features", features]);
+    install.args(["--debug", "--root"]).arg(crate::path("target/tools"));
     install.env("CARGO_PROFILE_DEV_DEBUG", "0");
     run(install.env("CARGO_TARGET_DIR", crate::path("target/tools/build")))?;
     Ok(in_tools)
@@ -100,14 +117,38 @@ fn locked_version(package: &str) -> Result<String> {
 
 /// Installs the packages of package-lock.json.
 pub fn node_packages() -> Result {
+    has_node()?;
+    packages(&crate::path("."))
+}
+
+/// Installs the packages of docs/site/package-lock.json. They have a folder of their own, since TypeDoc needs another
+/// TypeScript than the rest.
+pub fn docs_packages() -> Result {
+    has_node()?;
+    let folder = crate::path(DOCS_TOOLS);
+    std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
+    for name in ["package.json", "package-lock.json"] {
+        let (from, to) = (crate::path("docs/site").join(name), folder.join(name));
+        if !is_newer(&to, &from) {
+            std::fs::copy(&from, &to).map_err(Error::file(from))?;
+        }
+    }
+    packages(&folder)
+}
+
+fn has_node() -> Result {
     if output(&mut command("node", &["--version"])).is_none() {
         return Err(Error::Missing { what: "Node.js", remedy: "install version 20 or later".into() });
     }
-    let installed = crate::path("node_modules/.package-lock.json");
-    if is_newer(&installed, &crate::path("package-lock.json")) {
+    Ok(())
+}
+
+/// Installs the packages of the package-lock.json in a folder.
+fn packages(folder: &Path) -> Result {
+    if is_newer(&folder.join("node_modules/.package-lock.json"), &folder.join("package-lock.json")) {
         return Ok(());
     }
-    run(&mut command("npm", &["ci", "--no-audit", "--no-fund"]))
+    run(command("npm", &["ci", "--no-audit", "--no-fund"]).current_dir(folder))
 }
 
 /// Installs the browsers of the tests, if this is Debian and the user is root.

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::command::{command, run};
 use crate::wasm::{Build, PROFILE, RARE_FORMATS, RELAXED_SIMD, SIMD128, TARGET, THREADS};
-use crate::{Result, audit, crates, package, setup, wasm};
+use crate::{Result, audit, crates, docs, package, setup, wasm};
 
 /// Runs every check and test; stops at the first failure.
 pub fn run_all() -> Result {
@@ -15,7 +15,9 @@ pub fn run_all() -> Result {
     run(&mut command("npm", &["run", "--silent", "check"]))?;
     run(&mut command("npm", &["run", "--silent", "test"]))?;
     package::npm()?;
-    run(&mut command("npm", &["run", "--silent", "test:npm"]))
+    run(&mut command("npm", &["run", "--silent", "test:npm"]))?;
+    docs::site()?;
+    run(&mut command("npm", &["run", "--silent", "test:docs"]))
 }
 
 fn rust() -> Result {
@@ -36,7 +38,7 @@ fn rust() -> Result {
     run(&mut command("cargo", &["test", "--profile", "xtask", "--package", "xtask"]))?;
     // The fallback for processors without their own kernels.
     run(&mut command("cargo", &["test", "--package", "siglip-kernels", "--features", "portable"]))?;
-    run(command("cargo", &["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    docs::rustdoc()?;
     crates::check()
 }
 
