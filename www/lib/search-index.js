@@ -40,8 +40,7 @@ let filesOpened = 0;
 export async function openIndex(siglip, worker, from = 'pictures') {
   if (typeof from === 'string') return openKept(siglip, worker, from);
   const ask = askingOf(worker, `file ${++filesOpened}`);
-  const file = new Uint8Array(await from.arrayBuffer());
-  await ask({ ask: 'open', model: siglip.info.model, file });
+  await ask({ ask: 'open', model: siglip.info.model, file: from });
   return new SearchIndex(siglip, ask);
 }
 
