@@ -78,6 +78,11 @@ pub trait Engine: Sized {
     /// Number of texts worth embedding at once.
     fn texts_per_pass(&self) -> usize;
 
+    /// Number of images worth embedding at once.
+    fn images_per_pass(&self) -> usize {
+        1
+    }
+
     /// Adds the text tower of `text`, a load of the same model's text tower alone.
     ///
     /// # Errors

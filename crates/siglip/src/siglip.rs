@@ -219,6 +219,16 @@ impl<E: Engine> Siglip<E> {
         self.engine.image_embeds(vec![pixel_values])
     }
 
+    /// [`Siglip::image_embeds`] of each of several images, which an engine may embed at once.
+    ///
+    /// # Errors
+    /// As [`Siglip::pixel_values`].
+    pub fn images_embeds(&mut self, images: &[RgbImage]) -> Result<Vec<Vec<f32>>, Error> {
+        let pixel_values = images.iter().map(|image| self.pixel_values(image)).collect::<Result<_, _>>()?;
+        let embeddings = self.engine.image_embeds(pixel_values)?;
+        Ok(embeddings.chunks(self.engine.config().embedding_size()).map(<[f32]>::to_vec).collect())
+    }
+
     /// An image's vectors for other uses than scores: what `pooling` makes of the patches, one vector or several, one after the
     /// other. `normalize` gives each an L2 norm of 1.
     ///

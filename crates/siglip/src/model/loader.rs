@@ -9,8 +9,8 @@ use crate::{Config, Engine, EngineLoader, Error, LoadOptions, PixelValues, Tower
 
 /// Texts of one pass: enough rows to pay for reading the weights through the caches.
 const TEXTS_PER_PASS: usize = 4;
-/// The same where a GPU runs the blocks: it wants more rows, and its buffers grow with them.
-const TEXTS_PER_PASS_ELSEWHERE: usize = 16;
+/// The same where a GPU runs the blocks. It divides what its memory does not take at once.
+const TEXTS_PER_PASS_ELSEWHERE: usize = 64;
 
 /// Builds a [`Model`] from a weight file's rows as they arrive. Each row is packed at once, so nothing is held twice.
 ///

@@ -76,7 +76,7 @@ impl Model {
         loop {
             let stage = pass.next();
             if let (Stage::Pool, true, Some(vision)) = (stage, has_head, &self.vision) {
-                let patches = vision.pool(Pooling::Patches, grid, &mut self.workspace);
+                let patches = vision.pool(Pooling::Patches, 1, grid, &mut self.workspace);
                 moments.add("vision_model.head.attention.in_proj_weight".into(), &patches, hidden);
             }
             let step = self.step(&mut pass);

@@ -54,8 +54,16 @@ impl Pooling {
 
 #[derive(Debug)]
 enum Input {
-    Image { pixel_values: Vec<f32>, grid: Grid, pooling: Pooling },
-    Texts { input_ids: Vec<u32>, texts: usize },
+    /// One image, or several of the same grid.
+    Images {
+        images: Vec<Vec<f32>>,
+        grid: Grid,
+        pooling: Pooling,
+    },
+    Texts {
+        input_ids: Vec<u32>,
+        texts: usize,
+    },
 }
 
 /// What a step does.
@@ -92,6 +100,14 @@ impl Pass {
     /// What the next step does.
     pub(crate) fn next(&self) -> Stage {
         self.next
+    }
+
+    /// The images or texts that it embeds.
+    pub fn sequences(&self) -> usize {
+        match &self.input {
+            Input::Images { images, .. } => images.len(),
+            Input::Texts { texts, .. } => *texts,
+        }
     }
 
     /// The embeddings, [images or texts, embedding size], each of L2 norm 1 unless the pass was begun without; empty on every
@@ -151,7 +167,25 @@ impl Model {
             return Err(Error::BadInput(reason.into()));
         }
         let grid = self.grid(&image)?;
-        Ok(Pass::new(Input::Image { pixel_values: image.values, grid, pooling }, normalize))
+        Ok(Pass::new(Input::Images { images: vec![image.values], grid, pooling }, normalize))
+    }
+
+    /// Begins one pass of several images to what [`Model::begin_image`] makes of each: [images, embedding size].
+    ///
+    /// # Errors
+    /// As [`Model::begin_image`]; [`Error::BadInput`] without an image, and for images that are not of the same size.
+    pub fn begin_images(&self, images: Vec<PixelValues>) -> Result<Pass, Error> {
+        let first =
+            images.first().ok_or_else(|| Error::BadInput("a pass takes at least one image".into()))?;
+        let grid = self.grid(first)?;
+        for image in &images {
+            if self.grid(image)? != grid {
+                return Err(Error::BadInput("the images of a pass are not of the same size".into()));
+            }
+        }
+        let images = images.into_iter().map(|image| image.values).collect();
+        let pooling = Pooling::scored(&self.config);
+        Ok(Pass::new(Input::Images { images, grid, pooling }, self.config.classifier.is_none()))
     }
 
     /// Begins a pass over one or more texts: `input_ids` is [texts, context length]. `normalize` gives each embedding an L2
@@ -201,10 +235,10 @@ impl Model {
     fn forward(&mut self, pass: &Pass) -> Option<Vec<f32>> {
         let workspace = &mut self.workspace;
         match (&pass.input, &self.vision, &self.text) {
-            (Input::Image { pixel_values, grid, pooling }, Some(vision), _) => match pass.next {
-                Stage::Embed => vision.embed(pixel_values, *grid, workspace),
-                Stage::SubLayer(sub_layer) => vision.forward(sub_layer, *grid, workspace),
-                Stage::Pool => return Some(vision.pool(*pooling, *grid, workspace)),
+            (Input::Images { images, grid, pooling }, Some(vision), _) => match pass.next {
+                Stage::Embed => vision.embed(images, *grid, workspace),
+                Stage::SubLayer(sub_layer) => vision.forward(sub_layer, images.len(), *grid, workspace),
+                Stage::Pool => return Some(vision.pool(*pooling, images.len(), *grid, workspace)),
             },
             (Input::Texts { input_ids, texts }, _, Some(text)) => match pass.next {
                 Stage::Embed => text.embed(input_ids, workspace),
@@ -254,10 +288,10 @@ impl Model {
         &self.workspace.residual.x
     }
 
-    /// After [`Step::Blocks`] of an image's pass its patches, [rows, values of a patch]; of a text's pass none.
+    /// After [`Step::Blocks`] of a pass of images their patches, [rows, values of a patch]; of a text's pass none.
     pub fn patches(&self, pass: &Pass) -> &[f32] {
         match pass.input {
-            Input::Image { .. } => &self.workspace.normed,
+            Input::Images { .. } => &self.workspace.normed,
             Input::Texts { .. } => &[],
         }
     }
@@ -322,7 +356,7 @@ impl Model {
 /// The blocks of the tower that an input goes through; none if that tower is not loaded.
 fn blocks<'m>(vision: &'m Option<VisionTower>, text: &'m Option<TextTower>, input: &Input) -> &'m [Block] {
     match input {
-        Input::Image { .. } => vision.as_ref().map_or(&[], VisionTower::blocks),
+        Input::Images { .. } => vision.as_ref().map_or(&[], VisionTower::blocks),
         Input::Texts { .. } => text.as_ref().map_or(&[], TextTower::blocks),
     }
 }

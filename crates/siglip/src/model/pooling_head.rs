@@ -90,14 +90,17 @@ impl PoolingHead {
         (self.probe, self.in_proj_weight, self.in_proj_bias) = (Vec::new(), Vec::new(), Vec::new());
     }
 
-    /// The embedding of one image, not yet normalized. The first `rows` rows of `workspace.normed` are its patches after
-    /// the tower's last layer norm.
-    pub fn forward(&self, rows: usize, workspace: &mut Workspace) -> Vec<f32> {
+    /// The embeddings of images, not yet normalized: [images, hidden_size]. `workspace.normed` begins with the patches of each,
+    /// after the tower's last layer norm.
+    pub fn forward(&self, images: usize, patches: usize, workspace: &mut Workspace) -> Vec<f32> {
         let BlockConfig { hidden_size, num_attention_heads: heads, .. } = self.config;
         let pooled = &mut workspace.sublayer_input;
-        pooled.resize(heads * hidden_size, 0.0);
-        self.attend(&workspace.normed[..rows * hidden_size], pooled);
-        self.project(1, workspace)
+        pooled.resize(images * heads * hidden_size, 0.0);
+        let of_each = workspace.normed.chunks_exact(patches * hidden_size);
+        for (patches, pooled) in of_each.zip(pooled.chunks_exact_mut(heads * hidden_size)) {
+            self.attend(patches, pooled);
+        }
+        self.project(images, workspace)
     }
 
     /// As [`PoolingHead::forward`], an embedding of each window, which has these patches alone: [windows, hidden_size].

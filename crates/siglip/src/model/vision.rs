@@ -107,20 +107,28 @@ impl VisionTower {
         Grid::new(&self.config, values, height)
     }
 
-    /// x = patch embedding of `pixel_values` [3, height, width] + position embedding. If something else embeds the patches, they
+    /// x = patch embedding of `images`, each [3, height, width], + position embedding. If something else embeds the patches, they
     /// lie in `workspace.normed` afterwards, and x is the position embedding alone.
-    pub fn embed(&self, pixel_values: &[f32], grid: Grid, workspace: &mut Workspace) {
+    pub fn embed(&self, images: &[Vec<f32>], grid: Grid, workspace: &mut Workspace) {
         let Workspace { residual, normed, wide, scratch, .. } = workspace;
-        let patches = sized(normed, grid.patches() * self.config.patch_values());
-        grid.gather(&self.config, pixel_values, patches);
-        residual.x.clear();
-        resample_positions(&self.position_embedding, self.config.patches_per_side(), grid, &mut residual.x);
+        let (rows, values) = (images.len() * grid.patches(), self.config.patch_values());
+        let patches = sized(normed, rows * values);
+        let positions = &mut residual.x;
+        positions.clear();
+        resample_positions(&self.position_embedding, self.config.patches_per_side(), grid, positions);
+        let of_one = positions.len();
+        for (index, patches) in patches.chunks_exact_mut(grid.patches() * values).enumerate() {
+            grid.gather(&self.config, &images[index], patches);
+            if index > 0 {
+                positions.extend_from_within(..of_one);
+            }
+        }
         if self.embeds_elsewhere {
             return;
         }
         let own = self.patch_outputs.len();
-        let embedded = sized(wide, grid.patches() * own);
-        self.patch_embedding.forward(patches, grid.patches(), embedded, scratch);
+        let embedded = sized(wide, rows * own);
+        self.patch_embedding.forward(patches, rows, embedded, scratch);
         let rows = residual.embedding_target().chunks_exact_mut(self.config.hidden_size);
         for (row, embedded) in rows.zip(embedded.chunks_exact(own.max(1))) {
             siglip_kernels::add_assign(&mut row[self.patch_outputs.clone()], embedded);
@@ -136,22 +144,25 @@ impl VisionTower {
     }
 
     /// Runs one sub-layer over all patches.
-    pub fn forward(&self, sub_layer: SubLayer, grid: Grid, workspace: &mut Workspace) {
-        let sequences = Sequences { count: 1, length: grid.patches() };
+    pub fn forward(&self, sub_layer: SubLayer, images: usize, grid: Grid, workspace: &mut Workspace) {
+        let sequences = Sequences { count: images, length: grid.patches() };
         self.blocks[sub_layer.block()].forward(sub_layer, sequences, OutputRows::All, workspace);
     }
 
-    /// What the pass returns of the patches, not yet normalized; empty on every worker but the first.
-    pub fn pool(&self, pooling: Pooling, grid: Grid, workspace: &mut Workspace) -> Vec<f32> {
+    /// What the pass returns of the patches, not yet normalized; empty on every worker but the first. Windows are those of a single
+    /// image.
+    pub fn pool(&self, pooling: Pooling, images: usize, grid: Grid, workspace: &mut Workspace) -> Vec<f32> {
         let Some(norm) = &self.post_layernorm else { return Vec::new() };
         let hidden = self.config.hidden_size;
         let patches = norm.forward(&workspace.residual.x, &mut workspace.normed);
-        let rows = patches.len() / hidden;
         match (pooling, &self.head) {
-            (Pooling::Head, Some(head)) => head.forward(rows, workspace),
+            (Pooling::Head, Some(head)) => head.forward(images, grid.patches(), workspace),
             // `Model::begin_image_for` refuses to begin such a pass.
             (Pooling::Head, None) => Vec::new(),
-            (Pooling::Mean, _) => mean(patches.chunks_exact(hidden)),
+            (Pooling::Mean, _) => patches
+                .chunks_exact(grid.patches() * hidden)
+                .flat_map(|patches| mean(patches.chunks_exact(hidden)))
+                .collect(),
             (Pooling::Patches, _) => patches.to_vec(),
             (Pooling::Windows { sides }, Some(head)) => {
                 let windows: Vec<_> = sides.iter().flat_map(|&side| grid.windows(side)).collect();

@@ -48,7 +48,13 @@ fn blocks_run_elsewhere_give_the_same_embeddings() {
     let values: Vec<f32> = (0..3 * side * side).map(|i| ((i * 7919) % 256) as f32 / 128.0 - 1.0).collect();
     let image = PixelValues::new(values, side);
     let pass = without.begin_image(image.clone()).unwrap();
-    close(&embed(&mut without, Towers::Image, 1, pass), &whole.image_embeds(vec![image]).unwrap());
+    close(&embed(&mut without, Towers::Image, 1, pass), &whole.image_embeds(vec![image.clone()]).unwrap());
+
+    let inverse = PixelValues::new(image.values.iter().map(|value| -value).collect(), side);
+    let images = vec![inverse, image];
+    let pass = without.begin_images(images.clone()).unwrap();
+    assert_eq!(pass.sequences(), 2);
+    close(&embed(&mut without, Towers::Image, 2, pass), &whole.image_embeds(images).unwrap());
 
     let text = &whole.config().text_config;
     let ids: Vec<u32> =

@@ -11,4 +11,5 @@ mod outliers;
 mod published;
 mod quantized;
 mod recorded;
+mod several_images;
 mod workers;
