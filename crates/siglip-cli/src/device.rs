@@ -1,5 +1,7 @@
 //! Where a model's blocks run: on the CPU, or on a GPU that computes what the CPU does.
 
+use std::rc::Rc;
+
 use clap::ValueEnum;
 use siglip::model::Model;
 use siglip::{Checkpoint, EngineLoader, LoadOptions};
@@ -28,8 +30,9 @@ pub enum Device {
 impl Device {
     /// Loads a model. If the GPU cannot be used, the CPU computes, and the reason is told.
     pub fn load(self, source: Source, options: LoadOptions) -> Result<Siglip, Error> {
+        let source = Rc::new(source);
         // The demonstration model takes less than the check of a GPU.
-        let on_gpu = match (self, &source) {
+        let on_gpu = match (self, &*source) {
             (Device::Cpu, _) | (Device::Auto, Source::BuiltIn) => None,
             _ => Some(
                 self.open()
@@ -38,6 +41,13 @@ impl Device {
         };
         match on_gpu {
             Some(Ok(mut siglip)) => {
+                let again = Rc::clone(&source);
+                // It was fast enough before: on a second device nothing is to be decided again.
+                let on_second = move || {
+                    let loaded = Device::Gpu.load_on(&self.open().ok()?, &again, options).ok()?;
+                    loaded.ok().map(siglip::Siglip::into_engine)
+                };
+                siglip.engine_mut().on_loss(Box::new(on_second));
                 let on_cpu = move |fault: &GpuError| {
                     tell(fault);
                     source.load(options).map(siglip::Siglip::into_engine).map_err(|error| match error {

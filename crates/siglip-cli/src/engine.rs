@@ -84,6 +84,10 @@ impl siglip::Engine for Engine {
         either!(self, texts_per_pass())
     }
 
+    fn images_per_pass(&self) -> usize {
+        either!(self, images_per_pass())
+    }
+
     fn class_logits(&self, image_embeds: &[f32]) -> Vec<f32> {
         either!(self, class_logits(image_embeds))
     }

@@ -8,10 +8,10 @@ use serde::Serialize;
 use siglip::evaluation::{Evaluation, Recall, Report};
 use siglip::text::Template;
 
-use crate::ModelArgs;
 use crate::answers::{Answers, Given, print, print_json, unread};
 use crate::error::Error;
 use crate::search::{collect_files, is_no_picture};
+use crate::{ModelArgs, pictures};
 
 /// Accuracy on a folder with one subfolder per class, which has the class's name and images.
 #[derive(clap::Args)]
@@ -71,15 +71,18 @@ impl Eval {
         let mut classes = Vec::new();
         for ((truth, (label, paths)), unknown) in folders.into_iter().enumerate().zip(unknown) {
             let mut class = Class { label, images: 0, right: 0, unknown };
-            for path in paths {
-                match answers.image(&path).and_then(|image| Ok(siglip.image_embeds(&image)?)) {
-                    Ok(image_embeds) => {
-                        let logits = siglip.logits_per_image(&image_embeds, &text_embeds);
-                        class.images += 1;
-                        class.right += usize::from(evaluation.add(&logits, truth));
+            for paths in paths.chunks(pictures::at_once(&siglip)) {
+                let embedded = pictures::embed(&mut siglip, paths.iter().map(|path| answers.image(path)));
+                for (path, embedded) in paths.iter().zip(embedded) {
+                    match embedded {
+                        Ok(image_embeds) => {
+                            let logits = siglip.logits_per_image(&image_embeds, &text_embeds);
+                            class.images += 1;
+                            class.right += usize::from(evaluation.add(&logits, truth));
+                        }
+                        Err(error) if is_no_picture(&error) => {}
+                        Err(error) => answers.refuse(Given::Image(&path.display().to_string()), error)?,
                     }
-                    Err(error) if is_no_picture(&error) => {}
-                    Err(error) => answers.refuse(Given::Image(&path.display().to_string()), error)?,
                 }
             }
             classes.push(class);

@@ -10,15 +10,15 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use siglip::image;
+use siglip::image::{self, RgbImage};
 use siglip::index::{Entry, Index, IndexError, IndexReader, NpyReader};
 
-use crate::ModelArgs;
 use crate::answers::{Answers, Given, complain, print, print_json};
 use crate::convert::temporary;
 use crate::engine::Siglip;
 use crate::error::Error;
 use crate::search::{collect_files, is_no_picture};
+use crate::{ModelArgs, pictures};
 
 /// Name of the index in its folder, if no other is given.
 const DEFAULT_NAME: &str = "pictures.siglip-index";
@@ -92,21 +92,24 @@ impl MakeIndex {
         let mut is_changed = !target.exists();
         let (mut present, mut saved, mut saved_every) = (HashSet::new(), Instant::now(), SAVED_EVERY);
         let progress = counting_bar(paths.len());
-        for path in paths {
-            let name = name_in(&self.source, &path);
-            match bring_up_to_date(&mut index, &mut siglip, &name, &path) {
-                Ok(change) => {
-                    report.embedded += usize::from(change == Change::Embedded);
-                    is_changed |= change != Change::None;
-                    present.insert(name);
+        for paths in paths.chunks(pictures::at_once(&siglip)) {
+            let names: Vec<String> = paths.iter().map(|path| name_in(&self.source, path)).collect();
+            let results = bring_up_to_date(&mut index, &mut siglip, &names, paths);
+            for (name, result) in names.into_iter().zip(results) {
+                match result {
+                    Ok(change) => {
+                        report.embedded += usize::from(change == Change::Embedded);
+                        is_changed |= change != Change::None;
+                        present.insert(name);
+                    }
+                    Err(error) if is_no_picture(&error) => {}
+                    Err(error) => {
+                        report.failed += 1;
+                        progress.suspend(|| answers.refuse(Given::Image(&name), error))?;
+                    }
                 }
-                Err(error) if is_no_picture(&error) => {}
-                Err(error) => {
-                    report.failed += 1;
-                    progress.suspend(|| answers.refuse(Given::Image(&name), error))?;
-                }
+                progress.inc(1);
             }
-            progress.inc(1);
             if saved.elapsed() > saved_every {
                 let begun = Instant::now();
                 write(&target, index.file_chunks())?;
@@ -219,17 +222,43 @@ enum Change {
     Embedded,
 }
 
-/// Embeds a picture unless the index has it.
+/// Embeds the pictures that the index does not have, all at once.
 fn bring_up_to_date(
     index: &mut Index,
     siglip: &mut Siglip,
-    name: &str,
+    names: &[String],
+    paths: &[PathBuf],
+) -> Vec<Result<Change, Error>> {
+    let (mut results, mut entries, mut images) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, path) in names.iter().zip(paths) {
+        let found = look_up(index, name, path);
+        let at = results.len();
+        results.push(found.map(|(change, new)| {
+            if let Some((entry, image)) = new {
+                entries.push((at, entry));
+                images.push(Ok(image));
+            }
+            change
+        }));
+    }
+    for ((at, entry), embedded) in entries.into_iter().zip(pictures::embed(siglip, images)) {
+        let inserted = embedded
+            .and_then(|embedding| Ok(index.insert(entry, &embedding).map_err(siglip::Error::from)?));
+        results[at] = inserted.map(|()| Change::Embedded);
+    }
+    results
+}
+
+/// What becomes of a file, and if that takes an embedding, the picture.
+fn look_up<'n>(
+    index: &mut Index,
+    name: &'n str,
     path: &Path,
-) -> Result<Change, Error> {
+) -> Result<(Change, Option<(Entry<'n>, RgbImage)>), Error> {
     let metadata = fs::metadata(path).map_err(Error::Picture)?;
     let (bytes, modified) = (metadata.len(), modified(&metadata));
     if index.get(name).is_some_and(|entry| entry.bytes == bytes && entry.modified == modified) {
-        return Ok(Change::None);
+        return Ok((Change::None, None));
     }
     if bytes > LARGEST {
         return Err(Error::Usage(format!("a file of {bytes} bytes is too large; {LARGEST} are read")));
@@ -237,12 +266,10 @@ fn bring_up_to_date(
     let file = fs::read(path).map_err(Error::Picture)?;
     let entry = Entry { name, hash: Sha256::digest(&file).into(), bytes, modified };
     if index.insert_known(entry).map_err(siglip::Error::from)? {
-        return Ok(Change::Known);
+        return Ok((Change::Known, None));
     }
     let decoded = image::read(&file).map_err(siglip::Error::from)?;
-    let embedding = siglip.image_embeds(&decoded.image)?;
-    index.insert(entry, &embedding).map_err(siglip::Error::from)?;
-    Ok(Change::Embedded)
+    Ok((Change::Embedded, Some((entry, decoded.image))))
 }
 
 /// When a file was changed, in milliseconds since 1970; 0 if that is not known.

@@ -18,6 +18,7 @@ mod index;
 mod info;
 mod loss;
 mod npy;
+mod pictures;
 mod preprocess;
 mod probe;
 mod random;

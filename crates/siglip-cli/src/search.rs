@@ -12,7 +12,7 @@ use siglip::index::{Index, QueryPart};
 use crate::answers::{Answers, Given, print, print_json, unread};
 use crate::engine::Siglip;
 use crate::error::Error;
-use crate::{ModelArgs, index};
+use crate::{ModelArgs, index, pictures};
 
 /// The images of a folder or an index, ranked by how well they fit.
 #[derive(clap::Args)]
@@ -118,17 +118,19 @@ impl Search {
         let text_embeds = text_embedding(&mut siglip, text)?;
         let mut answers = Answers::new(self.json);
         let mut found = Vec::new();
-        for path in paths {
-            let name = path.display().to_string();
-            let embedded = answers.image(&path).and_then(|image| Ok(siglip.image_embeds(&image)?));
-            match embedded {
-                Ok(image_embeds) => {
-                    for logit in siglip.logits_per_image(&image_embeds, &text_embeds) {
-                        found.push((name.clone(), Hit { score: siglip::sigmoid(logit), logit }));
+        for paths in paths.chunks(pictures::at_once(&siglip)) {
+            let embedded = pictures::embed(&mut siglip, paths.iter().map(|path| answers.image(path)));
+            for (path, embedded) in paths.iter().zip(embedded) {
+                let name = path.display().to_string();
+                match embedded {
+                    Ok(image_embeds) => {
+                        for logit in siglip.logits_per_image(&image_embeds, &text_embeds) {
+                            found.push((name.clone(), Hit { score: siglip::sigmoid(logit), logit }));
+                        }
                     }
+                    Err(error) if is_no_picture(&error) => {}
+                    Err(error) => answers.refuse(Given::Image(&name), error)?,
                 }
-                Err(error) if is_no_picture(&error) => {}
-                Err(error) => answers.refuse(Given::Image(&name), error)?,
             }
         }
         found.sort_by(|(_, a), (_, b)| b.logit.total_cmp(&a.logit));

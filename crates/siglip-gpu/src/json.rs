@@ -26,6 +26,7 @@ fn tower(tower: &TowerPlan) -> Value<'_> {
         ("hiddenSize", number(tower.hidden_size)),
         ("hiddenStride", number(tower.hidden_stride)),
         ("length", number(tower.length)),
+        ("mostRows", number(tower.most_rows)),
         ("patches", tower.patches.as_ref().map_or(Value::Missing, patches)),
         ("weights", list(&tower.weights, |bytes| Value::Number(*bytes))),
         ("activations", list(&tower.activations, activation)),

@@ -1,11 +1,15 @@
 //! The plan: what an executor creates and runs.
 
+use siglip::model::packed_bytes;
 use siglip::weights::{TensorShape, tensors};
-use siglip::{Config, Precision, Towers};
+use siglip::{Config, LoadOptions, Precision, Towers};
 
 use crate::place::Place;
 use crate::shader::checksum;
 use crate::tower::Tower;
+
+/// Bytes that a small model's rows may take.
+const SURPLUS: u64 = 32 << 20;
 
 /// What a GPU has to do to run a model's blocks.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +35,9 @@ pub struct TowerPlan {
     pub hidden_stride: usize,
     /// Rows of a usual sequence: the patches of a square image, or the tokens of a text.
     pub length: usize,
+    /// The most rows that run at once, unless one sequence has more: an executor divides the sequences of a larger pass. Then the
+    /// buffers of both towers' weights and of one tower's rows are at most 1.2 times the model's packed weights and 32 MB.
+    pub most_rows: usize,
     /// Of the image tower: what the residual stream is made of.
     pub patches: Option<Patches>,
     /// Bytes of the weight buffers: one a block, then that of the patch embedding. They start as zeros.
@@ -167,9 +174,13 @@ impl Plan {
             let of_tower = [&image, &text].into_iter().flatten();
             places.extend(of_tower.filter_map(|tower| tower.place(index, &tensor.name)));
         }
+        let options = LoadOptions { precision, towers, ..LoadOptions::default() };
+        let packed = packed_bytes(config, options);
+        let weights = |tower: &Option<Tower>| tower.as_ref().map_or(0, Tower::bytes);
+        let room = (packed + packed / 5 + SURPLUS).saturating_sub(weights(&image) + weights(&text));
         Ok(Plan {
-            image: image.map(|tower| tower.plan()),
-            text: text.map(|tower| tower.plan()),
+            image: image.map(|tower| tower.plan(room)),
+            text: text.map(|tower| tower.plan(room)),
             places,
             row_lengths: tensors.iter().map(TensorShape::row_len).collect(),
             checksum: checksum(),

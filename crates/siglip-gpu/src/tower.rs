@@ -12,14 +12,18 @@ use crate::shader::{self, Epilogue, MOST_HEAD_DIM, Norm, Product, QUERIES, Tile}
 /// WebGPU's default maxStorageBufferBindingSize. A block's buffer is bound whole for its checksum.
 const MOST_BINDING: u64 = 128 << 20;
 
-/// The activations, by index.
+/// The activations, by index. Those of the same index are not needed at the same time. What is left of another is finite where a
+/// kernel reads it as padding, and multiplied with zeros.
 const X: usize = 0;
 const NORMED: usize = 1;
 const QKV: usize = 2;
+const PARTIALS: usize = 2;
+const PATCHES: usize = 3;
 const CONTEXT: usize = 3;
-const HIDDEN: usize = 4;
-const PARTIALS: usize = 5;
-const PATCHES: usize = 6;
+const HIDDEN: usize = 3;
+
+/// Rows of the activations are allocated in multiples of this: the tallest tile.
+const ROWS: usize = 64;
 
 /// What an executor may choose from, by the number of rows and by measurement: the tiles of all products. A picture's rows alone
 /// give a large GPU too few workgroups of the largest tile; small tiles suit GPUs with few registers. docs/gpu.md has the rates.
@@ -127,23 +131,26 @@ impl Tower {
         })
     }
 
-    /// What the executor runs.
-    pub fn plan(&self) -> TowerPlan {
+    /// Bytes of the weights.
+    pub fn bytes(&self) -> u64 {
+        self.blocks as u64 * self.layout.size + self.patches.map_or(0, |patches| patches.size)
+    }
+
+    /// What the executor runs, in so many bytes for activations.
+    pub fn plan(&self, room: u64) -> TowerPlan {
         let Shape { hidden, context, middle, .. } = self.shape;
         let mut pipelines = Vec::new();
         let programs = TILES.map(|(most_rows, tile)| self.program(most_rows, tile, &mut pipelines));
         let activation = |label, floats_per_row| Activation { label, floats_per_row };
-        let mut activations = vec![
+        let patch_inputs = self.patches.map_or(0, |patches| patches.embedding.inputs);
+        let activations = vec![
             activation("x", hidden),
             activation("normed", hidden),
-            activation("qkv", 3 * context),
-            activation("context", context),
-            activation("hidden", middle),
-            activation("partials", PARTS * hidden),
+            activation("qkv or partials", (3 * context).max(PARTS * hidden)),
+            activation("patches, context or hidden", patch_inputs.max(context).max(middle)),
         ];
         let mut weights = vec![self.layout.size; self.blocks];
         let patches = self.patches.map(|PatchLayout { values, embedding, size }| {
-            activations.push(activation("patches", embedding.inputs));
             weights.push(size);
             Patches { values, stride: embedding.inputs, activation: PATCHES }
         });
@@ -151,6 +158,7 @@ impl Tower {
             hidden_size: self.hidden_size,
             hidden_stride: hidden,
             length: self.length,
+            most_rows: most_rows(&activations, hidden, room),
             patches,
             weights,
             activations,
@@ -174,6 +182,15 @@ impl Tower {
         }
         Program { most_rows, dispatches: steps.dispatches, first_block }
     }
+}
+
+/// The most rows whose activations, and what is read back of them, fit into so many bytes, and each into a binding.
+fn most_rows(activations: &[Activation], hidden: usize, room: u64) -> usize {
+    let floats = activations.iter().map(|activation| activation.floats_per_row);
+    let bytes = |floats: usize| (floats * size_of::<f32>()) as u64;
+    let widest = bytes(floats.clone().max().unwrap_or(1));
+    let rows = (room / bytes(floats.sum::<usize>() + hidden)).min(MOST_BINDING / widest);
+    rows as usize / ROWS * ROWS
 }
 
 /// The tensor that is being placed.

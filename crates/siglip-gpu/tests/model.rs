@@ -9,16 +9,18 @@ use siglip::image::RgbImage;
 use siglip::model::{Model, ModelLoader, Step};
 use siglip::weights::{TensorSink, WeightReader, tensors};
 use siglip::{Config, Engine, EngineLoader, Error, LoadOptions, PixelValues, Precision, Siglip};
-use siglip_gpu::native::{Gpu, GpuError, GpuLoader, GpuModel, Input, Wish};
+use siglip_gpu::native::{Gpu, GpuError, GpuLoader, GpuModel, Input, Tower, Wish};
 
 /// With heads of 12 values, and widths that are padded.
 const RANDOM_SMALL: &str = "tests/fixtures/random-small";
+/// Pictures of any whole number of patches.
+const NAFLEX: &str = "tests/fixtures/random-naflex";
 const CHECKPOINTS: [&str; 6] = [
     "www/models/tiny",
     RANDOM_SMALL,
     "tests/fixtures/random-giant",
     "tests/fixtures/random-siglip2",
-    "tests/fixtures/random-naflex",
+    NAFLEX,
     "tests/fixtures/random-classifier",
 ];
 
@@ -284,6 +286,79 @@ fn a_lost_device_is_an_error_and_the_cpu_answers() {
     // The load itself goes on, and the check tells.
     let mut model = on_gpu(&gpu, RANDOM_SMALL, Precision::F32);
     assert!(matches!(model.check(), Err(GpuError::Lost(_))));
+}
+
+#[test]
+fn a_lost_device_is_replaced_once() {
+    let Some(first) = gpu() else { return };
+    let second = Rc::new(RefCell::new(None));
+    let opened = Rc::clone(&second);
+    let mut model = on_gpu(&first, RANDOM_SMALL, Precision::F32);
+    let faults = noting_faults(&mut model);
+    model.on_loss(Box::new(move || {
+        let gpu = gpu()?;
+        let mut model = on_gpu(&gpu, RANDOM_SMALL, Precision::F32);
+        model.check().ok()?;
+        *opened.borrow_mut() = Some(gpu);
+        Some(model)
+    }));
+    let expected = embeddings(&mut on_cpu(RANDOM_SMALL, Precision::F32));
+    assert_close(&embeddings(&mut model), &expected, 1e-5, "before the loss");
+    first.device().destroy();
+    assert_close(&embeddings(&mut model), &expected, 1e-5, "on a second device");
+    assert!(model.blocks().is_some() && faults.borrow().is_empty());
+    second.borrow().as_ref().unwrap().device().destroy();
+    assert_eq!(embeddings(&mut model), expected);
+    assert!(matches!(&faults.borrow()[..], [GpuError::Lost(_)]), "{faults:?}");
+    assert!(model.blocks().is_none());
+    // No second device to be had.
+    let Some(first) = gpu() else { return };
+    let mut model = on_gpu(&first, RANDOM_SMALL, Precision::F32);
+    let faults = noting_faults(&mut model);
+    model.on_loss(Box::new(|| None));
+    first.device().destroy();
+    assert_eq!(embeddings(&mut model), expected);
+    assert_eq!(faults.borrow().len(), 1);
+}
+
+/// More pictures and texts than run at once, and pictures of two sizes in a list.
+#[test]
+fn many_pictures_and_texts_are_divided_into_passes() {
+    let Some(gpu) = gpu() else { return };
+    let mut cpu = on_cpu(NAFLEX, Precision::F32);
+    let mut model = on_gpu(&gpu, NAFLEX, Precision::F32);
+    let config = model.config().clone();
+    let mut pictures: Vec<PixelValues> = (0..11).map(|seed| picture(&config, seed)).collect();
+    let patch = config.vision_config.patch_size;
+    for at in [3, 4] {
+        pictures[at] = PixelValues::new(pictures[at].values[..3 * 2 * patch * 3 * patch].to_vec(), 2 * patch);
+    }
+    assert_eq!(model.images_per_pass(), 8);
+    let found = model.image_embeds(pictures.clone()).unwrap();
+    assert_close(&found, &cpu.image_embeds(pictures).unwrap(), 1e-5, "pictures");
+    let ids = texts(&config, model.texts_per_pass());
+    assert_close(&model.text_embeds(ids.clone()).unwrap(), &cpu.text_embeds(ids).unwrap(), 1e-5, "texts");
+}
+
+/// What does not fit the GPU's memory at once gives the same bits.
+#[test]
+fn sequences_run_in_groups() {
+    let Some(gpu) = gpu() else { return };
+    let mut model = on_gpu(&gpu, RANDOM_SMALL, Precision::F32);
+    let mut plan = model.blocks().unwrap().text().unwrap().plan().clone();
+    let rows = plan.length;
+    let values: Vec<f32> = (0..5 * rows * plan.hidden_size).map(|i| (i as f32).sin()).collect();
+    let whole = model.blocks().unwrap().text().unwrap();
+    let expected = whole.run(Input { hidden_states: &values, patches: &[], sequences: 5 }).unwrap();
+    plan.most_rows = 2 * rows;
+    let mut divided = Tower::new(&gpu, plan).unwrap();
+    let mut encoder = gpu.device().create_command_encoder(&Default::default());
+    for (from, to) in whole.weights().iter().zip(divided.weights()) {
+        encoder.copy_buffer_to_buffer(from, 0, to, 0, from.size());
+    }
+    gpu.queue().submit([encoder.finish()]);
+    let found = divided.run(Input { hidden_states: &values, patches: &[], sequences: 5 }).unwrap();
+    assert_eq!(found, expected, "five texts, two at a time");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a GPU needs to run the blocks of this worker's model.
 
-use siglip::{Config, Precision, Resolution, Towers};
+use siglip::model::Pass;
+use siglip::{Config, PixelValues, Precision, Resolution, Towers};
 use siglip_gpu::Plan;
 use wasm_bindgen::prelude::*;
 
@@ -25,6 +26,24 @@ impl Engine {
         let plan = Plan::new(&config, towers, precision);
         let plan = plan.map_err(|reason| Error::BadInput(reason.to_string()))?;
         Ok(plan.to_json())
+    }
+
+    /// Starts one pass of several images of the same size: pixel values [images, 3, height, width].
+    pub fn begin_images(
+        &mut self,
+        pixel_values: &[f32],
+        images: usize,
+        height: usize,
+    ) -> Result<(), JsValue> {
+        let of_each = pixel_values.chunks((pixel_values.len() / images.max(1)).max(1));
+        let images = of_each.map(|values| PixelValues::new(values.to_vec(), height)).collect();
+        self.pass = Some(self.model()?.begin_images(images).map_err(Error::from)?);
+        Ok(())
+    }
+
+    /// The images or texts of the pass.
+    pub fn sequences(&self) -> usize {
+        self.pass.as_ref().map_or(0, Pass::sequences)
     }
 
     /// The residual stream, [rows, hidden size], that the blocks take.

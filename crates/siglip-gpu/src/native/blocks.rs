@@ -2,7 +2,7 @@
 
 use siglip::{Config, Precision, Towers};
 
-use super::{Gpu, GpuError, Tower, WeightWriter};
+use super::{Gpu, GpuError, Input, Tower, WeightWriter};
 use crate::{Plan, TowerPlan};
 
 /// Workgroups of the checksum's kernel, and so its results for a buffer.
@@ -51,6 +51,19 @@ impl Blocks {
     /// The text tower, if it is loaded.
     pub fn text(&mut self) -> Option<&mut Tower> {
         self.text.as_mut()
+    }
+
+    /// Runs the blocks of a tower. What the other one needs for a pass is freed before.
+    ///
+    /// # Errors
+    /// [`GpuError::Wrong`] without the tower, or as [`Tower::run`].
+    pub fn run(&mut self, tower: Towers, input: Input<'_>) -> Result<Vec<f32>, GpuError> {
+        let Blocks { image, text, .. } = self;
+        let (own, other) = if tower == Towers::Text { (text, image) } else { (image, text) };
+        if let Some(other) = other {
+            other.release();
+        }
+        own.as_mut().ok_or_else(|| GpuError::Wrong("the tower is not loaded".into()))?.run(input)
     }
 
     /// Bytes of weights in the GPU's memory.

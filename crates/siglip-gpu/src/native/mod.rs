@@ -17,7 +17,7 @@ pub use blocks::Blocks;
 pub use check::{Times, check_tower};
 pub use error::GpuError;
 pub use gpu::{Gpu, Wish};
-pub use model::{GpuLoader, GpuModel, OnFault};
+pub use model::{GpuLoader, GpuModel, OnFault, OnLoss};
 pub use tower::{Input, Pass, Tower};
 pub use weights::WeightWriter;
 pub use wgpu;

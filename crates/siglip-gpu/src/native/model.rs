@@ -10,8 +10,13 @@ use siglip::{Config, Engine, EngineLoader, Error, LoadOptions, PixelValues, Shar
 use super::check::{check_tower, is_finite};
 use super::{Blocks, Gpu, GpuError, Input, Times, Wish};
 
+/// Images of one pass. The GPU divides what its memory does not take at once.
+const IMAGES_PER_PASS: usize = 8;
+
 /// Loads the model without a GPU. It is told why.
 pub type OnFault = Box<dyn FnMut(&GpuError) -> Result<Model, Error>>;
+/// Loads the model on another device, or on the same adapter again, and checks it. `None` if that does not work.
+pub type OnLoss = Box<dyn FnOnce() -> Option<GpuModel>>;
 
 /// A model whose blocks run on a GPU, until a fault.
 pub struct GpuModel {
@@ -22,12 +27,14 @@ pub struct GpuModel {
     /// Why it does, if it was to be otherwise.
     fault: Option<GpuError>,
     on_fault: Option<OnFault>,
+    /// Until a device was lost.
+    on_loss: Option<OnLoss>,
 }
 
 impl From<Model> for GpuModel {
     /// On the CPU.
     fn from(model: Model) -> GpuModel {
-        GpuModel { model, blocks: None, fault: None, on_fault: None }
+        GpuModel { model, blocks: None, fault: None, on_fault: None, on_loss: None }
     }
 }
 
@@ -73,6 +80,12 @@ impl GpuModel {
         self.on_fault = Some(on_fault);
     }
 
+    /// What happens when the device is lost for the first time, before [`GpuModel::on_fault`] is asked: drivers are updated, and
+    /// GPUs are reset by what another program does to them.
+    pub fn on_loss(&mut self, on_loss: OnLoss) {
+        self.on_loss = Some(on_loss);
+    }
+
     /// Drives a pass, and begins it again after a fault.
     fn embed(
         &mut self,
@@ -92,28 +105,31 @@ impl GpuModel {
                     },
                 }
             };
-            let unanswered = || Error::BadInput(format!("the GPU failed: {fault}"));
-            let on_fault = self.on_fault.as_mut().ok_or_else(unanswered)?;
-            self.model = on_fault(&fault)?;
-            (self.blocks, self.fault) = (None, Some(fault));
+            self.replace(fault)?;
         }
     }
 
+    /// Loads the model again, after a fault.
+    fn replace(&mut self, fault: GpuError) -> Result<(), Error> {
+        // Two models need not fit into the GPU's memory.
+        self.blocks = None;
+        if let (GpuError::Lost(_), Some(on_loss)) = (&fault, self.on_loss.take())
+            && let Some(next) = on_loss()
+        {
+            (self.model, self.blocks) = (next.model, next.blocks);
+            return Ok(());
+        }
+        let unanswered = || Error::BadInput(format!("the GPU failed: {fault}"));
+        let on_fault = self.on_fault.as_mut().ok_or_else(unanswered)?;
+        self.model = on_fault(&fault)?;
+        self.fault = Some(fault);
+        Ok(())
+    }
+
     fn run_blocks(&mut self, tower: Towers, pass: &Pass) -> Result<Vec<f32>, GpuError> {
-        let config = self.model.config();
-        let hidden_states = self.model.hidden_states();
-        let length = config.text_config.max_position_embeddings;
-        let not_loaded = || GpuError::Wrong("the tower is not loaded".into());
-        let blocks = self.blocks.as_mut().ok_or_else(not_loaded)?;
-        let (run, sequences) = match tower {
-            Towers::Text => {
-                let rows = hidden_states.len() / config.text_config.hidden_size;
-                (blocks.text(), rows / length)
-            }
-            _ => (blocks.image(), 1),
-        };
-        let input = Input { hidden_states, patches: self.model.patches(pass), sequences };
-        let values = run.ok_or_else(not_loaded)?.run(input)?;
+        let blocks = self.blocks.as_mut().ok_or_else(|| GpuError::Wrong("the blocks are gone".into()))?;
+        let (hidden_states, patches) = (self.model.hidden_states(), self.model.patches(pass));
+        let values = blocks.run(tower, Input { hidden_states, patches, sequences: pass.sequences() })?;
         if is_finite(&values) { Ok(values) } else { Err(GpuError::Wrong("results are not finite".into())) }
     }
 }
@@ -145,10 +161,17 @@ impl Engine for GpuModel {
 
     fn image_embeds(&mut self, images: Vec<PixelValues>) -> Result<Vec<f32>, Error> {
         let mut embeddings = Vec::with_capacity(images.len() * self.config().embedding_size());
-        for image in images {
-            embeddings.extend(self.embed(Towers::Image, |model| model.begin_image(image.clone()))?);
+        let size = |image: &PixelValues| (image.height, image.values.len());
+        for alike in images.chunk_by(|a, b| size(a) == size(b)) {
+            for images in alike.chunks(self.images_per_pass()) {
+                embeddings.extend(self.embed(Towers::Image, |model| model.begin_images(images.to_vec()))?);
+            }
         }
         Ok(embeddings)
+    }
+
+    fn images_per_pass(&self) -> usize {
+        if self.blocks.is_some() { IMAGES_PER_PASS } else { 1 }
     }
 
     fn image_vectors(
@@ -256,6 +279,6 @@ impl EngineLoader for GpuLoader {
             Ok(blocks) => (Some(blocks), None),
             Err(fault) => (None, Some(fault)),
         };
-        Ok(GpuModel { model: self.loader.finish()?, blocks, fault, on_fault: None })
+        Ok(GpuModel { model: self.loader.finish()?, blocks, fault, on_fault: None, on_loss: None })
     }
 }

@@ -132,12 +132,35 @@ impl Tower {
         &self.weights
     }
 
-    /// Runs the blocks, and returns the residual stream afterwards.
+    /// Runs the blocks, and returns the residual stream afterwards. If the rows are more than [`TowerPlan::most_rows`], the sequences
+    /// run in groups of nearly equal size.
     ///
     /// # Errors
     /// [`GpuError::OutOfMemory`], [`GpuError::Lost`] or [`GpuError::Wrong`].
     pub fn run(&mut self, input: Input<'_>) -> Result<Vec<f32>, GpuError> {
-        self.run_some(input, |program| program.dispatches.len())
+        let all = |program: &Program| program.dispatches.len();
+        let Input { hidden_states, patches, sequences } = input;
+        let [values, patch_values] =
+            [hidden_states, patches].map(|values| (values.len() / sequences.max(1)).max(1));
+        let fitting = (self.plan.most_rows * self.plan.hidden_size / values).max(1);
+        let groups = sequences.div_ceil(fitting);
+        if groups <= 1 {
+            return self.run_some(input, all);
+        }
+        let at_once = sequences.div_ceil(groups);
+        let mut results = Vec::with_capacity(hidden_states.len());
+        let mut patches = patches.chunks(at_once * patch_values);
+        for hidden_states in hidden_states.chunks(at_once * values) {
+            let patches = patches.next().unwrap_or_default();
+            let input = Input { hidden_states, patches, sequences: hidden_states.len() / values };
+            results.extend(self.run_some(input, all)?);
+        }
+        Ok(results)
+    }
+
+    /// Frees what a pass needs beside the weights, until the next one.
+    pub fn release(&mut self) {
+        self.workspace = None;
     }
 
     /// As [`Tower::run`] of the first block alone.
