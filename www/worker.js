@@ -17,6 +17,8 @@ import { dispatch } from './worker/protocol.js';
 
 /** Of the calls not answered yet, by id. @type {Map<number, AbortController>} */
 const controllers = new Map();
+/** Those that wait for their turn, the oldest first. @type {import('./worker/protocol.js').WaitingCall[]} */
+const waiting = [];
 /** Resolves when the newest call has had its turn: the next one waits for it. @type {Promise<unknown>} */
 let last = Promise.resolve();
 /** In the role of a follower. @type {Promise<import('./worker/sharded-model.js').Follower> | undefined} */
@@ -75,9 +77,17 @@ async function answer({ id, method, parameters }) {
     // While one waits for the text tower, others have their turn.
     const text = beforehand(method, parameters, signal, tell);
     if (text) await text;
+    const call = /** @type {import('./worker/protocol.js').WaitingCall} */ ({
+      method,
+      parameters,
+      signal,
+      tell,
+    });
+    waiting.push(call);
     const turn = last.then(() => {
+      waiting.shift();
       signal.throwIfAborted();
-      return calls[method](parameters, signal, tell);
+      return call.answer ?? calls[method](parameters, signal, tell, waiting);
     });
     last = turn.catch(() => {});
     send({ type: 'result', id, result: await turn });

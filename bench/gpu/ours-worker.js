@@ -20,9 +20,18 @@ serve(async (/** @type {Options} */ { model, ...options }) => {
   return {
     imageSize,
     async embedImages(pictures) {
+      /** @type {import('../../www/worker/protocol.js').WaitingCall[]} */
+      const waiting = pictures.map((values) => {
+        const parameters = { image: { values, height: imageSize } };
+        return { method: 'embedImage', parameters, signal, tell };
+      });
       const embeddings = [];
-      for (const values of pictures) {
-        embeddings.push(await calls.embedImage({ image: { values, height: imageSize } }, signal, tell));
+      // As worker.js gives calls their turns.
+      for (let call; (call = waiting.shift());) {
+        const { answer, parameters } = call;
+        embeddings.push(
+          await (answer ?? calls.embedImage(/** @type {any} */ (parameters), signal, tell, waiting)),
+        );
       }
       if (notices.some(({ code }) => code.startsWith('gpu-'))) throw new Error(notices[0].message);
       return embeddings;

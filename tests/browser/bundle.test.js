@@ -1,6 +1,7 @@
 /** The scripts and styles that `cargo xtask package` bundles: they stay small, and they work. */
 import assert from 'node:assert/strict';
-import { relative } from 'node:path';
+import { readFile, readdir } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { bundle, library, page } from '../../scripts/bundle.js';
@@ -33,6 +34,24 @@ test('the library and the element stay within 17 KiB', async () => {
 test('what the page adds stays within 17 KiB', async () => {
   const bytes = (await gzipped([...library, ...page])) - (await gzipped(library));
   assert.ok(bytes > 2500 && bytes <= 17 * 1024, `${bytes} bytes`);
+});
+
+test('the GPU adds at most 12 KiB of JavaScript and WGSL, of which other pages fetch none', async () => {
+  const { outputFiles, metafile } = await bundle(fileAt('www'), library);
+  const isOfGpu = (/** @type {string} */ path) => /^worker\/gpu/.test(path);
+  const own = outputFiles.filter(({ path }) =>
+    Object.keys(metafile.outputs[relative(fileAt('www'), path)].inputs).some(isOfGpu),
+  );
+  const scripts = own.reduce((sum, { contents }) => sum + gzipSync(contents, { level: 9 }).length, 0);
+  const shaders = fileAt('crates/siglip-gpu/src/shaders');
+  const wgsl = await Promise.all((await readdir(shaders)).map((name) => readFile(join(shaders, name))));
+  const bytes = scripts + gzipSync(Buffer.concat(wgsl), { level: 9 }).length;
+  assert.ok(scripts > 3000 && bytes <= 12 * 1024, `${bytes} bytes`);
+  const names = new Set(own.map(({ path }) => relative(fileAt('www'), path)));
+  for (const [name, { imports }] of Object.entries(metafile.outputs)) {
+    const others = imports.filter(({ path, kind }) => kind === 'import-statement' && names.has(path));
+    assert.ok(names.has(name) || !others.length, name);
+  }
 });
 
 test('the bundled page classifies, and the bundled library shards a model over workers', async () => {

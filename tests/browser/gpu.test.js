@@ -31,7 +31,7 @@ for (const [i, shape] of shapes.entries()) {
   const { hidden, heads, middle, precision } = shape;
   test(`a block of ${heads} heads in ${hidden}, and ${middle}, in ${precision}: the plainest arithmetic gives the same`, async () => {
     const page = await open();
-    const { attention, mlp, isSame } = await page.evaluate(
+    const { attention, mlp, isSame, hasShortSubmits, passes } = await page.evaluate(
       async ({ shape, seed }) => {
         const { differences } = await import('/tests/browser/pages/gpu-blocks.js');
         return differences(shape, seed);
@@ -39,7 +39,8 @@ for (const [i, shape] of shapes.entries()) {
       { shape, seed: i + 1 },
     );
     assert.ok(attention < 2e-6 && mlp < 2e-6, `${attention}, ${mlp}`);
-    assert.ok(isSame);
+    assert.ok(isSame && hasShortSubmits);
+    assert.equal(passes, shape.sequences);
   });
 }
 
@@ -99,6 +100,43 @@ test('the embedded model embeds on the GPU as on the CPU in f32', async () => {
   for (const [i, want] of exact.entries()) assert.ok(cosine(gpu[i], want) >= 0.9999, `input ${i}`);
   assert.deepEqual(again, gpu[0]);
   assert.deepEqual(await problemsOf(page), []);
+});
+
+test('the pictures of a list share passes, and after a fault the CPU answers for each', async () => {
+  const page = await open();
+  const { expected, found, runs, afterFault, codes } = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const model = '/tests/fixtures/random-open-clip/';
+    const options = /** @type {const} */ ({ precision: 'f32', towers: 'image', cache: false, workers: 1 });
+    const pictures = Array.from({ length: 11 }, (_, i) => {
+      const rgba = Uint8ClampedArray.from({ length: 4 * 20 * 16 }, (_, at) => (at * 31 * (i + 1)) % 256);
+      return new ImageData(rgba, 20, 16);
+    });
+    const arrays = (/** @type {Float32Array[]} */ list) => list.map((values) => Array.from(values));
+    const expected = await (await Siglip.load(model, options)).embedImage(pictures);
+    const onGpu = (/** @type {string} */ fault) =>
+      Siglip.load(model, {
+        ...options,
+        device: 'gpu',
+        workerUrl: `/tests/browser/pages/gpu-fault-worker.js?fault=${fault}`,
+      });
+    /** @type {number[]} */
+    const runs = [];
+    const channel = new BroadcastChannel('runs');
+    channel.onmessage = ({ data }) => runs.push(data);
+    const found = await (await onGpu('none')).embedImage(pictures);
+    const faulty = await onGpu('NaN in a pass');
+    const afterFault = await faulty.embedImage(pictures.slice(0, 3));
+    const codes = faulty.info.notices.map(({ code }) => code);
+    return { expected: arrays(expected), found: arrays(found), runs, afterFault: arrays(afterFault), codes };
+  });
+  const [eight, three, ...others] = runs;
+  assert.deepEqual([eight / 8, others], [three / 3, []]);
+  for (const [i, want] of expected.entries()) {
+    const difference = Math.max(...want.map((value, j) => Math.abs(value - found[i][j])));
+    assert.ok(difference < 1e-5, `picture ${i}: ${difference}`);
+  }
+  assert.deepEqual([afterFault, codes], [expected.slice(0, 3), ['gpu-wrong']]);
 });
 
 /** By fault: the notice, and where the blocks run in the end. @type {Record<string, [string | undefined, 'cpu' | 'gpu']>} */

@@ -127,8 +127,10 @@ const tasks = {
    * @param {ZeroShotOptions} [options]
    */
   'zero-shot-image-classification': async (siglip, images, labels, { hypothesis_template } = {}) =>
-    each(images, async (image) =>
-      bare(await siglip.classify(image, listOf(labels), { template: hypothesis_template })),
+    each(
+      images,
+      async (image) => bare(await siglip.classify(image, listOf(labels), { template: hypothesis_template })),
+      siglip.info,
     ),
 
   /**
@@ -137,8 +139,10 @@ const tasks = {
    * @param {FixedOptions} [options]
    */
   'image-classification': async (siglip, images, { top_k = 5 } = {}) =>
-    each(images, async (image) =>
-      bare(await siglip.classify(image, undefined, { topK: top_k ?? undefined })),
+    each(
+      images,
+      async (image) => bare(await siglip.classify(image, undefined, { topK: top_k ?? undefined })),
+      siglip.info,
     ),
 
   /**

@@ -129,7 +129,7 @@ export class Siglip {
     }
     const one = async (/** @type {ImageInput} */ image) =>
       this.score(await this.#embed(image, options), labels, options);
-    return each(images, one);
+    return each(images, one, this.#info);
   }
 
   /**
@@ -166,7 +166,7 @@ export class Siglip {
    * @returns {Promise<Float32Array | Float32Array[]>}
    */
   async embedImage(images, options = {}) {
-    return each(images, (image) => this.#embed(image, options));
+    return each(images, (image) => this.#embed(image, options), this.#info);
   }
 
   /**

@@ -42,8 +42,10 @@ export const calls = {
     return laterText?.info();
   },
 
-  async embedImage({ image, pooling, normalize }, signal, tell) {
-    return embedPixels({ ...(await readImage(image, tell)), pooling, normalize }, signal, tell);
+  async embedImage({ image, pooling, normalize }, signal, tell, waiting) {
+    const pixels = { ...(await readImage(image, tell)), pooling, normalize };
+    if (gpu) return gpu.embed(engine, { pixels, signal, tell }, waiting, readImage, embedPixels);
+    return embedPixels(pixels, signal, tell);
   },
 
   async embedPatches(parameters, signal, tell) {
@@ -255,7 +257,7 @@ async function runPass(input, signal, tell) {
       if (step === 'done') return;
       if (step === 'all-reduce') await followers?.sum(engine);
       if (step === 'blocks' && gpu) {
-        if (await gpu.runBlocks(engine, input, signal, tell)) continue;
+        if (await gpu.runBlocks(engine, 'pixels' in input, signal, tell)) continue;
         // The model was loaded again. What was read of a cached one may be its image tower alone.
         if ('inputIds' in input) await laterText?.arrive(signal, tell);
         return await runPass(input, signal, tell);

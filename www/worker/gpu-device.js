@@ -9,6 +9,7 @@
  * @property {number} hiddenSize
  * @property {number} hiddenStride
  * @property {number} length rows of a usual sequence
+ * @property {number} mostRows that run at once, unless one sequence has more
  * @property {{values: number, stride: number, activation: number}} [patches]
  * @property {number[]} weights
  * @property {{label: string, floatsPerRow: number}[]} activations
@@ -156,6 +157,34 @@ export class GpuTower {
   }
 
   /**
+   * Runs the blocks of any number of sequences, in groups of nearly equal size if their rows are too many for the memory.
+   * @param {TowerInput} input
+   */
+  async runAll({ hiddenStates, patches, sequences }) {
+    const { hiddenSize, mostRows } = this.plan;
+    const length = hiddenStates.length / hiddenSize / sequences;
+    const groups = Math.ceil(sequences / Math.max(1, Math.floor(mostRows / length)));
+    if (groups === 1) return this.run({ hiddenStates, patches, sequences });
+    const results = new Float32Array(hiddenStates.length);
+    const atOnce = Math.ceil(sequences / groups);
+    for (let first = 0; first < sequences; first += atOnce) {
+      const count = Math.min(atOnce, sequences - first);
+      const part = (/** @type {Float32Array} */ values) =>
+        values.subarray((first * values.length) / sequences, ((first + count) * values.length) / sequences);
+      const input = { hiddenStates: part(hiddenStates), patches: patches && part(patches), sequences: count };
+      results.set(await this.run(input), first * length * hiddenSize);
+    }
+    return results;
+  }
+
+  /** Frees what a pass needs beside the weights, until the next one. */
+  release() {
+    const { pass, staging, activations = [] } = this.#workspace ?? {};
+    for (const buffer of [pass, staging, ...activations]) buffer?.destroy();
+    this.#workspace = undefined;
+  }
+
+  /**
    * Runs the blocks.
    * @param {TowerInput} input
    * @param {(program: Program) => number} [endOf] how many dispatches run; all, if it is left out
@@ -257,9 +286,7 @@ export class GpuTower {
   /** Buffers and bind groups for so many rows; those at hand if they are large enough. @param {number} rows */
   async #workspaceFor(rows) {
     if (this.#workspace && rows <= this.#workspace.rows) return this.#workspace;
-    const old = this.#workspace;
-    this.#workspace = undefined;
-    for (const buffer of old ? [old.pass, old.staging, ...old.activations] : []) buffer.destroy();
+    this.release();
     const capacity = Math.ceil(rows / ROWS) * ROWS;
     const device = this.#device;
     const { STORAGE, COPY_SRC, COPY_DST, MAP_READ, UNIFORM } = USAGE;

@@ -4,7 +4,9 @@
  */
 import { checkTower, checkWeights, isFinite } from './gpu-check.js';
 import { GpuFault, GpuTower, openDevice, reasonOf } from './gpu-device.js';
+import { embedTogether } from './gpu-images.js';
 import { WeightWriter } from './gpu-weights.js';
+import { yieldToMessages } from './yield.js';
 
 /** @typedef {import('../wasm/simd128/siglip_web.js').Engine} Engine */
 /** @typedef {import('./gpu-device.js').FaultCode} FaultCode */
@@ -12,7 +14,7 @@ import { WeightWriter } from './gpu-weights.js';
 /** @typedef {import('./protocol.js').Calls} Calls */
 /** @typedef {import('./protocol.js').CallEvent} CallEvent */
 /** @typedef {import('./protocol.js').LoadEvent} LoadEvent */
-/** @typedef {import('./protocol.js').PassInput} PassInput */
+/** @typedef {import('./protocol.js').PixelValues} PixelValues */
 /** @typedef {{image?: TowerPlan, text?: TowerPlan, checksum: string, places: import('./gpu-weights.js').Place[], rowLengths: number[]}} Plan */
 /** @typedef {Calls['load']['parameters']} Parameters */
 /** Loads the engine. Passed in, so that bundlers leave it in one script with the worker. @typedef {typeof import('./wasm.js').loadWasm} LoadWasm */
@@ -115,19 +117,56 @@ export class GpuBlocks {
   }
 
   /**
+   * The embedding of a call's image, or the vectors that its pooling asks for.
+   * @param {Engine} engine
+   * @param {import('./gpu-images.js').Asked} asked
+   * @param {import('./protocol.js').WaitingCall[] | undefined} waiting
+   * @param {import('./gpu-images.js').Read} read
+   * @param {import('./gpu-images.js').Embed} embed
+   */
+  async embed(engine, asked, waiting, read, embed) {
+    const { pixels, signal, tell } = asked;
+    if (pixels.pooling !== undefined || pixels.normalize !== undefined) return embed(pixels, signal, tell);
+    // A page sends several calls one after the other.
+    await yieldToMessages();
+    return embedTogether(engine, this, asked, waiting ?? [], read, embed);
+  }
+
+  /**
+   * The embeddings of images of one size, of one pass; undefined if the blocks did not run.
+   * @param {Engine} engine
+   * @param {PixelValues[]} images
+   * @param {(event: CallEvent) => void} tell
+   */
+  async embedImages(engine, images, tell) {
+    const [{ values, height }] = images;
+    const all = new Float32Array(images.length * values.length);
+    images.forEach((image, i) => all.set(image.values, i * values.length));
+    engine.begin_images(all, images.length, height);
+    // None of the calls gives up the others'.
+    const { signal } = new AbortController();
+    for (let step; (step = engine.step()) !== 'done';) {
+      if (step === 'blocks' && !(await this.runBlocks(engine, true, signal, tell))) return;
+    }
+    const embeddings = engine.finish();
+    const size = embeddings.length / images.length;
+    return images.map((_, i) => embeddings.slice(i * size, (i + 1) * size));
+  }
+
+  /**
    * Runs the blocks of the pass that the engine has begun.
    *
    * After a fault the engine gets the model anew: on a new device if one was lost for the first time, otherwise with the blocks
    * in itself.
    * @param {Engine} engine
-   * @param {PassInput} input
+   * @param {boolean} isImage
    * @param {AbortSignal} signal
    * @param {(event: CallEvent) => void} tell
    * @returns {Promise<boolean>} whether they ran; if not, the pass has to begin again
    */
-  async runBlocks(engine, input, signal, tell) {
+  async runBlocks(engine, isImage, signal, tell) {
     try {
-      await this.#model.runBlocks(engine, input);
+      await this.#model.runBlocks(engine, isImage);
       return true;
     } catch (fault) {
       if (!(fault instanceof GpuFault)) throw fault;
@@ -163,6 +202,13 @@ export class GpuBlocks {
   }
 }
 
+/** The program with the least to compile, for any number of rows. @param {TowerPlan} tower */
+function shortestOf({ programs, pipelines }) {
+  const length = (/** @type {typeof programs[0]} */ { dispatches }) =>
+    dispatches.reduce((sum, { pipeline }) => sum + pipelines[pipeline].wgsl.length, 0);
+  return { ...programs.reduce((a, b) => (length(b) < length(a) ? b : a)), mostRows: undefined };
+}
+
 /** Gives `engine` the model of another, which is of no use afterwards. @param {Engine} engine @param {Engine} other */
 function exchange(engine, other) {
   engine.take_model(other);
@@ -177,7 +223,6 @@ class GpuModel {
   #parameters;
   #loadWasm;
   #isSoftware;
-  #contextLength = 0;
   /** Why it is of no use any more. @type {GpuFault | undefined} */
   #fault;
 
@@ -284,8 +329,8 @@ class GpuModel {
     }
     for (const name of /** @type {const} */ (['image', 'text'])) {
       const tower = plan[name];
-      // Software has no idle cores to fill, and takes seconds for each pipeline.
-      if (this.#isSoftware) tower?.programs.splice(0, tower.programs.length - 1);
+      // Software has no idle cores to fill, and takes seconds to compile a large tile.
+      if (this.#isSoftware && tower) tower.programs = [shortestOf(tower)];
       if (tower) this.#towers[name] = await GpuTower.create(this.#device, tower);
     }
     this.#checksum = plan.checksum;
@@ -299,7 +344,6 @@ class GpuModel {
    * @param {number} [workers]
    */
   async #check(engine, workers) {
-    this.#contextLength = engine.info().contextLength;
     const { sums } = /** @type {WeightWriter} */ (this.#writer);
     await checkWeights(this.#device, this.#checksum, sums);
     const { precision } = this.#parameters.options;
@@ -324,17 +368,16 @@ class GpuModel {
   /**
    * Runs the blocks of the pass that the engine has begun.
    * @param {Engine} engine
-   * @param {PassInput} input
+   * @param {boolean} isImage
    */
-  async runBlocks(engine, input) {
+  async runBlocks(engine, isImage) {
     if (this.#fault) throw this.#fault;
-    const isImage = 'pixels' in input;
-    const tower = /** @type {GpuTower} */ (this.#towers[isImage ? 'image' : 'text']);
-    const sequences = isImage ? 1 : input.inputIds.length / this.#contextLength;
+    const { image, text } = this.#towers;
+    const [tower, other] = isImage ? [image, text] : [text, image];
+    other?.release();
     const patches = isImage ? engine.patches() : undefined;
-    const values = await this.#noting(
-      tower.run({ hiddenStates: engine.hidden_states(), patches, sequences }),
-    );
+    const input = { hiddenStates: engine.hidden_states(), patches, sequences: engine.sequences() };
+    const values = await this.#noting(/** @type {GpuTower} */ (tower).runAll(input));
     if (!isFinite(values)) throw new GpuFault('gpu-wrong', 'results are not finite');
     engine.set_hidden_states(values);
   }

@@ -131,9 +131,10 @@
  * @typedef {{[Name in M]: {method: Name, parameters: Calls[Name]['parameters']}}[M]} Call
  */
 /**
- * A handler for each call. What `tell` is given arrives before the answer.
- * @typedef {{[M in Method]: (parameters: Calls[M]['parameters'], signal: AbortSignal, tell: (event: CallEvent) => void) => Promise<Calls[M]['result']>}} CallHandlers
+ * A handler for each call. What `tell` is given arrives before the answer; `waiting` are the calls behind it.
+ * @typedef {{[M in Method]: (parameters: Calls[M]['parameters'], signal: AbortSignal, tell: (event: CallEvent) => void, waiting?: WaitingCall[]) => Promise<Calls[M]['result']>}} CallHandlers
  */
+/** A call that waits for its turn. `answer` is there if an earlier one has begun it. @typedef {Call & {signal: AbortSignal, tell: (event: CallEvent) => void, answer?: Promise<any>}} WaitingCall */
 
 /** @typedef {{type: 'call', id: number} & Call} CallMessage */
 /** The page has given up a call. @typedef {{type: 'abort', id: number}} AbortMessage */

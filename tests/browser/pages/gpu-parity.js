@@ -96,6 +96,8 @@ async function onGpu(files, precision, inputs) {
   let writer;
   const begin = async (/** @type {string} */ config, /** @type {string} */ names) => {
     const plan = JSON.parse(Engine.gpu_plan(config, names, precision));
+    // What runs for so few rows; the others would take time to compile.
+    for (const { programs } of [plan.image, plan.text]) programs.splice(1);
     towers = {
       image: await GpuTower.create(device, plan.image),
       text: await GpuTower.create(device, plan.text),
