@@ -32,4 +32,5 @@ for (const name of ['live.js', 'diagrams.js']) await cp(join(site, name), join(s
 await cp(join(tools, 'node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js'), join(source, 'mermaid.tiny.js'));
 // The picture of the examples.
 await cp(join(root, 'www/samples/cat.jpg'), join(source, 'cat.jpg'));
+await cp(join(site, 'rust.md'), join(source, 'rust.md'));
 await writeReference(root, tools, join(source, 'reference'));
