@@ -114,7 +114,7 @@ export const calls = {
   },
 
   async index(request) {
-    return (await import('./search-index.js')).answerIndex(/** @type {any} */ (engine), request);
+    return (await import('./search-index.js')).answerIndex(engine, request);
   },
 
   async classes(request) {

@@ -1,15 +1,8 @@
 /** Indexes of pictures that are open, by name: what lib/search-index.js asks of them. */
 
-/** @typedef {(piece: Uint8Array<ArrayBuffer>) => void} Take */
-/** @typedef {import('../wasm/simd128/siglip_web.js').SearchIndex & {merge(other: SearchIndex): void, write_file(take: Take): void, write_npy(take: Take): void}} SearchIndex */
-/** @typedef {{push(bytes: Uint8Array): void, finish(): SearchIndex, free(): void}} IndexReader */
-/**
- * What makes indexes of a loaded model.
- * @typedef {object} Engine
- * @property {(model: string) => SearchIndex} search_index
- * @property {(model: string, length: number) => IndexReader} index_reader
- * @property {(model: string, length: number, names: string[]) => IndexReader} npy_reader
- */
+/** @typedef {import('../wasm/simd128/siglip_web.js').Engine} Engine */
+/** @typedef {import('../wasm/simd128/siglip_web.js').IndexReader} IndexReader */
+/** @typedef {import('../wasm/simd128/siglip_web.js').SearchIndex} SearchIndex */
 /** @typedef {import('./protocol.js').IndexRequest} IndexRequest */
 
 /** Bytes of a file that are in the script's memory at a time, and in the engine's beside what it keeps of them. */
@@ -104,7 +97,7 @@ async function read(file, reader) {
 
 /**
  * A file of pieces, of which the browser keeps large ones on the disk.
- * @param {(take: Take) => void} write
+ * @param {(take: (piece: Uint8Array<ArrayBuffer>) => void) => void} write
  */
 function written(write) {
   /** @type {Blob[]} */
