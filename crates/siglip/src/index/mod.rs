@@ -226,7 +226,7 @@ impl Index {
             });
         }
         self.segments[place / SEGMENT].push_entry(entry);
-        self.places.insert(place, place + 1, |place| name_of(&self.segments, place));
+        self.places.insert(place, |place| name_of(&self.segments, place));
         &mut self.segments[place / SEGMENT]
     }
 
