@@ -122,17 +122,19 @@ export class RemotePage {
         HTMLAnchorElement.prototype.click = click;
         const { download: name, href } = this;
         const bytes = fetch(href).then((response) => response.arrayBuffer());
-        const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-        bytes.then((bytes) => (globals.siglipDownload = { name, text: decoder.decode(bytes) }));
+        bytes.then((bytes) => {
+          const binary = Array.from(new Uint8Array(bytes), (byte) => String.fromCharCode(byte)).join('');
+          globals.siglipDownload = { name, base64: btoa(binary) };
+        });
       };
     });
     const taken = () => this.#evaluate('globalThis.siglipDownload');
-    const { name, text } = await until(taken, 'a download');
+    const { name, base64 } = await until(taken, 'a download');
     return {
       suggestedFilename: () => name,
       path: async () => {
         const path = join(await mkdtemp(join(tmpdir(), 'siglip-download-')), 'file');
-        await writeFile(path, text);
+        await writeFile(path, base64, 'base64');
         return path;
       },
     };

@@ -92,8 +92,7 @@ test('pictures that are nearly the same are shown in groups, and the index goes 
     page.waitForEvent('download'),
     panel.getByRole('button', { name: 'Save the index' }).click(),
   ]);
-  const file = join(folder, 'kept.siglip-index');
-  await download.saveAs(file);
+  const file = await download.path();
   await panel.getByLabel('Load an index').setInputFiles(file);
   await panel.getByText('The index now has 3 pictures.').waitFor();
   await panel.getByLabel('Load an index').setInputFiles(fileAt('www/samples/cat.jpg'));
