@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { Harness, fileAt, openIn, problemsOf, untilWorkers, workersAlive } from './harness.js';
+import { Harness, eventsOf, fileAt, openIn, problemsOf, untilWorkers, workersAlive } from './harness.js';
 import { Server, reporter } from './server.js';
 
 /** @typedef {import('./harness.js').Page} Page */
@@ -66,16 +66,6 @@ const listen = (page) =>
       });
     }
   });
-
-/** @param {Page} page @param {string} type @returns {Promise<any[]>} */
-const eventsOf = (page, type) =>
-  page.evaluate(
-    (type) =>
-      /** @type {any} */ (globalThis).events
-        .filter((/** @type {any} */ event) => event.type === type)
-        .map((/** @type {any} */ event) => event.detail),
-    type,
-  );
 
 const photo = fileAt('www/samples/cat.jpg');
 

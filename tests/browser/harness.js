@@ -135,3 +135,18 @@ export async function untilWorkers(page, count) {
     await page.waitForTimeout(50);
   }
 }
+
+/**
+ * The details of an element's events of this type, which the page keeps in `events`.
+ * @param {Page} page
+ * @param {string} type
+ * @returns {Promise<any[]>}
+ */
+export const eventsOf = (page, type) =>
+  page.evaluate(
+    (type) =>
+      /** @type {any} */ (globalThis).events
+        .filter((/** @type {any} */ event) => event.type === type)
+        .map((/** @type {any} */ event) => event.detail),
+    type,
+  );

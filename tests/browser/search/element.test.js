@@ -4,7 +4,16 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { complaintsOfAxe } from '../axe.js';
 import { browserOfTests } from '../browsers.js';
-import { Harness, assertClose, fileAt, openIn, problemsOf, untilWorkers, workersAlive } from '../harness.js';
+import {
+  Harness,
+  assertClose,
+  eventsOf,
+  fileAt,
+  openIn,
+  problemsOf,
+  untilWorkers,
+  workersAlive,
+} from '../harness.js';
 import { reporter } from '../server.js';
 
 /** @typedef {import('../harness.js').Page} Page */
@@ -40,16 +49,6 @@ async function host(body, files = {}) {
   await opened.waitForFunction(() => customElements.get('siglip-search'));
   return opened;
 }
-
-/** @param {Page} page @param {string} type @returns {Promise<any[]>} */
-const eventsOf = (page, type) =>
-  page.evaluate(
-    (type) =>
-      /** @type {any} */ (globalThis).events
-        .filter((/** @type {any} */ event) => event.type === type)
-        .map((/** @type {any} */ event) => event.detail),
-    type,
-  );
 
 /** Sets the first element's properties; null stands for undefined. @param {Page} page @param {object} properties */
 const set = (page, properties) =>
