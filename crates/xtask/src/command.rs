@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Instant;
 
+use crate::lanes::Step;
+
 /// Why a task stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -24,6 +26,9 @@ pub enum Error {
         /// Its exit status.
         status: ExitStatus,
     },
+    /// A step of the list beside this one has failed, so the next one here did not begin.
+    #[error("a step that ran beside this list has failed")]
+    OtherFailed,
     /// A file or folder could not be read or written.
     #[error("{}: {source}", path.display())]
     File {
@@ -103,14 +108,15 @@ pub fn command(program: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Announces a command, runs it, tells how long it took, and fails if it does.
+/// Announces a command, runs it, tells how long it took, and fails if it does. If others run beside it ([`crate::lanes`]),
+/// its output is printed at its end.
 pub fn run(command: &mut Command) -> crate::Result {
     let line = std::iter::once(command.get_program()).chain(command.get_args());
     let line = line.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
-    eprintln!("▸ {line}");
+    let step = Step::begin(&line)?;
     let begun = Instant::now();
-    let status = command.status().map_err(|source| start(command, source))?;
-    eprintln!("  {:.0} s", begun.elapsed().as_secs_f32());
+    let status = step.status(command).map_err(|source| start(command, source))?;
+    step.end(begun.elapsed().as_secs_f32())?;
     if status.success() { Ok(()) } else { Err(Error::Failed { command: line, status }) }
 }
 

@@ -6,6 +6,7 @@ mod command;
 mod crates;
 mod docs;
 mod hunt;
+mod lanes;
 mod package;
 mod serve;
 mod setup;

@@ -1,7 +1,9 @@
 //! The files for a static host, and the npm package.
 
+use std::env::consts::EXE_SUFFIX;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::command::{self, Error, command};
 use crate::{Result, wasm};
@@ -61,11 +63,21 @@ pub fn npm() -> Result<PathBuf> {
     let models = package.join("models");
     fs::create_dir_all(&models).map_err(Error::file(&models))?;
     // One file: a bundler cannot copy a folder. In 8 bits it has the fewest bytes.
-    let convert = ["run", "--package", "siglip-cli", "--", "convert", "--to", "q8", "www/models/tiny"];
-    command::run(command("cargo", &convert).arg(models.join("tiny.gguf")))?;
+    let mut siglip = Command::new(command_line()?);
+    siglip.args(["convert", "--to", "q8"]).arg(crate::path("www/models/tiny"));
+    command::run(siglip.arg(models.join("tiny.gguf")))?;
     command::run(command("node", &["scripts/package-npm.js"]).arg(&package))?;
     command::run(command("npm", &["pack", "--silent", "--pack-destination", ".."]).current_dir(&package))?;
     Ok(package)
+}
+
+/// Builds the program `siglip`.
+fn command_line() -> Result<PathBuf> {
+    // With the features of `cargo test --workspace --exclude xtask`, which has compiled it if it has run. With those of
+    // siglip-cli alone, cargo would compile fifty crates anew.
+    let build = ["build", "--workspace", "--exclude", "xtask", "--bin", "siglip"];
+    command::run(&mut command("cargo", &build))?;
+    Ok(crate::path("target/debug").join(format!("siglip{EXE_SUFFIX}")))
 }
 
 /// An empty folder.

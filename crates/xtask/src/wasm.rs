@@ -89,18 +89,22 @@ pub const CANDLE: Build =
 /// comparison.
 pub const BUILDS: [Build; 5] = [SIMD128, RELAXED_SIMD, THREADS, RARE_FORMATS, CANDLE];
 
-/// Builds the modules of these names into www/wasm/, or all if none is named. While one is optimised, which takes a minute
-/// of one core, the next is compiled.
+/// Builds the modules of these names into www/wasm/, or all if none is named.
 pub fn build(names: &[String]) -> Result {
-    setup::wasm()?;
     let wanted = |build: &&Build| names.is_empty() || names.iter().any(|name| name == build.name);
+    build_each(BUILDS.iter().filter(wanted))
+}
+
+/// Builds modules into www/wasm/. While one is optimised, which takes a minute of one core, the next is compiled.
+pub fn build_each<'b>(builds: impl IntoIterator<Item = &'b Build>) -> Result {
+    setup::wasm()?;
     thread::scope(|scope| {
         let mut publishing: Option<ScopedJoinHandle<Result>> = None;
         let mut wait_for = |next| match std::mem::replace(&mut publishing, next) {
             Some(publishing) => publishing.join().unwrap_or_else(|panic| resume_unwind(panic)),
             None => Ok(()),
         };
-        for build in BUILDS.iter().filter(wanted) {
+        for build in builds {
             build.compile()?;
             wait_for(Some(scope.spawn(|| build.publish())))?;
         }
@@ -189,8 +193,14 @@ impl Build {
 
     /// Compiles the crate. Pages see it in one step, when it is complete.
     pub fn run(&self) -> Result {
-        self.compile()?;
+        self.prepare()?;
         self.publish()
+    }
+
+    /// Does everything but the last step, in which pages see it.
+    pub fn prepare(&self) -> Result {
+        self.compile()?;
+        if self.is_published_as_compiled() { Ok(()) } else { self.pack_aside() }
     }
 
     fn compile(&self) -> Result {
@@ -199,16 +209,27 @@ impl Build {
     }
 
     /// Puts what was compiled where pages load it from.
-    fn publish(&self) -> Result {
-        let (compiled, aside, folder) =
-            (self.compiled(&format!("{}.wasm", self.stem())), self.aside(), self.folder());
-        if is_newer(&folder.join(self.module()), &compiled) {
+    pub fn publish(&self) -> Result {
+        if self.is_published_as_compiled() {
             return Ok(());
         }
-        if !is_newer(&aside.join(self.module()), &compiled) {
-            self.pack(&compiled, &aside)?;
-        }
-        replace_folder(&aside, &folder)
+        self.pack_aside()?;
+        replace_folder(&self.aside(), &self.folder())
+    }
+
+    /// The module as cargo has made it.
+    fn compiled_module(&self) -> PathBuf {
+        self.compiled(&format!("{}.wasm", self.stem()))
+    }
+
+    fn is_published_as_compiled(&self) -> bool {
+        is_newer(&self.folder().join(self.module()), &self.compiled_module())
+    }
+
+    /// Puts the compiled module together with its script, where pages do not load it yet.
+    fn pack_aside(&self) -> Result {
+        let (compiled, aside) = (self.compiled_module(), self.aside());
+        if is_newer(&aside.join(self.module()), &compiled) { Ok(()) } else { self.pack(&compiled, &aside) }
     }
 
     /// Optimises a compiled module and writes the script that loads it.
