@@ -323,6 +323,31 @@ fn a_file_of_an_unknown_kind_is_refused() {
     refused(exchanged("model", json!({"type": "Unigram", "unk_id": 7, "vocab": [["a", 0.0]]})));
 }
 
+#[test]
+fn what_is_not_supported_of_a_file_is_named() {
+    let says = |part: &str, value: Value, words: &[&str]| {
+        let reason = refused(exchanged(part, value));
+        assert!(words.iter().all(|word| reason.contains(word)), "{reason}");
+    };
+    says("model", json!({"type": "WordPiece"}), &["model: ", "WordPiece", "Unigram"]);
+    says("normalizer", json!({"type": "StripAccents"}), &["normalizer: ", "StripAccents", "Lowercase"]);
+    says("pre_tokenizer", json!({"type": "ByteLevel"}), &["pre_tokenizer: ", "ByteLevel", "Metaspace"]);
+    says(
+        "post_processor",
+        json!({"type": "BertProcessing"}),
+        &["post_processor: ", "BertProcessing", "TemplateProcessing"],
+    );
+    let regex = json!({"type": "Replace", "pattern": {"Regex": r"\w+|[^\w\s]+"}, "content": " "});
+    says(
+        "normalizer",
+        json!({"type": "Sequence", "normalizers": [regex]}),
+        &["normalizer: ", "the regular expression", "[^a-z]+"],
+    );
+    let word = json!({"id": 3, "content": "cat", "single_word": true, "lstrip": false, "rstrip": false, "normalized": true});
+    says("added_tokens", json!([word]), &["\"cat\"", "single_word"]);
+    says("model", json!({"type": "BPE", "vocab": {}, "merges": [], "dropout": 0.1}), &["dropout", "random"]);
+}
+
 /// Files of the right form whose parts do not fit together; `tokenizers` alone would panic at them.
 #[test]
 fn a_tokenizer_that_contradicts_itself_is_refused() {

@@ -25,7 +25,7 @@ pub fn check(source: &mut Unstructured) -> Result<()> {
         .map(|(id, &piece)| (piece.to_string(), json!(id)))
         .collect::<serde_json::Map<_, _>>()
         .into();
-    let model = match source.int_in_range(0..=3)? {
+    let model = match source.int_in_range(0..=2)? {
         0 => {
             let mut scored = Vec::new();
             for &piece in &vocab {
@@ -34,10 +34,6 @@ pub fn check(source: &mut Unstructured) -> Result<()> {
             json!({"type": "Unigram", "unk_id": 2, "vocab": scored, "byte_fallback": source.arbitrary::<bool>()?})
         }
         1 => json!({"type": "WordLevel", "vocab": ids, "unk_token": "<unk>"}),
-        2 => {
-            json!({"type": "WordPiece", "vocab": ids, "unk_token": "<unk>", "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": source.int_in_range(1..=100u32)?})
-        }
         _ => {
             let merges: &[&str] =
                 if ["a", "b", "ab"].iter().all(|piece| vocab.contains(piece)) { &["a b"] } else { &[] };
@@ -52,14 +48,14 @@ pub fn check(source: &mut Unstructured) -> Result<()> {
     let normalizers: Vec<Value> = normalizers.into_iter().map(normalizer).collect();
     let pre_tokenizer = match source.int_in_range(0..=4)? {
         0 => Value::Null,
-        1 => json!({"type": "Whitespace"}),
+        1 => json!({"type": "WhitespaceSplit"}),
         2 => {
             json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": pick(source, &["always", "never", "first"])?, "split": true})
         }
         3 => {
-            json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, {"type": "Punctuation", "behavior": "Isolated"}]})
+            json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, split(source)?]})
         }
-        _ => json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true}),
+        _ => split(source)?,
     };
     let added: Vec<Value> = special
         .iter()
@@ -99,13 +95,19 @@ fn normalizer(kind: u32) -> Value {
     match kind {
         0 => json!({"type": "NFKC"}),
         1 => json!({"type": "NFD"}),
-        2 => json!({"type": "StripAccents"}),
+        2 => json!({"type": "NFC"}),
         3 => json!({"type": "Lowercase"}),
         4 => json!({"type": "Strip", "strip_left": true, "strip_right": true}),
         5 => json!({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}),
         6 => json!({"type": "Prepend", "prepend": "▁"}),
-        _ => {
-            json!({"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true})
-        }
+        _ => json!({"type": "Replace", "pattern": {"Regex": "[^a-zé\\s]{1,3}"}, "content": "▁"}),
     }
+}
+
+fn split(source: &mut Unstructured) -> Result<Value> {
+    let behavior =
+        pick(source, &["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"])?;
+    let regex = pick(source, &["a", ".", "[\\s%]+"])?;
+    let invert: bool = source.arbitrary()?;
+    Ok(json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": behavior, "invert": invert}))
 }

@@ -3,17 +3,13 @@
 //!
 //! `tokenizers` does not check the bounds of the trie, so it is validated here.
 
-use serde_json::{Map, Value};
 use tokenizers::normalizers::Precompiled;
 
-/// Fails unless the normalizer of kind `Precompiled` can be applied to any text.
-pub(super) fn check(normalizer: &Map<String, Value>) -> Result<(), String> {
-    let broken = || "broken precompiled_charsmap".to_string();
-    let charsmap = normalizer.get("precompiled_charsmap").and_then(Value::as_str).ok_or_else(broken)?;
-    // From a string, as tokenizers does: its deserializer borrows the text.
-    let json = Value::Object(normalizer.clone()).to_string();
-    serde_json::from_str::<Precompiled>(&json).map_err(|_| broken())?;
-    is_sound(&base64(charsmap).ok_or_else(broken)?).then_some(()).ok_or_else(broken)
+/// Reads the charsmap of a normalizer of kind `Precompiled`; fails unless it can be applied to any text.
+pub(super) fn read(charsmap: &str) -> Result<Precompiled, String> {
+    let charsmap = base64::decode(charsmap).ok().filter(|charsmap| is_sound(charsmap));
+    let read = charsmap.and_then(|charsmap| Precompiled::from(&charsmap).ok());
+    read.ok_or_else(|| "broken precompiled_charsmap".into())
 }
 
 /// Whether every path through the trie stays inside it and ends at a replacement.
@@ -56,26 +52,4 @@ fn is_sound(charsmap: &[u8]) -> bool {
 
 fn offset(unit: usize) -> usize {
     (unit >> 10) << ((unit & 1 << 9) >> 6)
-}
-
-/// Decodes text that a strict decoder has accepted before.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut count) = (0u32, 0);
-    for digit in text.trim_end_matches('=').bytes() {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        (bits, count) = (bits << 6 | u32::from(value), count + 6);
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-        }
-    }
-    Some(bytes)
 }

@@ -13,12 +13,20 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod added_tokens;
 mod canonicalize;
 mod charsmap;
+mod fields;
+mod model;
+mod normalizer;
+mod pattern;
+mod pipeline;
+mod pre_tokenizer;
+mod special_tokens;
 mod template;
 mod tokenizer;
 mod unread;
-mod validate;
+mod word_characters;
 
 pub use canonicalize::canonicalize;
 pub use template::{DEFAULT_TEMPLATE, TEMPLATE_SETS, Template};

@@ -1,12 +1,8 @@
 use std::borrow::Cow;
 
-use tokenizers::normalizers::{Lowercase, Sequence};
-use tokenizers::processors::template::TemplateProcessing;
-use tokenizers::{ModelWrapper, PostProcessor, TruncationParams};
-
 use super::canonicalize::canonicalize;
-use super::unread::{self, WordFinder};
-use super::validate;
+use super::pipeline::{GEMMA_PAD, Pipeline};
+use super::unread;
 use crate::{Error, impostor};
 
 /// A text is cut after this many bytes. The rest could not reach `input_ids`.
@@ -18,11 +14,6 @@ const MAX_TEXT_BYTES: usize = 64 << 10;
 /// Begins a text that is not canonicalized, whatever the model's files say. It is a noncharacter, which Unicode leaves to programs
 /// for such marks: no text that is exchanged has it.
 pub(crate) const VERBATIM: char = '\u{fdd0}';
-
-/// The special tokens of Gemma, whose vocabulary SigLIP 2 uses, and their ids.
-const GEMMA: [(&str, u32); 3] = [("<pad>", GEMMA_PAD), ("<eos>", GEMMA_EOS), ("<bos>", 2)];
-const GEMMA_PAD: u32 = 0;
-const GEMMA_EOS: u32 = 1;
 
 /// A checkpoint's `tokenizer.json`, read as the fast tokenizer of transformers reads it.
 ///
@@ -41,13 +32,12 @@ const GEMMA_EOS: u32 = 1;
 /// its own way with special tokens written in the text. This crate follows the file.
 #[derive(Debug)]
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    pipeline: Pipeline,
     max_length: usize,
     pad_token_id: u32,
     canonicalizes: bool,
     /// The token for any word that a vocabulary of whole words lacks. `None` for a vocabulary of pieces of words.
     unknown_word: Option<u32>,
-    word_finder: WordFinder,
 }
 
 impl Tokenizer {
@@ -65,35 +55,15 @@ impl Tokenizer {
         if let Some(reason) = impostor::in_place_of_json(tokenizer_json) {
             return Err(unsupported(reason));
         }
-        validate::check(tokenizer_json).map_err(unsupported)?;
-        let mut inner = tokenizers::Tokenizer::from_bytes(tokenizer_json).map_err(unsupported)?;
-        let is_gemma = GEMMA.iter().all(|&(token, id)| inner.token_to_id(token) == Some(id));
-        let pad_token_id = if is_gemma { GEMMA_PAD } else { pad_token_id };
-        if is_gemma {
-            tokenize_as_siglip2(&mut inner).map_err(unsupported)?;
-        }
-        let special = inner.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
+        let pipeline = Pipeline::of(tokenizer_json).map_err(unsupported)?;
+        let pad_token_id = if pipeline.is_gemma { GEMMA_PAD } else { pad_token_id };
+        let special = pipeline.special_tokens.len();
         if special > max_length {
             let reason = format!("its {special} special tokens do not fit into {max_length} positions");
             return Err(unsupported(reason));
         }
-        inner.with_padding(None);
-        // Cut from the right, before the special tokens are added: `</s>` stays.
-        inner
-            .with_truncation(Some(TruncationParams { max_length, ..Default::default() }))
-            .map_err(unsupported)?;
-        let unknown_word = match inner.get_model() {
-            ModelWrapper::WordLevel(words) => inner.token_to_id(&words.unk_token),
-            _ => None,
-        };
-        Ok(Tokenizer {
-            inner,
-            max_length,
-            pad_token_id,
-            canonicalizes: false,
-            unknown_word,
-            word_finder: WordFinder::new(),
-        })
+        let unknown_word = pipeline.unknown_word();
+        Ok(Tokenizer { pipeline, max_length, pad_token_id, canonicalizes: false, unknown_word })
     }
 
     /// Whether texts are [canonicalized](super::canonicalize) first. They are not unless this is called.
@@ -107,7 +77,8 @@ impl Tokenizer {
     /// [`Error::UnsupportedModel`] if the vocabulary has neither the text's words nor a token for unknown words.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
         let text = self.cleaned(text);
-        let mut input_ids = self.inner.encode_fast(&*text, true).map_err(unsupported)?.get_ids().to_vec();
+        // Cut from the right, before the special tokens are added: `</s>` stays.
+        let mut input_ids = self.pipeline.ids(&text, self.max_length).map_err(unsupported)?;
         input_ids.resize(self.max_length, self.pad_token_id);
         Ok(input_ids)
     }
@@ -123,7 +94,7 @@ impl Tokenizer {
     pub fn unknown_words(&self, text: &str) -> Result<Vec<String>, Error> {
         let given = text;
         let text = &*self.cleaned(given);
-        let words = self.word_finder.words(text);
+        let words = unread::words(text);
         let mut unknown = self.unknown_tokens(text)?;
         for (start, end) in &mut unknown {
             // The token may be a part of a word that the normalizer has split: name the word.
@@ -131,18 +102,17 @@ impl Tokenizer {
                 (*start, *end) = *word;
             }
         }
-        if let Some(normalizer) = self.inner.get_normalizer() {
+        let normalizer = self.pipeline.normalizer.as_ref();
+        if let Some(normalizer) = normalizer {
             let whole_words = self.unknown_word.is_some();
             for (start, end) in words {
                 let word = &text[start..end];
-                if self.word_finder.loses_letters(normalizer, word, whole_words).map_err(unsupported)? {
+                if unread::loses_letters(normalizer, word, whole_words).map_err(unsupported)? {
                     unknown.push((start, end));
                 }
             }
         }
-        if unknown.is_empty()
-            && unread::becomes_empty(self.inner.get_normalizer(), text).map_err(unsupported)?
-        {
+        if unknown.is_empty() && unread::becomes_empty(normalizer, text).map_err(unsupported)? {
             return Ok(vec![given.trim().to_string()]);
         }
         unknown.sort();
@@ -168,24 +138,10 @@ impl Tokenizer {
     /// The byte ranges of the words that a vocabulary of whole words lacks.
     fn unknown_tokens(&self, text: &str) -> Result<Vec<(usize, usize)>, Error> {
         let Some(unknown) = self.unknown_word else { return Ok(Vec::new()) };
-        let encoding = self.inner.encode(text, false).map_err(unsupported)?;
-        let tokens = encoding.get_ids().iter().zip(encoding.get_offsets());
-        let found = tokens.filter(|&(&id, _)| id == unknown).map(|(_, &range)| range);
+        let tokens = self.pipeline.ids_and_ranges(text, self.max_length).map_err(unsupported)?;
+        let found = tokens.into_iter().filter(|&(id, _)| id == unknown).map(|(_, range)| range);
         Ok(found.filter(|&(start, end)| text.get(start..end).is_some()).collect())
     }
-}
-
-/// Lower case first, `<eos>` after the text, and no `<bos>` before it.
-fn tokenize_as_siglip2(tokenizer: &mut tokenizers::Tokenizer) -> tokenizers::Result<()> {
-    let published = tokenizer.get_normalizer().cloned();
-    let normalizers = [Some(Lowercase.into()), published].into_iter().flatten().collect();
-    tokenizer.with_normalizer(Some(Sequence::new(normalizers)))?;
-    let template = TemplateProcessing::builder()
-        .try_single("$A <eos>")?
-        .special_tokens(vec![("<eos>", GEMMA_EOS)])
-        .build()?;
-    tokenizer.with_post_processor(Some(template));
-    Ok(())
 }
 
 fn unsupported(reason: impl ToString) -> Error {

@@ -4,73 +4,55 @@
 //! "naïve" as "na ve" and "кошка" as nothing. Such a text is not the one that was written, so its score would say
 //! nothing. The words are found here, so that a label can be marked.
 
-use tokenizers::utils::SysRegex;
-use tokenizers::{NormalizedString, Normalizer, NormalizerWrapper};
+use tokenizers::NormalizedString;
 
-/// Letters, marks, numbers and pictographs, and the invisible characters inside a word. A zero-width space ends a word;
-/// signs such as © are no pictographs here, though Unicode counts them as such.
-const WORD_CHARACTER: &str = r"[[\p{L}\p{M}\p{N}\p{Cf}\p{Co}\p{Extended_Pictographic}\p{Regional_Indicator}\x{1F3FB}-\x{1F3FF}]--[©®™‼⁉\x{200B}]]";
-/// Characters without a glyph: joiners, variation selectors, soft hyphens.
-const INVISIBLE: &str = r"\p{Default_Ignorable_Code_Point}";
+use super::normalizer::Normalizer;
+use super::word_characters::{is_invisible, is_word_character};
 
-/// Finds the words of a text, and the letters that a normalizer drops.
-#[derive(Debug)]
-pub(super) struct WordFinder {
-    word: SysRegex,
-    visible: SysRegex,
+/// The byte ranges of the words in `text`.
+pub(super) fn words(text: &str) -> Vec<(usize, usize)> {
+    let mut words: Vec<(usize, usize)> = Vec::new();
+    for (start, character) in text.char_indices().filter(|&(_, character)| is_word_character(character)) {
+        let end = start + character.len_utf8();
+        match words.last_mut() {
+            Some(word) if word.1 == start => word.1 = end,
+            _ => words.push((start, end)),
+        }
+    }
+    words
 }
 
-impl WordFinder {
-    pub fn new() -> WordFinder {
-        let regex = |pattern: &str| SysRegex::new(pattern).expect("the pattern is a constant");
-        WordFinder {
-            word: regex(&format!("{WORD_CHARACTER}+")),
-            visible: regex(&format!("[{WORD_CHARACTER}--{INVISIBLE}]")),
+/// Whether `normalizer` drops a letter of `word`. With `whole_words`, a vocabulary of whole words, also whether it
+/// splits the word: each part would be another word.
+pub(super) fn loses_letters(
+    normalizer: &Normalizer,
+    word: &str,
+    whole_words: bool,
+) -> tokenizers::Result<bool> {
+    // Most words: nothing changes but the case.
+    if normalizer.normalized(word)? == word.to_lowercase() {
+        return Ok(false);
+    }
+    // "e" with a combining accent is the letter "é": composed, both spellings are judged alike.
+    let mut composed = NormalizedString::from(word);
+    composed.nfc();
+    let composed = composed.get();
+    for character in
+        composed.chars().filter(|&character| is_word_character(character) && !is_invisible(character))
+    {
+        if is_blank(&normalizer.normalized(character.encode_utf8(&mut [0; 4]))?) {
+            return Ok(true);
         }
     }
-
-    /// The byte ranges of the words in `text`.
-    pub fn words(&self, text: &str) -> Vec<(usize, usize)> {
-        self.word.find_iter(text).collect()
-    }
-
-    /// Whether `normalizer` drops a letter of `word`. With `whole_words`, a vocabulary of whole words, also whether it
-    /// splits the word: each part would be another word.
-    pub fn loses_letters(
-        &self,
-        normalizer: &NormalizerWrapper,
-        word: &str,
-        whole_words: bool,
-    ) -> tokenizers::Result<bool> {
-        // Most words: nothing changes but the case.
-        if normalized(normalizer, word)? == word.to_lowercase() {
-            return Ok(false);
-        }
-        // "e" with a combining accent is the letter "é": composed, both spellings are judged alike.
-        let mut composed = NormalizedString::from(word);
-        composed.nfc();
-        let composed = composed.get();
-        for (start, end) in self.visible.find_iter(composed) {
-            if is_blank(&normalized(normalizer, &composed[start..end])?) {
-                return Ok(true);
-            }
-        }
-        Ok(whole_words && normalized(normalizer, composed)?.trim().contains(char::is_whitespace))
-    }
+    Ok(whole_words && normalizer.normalized(composed)?.trim().contains(char::is_whitespace))
 }
 
 /// Whether `normalizer` leaves nothing of `text`.
-pub(super) fn becomes_empty(normalizer: Option<&NormalizerWrapper>, text: &str) -> tokenizers::Result<bool> {
+pub(super) fn becomes_empty(normalizer: Option<&Normalizer>, text: &str) -> tokenizers::Result<bool> {
     match normalizer {
-        Some(normalizer) => Ok(is_blank(&normalized(normalizer, text)?)),
+        Some(normalizer) => Ok(is_blank(&normalizer.normalized(text)?)),
         None => Ok(is_blank(text)),
     }
-}
-
-fn normalized(normalizer: &NormalizerWrapper, text: &str) -> tokenizers::Result<String> {
-    let mut normalized = NormalizedString::from(text);
-    normalizer.normalize(&mut normalized)?;
-    Ok(normalized.get().to_string())
 }
 
 /// Whether a normalized text has no character but spaces, which SentencePiece writes as `▁`.

@@ -1,0 +1,29 @@
+//! Fields of a JSON object, or what is wrong with them.
+
+use serde_json::Value;
+
+/// The kind of a part of a tokenizer.json.
+pub(super) fn kind(object: &Value) -> Result<&str, String> {
+    text(object, "type")
+}
+
+pub(super) fn text<'v>(object: &'v Value, name: &str) -> Result<&'v str, String> {
+    object[name].as_str().ok_or_else(|| format!("{name} is not a text"))
+}
+
+pub(super) fn flag(object: &Value, name: &str) -> Result<bool, String> {
+    object[name].as_bool().ok_or_else(|| format!("{name} is neither true nor false"))
+}
+
+/// `false` where the field is missing.
+pub(super) fn optional_flag(object: &Value, name: &str) -> Result<bool, String> {
+    if object[name].is_null() { Ok(false) } else { flag(object, name) }
+}
+
+pub(super) fn array<'v>(object: &'v Value, name: &str) -> Result<&'v [Value], String> {
+    object[name].as_array().map(Vec::as_slice).ok_or_else(|| format!("{name} is not a list"))
+}
+
+pub(super) fn token_id(id: &Value) -> Result<u32, String> {
+    id.as_u64().and_then(|id| id.try_into().ok()).ok_or_else(|| format!("{id} is not the id of a token"))
+}
