@@ -171,6 +171,9 @@ async function loadShared({ source, options: chosen }, count, asThreads, signal,
     onWeights:
       followers &&
       ((weights) => /** @type {NonNullable<typeof followers>} */ (followers).sendWeights(weights)),
+    get digestWorker() {
+      return followers?.digestWorker;
+    },
   });
   const loaded = await Engine.load(source, options, signal, callbacks(tell));
   const bytesElsewhere = (await followers?.finishLoading()) ?? 0;

@@ -160,12 +160,20 @@
 /** All weights are sent. @typedef {{type: 'weights-sent'}} WeightsSentMessage */
 /** @typedef {{type: 'begin', pass: number, input: PassInput}} BeginMessage */
 /** Gives up a pass. @typedef {{type: 'stop', pass: number}} StopMessage */
-/** @typedef {ConfigMessage | WeightsMessage | WeightsSentMessage | BeginMessage | StopMessage} ToFollower */
+/**
+ * For a follower that holds no shard, but computes the sha256 of a large file while another worker reads it: tell when the engine is
+ * there, begin a file from these states of its digests on, take `length` bytes of which the first `settled` are settled, tell the
+ * state at the settled position, tell the sha256.
+ * @typedef {{ask: 'ready' | 'settled' | 'finish'} | {ask: 'begin', all: string, settled: string} | {ask: 'bytes', buffer: ArrayBuffer, length: number, settled: number}} DigestRequest
+ */
+/** @typedef {{type: 'digest', request: DigestRequest}} DigestMessage */
+/** @typedef {ConfigMessage | WeightsMessage | WeightsSentMessage | BeginMessage | StopMessage | DigestMessage} ToFollower */
 
 /** A buffer of a `weights` message, ready for the next. @typedef {{type: 'buffer-returned', buffer: ArrayBuffer}} BufferReturnedMessage */
 /** The follower's shard is complete and takes `bytes`. @typedef {{type: 'loaded', bytes: number}} LoadedMessage */
 /** A helping worker is of no use any more. @typedef {{type: 'failed', error: ErrorMessage}} FailedMessage */
 /** @typedef {BufferReturnedMessage | LoadedMessage | FailedMessage} FromFollower */
+/** The answers to its requests. @typedef {{type: 'told', digest: string} | BufferReturnedMessage | FailedMessage} FromDigestWorker */
 
 /** One worker's partial sums of a step of a pass: the bits of numbers. @typedef {{pass: number, step: number, partial: Uint32Array}} PeerMessage */
 

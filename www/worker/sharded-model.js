@@ -4,6 +4,7 @@
  * after each step that needs it (all-reduce.js).
  */
 import { AllReduce } from './all-reduce.js';
+import { DigestWorker, answerDigest } from './digest.js';
 import { dispatch } from './protocol.js';
 import { reportFailure } from './errors.js';
 import { sleep } from './sleep.js';
@@ -41,6 +42,9 @@ export class Followers {
   #buffers = [];
   /** Wakes {@link sendWeights}. */
   #onBufferReturned = () => {};
+  #shared;
+  /** @type {DigestWorker | undefined} */
+  #digestWorker;
 
   /**
    * Starts the followers of a model that `count` workers share.
@@ -50,6 +54,7 @@ export class Followers {
   constructor(count, shared) {
     const [own, ...others] = AllReduce.connect(count);
     this.#allReduce = new AllReduce(0, own);
+    this.#shared = shared;
     others.forEach((ports, i) => this.#start({ type: 'follow', ...shared, index: i + 1, ports }));
   }
 
@@ -89,8 +94,16 @@ export class Followers {
     }
   }
 
+  /** Another worker for the digests of large files, once it has started: the first look starts it. */
+  get digestWorker() {
+    this.#digestWorker ??= new DigestWorker(this.#shared);
+    return this.#digestWorker.isReady ? this.#digestWorker : undefined;
+  }
+
   /** Waits until all followers have loaded their shards. @returns {Promise<number>} the bytes they hold */
   async finishLoading() {
+    this.#digestWorker?.end();
+    this.#digestWorker = undefined;
     this.#loaded = [];
     this.#sendToAll({ type: 'weights-sent' });
     for (;;) {
@@ -127,6 +140,7 @@ export class Followers {
   /** Ends the followers. */
   end() {
     for (const worker of this.#workers) worker.terminate();
+    this.#digestWorker?.end();
   }
 
   /**
@@ -214,6 +228,7 @@ export class Follower {
       else this.#engine = loaded;
       tell({ type: 'loaded', bytes: this.#engine.info().bytes });
     },
+    digest: async ({ request }) => answerDigest((await this.#wasm).Engine, request),
     begin: async ({ pass, input }) => {
       if (!this.#engine) return;
       this.#allReduce.begin(pass);

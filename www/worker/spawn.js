@@ -7,7 +7,7 @@ import { dispatch } from './protocol.js';
 /**
  * Starts one with this worker's own script, which is worker.js or a blob that imports it.
  * @template {{type: string}} Message
- * @param {number} index
+ * @param {number | string} index
  * @param {import('./protocol.js').Handlers<Message>} handlers for the messages it sends
  * @param {(error: unknown) => void} fail is given the reason when the worker is of no use any more
  */

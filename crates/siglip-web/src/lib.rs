@@ -35,7 +35,7 @@ use web_sys::AbortSignal;
 
 use backend::{Model, Pass, Siglip};
 use error::Error;
-use loading::{Callbacks, LaterText, Loaded, LocalFiles, ShardBuilder};
+use loading::{Callbacks, FileDigest, LaterText, Loaded, LocalFiles, ShardBuilder};
 use options::Options;
 use patches::pooling_of;
 use step::Step;
@@ -121,6 +121,11 @@ impl Engine {
     pub fn follow(config: &str, options: JsValue, index: usize) -> Result<Engine, JsValue> {
         let builder = ShardBuilder::new(config, &parse_options(options)?, index)?;
         Ok(Engine::new(Role::Loading(Some(Box::new(builder)))))
+    }
+
+    /// The digests of a file that another worker reads, from these states on.
+    pub fn resume_digest(all: &str, settled: &str) -> Option<FileDigest> {
+        FileDigest::resume(all, settled)
     }
 
     /// Takes packed weights.

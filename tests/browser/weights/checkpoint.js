@@ -64,3 +64,33 @@ export function sharded({ [WEIGHTS]: weights, ...files }, count) {
   );
   return files;
 }
+
+/** The same with a vocabulary of so many tokens, of which no text has the new ones. @param {Files} files @param {number} count @returns {Files} */
+export function withVocabulary(files, count) {
+  const name = 'text_model.embeddings.token_embedding.weight';
+  const [weights, start] = [files[WEIGHTS], headerLength(files[WEIGHTS])];
+  const header = JSON.parse(weights.toString('utf8', 8, start));
+  const parts = [];
+  let position = 0;
+  for (const [tensor, entry] of Object.entries(header)) {
+    if (tensor === '__metadata__') continue;
+    const [from, to] = entry.data_offsets;
+    let part = weights.subarray(start + from, start + to);
+    if (tensor === name) {
+      part = Buffer.alloc((part.length / entry.shape[0]) * count, part);
+      entry.shape[0] = count;
+    }
+    entry.data_offsets = [position, (position += part.length)];
+    parts.push(part);
+  }
+  const json = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(json.length));
+  const config = JSON.parse(files['config.json'].toString());
+  config.text_config.vocab_size = count;
+  return {
+    ...files,
+    'config.json': Buffer.from(JSON.stringify(config)),
+    [WEIGHTS]: Buffer.concat([length, json, ...parts]),
+  };
+}

@@ -5,6 +5,7 @@ use siglip::Towers;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
+use super::file_digest::DigestWorker;
 use crate::error::Error;
 use crate::store::Notice;
 
@@ -26,6 +27,11 @@ export interface LoadCallbacks {
    * waits for the promise. Leave it out if there are no such workers.
    */
   onWeights?(batches: Uint8Array): Promise<void>;
+  /**
+   * Another worker for the digests of large files. It is asked for while such a file is read, until it is ready; the engine
+   * computes them meanwhile.
+   */
+  readonly digestWorker?: DigestWorker;
 }
 "#;
 
@@ -52,6 +58,10 @@ extern "C" {
 
     #[wasm_bindgen(method, structural, getter, js_name = onWeights)]
     fn on_weights(this: &Callbacks) -> Option<Function>;
+
+    /// Another worker for the digests of large files, once it is ready.
+    #[wasm_bindgen(method, structural, getter, js_name = digestWorker)]
+    pub fn digest_worker(this: &Callbacks) -> Option<DigestWorker>;
 }
 
 // What `onProgress`, `onNotice` and `onConfig` throw is ignored: a report that fails does not stop the load.

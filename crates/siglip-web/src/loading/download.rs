@@ -7,6 +7,7 @@ use siglip::{CheckpointFiles, NO_PREPROCESSOR, PublishedTokenizer, Towers};
 
 use super::cache_writer::CacheWriter;
 use super::context::{Context, FLUSH_BYTES, INDEX, Place};
+use super::file_digest::LaterProgress;
 use super::from_cache::{CachedModel, CachedWeightFile};
 use super::logits;
 use super::model_builder::ModelBuilder;
@@ -32,6 +33,8 @@ pub struct CheckpointDownload<'a> {
     index: Option<Index>,
     builder: ModelBuilder<'a>,
     cache: CacheWriter<'a>,
+    /// What comes next in the cache, once its digest is known.
+    unwritten: Option<Unwritten>,
     weights: Vec<RemoteWeightFile<'a>>,
     /// Where the files that were begun come from.
     sources: Vec<Source>,
@@ -49,6 +52,13 @@ pub struct CheckpointDownload<'a> {
 struct Index {
     json: Vec<u8>,
     index: WeightIndex,
+}
+
+/// Packed weights that these towers need, and how far the file was read with them.
+struct Unwritten {
+    progress: LaterProgress,
+    batches: Vec<u8>,
+    towers: Towers,
 }
 
 struct RemoteWeightFile<'a> {
@@ -97,6 +107,7 @@ impl<'a> CheckpointDownload<'a> {
             index: None,
             builder: ModelBuilder::new(context.options, context.callbacks),
             cache: CacheWriter::none(context.callbacks),
+            unwritten: None,
             weights,
             sources: Vec::new(),
             current: 0,
@@ -143,6 +154,7 @@ impl<'a> CheckpointDownload<'a> {
             index,
             builder,
             cache,
+            unwritten: None,
             weights,
             sources,
             current,
@@ -228,6 +240,7 @@ impl<'a> CheckpointDownload<'a> {
             self.report_progress();
         }
         self.flush().await?;
+        self.write_rest().await?;
         Ok(FileRead::Complete)
     }
 
@@ -266,8 +279,23 @@ impl<'a> CheckpointDownload<'a> {
         let batches = self.builder.take_pending();
         self.builder.add(&batches).await?;
         let towers = self.builder.towers_of(&batches);
-        let RemoteWeightFile { name, file, .. } = &self.weights[self.current];
-        self.cache.batches(name, file.progress(), batches, towers).await;
+        let progress = self.weights[self.current].file.progress();
+        let is_asked = progress.is_asked();
+        let last = self.unwritten.replace(Unwritten { progress, batches, towers });
+        self.write(last).await?;
+        // While another worker computes the digest, this one packs the next weights.
+        if is_asked { Ok(()) } else { self.write_rest().await }
+    }
+
+    async fn write_rest(&mut self) -> Result<(), Error> {
+        let rest = self.unwritten.take();
+        self.write(rest).await
+    }
+
+    async fn write(&mut self, unwritten: Option<Unwritten>) -> Result<(), Error> {
+        let Some(Unwritten { progress, batches, towers }) = unwritten else { return Ok(()) };
+        let progress = progress.get().await?;
+        self.cache.batches(&self.weights[self.current].name, progress, batches, towers).await;
         Ok(())
     }
 
@@ -321,6 +349,7 @@ impl<'a> CheckpointDownload<'a> {
     async fn start_over(&mut self) -> Result<(), Error> {
         self.builder = ModelBuilder::new(self.context.options, self.context.callbacks);
         self.cache = CacheWriter::none(self.context.callbacks);
+        self.unwritten = None;
         self.weights.retain(|file| !file.is_data);
         for RemoteWeightFile { name, download, file, total, .. } in &mut self.weights {
             download.rewind();
@@ -477,7 +506,8 @@ impl<'a> CheckpointDownload<'a> {
             self.context.callbacks.notice(&logits::missing());
         }
         self.builder.add_logits(logits)?;
-        self.flush().await
+        self.flush().await?;
+        self.write_rest().await
     }
 
     /// Checks the sha256 of the file that was read. If its data are in another file, that is the next one.
@@ -485,7 +515,7 @@ impl<'a> CheckpointDownload<'a> {
         let RemoteWeightFile { name, download, file, total, .. } = &mut self.weights[self.current];
         let (name, url, total) = (name.clone(), self.context.url(name), total.unwrap_or(0));
         let from_server = download.identity().sha256.clone();
-        let (found, data) = std::mem::replace(file, WeightFile::new(url.clone(), None)).finish()?;
+        let (found, data) = std::mem::replace(file, WeightFile::new(url.clone(), None)).finish().await?;
         let expected = match self.context.options.sha256.get(&name) {
             Some(demanded) => Some(demanded.clone()),
             None => match integrity::known(&url, total).map(String::from).or(from_server) {

@@ -77,7 +77,7 @@ impl<'l> CachedModel<'l> {
                 }
                 Some(Record::Header(source, header)) => {
                     cached.start(std::mem::take(&mut small))?;
-                    cached.start_file(source, &header)?;
+                    cached.start_file(source, &header).await?;
                 }
                 Some(Record::Batches(progress, batches)) => {
                     let Some(file) = cached.weights.last_mut() else { return Ok(None) };
@@ -131,12 +131,12 @@ impl<'l> CachedModel<'l> {
         Ok(())
     }
 
-    fn start_file(&mut self, source: Source, header: &[u8]) -> Result<(), Error> {
+    async fn start_file(&mut self, source: Source, header: &[u8]) -> Result<(), Error> {
         let mut file = WeightFile::new(source.file.clone(), self.index.as_ref());
         self.has_data_file |= header.is_empty();
         file.push(header, &mut self.builder)?;
         file.take_header();
-        let progress = file.progress();
+        let progress = file.progress().get().await?;
         self.weights.push(CachedWeightFile { source, file, progress });
         Ok(())
     }

@@ -71,6 +71,7 @@ impl LocalFiles {
         let mut files: VecDeque<_> = names.into_iter().map(file).collect();
         while let Some((mut file, name)) = files.pop_front() {
             let mut body = Body::of_blob(&self.get(&name)?);
+            let mut last = file.progress();
             while let Some(chunk) = body.next().await.map_err(|reason| unreadable(&name, &reason))? {
                 for piece in chunk.to_vec().chunks(FLUSH_BYTES) {
                     file.push(piece, &mut builder)?;
@@ -78,13 +79,15 @@ impl LocalFiles {
                         let batches = builder.take_pending();
                         builder.add(&batches).await?;
                     }
+                    // Another worker may compute the digest: it is at most one piece behind.
+                    std::mem::replace(&mut last, file.progress()).get().await?;
                 }
                 loaded += u64::from(chunk.length());
                 callbacks.progress(&name, loaded, total, false);
             }
             let batches = builder.take_pending();
             builder.add(&batches).await?;
-            let (sha256, data) = file.finish()?;
+            let (sha256, data) = file.finish().await?;
             integrity::check(&name, sha256, options.sha256.get(&name).cloned())?;
             if let Some(DataFile { name, file }) = data {
                 total += size(&name);

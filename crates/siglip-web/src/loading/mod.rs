@@ -2,12 +2,13 @@
 //!
 //! [`load`] decides which. [`from_cache`] reads what an earlier visit has cached, [`download`] fetches the rest, and
 //! [`local_files`] reads chosen files; [`image_first`] does the first two tower by tower. All three feed a [`model_builder`], one [`weight_file`] after another;
-//! [`cache_writer`] caches what was downloaded.
+//! [`cache_writer`] caches what was downloaded, and [`file_digest`] tells whether it is whole.
 
 mod cache_writer;
 mod callbacks;
 mod context;
 mod download;
+mod file_digest;
 mod from_cache;
 mod image_first;
 mod local_files;
@@ -28,6 +29,7 @@ use crate::store::{KnownLabels, Log, Manifest, PartialLog, Source, Store};
 pub use callbacks::Callbacks;
 use context::Context;
 use download::CheckpointDownload;
+pub use file_digest::FileDigest;
 use from_cache::CachedModel;
 pub use local_files::LocalFiles;
 pub use model_builder::ShardBuilder;

@@ -7,6 +7,7 @@ use siglip::weights::{Logits, Metadata, TensorShape, TensorSink, WeightIndex};
 use siglip::{Checkpoint, CheckpointFiles, Config, EngineLoader as _, Towers};
 
 use super::callbacks::Callbacks;
+use super::file_digest::DigestWorker;
 use crate::backend::{Model, ModelLoader, Siglip};
 use crate::error::Error;
 use crate::options::Options;
@@ -52,6 +53,11 @@ impl<'l> ModelBuilder<'l> {
         self.callbacks.config(&files.config, checkpoint.towers(towers)?);
         self.started = Some(Started { packer: loader.packer(), checkpoint, loader });
         Ok(())
+    }
+
+    /// Another worker for the digests of large files, once it is ready.
+    pub fn digest_worker(&self) -> Option<DigestWorker> {
+        self.callbacks.digest_worker()
     }
 
     /// Says that the weights are in several files.

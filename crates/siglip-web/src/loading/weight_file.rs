@@ -3,13 +3,16 @@
 use siglip::weights::{TensorShape, WeightIndex, WeightReader};
 
 use super::context::FLUSH_BYTES;
+use super::file_digest::{Digests, LaterProgress};
 use super::model_builder::ModelBuilder;
 use crate::error::Error;
-use crate::integrity::Digest;
 use crate::store::Progress;
 
 /// A gap of fewer bytes is read, not skipped: a new request would cost more.
 const MIN_SKIP: u64 = 1 << 20;
+
+/// From so many bytes on, another worker computes the digest. It takes as long to start as the digest of some megabytes.
+const LARGE: u64 = 16 << 20;
 
 /// Bytes that are pushed at once while it is not known where the header ends: few, so that few come after it.
 const HEADER_PIECE: usize = 1 << 10;
@@ -31,15 +34,15 @@ pub struct WeightFile {
     header: Option<Vec<u8>>,
     /// Bytes read so far.
     position: u64,
-    /// The digests of all bytes so far, and of those up to the reader's settled position. `None` once bytes were skipped.
-    digests: Option<(Digest, Digest)>,
+    digests: Digests,
 }
 
 impl WeightFile {
     /// A file at its start, which may be one of those of an index.
     pub fn new(url: String, index: Option<&WeightIndex>) -> WeightFile {
         let reader = index.map_or_else(WeightReader::new, WeightReader::one_of);
-        WeightFile { url, reader, header: Some(Vec::new()), position: 0, digests: Some(Default::default()) }
+        let digests = Digests::Here(Default::default());
+        WeightFile { url, reader, header: Some(Vec::new()), position: 0, digests }
     }
 
     /// The file with an ONNX's data, at its start.
@@ -53,17 +56,10 @@ impl WeightFile {
         if let Some(header) = &mut self.header {
             header.extend_from_slice(bytes);
         }
-        if let Some((all, settled)) = &mut self.digests {
-            let settled_bytes = self.reader.settled().unwrap_or(0).saturating_sub(self.position);
-            let (before, after) = bytes.split_at(bytes.len().min(settled_bytes as usize));
-            all.update(before);
-            if !before.is_empty() {
-                *settled = all.clone();
-            }
-            all.update(after);
-        }
+        let settled = self.reader.settled().unwrap_or(0).saturating_sub(self.position);
+        self.digests.update(bytes, settled as usize)?;
         self.position += bytes.len() as u64;
-        Ok(())
+        if self.position >= LARGE { self.digests.hand_over(|| builder.digest_worker()) } else { Ok(()) }
     }
 
     /// The file's header, once, when it has arrived.
@@ -115,22 +111,20 @@ impl WeightFile {
     /// Skips to a byte.
     pub fn seek(&mut self, position: u64) -> Result<(), Error> {
         self.reader.seek(position).map_err(|error| self.error(error))?;
-        (self.position, self.digests) = (position, None);
+        (self.position, self.digests) = (position, Digests::Skipped);
         Ok(())
     }
 
     /// Continues where an earlier visit stopped. Only the header has been pushed before.
     pub fn resume(&mut self, Progress { position, digest }: &Progress) -> Result<(), Error> {
         self.seek(*position)?;
-        let digest = digest.as_deref().and_then(Digest::resume);
-        self.digests = digest.map(|digest| (digest.clone(), digest));
+        self.digests = Digests::resume(digest.as_deref());
         Ok(())
     }
 
     /// The position up to which weights were packed.
-    pub fn progress(&self) -> Progress {
-        let digest = self.digests.as_ref().map(|(_, settled)| settled.state());
-        Progress { position: self.reader.settled().unwrap_or(0), digest }
+    pub fn progress(&self) -> LaterProgress {
+        LaterProgress { position: self.reader.settled().unwrap_or(0), digest: self.digests.settled() }
     }
 
     /// Whether it is an ONNX whose data are in another file, once all of it has arrived.
@@ -140,7 +134,7 @@ impl WeightFile {
 
     /// Checks that the file is complete. Returns its sha256, or `None` if bytes were skipped, and the file beside it that holds its
     /// data, if it is an ONNX with such a file.
-    pub fn finish(self) -> Result<(Option<String>, Option<DataFile>), Error> {
+    pub async fn finish(self) -> Result<(Option<String>, Option<DataFile>), Error> {
         let WeightFile { url, reader, digests, .. } = self;
         let data = reader.into_data_file().map_err(|source| Error::File { url: url.clone(), source })?;
         let beside = |name: &str| match url.rsplit_once('/') {
@@ -149,7 +143,7 @@ impl WeightFile {
         };
         let data =
             data.map(|(name, reader)| DataFile { file: WeightFile::of_data(beside(&name), reader), name });
-        Ok((digests.map(|(all, _)| all.finish()), data))
+        Ok((digests.finish().await?, data))
     }
 
     fn error(&self, source: siglip::Error) -> Error {
