@@ -1,5 +1,6 @@
 /** The scripts and styles that `cargo xtask package` bundles: they stay small, and they work. */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { test } from 'node:test';
@@ -34,6 +35,21 @@ test('the library and the element stay within 17 KiB', async () => {
 test('what the page adds stays within 17 KiB', async () => {
   const bytes = (await gzipped([...library, ...page])) - (await gzipped(library));
   assert.ok(bytes > 2500 && bytes <= 17 * 1024, `${bytes} bytes`);
+});
+
+test('each build of the engine stays within 0.95 MB', async () => {
+  const modules = ['simd128', 'relaxed-simd', 'threads'].map((build) =>
+    fileAt(`www/wasm/${build}/siglip_web_bg.wasm`),
+  );
+  const built = modules.filter((module) => existsSync(module));
+  assert.ok(built.length);
+  for (const module of built) {
+    const files = await Promise.all(
+      [module, module.replace('_bg.wasm', '.js')].map((path) => readFile(path)),
+    );
+    const bytes = files.reduce((sum, file) => sum + gzipSync(file, { level: 9 }).length, 0);
+    assert.ok(bytes > 500_000 && bytes <= 950_000, `${module}: ${bytes} bytes`);
+  }
 });
 
 test('the GPU adds at most 12 KiB of JavaScript and WGSL, of which other pages fetch none', async () => {

@@ -24,6 +24,11 @@ pub(super) fn array<'v>(object: &'v Value, name: &str) -> Result<&'v [Value], St
     object[name].as_array().map(Vec::as_slice).ok_or_else(|| format!("{name} is not a list"))
 }
 
+/// Takes a field out of an object; `null` where it is missing.
+pub(super) fn take(object: &mut Value, name: &str) -> Value {
+    object.get_mut(name).map(Value::take).unwrap_or_default()
+}
+
 pub(super) fn token_id(id: &Value) -> Result<u32, String> {
     id.as_u64().and_then(|id| id.try_into().ok()).ok_or_else(|| format!("{id} is not the id of a token"))
 }

@@ -6,7 +6,7 @@ use tokenizers::models::unigram::Unigram;
 use tokenizers::models::wordlevel::WordLevel;
 use tokenizers::{Model as _, Token};
 
-use super::fields::{array, kind, optional_flag, text, token_id};
+use super::fields::{kind, optional_flag, take, text, token_id};
 
 /// A model of the `tokenizers` crate.
 #[derive(Debug)]
@@ -20,14 +20,14 @@ pub(super) enum Model {
 }
 
 impl Model {
-    /// Reads the model of a file.
-    pub fn of(model: &Value) -> Result<Model, String> {
-        match kind(model)? {
+    /// Reads the model of a file. Its tokens are moved: copies of Gemma's would take 60 MB more.
+    pub fn of(mut model: Value) -> Result<Model, String> {
+        match kind(&model)? {
             "BPE" => Ok(Model::Bpe(bpe(model)?.into())),
             "Unigram" => Ok(Model::Unigram(unigram(model)?.into())),
             "WordLevel" => {
-                let builder = WordLevel::builder().unk_token(text(model, "unk_token")?.into());
-                let words = builder.vocab(vocabulary(model)?.collect::<Result<_, _>>()?).build();
+                let builder = WordLevel::builder().unk_token(text(&model, "unk_token")?.into());
+                let words = builder.vocab(vocabulary(&mut model)?.collect::<Result<_, _>>()?).build();
                 Ok(Model::WordLevel(words.map_err(|error| error.to_string())?.into()))
             }
             other => Err(format!("{other:?} is not supported; supported are BPE, Unigram and WordLevel")),
@@ -60,56 +60,77 @@ impl Model {
     }
 }
 
-/// Tokens and their ids.
-fn vocabulary(model: &Value) -> Result<impl Iterator<Item = Result<(String, u32), String>>, String> {
-    let vocabulary = model["vocab"].as_object().ok_or("vocab is not an object")?;
-    Ok(vocabulary.iter().map(|(token, id)| Ok((token.clone(), token_id(id)?))))
+/// Takes the tokens and their ids.
+fn vocabulary(model: &mut Value) -> Result<impl Iterator<Item = Result<(String, u32), String>>, String> {
+    let Value::Object(vocabulary) = take(model, "vocab") else { return Err("vocab is not an object".into()) };
+    Ok(vocabulary.into_iter().map(|(token, id)| Ok((token, token_id(&id)?))))
 }
 
-fn unigram(model: &Value) -> Result<Unigram, String> {
-    let scored = |entry: &Value| match (entry[0].as_str(), entry[1].as_f64()) {
-        (Some(token), Some(score)) => Ok((token.to_string(), score)),
-        _ => Err(format!("{entry} is not a token and its score")),
+/// Takes a list.
+fn list(model: &mut Value, name: &str) -> Result<Vec<Value>, String> {
+    match take(model, name) {
+        Value::Array(list) => Ok(list),
+        _ => Err(format!("{name} is not a list")),
+    }
+}
+
+fn unigram(mut model: Value) -> Result<Unigram, String> {
+    let scored = |mut entry: Value| match (entry[1].as_f64(), entry.get_mut(0).map(Value::take)) {
+        (Some(score), Some(Value::String(token))) => Ok((token, score)),
+        _ => Err("an entry of vocab is not a token and its score".to_string()),
     };
-    let vocab = array(model, "vocab")?.iter().map(scored).collect::<Result<_, _>>()?;
+    let vocab = list(&mut model, "vocab")?.into_iter().map(scored).collect::<Result<_, _>>()?;
     let unknown = &model["unk_id"];
     let unknown = if unknown.is_null() { None } else { Some(token_id(unknown)? as usize) };
-    Unigram::from(vocab, unknown, optional_flag(model, "byte_fallback")?).map_err(|error| error.to_string())
+    Unigram::from(vocab, unknown, optional_flag(&model, "byte_fallback")?).map_err(|error| error.to_string())
 }
 
-fn bpe(model: &Value) -> Result<BPE, String> {
-    let optional_text = |name| if model[name].is_null() { Ok("") } else { text(model, name) };
-    if !optional_text("continuing_subword_prefix")?.is_empty() {
+fn bpe(mut model: Value) -> Result<BPE, String> {
+    let prefix = &model["continuing_subword_prefix"];
+    if !prefix.is_null() && prefix != "" {
         return Err("continuing_subword_prefix is not supported".into());
     }
     if model["dropout"].as_f64().is_some_and(|dropout| dropout != 0.0) {
         return Err("dropout is not supported: it would make ids random".into());
     }
-    let vocab = vocabulary(model)?.collect::<Result<Vocab, _>>()?;
+    let vocab = vocabulary(&mut model)?.collect::<Result<Vocab, _>>()?;
     let longest = vocab.keys().map(String::len).max().unwrap_or(0);
     let mut merges = Vec::new();
-    for merge in array(model, "merges")? {
-        let (left, right) = match merge {
-            Value::String(pair) => pair.split_once(' ').filter(|(_, right)| !right.contains(' ')),
-            pair => pair[0].as_str().zip(pair[1].as_str()),
-        }
-        .ok_or_else(|| format!("the merge {merge} is not a pair"))?;
+    for merge in list(&mut model, "merges")? {
+        let (left, right) = pair(merge).ok_or("one of merges is not a pair")?;
         // The builder would panic.
         if left.len() + right.len() > longest {
-            return Err(format!("the merge {merge} makes a token that is not in the vocabulary"));
+            return Err(format!(
+                "the merge of {left:?} and {right:?} makes a token that is not in the vocabulary"
+            ));
         }
-        merges.push((left.into(), right.into()));
+        merges.push((left, right));
     }
     let mut builder = BPE::builder()
         .vocab_and_merges(vocab, merges)
-        .fuse_unk(optional_flag(model, "fuse_unk")?)
-        .byte_fallback(optional_flag(model, "byte_fallback")?)
-        .ignore_merges(optional_flag(model, "ignore_merges")?);
+        .fuse_unk(optional_flag(&model, "fuse_unk")?)
+        .byte_fallback(optional_flag(&model, "byte_fallback")?)
+        .ignore_merges(optional_flag(&model, "ignore_merges")?);
     if !model["unk_token"].is_null() {
-        builder = builder.unk_token(text(model, "unk_token")?.into());
+        builder = builder.unk_token(text(&model, "unk_token")?.into());
     }
     if !model["end_of_word_suffix"].is_null() {
-        builder = builder.end_of_word_suffix(text(model, "end_of_word_suffix")?.into());
+        builder = builder.end_of_word_suffix(text(&model, "end_of_word_suffix")?.into());
     }
     builder.build().map_err(|error| error.to_string())
+}
+
+/// `["left", "right"]` or `"left right"`.
+fn pair(merge: Value) -> Option<(String, String)> {
+    match merge {
+        Value::String(merge) => {
+            let (left, right) = merge.split_once(' ').filter(|(_, right)| !right.contains(' '))?;
+            Some((left.into(), right.into()))
+        }
+        Value::Array(pair) => match <[Value; 2]>::try_from(pair).ok()? {
+            [Value::String(left), Value::String(right)] => Some((left, right)),
+            _ => None,
+        },
+        _ => None,
+    }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokenizers::{OffsetReferential, OffsetType, Offsets, PreTokenizedString, TruncationDirection};
 
 use super::added_tokens::{self, AddedToken, AddedTokens};
+use super::fields::take;
 use super::model::Model;
 use super::normalizer::Normalizer;
 use super::pre_tokenizer::PreTokenizer;
@@ -32,14 +33,13 @@ pub(super) struct Pipeline {
 impl Pipeline {
     /// Reads a file.
     pub fn of(tokenizer_json: &[u8]) -> Result<Pipeline, String> {
-        let file: Value = serde_json::from_slice(tokenizer_json).map_err(|error| error.to_string())?;
+        let mut file: Value = serde_json::from_slice(tokenizer_json).map_err(|error| error.to_string())?;
         let in_part = |part| move |reason: String| format!("{part}: {reason}");
-        let model = Model::of(&file["model"]).map_err(in_part("model"))?;
+        let model = Model::of(take(&mut file, "model")).map_err(in_part("model"))?;
         let normalizer = Normalizer::of(&file["normalizer"]).map_err(in_part("normalizer"))?;
         let pre_tokenizer = PreTokenizer::of(&file["pre_tokenizer"]).map_err(in_part("pre_tokenizer"))?;
         let special_tokens = SpecialTokens::of(&file["post_processor"]).map_err(in_part("post_processor"))?;
         let added = added_tokens::read(&file, &model)?;
-        drop(file);
 
         let is_gemma = GEMMA.iter().all(|&(token, id)| token_to_id(&added, &model, token) == Some(id));
         let (normalizer, special_tokens) = match is_gemma {
