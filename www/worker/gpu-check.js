@@ -8,7 +8,7 @@ import { GpuFault, checksumsOf } from './gpu-device.js';
 /** @typedef {import('./gpu-device.js').GpuTower} GpuTower */
 
 /**
- * The largest difference of a block's results, relative to what the block adds to its input. With weights in 8 bits the CPU
+ * The largest difference of a block's results, relative to what the block adds to its input, and of a head's. With weights in 8 bits the CPU
  * rounds activations, too, and the GPU does not.
  */
 const MOST_DIFFERENCE = { f32: 1e-4, q8: 1e-2 };
@@ -27,7 +27,8 @@ export async function checkWeights(device, wgsl, sent) {
 }
 
 /**
- * Runs the first block on the CPU and on the GPU, then the whole tower on two inputs and once more on the first.
+ * Runs the first block on the CPU and on the GPU, then the whole tower on two inputs and once more on the first, and compares what
+ * its head makes of the last block's output.
  * @param {Engine} engine
  * @param {'image' | 'text'} name
  * @param {GpuTower} tower
@@ -35,38 +36,31 @@ export async function checkWeights(device, wgsl, sent) {
  * @returns {Promise<{cpu: number, gpu: number}>} milliseconds that the tower takes; those of the CPU in one worker
  */
 export async function checkTower(engine, name, tower, precision) {
-  const { hiddenSize, length, patches, weights } = tower.plan;
+  const { hiddenSize, length, input, hasPositions, embeddings, blocks } = tower.plan;
   // Two sequences show whether each attends to itself alone.
   const sequences = name === 'text' ? 2 : 1;
   const rows = sequences * length;
-  const inputs = [1, 2].map((seed) => ({
-    hiddenStates: noise(rows * hiddenSize, seed),
-    ...(patches && { patches: noise(rows * patches.values, seed + 2) }),
-    sequences,
-  }));
-  const [a, b] = inputs;
+  const [a, b] = [1, 2].map((seed) => ({ values: noise(rows * input.size, seed), sequences }));
+  const positions = noise(hasPositions ? length * hiddenSize : 0, 3);
+  if (hasPositions) await tower.setPositions(undefined, positions);
   let cpu = Infinity;
-  for (const input of inputs) {
-    const start = performance.now();
-    const expected = engine.first_block(
-      name,
-      input.hiddenStates,
-      input.patches ?? new Float32Array(),
-      sequences,
-    );
-    cpu = Math.min(cpu, performance.now() - start);
-    const difference = differenceOf(
-      await tower.run(input, ({ firstBlock }) => firstBlock),
-      expected,
-      input.hiddenStates,
-    );
+  const compare = (
+    /** @type {string} */ what,
+    /** @type {Float32Array} */ actual,
+    /** @type {Float32Array} */ expected,
+    /** @type {Float32Array} */ before,
+  ) => {
+    const difference = differenceOf(actual, expected, before);
     // Written so that NaN is a difference, too.
-    if (!(difference <= MOST_DIFFERENCE[precision])) {
-      throw new GpuFault(
-        'gpu-wrong',
-        `the ${name} tower's first block differs by ${difference} from the CPU's`,
-      );
-    }
+    if (!(difference <= MOST_DIFFERENCE[precision]))
+      throw new GpuFault('gpu-wrong', `the ${name} tower's ${what} differs by ${difference} from the CPU's`);
+  };
+  for (const input of [a, b]) {
+    const [stream, patches] = hasPositions ? [positions, input.values] : [input.values, positions];
+    const start = performance.now();
+    const expected = engine.first_block(name, stream, patches, sequences);
+    cpu = Math.min(cpu, performance.now() - start);
+    compare('first block', await tower.run(input, 'firstBlock'), expected, stream);
   }
   const first = await tower.run(a);
   const other = await tower.run(b);
@@ -77,9 +71,12 @@ export async function checkTower(engine, name, tower, precision) {
   if (!isEqual(first, again))
     throw new GpuFault('gpu-wrong', 'the same input gave other results the second time');
   if (isEqual(first, other)) throw new GpuFault('gpu-wrong', 'different inputs gave the same results');
+  if (embeddings) {
+    const expected = engine.head(name, await tower.run(a, 'lastBlock'), sequences);
+    compare('head', first, expected, new Float32Array(expected.length));
+  }
   tower.limitSubmits(gpu);
-  // The last buffer may be the patch embedding's.
-  return { cpu: cpu * (weights.length - (patches ? 1 : 0)), gpu };
+  return { cpu: cpu * blocks, gpu };
 }
 
 /** Whether all are numbers. @param {Float32Array} values */
@@ -119,7 +116,7 @@ function noise(length, seed) {
  */
 function differenceOf(actual, expected, input) {
   let [error, change] = [0, 0];
-  for (let i = 0; i < input.length; i++) {
+  for (let i = 0; i < expected.length; i++) {
     error += (actual[i] - expected[i]) ** 2;
     change += (expected[i] - input[i]) ** 2;
   }

@@ -1,8 +1,9 @@
 /** Executes a plan of crates/siglip-gpu with WebGPU. It knows buffers and dispatches, and nothing of models. */
 
 /** A number of workgroups; see `Count` in plan.rs. @typedef {{fixed: number} | {rows: number} | {length: number} | 'sequences'} Count */
-/** @typedef {{binding: number, buffer: {weights: number} | {activation: number}, offset: number, size?: number}} Binding */
+/** @typedef {{binding: number, buffer: {weights: number} | {activation: number} | 'positions', offset: number, size?: number}} Binding */
 /** @typedef {{pipeline: number, bindings: Binding[], workgroups: Count[]}} Dispatch */
+/** Rows of floats in an activation. @typedef {{size: number, stride: number, activation: number}} Rows */
 /**
  * One tower; see `TowerPlan` in plan.rs.
  * @typedef {object} TowerPlan
@@ -10,17 +11,21 @@
  * @property {number} hiddenStride
  * @property {number} length rows of a usual sequence
  * @property {number} mostRows that run at once, unless one sequence has more
- * @property {{values: number, stride: number, activation: number}} [patches]
+ * @property {Rows} input
+ * @property {boolean} hasPositions
+ * @property {Rows} [embeddings]
+ * @property {number} blocks
  * @property {number[]} weights
  * @property {{label: string, floatsPerRow: number}[]} activations
  * @property {{label: string, wgsl: string}[]} pipelines
  * @property {Program[]} programs
  */
-/** What runs for up to so many rows. @typedef {{mostRows?: number, firstBlock: number, dispatches: Dispatch[]}} Program */
+/** What runs for up to so many rows. @typedef {{mostRows?: number, firstBlock: number, lastBlock: number, dispatches: Dispatch[]}} Program */
+/** Where a pass ends. @typedef {'firstBlock' | 'lastBlock' | 'head'} End */
 /**
- * What a pass takes: the residual stream [rows, hidden size] of sequences of equal length, and of images the patches [rows, values]
- * whose embeddings are to be added to it.
- * @typedef {{hiddenStates: Float32Array, patches?: Float32Array, sequences: number}} TowerInput
+ * What a pass takes, of sequences of equal length: images' patches [rows, values of a patch], or texts' residual stream [rows, hidden
+ * size].
+ * @typedef {{values: Float32Array, sequences: number}} TowerInput
  */
 /** Why the GPU is not used. @typedef {'gpu-missing' | 'gpu-wrong' | 'gpu-slow' | 'gpu-lost' | 'gpu-memory'} FaultCode */
 
@@ -109,6 +114,8 @@ export class GpuTower {
   #device;
   /** @type {GPUComputePipeline[]} */
   #pipelines = [];
+  /** @type {{grid?: string, length: number, buffer: GPUBuffer} | undefined} */
+  #positions;
   /** Of the newest pass and all smaller ones. @type {{rows: number, pass: GPUBuffer, activations: GPUBuffer[], staging: GPUBuffer, groups: Map<Program, GPUBindGroup[]>} | undefined} */
   #workspace;
   /** What runs for few rows: the fastest on this adapter. @type {Program | undefined} */
@@ -157,24 +164,55 @@ export class GpuTower {
   }
 
   /**
-   * Runs the blocks of any number of sequences, in groups of nearly equal size if their rows are too many for the memory.
+   * Runs any number of sequences, in groups of nearly equal size if their rows are too many for the memory.
    * @param {TowerInput} input
+   * @param {End} [end]
    */
-  async runAll({ hiddenStates, patches, sequences }) {
-    const { hiddenSize, mostRows } = this.plan;
-    const length = hiddenStates.length / hiddenSize / sequences;
+  async runAll({ values, sequences }, end) {
+    const { input, mostRows } = this.plan;
+    const length = values.length / input.size / sequences;
     const groups = Math.ceil(sequences / Math.max(1, Math.floor(mostRows / length)));
-    if (groups === 1) return this.run({ hiddenStates, patches, sequences });
-    const results = new Float32Array(hiddenStates.length);
     const atOnce = Math.ceil(sequences / groups);
+    /** @type {Float32Array[]} */
+    const results = [];
     for (let first = 0; first < sequences; first += atOnce) {
       const count = Math.min(atOnce, sequences - first);
-      const part = (/** @type {Float32Array} */ values) =>
-        values.subarray((first * values.length) / sequences, ((first + count) * values.length) / sequences);
-      const input = { hiddenStates: part(hiddenStates), patches: patches && part(patches), sequences: count };
-      results.set(await this.run(input), first * length * hiddenSize);
+      const at = first * length * input.size;
+      const part = values.subarray(at, at + count * length * input.size);
+      results.push(await this.run({ values: part, sequences: count }, end));
     }
-    return results;
+    if (groups === 1) return results[0];
+    const all = new Float32Array(results.reduce((sum, { length }) => sum + length, 0));
+    results.reduce((at, result) => (all.set(result, at), at + result.length), 0);
+    return all;
+  }
+
+  /** What `setPositions` was called with last. */
+  get grid() {
+    return this.#positions?.grid;
+  }
+
+  /**
+   * Sets the position embeddings for the passes that follow.
+   * @param {string | undefined} grid names them
+   * @param {Float32Array} values of an image, [patches, hidden size]
+   */
+  setPositions(grid, values) {
+    const { hiddenSize, hiddenStride } = this.plan;
+    const rows = spread(values, hiddenSize, hiddenStride);
+    return guarded(this.#device, () => {
+      if (this.#positions?.length !== values.length) {
+        // The bind groups have the one before.
+        this.release();
+        this.#positions?.buffer.destroy();
+        this.#positions = undefined;
+        const usage = USAGE.STORAGE | USAGE.COPY_DST;
+        const buffer = this.#device.createBuffer({ label: 'positions', size: rows.byteLength, usage });
+        this.#positions = { length: values.length, buffer };
+      }
+      this.#positions.grid = grid;
+      this.#device.queue.writeBuffer(this.#positions.buffer, 0, rows);
+    });
   }
 
   /** Frees what a pass needs beside the weights, until the next one. */
@@ -185,41 +223,40 @@ export class GpuTower {
   }
 
   /**
-   * Runs the blocks.
+   * Runs the blocks, and the head if there is one.
    * @param {TowerInput} input
-   * @param {(program: Program) => number} [endOf] how many dispatches run; all, if it is left out
+   * @param {End | number} [last] where it ends, or after how many dispatches
    * @param {Program} [program] that for so many rows, if it is left out
-   * @returns {Promise<Float32Array>} the residual stream afterwards
+   * @returns {Promise<Float32Array>} the embeddings, not yet normalized; if it ends before, the residual stream
    */
   async run(
-    { hiddenStates, patches, sequences },
-    endOf = ({ dispatches }) => dispatches.length,
-    program = this.#programFor(hiddenStates.length / this.plan.hiddenSize),
+    { values, sequences },
+    last = this.plan.embeddings ? 'head' : 'lastBlock',
+    program = this.#programFor(values.length / this.plan.input.size),
   ) {
-    const { hiddenSize, hiddenStride, patches: input } = this.plan;
-    const rows = hiddenStates.length / hiddenSize;
+    const { hiddenSize, hiddenStride, input, embeddings } = this.plan;
+    const rows = values.length / input.size;
+    const end = typeof last === 'number' ? last : last === 'head' ? program.dispatches.length : program[last];
+    const stream = { size: hiddenSize, stride: hiddenStride, activation: 0 };
+    const result = last === 'head' && embeddings ? embeddings : stream;
     const workspace = (this.#workspace = await this.#workspaceFor(rows));
     const { pass, activations, staging } = workspace;
     const { queue } = this.#device;
-    const bytes = rows * hiddenStride * 4;
+    const bytes = (result === stream ? rows : sequences) * result.stride * 4;
     await guarded(this.#device, () => {
       const groups = this.#groupsOf(workspace, program);
       const padded = Math.ceil(rows / ROWS) * ROWS;
       queue.writeBuffer(pass, 0, new Uint32Array([rows, padded, rows / sequences, 0]));
-      queue.writeBuffer(activations[0], 0, spread(hiddenStates, hiddenSize, hiddenStride));
-      if (input && patches)
-        queue.writeBuffer(activations[input.activation], 0, spread(patches, input.values, input.stride));
-      const end = endOf(program);
-      // The first dispatch of an image's pass embeds its patches.
-      for (let first = input && !patches ? 1 : 0; first < end; first += this.#perSubmit) {
+      queue.writeBuffer(activations[input.activation], 0, spread(values, input.size, input.stride));
+      for (let first = 0; first < end; first += this.#perSubmit) {
         const encoder = this.#device.createCommandEncoder();
         const last = Math.min(first + this.#perSubmit, end);
         this.#encode(encoder, program, groups, first, last, { rows, length: rows / sequences, sequences });
-        if (last === end) encoder.copyBufferToBuffer(activations[0], 0, staging, 0, bytes);
+        if (last === end) encoder.copyBufferToBuffer(activations[result.activation], 0, staging, 0, bytes);
         queue.submit([encoder.finish()]);
       }
     });
-    return gather(new Float32Array(await read(staging, bytes)), hiddenSize, hiddenStride);
+    return gather(new Float32Array(await read(staging, bytes)), result.size, result.stride);
   }
 
   /** @param {number} rows @returns {Program} */
@@ -230,13 +267,10 @@ export class GpuTower {
 
   /** Times all programs for one usual sequence, and keeps to the fastest. */
   async choose() {
-    const { hiddenSize, length, patches, programs } = this.plan;
+    const { hiddenSize, length, input: rows, hasPositions, programs } = this.plan;
     if (programs.length < 2) return;
-    const input = {
-      hiddenStates: new Float32Array(length * hiddenSize),
-      patches: patches && new Float32Array(length * patches.values),
-      sequences: 1,
-    };
+    const input = { values: new Float32Array(length * rows.size), sequences: 1 };
+    if (hasPositions) await this.setPositions(undefined, new Float32Array(length * hiddenSize));
     let least = Infinity;
     for (const program of programs.filter(({ mostRows }) => length <= (mostRows ?? length))) {
       // The first time is not counted: drivers finish their compilation then.
@@ -297,7 +331,9 @@ export class GpuTower {
       const activations = this.plan.activations.map(({ label, floatsPerRow }) =>
         buffer(label, capacity * floatsPerRow * 4, STORAGE | COPY_SRC | COPY_DST),
       );
-      const staging = buffer('staging', capacity * this.plan.hiddenStride * 4, MAP_READ | COPY_DST);
+      const { hiddenStride, embeddings } = this.plan;
+      const width = Math.max(hiddenStride, embeddings?.stride ?? 0);
+      const staging = buffer('staging', capacity * width * 4, MAP_READ | COPY_DST);
       return { rows: capacity, pass, activations, staging, groups: new Map() };
     });
   }
@@ -314,6 +350,15 @@ export class GpuTower {
   }
 
   /**
+   * @param {Binding['buffer']} buffer
+   * @param {GPUBuffer[]} activations
+   */
+  #bufferOf(buffer, activations) {
+    if (buffer === 'positions') return /** @type {{buffer: GPUBuffer}} */ (this.#positions).buffer;
+    return 'weights' in buffer ? this.weights[buffer.weights] : activations[buffer.activation];
+  }
+
+  /**
    * @param {Dispatch} dispatch
    * @param {GPUBuffer} pass
    * @param {GPUBuffer[]} activations
@@ -326,7 +371,7 @@ export class GpuTower {
         ...bindings.map(({ binding, buffer, offset, size }) => ({
           binding,
           resource: {
-            buffer: 'weights' in buffer ? this.weights[buffer.weights] : activations[buffer.activation],
+            buffer: this.#bufferOf(buffer, activations),
             offset,
             size,
           },
@@ -410,12 +455,10 @@ async function read(staging, bytes) {
  * @param {number} stride
  */
 function spread(values, width, stride) {
-  // Not a view of memory that is shared: Firefox refuses those.
+  if (width === stride) return values;
   const rows = new Float32Array((values.length / width) * stride);
-  if (width === stride) rows.set(values);
-  else
-    for (let from = 0, to = 0; from < values.length; from += width, to += stride)
-      rows.set(values.subarray(from, from + width), to);
+  for (let from = 0, to = 0; from < values.length; from += width, to += stride)
+    rows.set(values.subarray(from, from + width), to);
   return rows;
 }
 

@@ -8,6 +8,7 @@ import { guarded } from './gpu-device.js';
  * @property {number} tensor
  * @property {'image' | 'text'} tower
  * @property {number} block
+ * @property {number} firstRow those before are left out
  * @property {number} offset
  * @property {number} stride
  * @property {number} columns
@@ -77,16 +78,23 @@ export class WeightWriter {
    * @param {number} first
    * @param {number} rows
    * @param {Uint8Array} values
+   * @returns {void}
    */
-  #rows({ tower, block, offset, stride, columns, rowGroup, columnGroup }, first, rows, values) {
-    const buffer = this.#towers[tower]?.weights[block];
-    if (!buffer || !rows) return;
-    const start = stored(rowGroup, first);
-    const bytes = new Uint8Array((stored(rowGroup, first + rows - 1) - start + 1) * stride);
+  #rows(place, first, rows, values) {
+    const { tower, block, firstRow, offset, stride, columns, rowGroup, columnGroup } = place;
     const rowBytes = values.length / rows;
+    const leftOut = Math.min(Math.max(firstRow - first, 0), rows);
+    const buffer = this.#towers[tower]?.weights[block];
+    if (leftOut) {
+      this.#rows(place, first + leftOut, rows - leftOut, values.subarray(leftOut * rowBytes));
+      return;
+    }
+    if (!buffer || !rows) return;
+    const start = stored(rowGroup, first - firstRow);
+    const bytes = new Uint8Array((stored(rowGroup, first - firstRow + rows - 1) - start + 1) * stride);
     const element = rowBytes / columns;
     for (let row = 0; row < rows; row++) {
-      const to = (stored(rowGroup, first + row) - start) * stride;
+      const to = (stored(rowGroup, first - firstRow + row) - start) * stride;
       for (let column = 0; column < columns;) {
         // A run of columns that lie beside each other.
         const run = columnGroup.stride === columnGroup.size ? columns : columnGroup.size;

@@ -1,5 +1,5 @@
 /**
- * A model whose blocks run on the GPU. The engine keeps all the rest. Weights go to the GPU as they arrive, as to a follower
+ * A model whose blocks and heads run on the GPU. The engine keeps all the rest. Weights go to the GPU as they arrive, as to a follower
  * of a sharded model, and no copy of them stays: after a fault the model is read again, from the cache where it is.
  */
 import { checkTower, checkWeights, isFinite } from './gpu-check.js';
@@ -302,6 +302,8 @@ class GpuModel {
       onWeights: (weights) =>
         this.#noting(this.#writer?.write(weights) ?? this.#writeLater(begun, weights.slice())),
     });
+    const rest = engine.gpu_batch();
+    await this.#noting(this.#writer?.write(rest) ?? this.#writeLater(begun, rest));
     await this.#noting(this.#compiled);
     return engine;
   }
@@ -375,11 +377,19 @@ class GpuModel {
     const { image, text } = this.#towers;
     const [tower, other] = isImage ? [image, text] : [text, image];
     other?.release();
-    const patches = isImage ? engine.patches() : undefined;
-    const input = { hiddenStates: engine.hidden_states(), patches, sequences: engine.sequences() };
-    const values = await this.#noting(/** @type {GpuTower} */ (tower).runAll(input));
+    await this.#noting(this.#runTower(engine, /** @type {GpuTower} */ (tower)));
+  }
+
+  /** @param {Engine} engine @param {GpuTower} tower */
+  async #runTower(engine, tower) {
+    const grid = engine.grid();
+    if (grid && grid !== tower.grid) await tower.setPositions(grid, engine.positions());
+    const end = tower.plan.embeddings && engine.ends_with_head() ? 'head' : 'lastBlock';
+    const input = { values: engine.gpu_rows(), sequences: engine.sequences() };
+    const values = await tower.runAll(input, end);
     if (!isFinite(values)) throw new GpuFault('gpu-wrong', 'results are not finite');
-    engine.set_hidden_states(values);
+    if (end === 'head') engine.set_embeddings(values);
+    else engine.set_hidden_states(values);
   }
 
   /**

@@ -1,9 +1,11 @@
 //! Measures an adapter: its peak, the products of a model in all tiles, and whole towers. Prints JSON.
 //!
-//! `cargo run --release -p siglip-gpu --features native --example rate -- [--small] [--preset NAME]`
+//! `cargo run --release -p siglip-gpu --features native --example rate -- [--small] [--preset NAME] [--parts peak,products,towers]
+//! [--rows 256,1024]`
 //!
-//! Weights are random. Times are medians of 20 after a warm-up: of the GPU's clock where the adapter has one (`gpu_ms`), and
-//! from the submit until the end is known (`wall_ms`). `--small` is a rehearsal for adapters that are software.
+//! Weights are random. Times are medians of 20 after a warm-up: of the GPU's clock where the adapter has one (`gpu_ms`), from the
+//! submit until the end is known (`wall_ms`), and of towers from patches, or from the embeddings of tokens, to the embeddings in
+//! the CPU's memory (`run_ms`). `--rows` are those of the products. `--small` is a rehearsal for adapters that are software.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +22,7 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 struct Extent {
     config: Config,
     /// Rows of the products.
-    rows: &'static [usize],
+    rows: Vec<usize>,
     pictures: &'static [usize],
     labels: &'static [usize],
     /// Rounds of the peak's chains, and their workgroups.
@@ -32,13 +34,21 @@ struct Extent {
 
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let named = arguments.iter().position(|argument| argument == "--preset");
-    let preset = named.and_then(|at| arguments.get(at + 1)).map_or("base-patch16-256", String::as_str);
+    let option = |name: &str| {
+        let named = arguments.iter().position(|argument| argument == name);
+        named.and_then(|at| arguments.get(at + 1)).map(String::as_str)
+    };
+    let preset = option("--preset").unwrap_or("base-patch16-256");
+    let parts: Vec<&str> = option("--parts").unwrap_or("peak,products,towers").split(',').collect();
     let mut config = siglip::preset(preset).ok_or("there is no such preset")?;
     let mut extent = match arguments.iter().any(|argument| argument == "--small") {
         false => Extent {
             config: config.clone(),
-            rows: &[256, 1024, 2048],
+            rows: option("--rows")
+                .unwrap_or("256,1024,2048")
+                .split(',')
+                .map(str::parse)
+                .collect::<Result<_, _>>()?,
             pictures: &[1, 2, 4, 8],
             labels: &[1, 8, 64],
             rounds: 4096,
@@ -48,7 +58,7 @@ fn main() -> Outcome<()> {
         },
         true => Extent {
             config: config.clone(),
-            rows: &[64],
+            rows: vec![64],
             pictures: &[1, 2],
             labels: &[1, 2],
             rounds: 64,
@@ -66,16 +76,21 @@ fn main() -> Outcome<()> {
     }
     let gpu = Gpu::open(Wish::Any)?;
     let bench = Bench { gpu: &gpu, timer: Timer::new(&gpu)?, extent };
-    let report = json!({
+    let mut report = json!({
         "adapter": gpu.name(),
         "software": gpu.is_software(),
         "has_f16": gpu.has_f16(),
         "clock": if bench.timer.queries.is_some() { "timestamp queries" } else { "wall" },
         "preset": preset,
-        "peak": bench.peaks()?,
-        "products": bench.products()?,
-        "towers": bench.towers()?,
     });
+    for part in parts {
+        report[part] = match part {
+            "peak" => bench.peaks()?,
+            "towers" => bench.towers()?,
+            "products" => bench.products()?,
+            _ => return Err("parts are peak, products and towers".into()),
+        };
+    }
     println!("{}", serde_json::to_string_pretty(&report)?);
     Ok(())
 }
@@ -115,16 +130,9 @@ impl Bench<'_> {
 
     /// The four linear layers of the image tower, in every tile.
     fn products(&self) -> Outcome<Value> {
-        let plan =
-            Plan::new(&self.extent.config, Towers::Image, Precision::Q8)?.image.ok_or("no image tower")?;
-        let hidden = plan.hidden_stride;
-        let width = |label| {
-            let activation = plan.activations.iter().find(|activation| activation.label == label);
-            activation.map(|activation| activation.floats_per_row).ok_or("no such activation")
-        };
-        let (qkv, context, middle) = (width("qkv")?, width("context")?, width("hidden")?);
+        let [hidden, context, middle] = widths(&self.extent.config, Towers::Image);
         let layers = [
-            ("qkv", hidden, qkv, &[Epilogue::Bias] as &[Epilogue]),
+            ("qkv", hidden, 3 * context, &[Epilogue::Bias] as &[Epilogue]),
             ("out", context, hidden, &[Epilogue::Partials(1), Epilogue::Partials(2), Epilogue::Partials(4)]),
             ("fc1", hidden, middle, &[Epilogue::GeluTanh]),
             ("fc2", middle, hidden, &[Epilogue::Partials(1), Epilogue::Partials(2), Epilogue::Partials(4)]),
@@ -178,7 +186,7 @@ impl Bench<'_> {
             self.gpu.queue().write_buffer(buffer, 0, &values);
         }
         let group = self.group(&pipeline, &bound);
-        for rows in self.extent.rows {
+        for rows in &self.extent.rows {
             let words = [*rows, *rows, *rows, 0].map(|size| size as u32);
             self.gpu.queue().write_buffer(bound[0].1, 0, bytemuck::cast_slice(&words));
             let workgroups = [outputs / tile.outputs(), rows.div_ceil(tile.rows()), epilogue.parts()];
@@ -226,18 +234,20 @@ impl Bench<'_> {
                     let tower = tower.ok_or("a tower is missing")?;
                     let plan = tower.plan().clone();
                     let rows = sequences * plan.length;
+                    if plan.has_positions {
+                        let positions: Vec<f32> = random(3).take(plan.length * plan.hidden_size).collect();
+                        tower.set_positions(None, &positions)?;
+                    }
                     let pass = tower.prepare(rows, *sequences)?;
                     let all = pass.program().dispatches.len();
                     let time = self.measure(1, |compute| pass.encode(compute, 0..all))?;
-                    let mut report = time.report(flops(&plan, rows));
-                    let hidden_states: Vec<f32> = random(1).take(rows * plan.hidden_size).collect();
-                    let patch_values = plan.patches.as_ref().map_or(0, |patches| patches.values);
-                    let patches: Vec<f32> = random(2).take(rows * patch_values).collect();
-                    let input =
-                        Input { hidden_states: &hidden_states, patches: &patches, sequences: *sequences };
+                    let kind = if name == "image" { Towers::Image } else { Towers::Text };
+                    let mut report = time.report(flops(&plan, widths(config, kind), rows));
+                    let values: Vec<f32> = random(1).take(rows * plan.input.size).collect();
+                    let input = Input { rows: &values, sequences: *sequences };
                     let whole = self.repeated(|| {
                         let start = Instant::now();
-                        let result = tower.run(input)?;
+                        let result = tower.run_all(input)?;
                         let finite = result.iter().all(|value| value.is_finite());
                         finite
                             .then(|| milliseconds(start.elapsed()))
@@ -247,7 +257,7 @@ impl Bench<'_> {
                     report["sequences"] = json!(sequences);
                     report["weights"] = json!(format!("{precision:?}"));
                     report["dispatches"] = json!(all);
-                    // With the upload of the residual stream and its way back.
+                    // With the upload of what it begins with, and the embeddings' way back.
                     report["run_ms"] = json!(median(whole));
                     towers.push(report);
                 }
@@ -370,16 +380,21 @@ impl Timer<'_> {
     }
 }
 
-/// Of a tower's products and attention.
-fn flops(plan: &TowerPlan, rows: usize) -> f64 {
-    let width = |label| {
-        let activation = plan.activations.iter().find(|activation| activation.label == label);
-        activation.map_or(0, |activation| activation.floats_per_row)
+/// The widths of the residual stream, of all heads together and of the MLP's hidden layer, as they are padded.
+fn widths(config: &Config, tower: Towers) -> [usize; 3] {
+    let (vision, text) = (&config.vision_config, &config.text_config);
+    let (hidden, heads, middle) = match tower {
+        Towers::Text => (text.hidden_size, text.num_attention_heads, text.intermediate_size),
+        _ => (vision.hidden_size, vision.num_attention_heads, vision.intermediate_size),
     };
-    let (hidden, qkv, context, middle) =
-        (plan.hidden_stride, width("qkv"), width("context"), width("hidden"));
-    let a_row = hidden * qkv + context * hidden + 2 * hidden * middle + 2 * plan.length * context;
-    2.0 * (plan.weights.len() * rows) as f64 * a_row as f64
+    let context = heads * (hidden / heads).next_multiple_of(4);
+    [hidden, context, middle].map(|width| width.next_multiple_of(64))
+}
+
+/// Of the products and attention of a tower's blocks.
+fn flops(plan: &TowerPlan, [hidden, context, middle]: [usize; 3], rows: usize) -> f64 {
+    let a_row = 4 * hidden * context + 2 * hidden * middle + 2 * plan.length * context;
+    2.0 * (plan.blocks * rows) as f64 * a_row as f64
 }
 
 /// Writes batches as a packer makes them: small weights, so that the residual stream stays as it is in trained models.
@@ -387,8 +402,12 @@ fn write_random_weights(blocks: &mut Blocks, config: &Config, precision: Precisi
     let tensors = tensors(config);
     let places = Plan::new(config, Towers::Both, precision)?.places;
     for place in places {
-        let tensor = &tensors[place.tensor];
-        let (rows, row_len) = (tensor.rows(), tensor.row_len());
+        let vision = &config.vision_config;
+        // The number after the last tensor's is that of the pooling head's queries.
+        let (rows, row_len) = match tensors.get(place.tensor) {
+            Some(tensor) => (tensor.rows(), tensor.row_len()),
+            None => (vision.num_attention_heads, vision.hidden_size),
+        };
         let scale = 1.0 / (row_len as f32).sqrt();
         let header = [place.tensor, 0, rows, usize::from(place.scales.is_some())].map(|word| word as u32);
         let mut batch: Vec<u8> = header.into_iter().flat_map(u32::to_le_bytes).collect();

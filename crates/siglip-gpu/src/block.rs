@@ -1,4 +1,5 @@
-//! The shape of a block on the GPU, and the layout of its weights in one buffer.
+//! The shape of a block on the GPU, and the layouts of weights in buffers: one a block, one for the patch embedding and one for the
+//! head.
 
 use siglip::Precision;
 
@@ -119,6 +120,67 @@ impl PatchLayout {
         let mut end = Allocator { end: 0, quantized: false };
         let embedding = end.linear(values.next_multiple_of(WIDTH), hidden);
         PatchLayout { values, embedding, size: end.end }
+    }
+}
+
+/// The layout of the head's buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadLayout {
+    /// After the last block.
+    pub norm: NormLayout,
+    pub kind: HeadKind,
+    /// Bytes of the buffer.
+    pub size: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum HeadKind {
+    /// The image tower's attention pooling head.
+    Pooling {
+        /// One a head: its key weights' transpose times its query.
+        queries: Section,
+        /// In f32, as the tensor comes that it is a part of.
+        values: LinearLayout,
+        out: LinearLayout,
+        norm: NormLayout,
+        fc1: LinearLayout,
+        fc2: LinearLayout,
+    },
+    /// The text tower's linear layer.
+    Projection(LinearLayout),
+}
+
+impl HeadLayout {
+    pub fn pooling(shape: Shape, heads: usize) -> HeadLayout {
+        let mut end = Allocator { end: 0, quantized: false };
+        let Shape { hidden, middle, quantized, .. } = shape;
+        let norm = end.norm(hidden);
+        let queries = end.floats(heads * hidden);
+        let values = end.linear(hidden, hidden);
+        end.quantized = quantized;
+        let kind = HeadKind::Pooling {
+            queries,
+            values,
+            out: end.linear(hidden, hidden),
+            norm: end.norm(hidden),
+            fc1: end.linear(hidden, middle),
+            fc2: end.linear(middle, hidden),
+        };
+        HeadLayout { norm, kind, size: end.end }
+    }
+
+    pub fn projection(Shape { hidden, quantized, .. }: Shape, outputs: usize) -> HeadLayout {
+        let mut end = Allocator { end: 0, quantized };
+        let norm = end.norm(hidden);
+        let kind = HeadKind::Projection(end.linear(hidden, outputs.next_multiple_of(WIDTH)));
+        HeadLayout { norm, kind, size: end.end }
+    }
+
+    /// Floats from one embedding to the next.
+    pub fn stride(&self) -> usize {
+        match self.kind {
+            HeadKind::Pooling { fc2: last, .. } | HeadKind::Projection(last) => last.outputs,
+        }
     }
 }
 

@@ -2,13 +2,11 @@
 //! engine.
 
 use crate::place::{Group, Place};
-use crate::plan::{
-    Activation, Binding, Buffer, Count, Dispatch, Patches, Pipeline, Plan, Program, TowerPlan,
-};
+use crate::plan::{Activation, Binding, Buffer, Count, Dispatch, Pipeline, Plan, Program, Rows, TowerPlan};
 
 impl Plan {
     /// The plan for an executor in another language. Fields have their names here, in camel case; what is `None` is left out. A
-    /// [`Buffer`] and a [`Count`] are objects with one field, [`Count::Sequences`] is a string.
+    /// [`Buffer`] and a [`Count`] are objects with one field, or a string where they have no number.
     pub fn to_json(&self) -> String {
         object(&[
             ("image", self.image.as_ref().map_or(Value::Missing, tower)),
@@ -27,7 +25,10 @@ fn tower(tower: &TowerPlan) -> Value<'_> {
         ("hiddenStride", number(tower.hidden_stride)),
         ("length", number(tower.length)),
         ("mostRows", number(tower.most_rows)),
-        ("patches", tower.patches.as_ref().map_or(Value::Missing, patches)),
+        ("input", rows(tower.input)),
+        ("hasPositions", Value::Json(tower.has_positions.to_string())),
+        ("embeddings", tower.embeddings.map_or(Value::Missing, rows)),
+        ("blocks", number(tower.blocks)),
         ("weights", list(&tower.weights, |bytes| Value::Number(*bytes))),
         ("activations", list(&tower.activations, activation)),
         ("pipelines", list(&tower.pipelines, pipeline)),
@@ -35,14 +36,15 @@ fn tower(tower: &TowerPlan) -> Value<'_> {
     ])
 }
 
-fn patches(&Patches { values, stride, activation }: &Patches) -> Value<'_> {
-    object(&[("values", number(values)), ("stride", number(stride)), ("activation", number(activation))])
+fn rows(Rows { size, stride, activation }: Rows) -> Value<'static> {
+    object(&[("size", number(size)), ("stride", number(stride)), ("activation", number(activation))])
 }
 
-fn program(Program { most_rows, dispatches, first_block }: &Program) -> Value<'_> {
+fn program(Program { most_rows, dispatches, first_block, last_block }: &Program) -> Value<'_> {
     object(&[
         ("mostRows", most_rows.map_or(Value::Missing, number)),
         ("firstBlock", number(*first_block)),
+        ("lastBlock", number(*last_block)),
         ("dispatches", list(dispatches, dispatch)),
     ])
 }
@@ -65,12 +67,13 @@ fn dispatch(dispatch: &Dispatch) -> Value<'_> {
 
 fn binding(&Binding { binding, buffer, offset, size }: &Binding) -> Value<'_> {
     let buffer = match buffer {
-        Buffer::Weights(block) => ("weights", number(block)),
-        Buffer::Activation(index) => ("activation", number(index)),
+        Buffer::Weights(block) => object(&[("weights", number(block))]),
+        Buffer::Activation(index) => object(&[("activation", number(index))]),
+        Buffer::Positions => Value::Text("positions"),
     };
     object(&[
         ("binding", Value::Number(binding.into())),
-        ("buffer", object(&[buffer])),
+        ("buffer", buffer),
         ("offset", Value::Number(offset)),
         ("size", size.map_or(Value::Missing, Value::Number)),
     ])
@@ -90,6 +93,7 @@ fn place(place: &Place) -> Value<'_> {
         ("tensor", number(place.tensor)),
         ("tower", Value::Text(place.tower)),
         ("block", number(place.block)),
+        ("firstRow", number(place.first_row)),
         ("offset", Value::Number(place.offset)),
         ("stride", Value::Number(place.stride)),
         ("columns", number(place.columns)),

@@ -2,8 +2,9 @@
 //!
 //! A [`Plan`] holds all that an executor needs: buffers, the WGSL of every pipeline, the dispatches in their order, and where
 //! the rows of packed weights go. The executor needs to know nothing of transformers; this crate knows no GPU library but with
-//! the feature `native`, whose module executes plans in programs. The token table and the heads stay with [`siglip::model`],
-//! which gives the residual stream to the blocks and takes it back ([`siglip::Shard::BLOCKS_ELSEWHERE`]).
+//! the feature `native`, whose module executes plans in programs. The token table stays with [`siglip::model`], which gives patches
+//! and the embeddings of tokens, and takes a picture's or a text's embedding or the residual stream back
+//! ([`siglip::Shard::BLOCKS_ELSEWHERE`]).
 //!
 //! A block takes seven dispatches:
 //!
@@ -17,6 +18,16 @@
 //! | product | partial sums of hidden · Wᵀ |
 //! | residual_norm | x += partial sums + bias; normed = LayerNorm(x) of the next block |
 //!
+//! Four more make a picture's embedding of the last block's output, and one a text's:
+//!
+//! | pipeline | |
+//! |---|---|
+//! | pool | each head's weighted sum of the normed patches, times the head's values |
+//! | row_product | attended = pooled · Wᵀ + bias |
+//! | row_product | hidden = GELU(LayerNorm(attended) · Wᵀ + bias) |
+//! | row_product | embedding = attended + hidden · Wᵀ + bias |
+//! | row_product | of a text: embedding = LayerNorm(last row of x) · Wᵀ + bias |
+//!
 //! All sums are in f32 and in a fixed order, so that one adapter gives the same bits again. Weights are in f32, or in 8 bits
 //! with one f32 scale an output. Every width is padded with zeros to a multiple of 64, so no kernel tests bounds in its inner
 //! loop: GELU(0) = 0, and zero columns add nothing.
@@ -27,8 +38,8 @@
 //! let config = siglip::preset("base-patch16-256").unwrap();
 //! let plan = siglip_gpu::Plan::new(&config, Towers::Both, Precision::Q8)?;
 //! let image = plan.image.unwrap();
-//! // A buffer a block, and one for the patch embedding.
-//! assert_eq!((image.weights.len(), image.programs[0].dispatches.len()), (13, 86));
+//! // A buffer a block, one for the patch embedding and one for the head.
+//! assert_eq!((image.weights.len(), image.programs[0].dispatches.len()), (14, 90));
 //! # Ok::<(), siglip_gpu::Unsupported>(())
 //! ```
 #![deny(missing_docs)]
@@ -42,8 +53,10 @@ mod plan;
 mod shader;
 mod tower;
 
-pub use place::{Group, Place};
+pub use place::{Group, Place, pooling_queries};
 pub use plan::{
-    Activation, Binding, Buffer, Count, Dispatch, Patches, Pipeline, Plan, Program, TowerPlan, Unsupported,
+    Activation, Binding, Buffer, Count, Dispatch, Pipeline, Plan, Program, Rows, TowerPlan, Unsupported,
 };
-pub use shader::{Epilogue, Norm, Product, Tile, attention, checksum, product, residual_norm};
+pub use shader::{
+    Epilogue, Norm, Product, RowProduct, Tile, attention, checksum, pool, product, residual_norm, row_product,
+};

@@ -1,17 +1,22 @@
 //! Where the rows of packed weights go.
 
+use siglip::model::Model;
+use siglip::weights::tensors;
+
 /// The place of a tensor's rows in a weight buffer.
 ///
-/// Row r starts at byte `offset + rows.stored(r) * stride`; its value in column c is element `columns.stored(c)` of it. What
+/// Rows before `first_row` are left out. Row r after it starts at byte `offset + rows.stored(r) * stride`; its value in column c is element `columns.stored(c)` of it. What
 /// lies between is zero. The values are 8-bit levels or f32, as the packed rows are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Index in [`tensors`](siglip::weights::tensors).
+    /// Index in [`tensors`](siglip::weights::tensors). The number after the last one is that of [`pooling_queries`].
     pub tensor: usize,
     /// `image` or `text`.
     pub tower: &'static str,
-    /// The block, and with it the buffer.
+    /// The block, and with it the buffer; past the last block that of the patch embedding, and then of the head.
     pub block: usize,
+    /// The first row of the tensor that is stored.
+    pub first_row: usize,
     /// First byte.
     pub offset: u64,
     /// Bytes from one row to the next.
@@ -43,4 +48,16 @@ impl Group {
     pub fn stored(self, index: usize) -> usize {
         index / self.size * self.stride + index % self.size
     }
+}
+
+/// What a pooling head needs and no tensor holds, as a batch of packed weights in the manner of a [`Packer`](siglip::model::Packer):
+/// [`Model::pooling_queries`] of a model whose weights have all arrived. Empty without such a head.
+pub fn pooling_queries(model: &Model) -> Vec<u8> {
+    let (queries, row_len) = (model.pooling_queries(), model.config().vision_config.hidden_size);
+    if queries.is_empty() {
+        return Vec::new();
+    }
+    let header = [tensors(model.config()).len(), 0, queries.len() / row_len, 0].map(|word| word as u32);
+    let values = queries.iter().flat_map(|value| value.to_le_bytes());
+    header.into_iter().flat_map(u32::to_le_bytes).chain(values).collect()
 }

@@ -11,7 +11,7 @@ use crate::tower::Tower;
 /// Bytes that a small model's rows may take.
 const SURPLUS: u64 = 32 << 20;
 
-/// What a GPU has to do to run a model's blocks.
+/// What a GPU has to do to run a model's blocks and heads.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// The image tower's blocks, if it is loaded.
@@ -20,7 +20,8 @@ pub struct Plan {
     pub text: Option<TowerPlan>,
     /// Where the rows of packed weights go.
     pub places: Vec<Place>,
-    /// The length of a row of every tensor, by its index: batches of those without a place are skipped.
+    /// The length of a row of every tensor, by its index, and last of [`pooling_queries`](crate::pooling_queries): batches of those
+    /// without a place are skipped.
     pub row_lengths: Vec<usize>,
     /// WGSL that sums the words of a buffer; see [`checksum`](crate::checksum).
     pub checksum: String,
@@ -38,11 +39,19 @@ pub struct TowerPlan {
     /// The most rows that run at once, unless one sequence has more: an executor divides the sequences of a larger pass. Then the
     /// buffers of both towers' weights and of one tower's rows are at most 1.2 times the model's packed weights and 32 MB.
     pub most_rows: usize,
-    /// Of the image tower: what the residual stream is made of.
-    pub patches: Option<Patches>,
-    /// Bytes of the weight buffers: one a block, then that of the patch embedding. They start as zeros.
+    /// What a pass begins with, a row for each of its rows: an image's patches, or of a text the residual stream, which is the sum
+    /// of its token and position embeddings.
+    pub input: Rows,
+    /// Of the image tower: patches are embedded by the first dispatch, which adds [`Buffer::Positions`].
+    pub has_positions: bool,
+    /// What a pass ends with, a row for each sequence: embeddings, not yet normalized. `None` if the tower has no head, or a head
+    /// of another kind.
+    pub embeddings: Option<Rows>,
+    /// The number of blocks.
+    pub blocks: usize,
+    /// Bytes of the weight buffers: one a block, then that of the patch embedding, then that of the head. They start as zeros.
     pub weights: Vec<u64>,
-    /// Buffers that grow with the number of rows. The first holds the residual stream, before and after the dispatches.
+    /// Buffers that grow with the number of rows. The first holds the residual stream.
     pub activations: Vec<Activation>,
     /// The pipelines. The entry point of each is `main`, its bindings are in group 0.
     pub pipelines: Vec<Pipeline>,
@@ -50,14 +59,14 @@ pub struct TowerPlan {
     pub programs: Vec<Program>,
 }
 
-/// The image tower's input.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Patches {
-    /// Values of a patch.
-    pub values: usize,
-    /// Floats from one patch to the next; those past `values` are zeros.
+/// Rows of floats at the start of an activation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rows {
+    /// Floats of a row.
+    pub size: usize,
+    /// Floats from one row to the next; those past `size` are zeros.
     pub stride: usize,
-    /// Which activation holds them, one a row.
+    /// Which of [`TowerPlan::activations`].
     pub activation: usize,
 }
 
@@ -66,11 +75,12 @@ pub struct Patches {
 pub struct Program {
     /// It is made for so many rows; `None` for any number.
     pub most_rows: Option<usize>,
-    /// What runs, in this order. With [`TowerPlan::patches`] the first one adds the patch embeddings to the residual stream,
-    /// which holds the position embeddings; it is left out where the stream is complete.
+    /// What runs, in this order.
     pub dispatches: Vec<Dispatch>,
     /// The number of dispatches after which the residual stream is the first block's output.
     pub first_block: usize,
+    /// The number of dispatches after which it is the last block's. What follows is the head.
+    pub last_block: usize,
 }
 
 /// A buffer of f32 with one or more floats per row, for a multiple of 64 rows.
@@ -119,10 +129,12 @@ pub struct Binding {
 /// A buffer of a tower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Buffer {
-    /// The weights of this block, or past the last one those of the patch embedding.
+    /// The weights of this block; past the last one those of the patch embedding, and then those of the head.
     Weights(usize),
     /// This one of [`TowerPlan::activations`].
     Activation(usize),
+    /// The position embeddings of a sequence, each [`TowerPlan::hidden_stride`] floats long.
+    Positions,
 }
 
 /// A number of workgroups.
@@ -174,6 +186,11 @@ impl Plan {
             let of_tower = [&image, &text].into_iter().flatten();
             places.extend(of_tower.filter_map(|tower| tower.place(index, &tensor.name)));
         }
+        let mut row_lengths: Vec<usize> = tensors.iter().map(TensorShape::row_len).collect();
+        if let Some(place) = image.as_ref().and_then(|tower| tower.queries(tensors.len())) {
+            row_lengths.push(place.columns);
+            places.push(place);
+        }
         let options = LoadOptions { precision, towers, ..LoadOptions::default() };
         let packed = packed_bytes(config, options);
         let weights = |tower: &Option<Tower>| tower.as_ref().map_or(0, Tower::bytes);
@@ -182,7 +199,7 @@ impl Plan {
             image: image.map(|tower| tower.plan(room)),
             text: text.map(|tower| tower.plan(room)),
             places,
-            row_lengths: tensors.iter().map(TensorShape::row_len).collect(),
+            row_lengths,
             checksum: checksum(),
         })
     }

@@ -12,6 +12,10 @@
 //!   a variable declared in the loop kept its values with Tint and SwiftShader.
 //! - checksum.wgsl: 64 sums, one a workgroup.
 
+mod heads;
+
+pub use heads::{ROW_OUTPUTS, RowProduct, pool, row_product};
+
 use crate::place::Group;
 
 const PRODUCT: &str = include_str!("shaders/product.wgsl");
@@ -79,7 +83,8 @@ impl Tile {
 pub enum Epilogue {
     /// Adds the bias.
     Bias,
-    /// Adds the bias and what y held: y is the residual stream.
+    /// Adds the bias and a row of another buffer: in a product that of the place in its sequence, as the position embeddings are;
+    /// in a row product the same one.
     Residual,
     /// Adds the bias, then GELU in its tanh approximation.
     GeluTanh,
@@ -103,8 +108,8 @@ impl Epilogue {
 
 /// A product y = x · Wᵀ.
 ///
-/// Bindings: 0 the pass, 1 x, 2 W, 3 with 8 bits the scales, 4 the bias unless partial sums are stored, 5 y. Workgroups:
-/// outputs / tile outputs, rows / tile rows, parts.
+/// Bindings: 0 the pass, 1 x, 2 W, 3 with 8 bits the scales, 4 the bias unless partial sums are stored, 5 y, 6 the rows of
+/// [`Epilogue::Residual`]. Workgroups: outputs / tile outputs, rows / tile rows, parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Product {
     /// A multiple of 64.
@@ -129,6 +134,9 @@ pub fn product(product: &Product) -> String {
     }
     if epilogue.adds_bias() {
         bindings += "@group(0) @binding(4) var<storage, read> bias: array<vec4<f32>>;\n";
+    }
+    if epilogue == Epilogue::Residual {
+        bindings += "@group(0) @binding(6) var<storage, read> added: array<vec4<f32>>;\n";
     }
     let slice_sums = match tile.slices {
         1 => String::new(),
@@ -170,14 +178,16 @@ pub fn product(product: &Product) -> String {
     wgsl + &replaced(PRODUCT, &words)
 }
 
+/// The sign bit of each byte is moved to the top, then copied down again.
+const LEVELS: &str = "fn levels(word: u32) -> vec4<f32> { \
+    return vec4<f32>(vec4<i32>(vec4<u32>(word << 24, word << 16, word << 8, word)) >> vec4<u32>(24)); }\n";
+
 fn functions(quantized: bool, epilogue: Epilogue) -> String {
+    let levels = if quantized { LEVELS } else { "" };
     let w = match quantized {
-        // The sign bit of each byte is moved to the top, then copied down again.
         true => {
             "alias Raw = vec4<u32>;\n\
              fn w_read(at: u32) -> Raw { return Raw(weights[at], weights[at + K], weights[at + 2 * K], weights[at + 3 * K]); }\n\
-             fn levels(word: u32) -> vec4<f32> { \
-             return vec4<f32>(vec4<i32>(vec4<u32>(word << 24, word << 16, word << 8, word)) >> vec4<u32>(24)); }\n\
              fn w_values(raw: Raw) -> mat4x4<f32> { \
              return transpose(mat4x4(levels(raw[0]), levels(raw[1]), levels(raw[2]), levels(raw[3]))); }\n"
         }
@@ -187,8 +197,16 @@ fn functions(quantized: bool, epilogue: Epilogue) -> String {
              fn w_values(raw: Raw) -> Raw { return transpose(raw); }\n"
         }
     };
+    let gelu = gelu(epilogue);
+    format!(
+        "fn x_read(at: u32) -> mat4x4<f32> {{ return mat4x4(x[at], x[at + K], x[at + 2 * K], x[at + 3 * K]); }}\n{levels}{w}{gelu}"
+    )
+}
+
+/// The function of an epilogue.
+fn gelu(epilogue: Epilogue) -> &'static str {
     // Twice the argument of tanh: 0.5 (1 + tanh u) = 1 / (1 + exp(-2 u)), where exp is kept from overflowing.
-    let gelu = match epilogue {
+    match epilogue {
         Epilogue::GeluTanh => {
             "fn gelu(v: vec4<f32>) -> vec4<f32> { \
              let u = 1.5957691216 * (v + 0.044715 * v * v * v); \
@@ -202,10 +220,7 @@ fn functions(quantized: bool, epilogue: Epilogue) -> String {
              return 0.5 * v * (1 + sign(v) * (1 - p * exp(-z * z))); }\n"
         }
         Epilogue::Bias | Epilogue::Residual | Epilogue::Partials(_) => "",
-    };
-    format!(
-        "fn x_read(at: u32) -> mat4x4<f32> {{ return mat4x4(x[at], x[at + K], x[at + 2 * K], x[at + 3 * K]); }}\n{w}{gelu}"
-    )
+    }
 }
 
 /// How the operands of a tile get into the workgroup's memory: what is declared and done before the loop over tiles, and in it.
@@ -333,11 +348,13 @@ fn stores(product: &Product) -> String {
     if matches!(epilogue, Epilogue::GeluTanh | Epilogue::GeluErf) {
         value = String::from("gelu(") + &value + ")";
     }
-    let assign = if epilogue == Epilogue::Residual { "+=" } else { "=" };
+    if epilogue == Epilogue::Residual {
+        value += " + added[((tile.y * X_VECTORS + row + $rows) * 4 + $one) % pass_info.length * $stride + output$column]";
+    }
     let part = if epilogue.parts() > 1 { "tile.z * pass_info.padded_rows + " } else { "" };
     let store = replaced(
-        "  y[(PART(tile.y * X_VECTORS + row + $rows) * 4 + $one) * $stride + output$column] ASSIGN VALUE;\n",
-        &[("PART", part), ("ASSIGN", assign), ("VALUE", &value)],
+        "  y[(PART(tile.y * X_VECTORS + row + $rows) * 4 + $one) * $stride + output$column] = VALUE;\n",
+        &[("PART", part), ("VALUE", &value)],
     );
     each_four(tile.outputs, "  let output$four = tile.x * W_VECTORS + column + $at;\n")
         + &each_sum(tile, &filled(&store, &[("$stride", outputs / 4)]))

@@ -1,11 +1,13 @@
 //! One tower's plan: its blocks as dispatches, and the places of its weights.
 
+mod heads;
+
 use siglip::{Config, Precision};
 
-use crate::block::{BlockLayout, LinearLayout, NormLayout, PatchLayout, Shape};
+use crate::block::{BlockLayout, HeadLayout, LinearLayout, NormLayout, PatchLayout, Shape};
 use crate::place::{Group, Place};
 use crate::plan::{
-    Activation, Binding, Buffer, Count, Dispatch, Patches, Pipeline, Program, TowerPlan, Unsupported,
+    Activation, Binding, Buffer, Count, Dispatch, Pipeline, Program, Rows, TowerPlan, Unsupported,
 };
 use crate::shader::{self, Epilogue, MOST_HEAD_DIM, Norm, Product, QUERIES, Tile};
 
@@ -21,6 +23,8 @@ const PARTIALS: usize = 2;
 const PATCHES: usize = 3;
 const CONTEXT: usize = 3;
 const HIDDEN: usize = 3;
+/// Of the heads, which have a row for each sequence.
+const EMBEDDINGS: usize = 2;
 
 /// Rows of the activations are allocated in multiples of this: the tallest tile.
 const ROWS: usize = 64;
@@ -49,6 +53,10 @@ pub struct Tower {
     layout: BlockLayout,
     /// Of the image tower.
     patches: Option<PatchLayout>,
+    /// A fine-tuned classifier has none, nor have texts without a linear layer.
+    head: Option<HeadLayout>,
+    /// Of a picture or a text.
+    embedding_size: usize,
 }
 
 impl Tower {
@@ -57,13 +65,17 @@ impl Tower {
         let sizes = [c.hidden_size, c.intermediate_size, c.num_hidden_layers, c.num_attention_heads];
         let tower = Tower::new("image", sizes, c.num_patches(), c.layer_norm_eps, &c.hidden_act, precision)?;
         let patches = Some(PatchLayout::new(c.patch_values(), tower.shape.hidden));
-        Ok(Tower { patches, ..tower })
+        let head = config.classifier.is_none().then(|| HeadLayout::pooling(tower.shape, tower.heads));
+        Tower { patches, ..tower }.with_head(head, config.embedding_size())
     }
 
     pub fn text(config: &Config, precision: Precision) -> Result<Tower, Unsupported> {
         let c = &config.text_config;
         let sizes = [c.hidden_size, c.intermediate_size, c.num_hidden_layers, c.num_attention_heads];
-        Tower::new("text", sizes, c.max_position_embeddings, c.layer_norm_eps, &c.hidden_act, precision)
+        let length = c.max_position_embeddings;
+        let tower = Tower::new("text", sizes, length, c.layer_norm_eps, &c.hidden_act, precision)?;
+        let head = c.use_head.then(|| HeadLayout::projection(tower.shape, c.embedding_size()));
+        tower.with_head(head, c.embedding_size())
     }
 
     fn new(
@@ -82,12 +94,9 @@ impl Tower {
             return Err(Unsupported::HeadDim(shape.heads.size, MOST_HEAD_DIM));
         }
         let layout = BlockLayout::new(shape);
-        if layout.size > MOST_BINDING {
-            return Err(Unsupported::BlockBytes(layout.size, MOST_BINDING));
-        }
+        check_size(layout.size)?;
         // `Config::check` allows two activations, of which this is the one by erf.
         let erf = hidden_act == "gelu";
-        let patches = None;
         Ok(Tower {
             name,
             hidden_size,
@@ -99,8 +108,20 @@ impl Tower {
             erf,
             shape,
             layout,
-            patches,
+            patches: None,
+            head: None,
+            embedding_size: hidden_size,
         })
+    }
+
+    fn with_head(self, head: Option<HeadLayout>, embedding_size: usize) -> Result<Tower, Unsupported> {
+        check_size(head.map_or(0, |head| head.size))?;
+        Ok(Tower { head, embedding_size, ..self })
+    }
+
+    /// The head's buffer.
+    fn head_buffer(&self) -> usize {
+        self.blocks + usize::from(self.patches.is_some())
     }
 
     /// The place of tensor `index`, if it is one of this tower's blocks'.
@@ -111,6 +132,9 @@ impl Tower {
         {
             let place = Placing { tensor: index, tower: self.name, block: self.blocks, kind };
             return Some(place.linear(embedding, 0, Group::ONE, Group::ONE, *values));
+        }
+        if let Some(place) = self.place_of_head(index, rest) {
+            return Some(place);
         }
         let (block, rest) = rest.strip_prefix(".encoder.layers.")?.split_once('.')?;
         let (layer, kind) = rest.rsplit_once('.')?;
@@ -133,7 +157,12 @@ impl Tower {
 
     /// Bytes of the weights.
     pub fn bytes(&self) -> u64 {
-        self.blocks as u64 * self.layout.size + self.patches.map_or(0, |patches| patches.size)
+        let patches = self.patches.map_or(0, |patches| patches.size);
+        self.blocks as u64 * self.layout.size + patches + self.head.map_or(0, |head| head.size)
+    }
+
+    fn gelu(&self) -> Epilogue {
+        if self.erf { Epilogue::GeluErf } else { Epilogue::GeluTanh }
     }
 
     /// What the executor runs, in so many bytes for activations.
@@ -143,23 +172,33 @@ impl Tower {
         let programs = TILES.map(|(most_rows, tile)| self.program(most_rows, tile, &mut pipelines));
         let activation = |label, floats_per_row| Activation { label, floats_per_row };
         let patch_inputs = self.patches.map_or(0, |patches| patches.embedding.inputs);
+        let stride = self.head.map_or(0, |head| head.stride());
         let activations = vec![
             activation("x", hidden),
             activation("normed", hidden),
-            activation("qkv or partials", (3 * context).max(PARTS * hidden)),
+            activation("qkv or partials", (3 * context).max(PARTS * hidden).max(stride)),
             activation("patches, context or hidden", patch_inputs.max(context).max(middle)),
         ];
         let mut weights = vec![self.layout.size; self.blocks];
-        let patches = self.patches.map(|PatchLayout { values, embedding, size }| {
-            weights.push(size);
-            Patches { values, stride: embedding.inputs, activation: PATCHES }
-        });
+        weights.extend(self.patches.map(|patches| patches.size));
+        weights.extend(self.head.map(|head| head.size));
+        let input = match self.patches {
+            Some(PatchLayout { values, embedding, .. }) => {
+                Rows { size: values, stride: embedding.inputs, activation: PATCHES }
+            }
+            None => Rows { size: self.hidden_size, stride: hidden, activation: X },
+        };
+        let positions = self.patches.map_or(0, |_| (self.length * hidden * size_of::<f32>()) as u64);
+        let embeddings = Rows { size: self.embedding_size, stride, activation: EMBEDDINGS };
         TowerPlan {
             hidden_size: self.hidden_size,
             hidden_stride: hidden,
             length: self.length,
-            most_rows: most_rows(&activations, hidden, room),
-            patches,
+            most_rows: most_rows(&activations, input.stride + hidden, room.saturating_sub(positions)),
+            input,
+            has_positions: self.patches.is_some(),
+            embeddings: self.head.map(|_| embeddings),
+            blocks: self.blocks,
             weights,
             activations,
             pipelines,
@@ -180,16 +219,24 @@ impl Tower {
                 first_block = steps.dispatches.len();
             }
         }
-        Program { most_rows, dispatches: steps.dispatches, first_block }
+        let last_block = steps.dispatches.len();
+        if let Some(head) = &self.head {
+            steps.head(head);
+        }
+        Program { most_rows, dispatches: steps.dispatches, first_block, last_block }
     }
 }
 
-/// The most rows whose activations, and what is read back of them, fit into so many bytes, and each into a binding.
-fn most_rows(activations: &[Activation], hidden: usize, room: u64) -> usize {
+fn check_size(bytes: u64) -> Result<(), Unsupported> {
+    if bytes > MOST_BINDING { Err(Unsupported::BlockBytes(bytes, MOST_BINDING)) } else { Ok(()) }
+}
+
+/// The most rows whose activations, and the `transferred` floats of each, fit into so many bytes, and each into a binding.
+fn most_rows(activations: &[Activation], transferred: usize, room: u64) -> usize {
     let floats = activations.iter().map(|activation| activation.floats_per_row);
     let bytes = |floats: usize| (floats * size_of::<f32>()) as u64;
     let widest = bytes(floats.clone().max().unwrap_or(1));
-    let rows = (room / bytes(floats.sum::<usize>() + hidden)).min(MOST_BINDING / widest);
+    let rows = (room / bytes(floats.sum::<usize>() + transferred)).min(MOST_BINDING / widest);
     rows as usize / ROWS * ROWS
 }
 
@@ -236,7 +283,19 @@ impl Placing<'_> {
         let Placing { tensor, tower, block, .. } = *self;
         let stride = size_of::<f32>() as u64;
         let (columns, column_group) = (1, Group::ONE);
-        Place { tensor, tower, block, offset, stride, columns, row_group, column_group, scales: None }
+        let first_row = 0;
+        Place {
+            tensor,
+            tower,
+            block,
+            first_row,
+            offset,
+            stride,
+            columns,
+            row_group,
+            column_group,
+            scales: None,
+        }
     }
 }
 
@@ -258,12 +317,11 @@ impl Steps<'_> {
     fn block(&mut self, block: usize) {
         let BlockLayout { qkv, out, fc1, fc2, .. } = &self.tower.layout;
         let [out_parts, fc2_parts] = [out, fc2].map(|layer| parts(self.tile, layer.inputs));
-        let gelu = if self.tower.erf { Epilogue::GeluErf } else { Epilogue::GeluTanh };
         self.product(block, qkv, NORMED, QKV, Epilogue::Bias);
         self.attention();
         self.product(block, out, CONTEXT, PARTIALS, Epilogue::Partials(out_parts));
         self.residual_norm(Some((block, out, out_parts)), None);
-        self.product(block, fc1, NORMED, HIDDEN, gelu);
+        self.product(block, fc1, NORMED, HIDDEN, self.tower.gelu());
         self.product(block, fc2, HIDDEN, PARTIALS, Epilogue::Partials(fc2_parts));
         self.residual_norm(Some((block, fc2, fc2_parts)), Some(block + 1));
     }
@@ -278,6 +336,9 @@ impl Steps<'_> {
             bindings.push(bias.bind(4, block));
         }
         bindings.push(activation(5, y));
+        if epilogue == Epilogue::Residual {
+            bindings.push(Binding { binding: 6, buffer: Buffer::Positions, offset: 0, size: None });
+        }
         let workgroups = [
             Count::Fixed(outputs / tile.outputs()),
             Count::Rows(tile.rows()),
@@ -294,13 +355,17 @@ impl Steps<'_> {
     }
 
     /// Adds partial sums of a block's layer to the residual stream, and normalizes it for what follows: the second norm of the
-    /// same block, or the first one of block `next`, if there is such a block.
+    /// same block, or the first one of block `next`, or if there is no such block the one before the pooling head.
     fn residual_norm(&mut self, sum: Option<(usize, &LinearLayout, usize)>, next: Option<usize>) {
         let Tower { hidden_size, blocks, eps, shape, layout, .. } = *self.tower;
         let (block, layer, parts) = sum.unwrap_or((0, &layout.out, 0));
         let norm = match next {
             None => Some((block, layout.norm2)),
-            Some(next) => (next < blocks).then_some((next, layout.norm1)),
+            Some(next) if next < blocks => Some((next, layout.norm1)),
+            // The pooling head takes all rows.
+            Some(_) => {
+                self.tower.patches.and(self.tower.head).map(|head| (self.tower.head_buffer(), head.norm))
+            }
         };
         let wgsl = shader::residual_norm(hidden_size, shape.hidden, parts, norm.map(|_| Norm { eps }));
         let mut bindings = vec![activation(1, X)];

@@ -5,7 +5,10 @@ use std::sync::OnceLock;
 
 use siglip::{PRESETS, Precision, Towers};
 use siglip_gpu::native::{Gpu, Wish, wgpu};
-use siglip_gpu::{Epilogue, Group, Norm, Plan, Product, Tile, attention, checksum, product, residual_norm};
+use siglip_gpu::{
+    Epilogue, Group, Norm, Plan, Product, RowProduct, Tile, attention, checksum, pool, product,
+    residual_norm, row_product,
+};
 
 /// Rows of a pass are rounded up to this.
 const ROWS: usize = 64;
@@ -163,6 +166,9 @@ fn check_product(gpu: &Gpu, shape: &Product, rows: usize, random: &mut Random) {
     let weights = random.floats(outputs * inputs);
     let bias = random.floats(outputs);
     let y = random.floats(parts * padded * outputs);
+    // Sequences of a length that divides no tile.
+    let length = if rows.is_multiple_of(3) { rows / 3 } else { rows };
+    let added = random.floats(length * outputs);
     let mut bound = vec![(1, bytes(&x))];
     match quantized {
         true => bound.extend([(2, bytes(&levels)), (3, bytes(&scales))]),
@@ -172,8 +178,11 @@ fn check_product(gpu: &Gpu, shape: &Product, rows: usize, random: &mut Random) {
         bound.push((4, bytes(&bias)));
     }
     bound.push((5, bytes(&y)));
+    if epilogue == Epilogue::Residual {
+        bound.push((6, bytes(&added)));
+    }
     let workgroups = [outputs / tile.outputs(), rows.div_ceil(tile.rows()), parts];
-    let actual: Vec<f32> = run(gpu, &product(shape), Some([rows, padded, rows, 0]), &bound, 5, workgroups);
+    let actual: Vec<f32> = run(gpu, &product(shape), Some([rows, padded, length, 0]), &bound, 5, workgroups);
     let (mut expected, mut sizes, mut found) = (Vec::new(), Vec::new(), Vec::new());
     let part = inputs / parts;
     for index in 0..parts {
@@ -192,7 +201,7 @@ fn check_product(gpu: &Gpu, shape: &Product, rows: usize, random: &mut Random) {
                 }
                 expected.push(match epilogue {
                     Epilogue::Residual => {
-                        sum + f64::from(bias[output]) + f64::from(y[row * outputs + output])
+                        sum + f64::from(bias[output]) + f64::from(added[row % length * outputs + output])
                     }
                     Epilogue::Bias => sum + f64::from(bias[output]),
                     Epilogue::GeluTanh => gelu_tanh(sum + f64::from(bias[output])),
@@ -340,6 +349,141 @@ fn check_attention(
     }
     let what = format!("{heads} heads of {size}, {sequences} sequences of {length}");
     assert_near(&found, &expected, &vec![3.0; found.len()], 3e-6, &what);
+}
+
+#[test]
+fn products_of_single_rows() {
+    let Some(gpu) = gpu() else { return };
+    let mut random = Random(5);
+    for epilogue in [Epilogue::Bias, Epilogue::Residual, Epilogue::GeluTanh, Epilogue::GeluErf] {
+        for quantized in [false, true] {
+            for has_norm in [false, true] {
+                for takes_last in [false, true] {
+                    let inputs = 64 * random.from(1..=9);
+                    let width = inputs - random.from(0..=63);
+                    let norm = has_norm.then_some((Norm { eps: 1e-6 }, width));
+                    let outputs = 8 * random.from(1..=20);
+                    let shape = RowProduct { inputs, outputs, quantized, norm, takes_last, epilogue };
+                    check_row_product(gpu, &shape, width, &mut random);
+                }
+            }
+        }
+    }
+}
+
+fn check_row_product(gpu: &Gpu, shape: &RowProduct, width: usize, random: &mut Random) {
+    let RowProduct { inputs, outputs, quantized, norm, takes_last, epilogue } = *shape;
+    let (sequences, length) = (random.from(1..=5), random.from(1..=7));
+    let rows = if takes_last { sequences * length } else { sequences };
+    // Padding is zero; a mean far from zero, as in the residual streams of trained models.
+    let value = |i: usize, value: f32| if i % inputs < width { 3.0 * value + 5.0 } else { 0.0 };
+    let x: Vec<f32> = (0..rows * inputs).map(|i| value(i, random.float())).collect();
+    let levels: Vec<i8> = (0..outputs * inputs).map(|_| random.from(0..=254) as i8).collect();
+    let scales: Vec<f32> = (0..outputs).map(|_| random.float() / 200.0).collect();
+    let weights = random.floats(outputs * inputs);
+    let [bias, added, y] =
+        [outputs, sequences * outputs, sequences * outputs].map(|count| random.floats(count));
+    let [norm_weight, norm_bias] = [(); 2]
+        .map(|()| (0..inputs).map(|i| if i < width { random.float() } else { 0.0 }).collect::<Vec<f32>>());
+    let mut bound = vec![(1, bytes(&x)), (4, bytes(&bias)), (5, bytes(&y))];
+    match quantized {
+        true => bound.extend([(2, bytes(&levels)), (3, bytes(&scales))]),
+        false => bound.push((2, bytes(&weights))),
+    }
+    if epilogue == Epilogue::Residual {
+        bound.push((6, bytes(&added)));
+    }
+    if norm.is_some() {
+        bound.extend([(7, bytes(&norm_weight)), (8, bytes(&norm_bias))]);
+    }
+    let pass = Some([sequences * length, (sequences * length).next_multiple_of(ROWS), length, 0]);
+    let actual: Vec<f32> = run(gpu, &row_product(shape), pass, &bound, 5, [outputs / 8, sequences, 1]);
+    let (mut expected, mut sizes) = (Vec::new(), Vec::new());
+    for sequence in 0..sequences {
+        let row = if takes_last { (sequence + 1) * length - 1 } else { sequence };
+        let mut x: Vec<f64> = x[row * inputs..][..inputs].iter().map(|x| f64::from(*x)).collect();
+        if let Some((Norm { eps }, _)) = norm {
+            let mean = x.iter().sum::<f64>() / width as f64;
+            let variance = x[..width].iter().map(|x| (x - mean).powi(2)).sum::<f64>() / width as f64;
+            let factor = 1.0 / (variance + f64::from(eps)).sqrt();
+            for (i, x) in x.iter_mut().enumerate() {
+                *x = (*x - mean) * factor * f64::from(norm_weight[i]) + f64::from(norm_bias[i]);
+            }
+        }
+        for output in 0..outputs {
+            let weight = |input: usize| match quantized {
+                true => f64::from(levels[output * inputs + input]) * f64::from(scales[output]),
+                false => f64::from(weights[output * inputs + input]),
+            };
+            let terms = x.iter().enumerate().map(|(input, x)| x * weight(input));
+            let size: f64 = terms.clone().map(f64::abs).sum();
+            let sum = terms.sum::<f64>() + f64::from(bias[output]);
+            expected.push(match epilogue {
+                Epilogue::Residual => sum + f64::from(added[sequence * outputs + output]),
+                Epilogue::GeluTanh => gelu_tanh(sum),
+                Epilogue::GeluErf => gelu_erf(sum),
+                Epilogue::Bias | Epilogue::Partials(_) => sum,
+            });
+            sizes.push(1.0 + size);
+        }
+    }
+    assert_near(&actual, &expected, &sizes, 1e-6, &format!("{shape:?} of {sequences} sequences"));
+}
+
+#[test]
+fn pooling_of_all_head_sizes() {
+    let Some(gpu) = gpu() else { return };
+    let mut random = Random(6);
+    // A width of more vectors than invocations, and more patches than pass by at once.
+    for (size, heads, length) in
+        [(4, 2, 1), (9, 4, 63), (12, 5, 64), (64, 1, 65), (72, 16, 200), (88, 3, 7), (128, 2, 130)]
+    {
+        check_pool(gpu, size, heads, length, &mut random);
+    }
+}
+
+fn check_pool(gpu: &Gpu, size: usize, heads: usize, length: usize, random: &mut Random) {
+    let (width, sequences) = (heads * size, random.from(1..=3));
+    let stride = width.next_multiple_of(64);
+    let mut padded = |rows: usize, factor: f32| -> Vec<f32> {
+        let value = |i: usize, value: f32| if i % stride < width { factor * value } else { 0.0 };
+        (0..rows * stride).map(|i| value(i, random.float())).collect()
+    };
+    // Scores of up to some tens: the softmax is far from even.
+    let x = padded(sequences * length, 3.0);
+    let (queries, values) = (padded(heads, 10.0 / (width as f32).sqrt()), padded(width, 0.1));
+    let (bias, context) = (padded(1, 1.0), vec![0f32; sequences * stride]);
+    let actual: Vec<f32> = run(
+        gpu,
+        &pool(size, stride),
+        Some([sequences * length, (sequences * length).next_multiple_of(ROWS), length, 0]),
+        &[(1, bytes(&x)), (2, bytes(&queries)), (3, bytes(&values)), (4, bytes(&bias)), (5, bytes(&context))],
+        5,
+        [heads, sequences, 1],
+    );
+    let product = |a: &[f32], b: &[f64]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * b).sum::<f64>();
+    let x: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
+    let mut expected = vec![0.0; sequences * stride];
+    for sequence in 0..sequences {
+        let rows: Vec<&[f64]> = x[sequence * length * stride..].chunks(stride).take(length).collect();
+        for head in 0..heads {
+            let scores: Vec<f64> =
+                rows.iter().map(|row| product(&queries[head * stride..][..stride], row)).collect();
+            let highest = scores.iter().copied().fold(f64::MIN, f64::max);
+            let weights: Vec<f64> = scores.iter().map(|score| (score - highest).exp()).collect();
+            let total: f64 = weights.iter().sum();
+            let mut pooled = vec![0.0; stride];
+            for (row, weight) in rows.iter().zip(&weights) {
+                pooled.iter_mut().zip(*row).for_each(|(pooled, x)| *pooled += weight / total * x);
+            }
+            for output in head * size..(head + 1) * size {
+                expected[sequence * stride + output] =
+                    product(&values[output * stride..][..stride], &pooled) + f64::from(bias[output]);
+            }
+        }
+    }
+    let what = format!("{heads} heads of {size}, {sequences} sequences of {length}");
+    assert_near(&actual, &expected, &vec![10.0; expected.len()], 3e-6, &what);
 }
 
 #[test]

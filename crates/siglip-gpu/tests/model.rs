@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use siglip::image::RgbImage;
-use siglip::model::{Model, ModelLoader, Step};
+use siglip::model::{Model, ModelLoader, Pooling, Step};
 use siglip::weights::{TensorSink, WeightReader, tensors};
 use siglip::{Config, Engine, EngineLoader, Error, LoadOptions, PixelValues, Precision, Siglip};
 use siglip_gpu::native::{Gpu, GpuError, GpuLoader, GpuModel, Input, Tower, Wish};
@@ -113,12 +113,16 @@ fn eight_bits_give_what_the_same_weights_give_in_f32() {
     let mut dequantized = load(RANDOM_SMALL, Dequantized::new(&gpu, &config));
     let mut pass = in_8_bits.model().begin_image(picture(&config, 1)).unwrap();
     assert_eq!(in_8_bits.model().step(&mut pass), Step::Blocks);
-    let hidden_states = in_8_bits.model().hidden_states().to_vec();
     let patches = in_8_bits.model().patches(&pass).to_vec();
-    let input = Input { hidden_states: &hidden_states, patches: &patches, sequences: 1 };
-    let [found, expected] = [&mut in_8_bits, &mut dequantized]
-        .map(|model| model.blocks().unwrap().image().unwrap().run(input).unwrap());
-    assert_close(&found, &expected, 1e-5, "8 bits");
+    let positions = in_8_bits.model().positions(&pass);
+    let input = Input { rows: &patches, sequences: 1 };
+    let [found, expected] = [&mut in_8_bits, &mut dequantized].map(|model| {
+        let tower = model.blocks().unwrap().image().unwrap();
+        tower.set_positions(None, &positions).unwrap();
+        [tower.run_all(input).unwrap(), tower.run_blocks(input).unwrap()]
+    });
+    assert_close(&found[0], &expected[0], 1e-5, "embeddings in 8 bits");
+    assert_close(&found[1], &expected[1], 1e-5, "blocks in 8 bits");
 }
 
 /// Loads weights in f32, after they were rounded to 8 bits.
@@ -215,14 +219,14 @@ fn a_block_that_computes_something_else_is_found() {
     // Another model's first blocks on the CPU.
     *model.model() = load("tests/fixtures/random-small", {
         let options = LoadOptions { shard: siglip::Shard::BLOCKS_ELSEWHERE, ..options(Precision::F32) };
-        Shifted(ModelLoader::new(config(RANDOM_SMALL), options).unwrap())
+        Shifted(ModelLoader::new(config(RANDOM_SMALL), options).unwrap(), "layers.0.mlp.fc2.weight")
     });
     let Err(GpuError::Wrong(reason)) = model.check() else { panic!("the check found nothing") };
     assert!(reason.starts_with("the image tower's first block differs by "), "{reason}");
 }
 
 /// Adds a little to the weights of one layer.
-struct Shifted(ModelLoader);
+struct Shifted(ModelLoader, &'static str);
 
 impl TensorSink for Shifted {
     fn begin(&mut self, found: &[siglip::weights::TensorShape]) -> Result<(), Error> {
@@ -235,7 +239,7 @@ impl TensorSink for Shifted {
         first_row: usize,
         values: &[f32],
     ) -> Result<(), Error> {
-        let shift = if tensor.name.ends_with("layers.0.mlp.fc2.weight") { 1e-3 } else { 0.0 };
+        let shift = if tensor.name.ends_with(self.1) { 1e-3 } else { 0.0 };
         let values: Vec<f32> = values.iter().map(|value| value + shift).collect();
         self.0.rows(tensor, first_row, &values)
     }
@@ -349,7 +353,8 @@ fn sequences_run_in_groups() {
     let rows = plan.length;
     let values: Vec<f32> = (0..5 * rows * plan.hidden_size).map(|i| (i as f32).sin()).collect();
     let whole = model.blocks().unwrap().text().unwrap();
-    let expected = whole.run(Input { hidden_states: &values, patches: &[], sequences: 5 }).unwrap();
+    let input = Input { rows: &values, sequences: 5 };
+    let expected = [whole.run_blocks(input).unwrap(), whole.run_all(input).unwrap()];
     plan.most_rows = 2 * rows;
     let mut divided = Tower::new(&gpu, plan).unwrap();
     let mut encoder = gpu.device().create_command_encoder(&Default::default());
@@ -357,8 +362,44 @@ fn sequences_run_in_groups() {
         encoder.copy_buffer_to_buffer(from, 0, to, 0, from.size());
     }
     gpu.queue().submit([encoder.finish()]);
-    let found = divided.run(Input { hidden_states: &values, patches: &[], sequences: 5 }).unwrap();
+    let found = [divided.run_blocks(input).unwrap(), divided.run_all(input).unwrap()];
     assert_eq!(found, expected, "five texts, two at a time");
+}
+
+/// Patches, their mean and windows are made on the CPU of the last block's output.
+#[test]
+fn other_vectors_than_the_heads_are_those_of_the_cpu() {
+    let Some(gpu) = gpu() else { return };
+    let (mut cpu, mut model) = (on_cpu(NAFLEX, Precision::F32), on_gpu(&gpu, NAFLEX, Precision::F32));
+    let picture = picture(model.config(), 5);
+    for pooling in [Pooling::Head, Pooling::Mean, Pooling::Patches, Pooling::Windows { sides: &[1, 3] }] {
+        let expected = cpu.image_vectors(picture.clone(), pooling, false).unwrap();
+        let found = model.image_vectors(picture.clone(), pooling, false).unwrap();
+        assert_close(&found, &expected, 1e-5, &format!("{pooling:?}"));
+    }
+}
+
+#[test]
+fn a_pass_without_position_embeddings_is_an_error() {
+    let Some(gpu) = gpu() else { return };
+    let mut model = on_gpu(&gpu, RANDOM_SMALL, Precision::F32);
+    let tower = model.blocks().unwrap().image().unwrap();
+    let rows = vec![0.0; tower.plan().input.size];
+    let error = tower.run_all(Input { rows: &rows, sequences: 1 }).unwrap_err();
+    assert_eq!(error, GpuError::Wrong("there are no 1 position embeddings".into()));
+}
+
+/// The blocks are right, and the head has other weights than the CPU's.
+#[test]
+fn a_head_that_computes_something_else_is_found() {
+    let Some(gpu) = gpu() else { return };
+    let mut model = on_gpu(&gpu, RANDOM_SMALL, Precision::F32);
+    *model.model() = load(RANDOM_SMALL, {
+        let options = LoadOptions { shard: siglip::Shard::BLOCKS_ELSEWHERE, ..options(Precision::F32) };
+        Shifted(ModelLoader::new(config(RANDOM_SMALL), options).unwrap(), "head.mlp.fc2.weight")
+    });
+    let Err(GpuError::Wrong(reason)) = model.check() else { panic!("the check found nothing") };
+    assert!(reason.starts_with("the image tower's head differs by "), "{reason}");
 }
 
 #[test]

@@ -41,6 +41,7 @@ fn bindings_stay_within_the_default_limits() {
                     match binding.buffer {
                         Buffer::Weights(block) => assert!(end <= tower.weights[block]),
                         Buffer::Activation(index) => assert!(index < tower.activations.len()),
+                        Buffer::Positions => assert!(tower.has_positions),
                     }
                 }
                 let numbers: Vec<u32> = dispatch.bindings.iter().map(|binding| binding.binding).collect();
@@ -50,7 +51,7 @@ fn bindings_stay_within_the_default_limits() {
     }
 }
 
-/// With the weights of both towers, the rows of one, and what is read back of them.
+/// With the weights of both towers, the rows of one, and what is sent and read back of them.
 #[test]
 fn the_gpus_memory_is_at_most_a_fifth_more_than_the_weights_and_32_mb() {
     for (config, precision, plan) in plans() {
@@ -59,8 +60,9 @@ fn the_gpus_memory_is_at_most_a_fifth_more_than_the_weights_and_32_mb() {
         let packed = packed_bytes(&config, options);
         for tower in towers(&plan) {
             let floats: usize = tower.activations.iter().map(|activation| activation.floats_per_row).sum();
-            let of_row = 4 * (floats + tower.hidden_stride) as u64;
-            let bytes = weights + of_row * tower.most_rows as u64;
+            let of_row = 4 * (floats + tower.input.stride + tower.hidden_stride) as u64;
+            let positions = if tower.has_positions { 4 * tower.length * tower.hidden_stride } else { 0 };
+            let bytes = weights + of_row * tower.most_rows as u64 + positions as u64;
             assert!(bytes <= packed + packed / 5 + (32 << 20), "{bytes} beside {packed} in {precision:?}");
             assert!(tower.most_rows.is_multiple_of(64));
             for Activation { floats_per_row, .. } in &tower.activations {
@@ -95,7 +97,7 @@ fn no_dispatch_reads_what_it_writes() {
                     .iter()
                     .filter_map(|binding| match binding.buffer {
                         Buffer::Activation(index) => Some(index),
-                        Buffer::Weights(_) => None,
+                        Buffer::Weights(_) | Buffer::Positions => None,
                     })
                     .collect();
                 let count = activations.len();
@@ -108,16 +110,20 @@ fn no_dispatch_reads_what_it_writes() {
 }
 
 #[test]
-fn a_block_takes_seven_dispatches() {
+fn a_block_takes_seven_dispatches_and_a_picture_at_most_90() {
     for (config, _, plan) in plans() {
         let blocks = [config.vision_config.num_hidden_layers, config.text_config.num_hidden_layers];
         for (tower, blocks) in towers(&plan).into_iter().zip(blocks) {
-            let before = 1 + usize::from(tower.patches.is_some());
-            for Program { dispatches, first_block, .. } in &tower.programs {
-                assert_eq!((dispatches.len(), *first_block), (7 * blocks + before, 7 + before));
+            let (before, head) = if tower.has_positions { (2, 4) } else { (1, 1) };
+            for Program { dispatches, first_block, last_block, .. } in &tower.programs {
+                assert_eq!(
+                    (tower.blocks, *first_block, *last_block),
+                    (blocks, 7 + before, 7 * blocks + before)
+                );
+                assert_eq!(dispatches.len(), last_block + head);
                 assert!(blocks > 12 || dispatches.len() <= 90);
             }
-            assert!(tower.pipelines.len() <= 20, "{} pipelines", tower.pipelines.len());
+            assert!(tower.pipelines.len() <= 22, "{} pipelines", tower.pipelines.len());
             // Any number of rows has a program.
             assert_eq!(tower.programs.last().unwrap().most_rows, None);
         }
@@ -129,7 +135,7 @@ fn a_block_takes_seven_dispatches() {
 fn tiles_divide_their_products() {
     for (_, _, plan) in plans() {
         for tower in towers(&plan) {
-            let products = tower.pipelines.iter().filter(|pipeline| pipeline.label.contains("product"));
+            let products = tower.pipelines.iter().filter(|pipeline| pipeline.label.contains(" product"));
             for Pipeline { label, wgsl } in products {
                 let constant = |name| constant(wgsl, name);
                 let split = constant("SPLIT");
@@ -139,7 +145,7 @@ fn tiles_divide_their_products() {
             for program in &tower.programs {
                 for Dispatch { pipeline, workgroups, .. } in &program.dispatches {
                     let Pipeline { label, wgsl } = &tower.pipelines[*pipeline];
-                    if let (true, Count::Fixed(columns)) = (label.contains("product"), workgroups[0]) {
+                    if let (true, Count::Fixed(columns)) = (label.contains(" product"), workgroups[0]) {
                         let outputs = columns as u64 * 4 * constant(wgsl, "W_VECTORS");
                         assert!(outputs.is_multiple_of(64) && outputs <= 3 * tower.hidden_stride as u64 * 4);
                     }
@@ -196,7 +202,16 @@ fn shaders_are_complete() {
                 ["BINDINGS", "FUNCTIONS", "DECLARATIONS", "MULTIPLICATIONS", "STORES", "WORD", "TILES"];
             let left = markers
                 .iter()
-                .chain(&["ADDITIONS", "NORMALIZATION", "SLICE_SUMS"])
+                .chain(&[
+                    "ROW",
+                    "NORM\n",
+                    "VALUE",
+                    "LEVELS",
+                    "RESULT",
+                    "ADDITIONS",
+                    "NORMALIZATION",
+                    "SLICE_SUMS",
+                ])
                 .find(|at| pipeline.wgsl.contains(**at));
             assert_eq!(left, None, "{}", pipeline.label);
             assert!(pipeline.wgsl.lines().count() < 200, "{}", pipeline.label);
@@ -204,7 +219,7 @@ fn shaders_are_complete() {
     }
 }
 
-/// Every value of every tensor of the blocks has a place of its own in the buffer.
+/// Every value of every tensor of the blocks and heads has a place of its own in the buffer.
 #[test]
 fn places_do_not_overlap() {
     for name in ["so400m-patch14-384", "siglip2-giant-opt-patch16-256", "base-patch16-256"] {
@@ -219,7 +234,8 @@ fn places_do_not_overlap() {
 }
 
 fn is_elsewhere(tensor: &str) -> bool {
-    tensor.contains(".encoder.layers.") || tensor.contains(".patch_embedding.")
+    let here = [".encoder.layers.", ".patch_embedding.", "_layernorm.", "final_layer_norm.", "_model.head."];
+    here.iter().any(|part| tensor.contains(part)) && !tensor.ends_with("head.probe")
 }
 
 fn check_places(config: &Config) {
@@ -227,26 +243,39 @@ fn check_places(config: &Config) {
         let plan = Plan::new(config, Towers::Both, precision).unwrap();
         let tensors = tensors(config);
         let in_blocks = tensors.iter().filter(|tensor| is_elsewhere(&tensor.name)).count();
-        assert_eq!(plan.places.len(), in_blocks);
-        let mut used = vec![false; plan.image.as_ref().unwrap().weights[0] as usize / 4];
-        let mut take = |from: u64, bytes: u64| {
-            assert!(from.is_multiple_of(4));
-            for word in from / 4..(from + bytes).div_ceil(4) {
-                assert!(!std::mem::replace(&mut used[word as usize], true), "word {word} is taken twice");
-            }
+        // One for the pooling head's queries, which no tensor holds.
+        assert_eq!(plan.places.len(), in_blocks + 1);
+        let image = plan.image.as_ref().unwrap();
+        for buffer in [0, image.blocks + 1] {
+            check_places_of(buffer, &plan, config);
+        }
+    }
+}
+
+fn check_places_of(buffer: usize, plan: &Plan, config: &Config) {
+    let tensors = tensors(config);
+    let mut used = vec![false; plan.image.as_ref().unwrap().weights[buffer] as usize / 4];
+    let mut take = |from: u64, bytes: u64| {
+        assert!(from.is_multiple_of(4));
+        for word in from / 4..(from + bytes).div_ceil(4) {
+            assert!(!std::mem::replace(&mut used[word as usize], true), "word {word} is taken twice");
+        }
+    };
+    for place in plan.places.iter().filter(|place| place.tower == "image" && place.block == buffer) {
+        let vision = &config.vision_config;
+        let (rows, row_len) = match tensors.get(place.tensor) {
+            Some(tensor) => (tensor.rows(), tensor.row_len()),
+            None => (vision.num_attention_heads, vision.hidden_size),
         };
-        for place in plan.places.iter().filter(|place| place.tower == "image" && place.block == 0) {
-            let tensor = &tensors[place.tensor];
-            assert_eq!(place.columns, tensor.row_len(), "{}", tensor.name);
-            let element = if place.scales.is_some() { 1 } else { 4 };
-            let end = place.column_group.stored(place.columns - 1) as u64 + 1;
-            for row in 0..tensor.rows() {
-                let stored = place.row_group.stored(row) as u64;
-                assert!(end * element <= place.stride);
-                take(place.offset + stored * place.stride, place.stride);
-                if let Some(scales) = place.scales {
-                    take(scales + 4 * stored, 4);
-                }
+        assert_eq!((place.columns, plan.row_lengths[place.tensor]), (row_len, row_len));
+        let element = if place.scales.is_some() { 1 } else { 4 };
+        let end = place.column_group.stored(place.columns - 1) as u64 + 1;
+        for row in 0..rows - place.first_row {
+            let stored = place.row_group.stored(row) as u64;
+            assert!(end * element <= place.stride);
+            take(place.offset + stored * place.stride, place.stride);
+            if let Some(scales) = place.scales {
+                take(scales + 4 * stored, 4);
             }
         }
     }
@@ -285,7 +314,11 @@ fn a_plan_is_json() {
     assert_eq!(program["mostRows"], few.most_rows.unwrap());
     assert_eq!(program["dispatches"].as_array().unwrap().len(), few.dispatches.len());
     assert!(tower["programs"][2].get("mostRows").is_none());
-    assert_eq!(tower["patches"], serde_json::json!({"values": 768, "stride": 768, "activation": 3}));
+    assert_eq!(tower["input"], serde_json::json!({"size": 768, "stride": 768, "activation": 3}));
+    assert_eq!(tower["embeddings"], serde_json::json!({"size": 768, "stride": 768, "activation": 2}));
+    assert_eq!((&tower["hasPositions"], &tower["blocks"]), (&true.into(), &12.into()));
+    assert_eq!((&program["firstBlock"], &program["lastBlock"]), (&9.into(), &86.into()));
+    assert_eq!(program["dispatches"][0]["bindings"][4]["buffer"], "positions");
     let dispatch = &program["dispatches"][2];
     assert_eq!(dispatch["workgroups"], serde_json::json!([{"fixed": 36}, {"rows": 32}, {"fixed": 1}]));
     assert_eq!(dispatch["bindings"][0]["buffer"], serde_json::json!({"activation": 1}));
@@ -293,7 +326,7 @@ fn a_plan_is_json() {
     assert_eq!(program["dispatches"][3]["workgroups"][2], "sequences");
     assert_eq!(json["places"].as_array().unwrap().len(), plan.places.len());
     assert_eq!(json["places"][4]["rowGroup"], serde_json::json!({"size": 64, "stride": 64}));
-    assert_eq!(json["rowLengths"].as_array().unwrap().len(), tensors(&config).len());
+    assert_eq!(json["rowLengths"].as_array().unwrap().len(), tensors(&config).len() + 1);
     assert!(json.get("text").is_none());
 }
 

@@ -2,11 +2,13 @@
 
 use siglip::model::Pass;
 use siglip::{Config, PixelValues, Precision, Resolution, Towers};
-use siglip_gpu::Plan;
+use siglip_gpu::{Plan, pooling_queries};
 use wasm_bindgen::prelude::*;
 
 use crate::error::Error;
 use crate::{Engine, misused};
+
+const NO_PASS: &str = "no pass was started";
 
 #[wasm_bindgen]
 impl Engine {
@@ -46,20 +48,51 @@ impl Engine {
         self.pass.as_ref().map_or(0, Pass::sequences)
     }
 
-    /// The residual stream, [rows, hidden size], that the blocks take.
-    pub fn hidden_states(&self) -> Result<Vec<f32>, JsValue> {
-        Ok(self.model()?.hidden_states().to_vec())
+    /// What the pass begins with: the images' patches, [rows, values of a patch], or the texts' residual stream, [rows, hidden
+    /// size].
+    pub fn gpu_rows(&self) -> Result<Vec<f32>, JsValue> {
+        let (model, pass) = (self.model()?, self.pass()?);
+        Ok(if pass.patch_grid().is_some() { model.patches(pass) } else { model.hidden_states() }.to_vec())
     }
 
-    /// The image's patches, [rows, values of a patch], whose embeddings are to be added to it; of a text none.
-    pub fn patches(&self) -> Result<Vec<f32>, JsValue> {
-        let model = self.model()?;
-        Ok(self.pass.as_ref().map_or_else(Vec::new, |pass| model.patches(pass).to_vec()))
+    /// Names the position embeddings of the pass; empty for texts, which need none.
+    pub fn grid(&self) -> Result<String, JsValue> {
+        Ok(self
+            .pass()?
+            .patch_grid()
+            .map_or_else(String::new, |(rows, columns)| rows.to_string() + "x" + &columns.to_string()))
     }
 
-    /// Puts the blocks' results in its place.
+    /// The position embeddings that each image's patch embeddings are added to, [patches, hidden size].
+    pub fn positions(&self) -> Result<Vec<f32>, JsValue> {
+        Ok(self.model()?.positions(self.pass()?))
+    }
+
+    /// Whether the pass ends with the tower's head.
+    pub fn ends_with_head(&self) -> Result<bool, JsValue> {
+        Ok(self.pass()?.ends_with_head())
+    }
+
+    /// A batch of weights for the GPU, once the model is loaded: see [`pooling_queries`].
+    pub fn gpu_batch(&self) -> Result<Vec<u8>, JsValue> {
+        Ok(pooling_queries(self.model()?))
+    }
+
+    /// Ends the pass with embeddings that are not yet normalized.
+    pub fn set_embeddings(&mut self, embeddings: Vec<f32>) -> Result<(), JsValue> {
+        let mut pass = self.pass.take().ok_or_else(|| misused(NO_PASS))?;
+        let set = self.model()?.set_embeddings(&mut pass, embeddings);
+        self.pass = Some(pass);
+        Ok(set.map_err(Error::from)?)
+    }
+
+    fn pass(&self) -> Result<&Pass, JsValue> {
+        self.pass.as_ref().ok_or_else(|| misused(NO_PASS))
+    }
+
+    /// Puts the last block's output in the place of the residual stream.
     pub fn set_hidden_states(&mut self, hidden_states: &[f32]) -> Result<(), JsValue> {
-        let pass = self.pass.take().ok_or_else(|| misused("no pass was started"))?;
+        let pass = self.pass.take().ok_or_else(|| misused(NO_PASS))?;
         let set = self.model_mut()?.set_hidden_states(&pass, hidden_states);
         self.pass = Some(pass);
         Ok(set.map_err(Error::from)?)
@@ -75,6 +108,17 @@ impl Engine {
     ) -> Result<Vec<f32>, JsValue> {
         let tower = towers_named(tower)?;
         Ok(self.model_mut()?.first_block(tower, hidden_states, patches, sequences).map_err(Error::from)?)
+    }
+
+    /// What a tower's head makes of the last block's output, on the CPU, not yet normalized.
+    pub fn head(
+        &mut self,
+        tower: &str,
+        hidden_states: &[f32],
+        sequences: usize,
+    ) -> Result<Vec<f32>, JsValue> {
+        let tower = towers_named(tower)?;
+        Ok(self.model_mut()?.head(tower, hidden_states, sequences).map_err(Error::from)?)
     }
 
     /// Exchanges its model for that of another engine, and keeps texts and label sets. The pass that has begun is lost.

@@ -147,31 +147,29 @@ export async function differences({ hidden, heads, middle, gelu, length, sequenc
   const x = Array.from({ length: sequences * length }, () =>
     Array.from({ length: hidden }, () => Math.fround(random())),
   );
-  const input = { hiddenStates: new Float32Array(x.flat()), sequences };
-  /** @param {import('../../../www/worker/gpu-device.js').Program} program */
-  const firstBlock = (program) => program.firstBlock;
+  const input = { values: new Float32Array(x.flat()), sequences };
   // The norm, three kernels of attention, and the addition.
-  const attended = await gpu.run(input, () => 5);
-  const done = await gpu.run(input, firstBlock);
-  const again = await gpu.run(input, firstBlock);
+  const attended = await gpu.run(input, 5);
+  const done = await gpu.run(input, 'firstBlock');
+  const again = await gpu.run(input, 'firstBlock');
   const others = [];
-  for (const program of gpu.plan.programs) others.push(await gpu.run(input, firstBlock, program));
+  for (const program of gpu.plan.programs) others.push(await gpu.run(input, 'firstBlock', program));
   await gpu.choose();
-  const chosen = await gpu.run(input, firstBlock);
+  const chosen = await gpu.run(input, 'firstBlock');
   // On a GPU that takes 50 ms for each dispatch, each is submitted by itself.
   const [{ dispatches, firstBlock: count }] = gpu.plan.programs;
   gpu.limitSubmits(50 * dispatches.length);
   let submits = 0;
   const submit = device.queue.submit.bind(device.queue);
   device.queue.submit = (buffers) => (submits++, submit(buffers));
-  const slowly = await gpu.run(input, firstBlock, gpu.plan.programs[0]);
+  const slowly = await gpu.run(input, 'firstBlock', gpu.plan.programs[0]);
   const submitted = submits;
   // As much as fits into the memory, one sequence after the other.
   gpu.limitSubmits(1);
   gpu.plan.mostRows = 1;
   gpu.release();
   submits = 0;
-  const divided = await gpu.runAll(input);
+  const divided = await gpu.runAll(input, 'firstBlock');
   const passes = submits;
   device.destroy();
 

@@ -19,16 +19,18 @@ function replace(owner, name, method) {
   };
 }
 
-/** Runs of a tower are told by what is written into the residual stream. */
+/** Runs of a tower are told by what is written of patches, or into the residual stream. */
 let runs = 0;
 /** @param {(run: number, values: Float32Array) => void} change */
 const onRun = (change) =>
   replace(scope.GPUQueue, 'writeBuffer', (write, buffer, at, values) => {
-    if (buffer.label === 'x') change(++runs, values);
-    return write(buffer, at, values);
+    if (buffer.label !== 'x' && !buffer.label.startsWith('patches')) return write(buffer, at, values);
+    const copy = values.slice();
+    change(++runs, copy);
+    return write(buffer, at, copy);
   });
-/** In the check, of each tower: two runs of the first block, three of all blocks. */
-const CHECK_RUNS = 5 * Number(query.get('towers') ?? 1);
+/** In the check, of each tower: two runs of the first block, three of all, and one of all blocks. */
+const CHECK_RUNS = 6 * Number(query.get('towers') ?? 1);
 
 /** For faults before any block runs: SwiftShader would take seconds to compile the kernels. */
 const withoutKernels = () =>
@@ -47,7 +49,7 @@ const onDevice = () =>
 
 /** @type {Record<string, () => void>} */
 const faults = {
-  /** Tells a page how many values the residual stream of each run after the check has. */
+  /** Tells a page how many values each run after the check begins with. */
   none: () => {
     const channel = new BroadcastChannel('runs');
     onRun((run, values) => run > CHECK_RUNS && channel.postMessage(values.length));

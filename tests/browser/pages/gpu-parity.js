@@ -1,4 +1,4 @@
-/** A checkpoint's embeddings: with the blocks on the GPU and all else in f32, and with the same weights in f32 on the CPU. */
+/** A checkpoint's embeddings: with the blocks and heads on the GPU and all else in f32, and with the same weights in f32 on the CPU. */
 import { loadParametersOf } from '/www/lib/parameters.js';
 import { isFinite } from '/www/worker/gpu-check.js';
 import { GpuTower, openDevice } from '/www/worker/gpu-device.js';
@@ -92,8 +92,7 @@ async function onGpu(files, precision, inputs) {
   const { device, name } = await openDevice(false);
   /** @type {{image: GpuTower, text: GpuTower}} */
   let towers;
-  /** @type {Promise<WeightWriter>} */
-  let writer;
+  let writer = /** @type {Promise<WeightWriter> | undefined} */ (undefined);
   const begin = async (/** @type {string} */ config, /** @type {string} */ names) => {
     const plan = JSON.parse(Engine.gpu_plan(config, names, precision));
     // What runs for so few rows; the others would take time to compile.
@@ -110,19 +109,19 @@ async function onGpu(files, precision, inputs) {
     onConfig: (config, names) => (writer = begin(config, names)),
     onWeights: async (weights) => {
       const copy = weights.slice();
-      await (await writer).write(copy);
+      await (await writer)?.write(copy);
     },
   });
-  const { contextLength } = weights.info();
+  await (await writer)?.write(weights.gpu_batch());
   weights.free();
   const embeddings = await embed(await load(files, 'f32', { gpu: true }), inputs, async (engine, input) => {
-    const isImage = 'pixels' in input;
-    const sequences = isImage ? 1 : input.inputIds.length / contextLength;
-    const patches = isImage ? engine.patches() : undefined;
-    const tower = towers[isImage ? 'image' : 'text'];
-    const values = await tower.run({ hiddenStates: engine.hidden_states(), patches, sequences });
+    const tower = towers['pixels' in input ? 'image' : 'text'];
+    const grid = engine.grid();
+    if (grid && grid !== tower.grid) await tower.setPositions(grid, engine.positions());
+    const values = await tower.run({ values: engine.gpu_rows(), sequences: engine.sequences() });
     if (!isFinite(values)) throw new Error('results are not finite');
-    engine.set_hidden_states(values);
+    if (tower.plan.embeddings) engine.set_embeddings(values);
+    else engine.set_hidden_states(values);
   });
   device.destroy();
   return { gpu: embeddings, adapter: name };

@@ -1,8 +1,8 @@
-//! All blocks of a model on one device.
+//! All blocks and heads of a model on one device.
 
 use siglip::{Config, Precision, Towers};
 
-use super::{Gpu, GpuError, Input, Tower, WeightWriter};
+use super::{Gpu, GpuError, Tower, WeightWriter};
 use crate::{Plan, TowerPlan};
 
 /// Workgroups of the checksum's kernel, and so its results for a buffer.
@@ -53,17 +53,17 @@ impl Blocks {
         self.text.as_mut()
     }
 
-    /// Runs the blocks of a tower. What the other one needs for a pass is freed before.
+    /// A tower whose turn it is. What the other one needs for a pass is freed before.
     ///
     /// # Errors
-    /// [`GpuError::Wrong`] without the tower, or as [`Tower::run`].
-    pub fn run(&mut self, tower: Towers, input: Input<'_>) -> Result<Vec<f32>, GpuError> {
+    /// [`GpuError::Wrong`] without the tower.
+    pub fn tower(&mut self, tower: Towers) -> Result<&mut Tower, GpuError> {
         let Blocks { image, text, .. } = self;
         let (own, other) = if tower == Towers::Text { (text, image) } else { (image, text) };
         if let Some(other) = other {
             other.release();
         }
-        own.as_mut().ok_or_else(|| GpuError::Wrong("the tower is not loaded".into()))?.run(input)
+        own.as_mut().ok_or_else(|| GpuError::Wrong("the tower is not loaded".into()))
     }
 
     /// Bytes of weights in the GPU's memory.

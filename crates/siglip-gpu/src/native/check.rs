@@ -7,7 +7,7 @@ use siglip::{Precision, Towers};
 
 use super::{GpuError, Input, Tower};
 
-/// The largest difference of a block's results, relative to what the block adds to its input. With weights in 8 bits the CPU
+/// The largest difference of a block's results, relative to what the block adds to its input, and of a head's. With weights in 8 bits the CPU
 /// rounds activations, too, and the GPU does not.
 const MOST_DIFFERENCE: f64 = 1e-4;
 const MOST_DIFFERENCE_Q8: f64 = 1e-2;
@@ -33,9 +33,10 @@ impl Times {
     }
 }
 
-/// Runs the first block of `tower` on the CPU and on the GPU, then all of it on two inputs and once more on the first.
+/// Runs the first block of `tower` on the CPU and on the GPU, then all of it on two inputs and once more on the first, and compares
+/// what its head makes of the last block's output.
 ///
-/// `model` has the first block of the tower `name`, in this precision; see [`siglip::Shard::BLOCKS_ELSEWHERE`].
+/// `model` has the head and the first block of the tower `name`, in this precision; see [`siglip::Shard::BLOCKS_ELSEWHERE`].
 ///
 /// # Errors
 /// [`GpuError::Wrong`] says how the results differ; or as [`Tower::run`].
@@ -47,34 +48,37 @@ pub fn check_tower(
 ) -> Result<Times, GpuError> {
     let plan = tower.plan();
     let (hidden_size, length) = (plan.hidden_size, plan.length);
-    let patch_values = plan.patches.as_ref().map_or(0, |patches| patches.values);
-    let blocks = plan.weights.len() - usize::from(patch_values > 0);
+    let (row_size, blocks, has_positions) = (plan.input.size, plan.blocks, plan.has_positions);
+    let has_head = plan.embeddings.is_some();
     // Two sequences show whether each attends to itself alone.
     let sequences = if name == Towers::Text { 2 } else { 1 };
     let rows = sequences * length;
-    let streams = [1, 2].map(|seed| noise(rows * hidden_size, seed));
-    let patches = [3, 4].map(|seed| noise(rows * patch_values, seed));
-    let [a, b] = [0, 1].map(|i| Input { hidden_states: &streams[i], patches: &patches[i], sequences });
+    let inputs = [1, 2].map(|seed| noise(rows * row_size, seed));
+    let positions = if has_positions { noise(length * hidden_size, 3) } else { Vec::new() };
+    if has_positions {
+        tower.set_positions(None, &positions)?;
+    }
+    let [a, b] = [0, 1].map(|i| Input { rows: &inputs[i], sequences });
     tower.choose(a)?;
     let wrong = |reason: String| GpuError::Wrong(format!("the {} tower's {reason}", name.name()));
+    let most = if precision.is_quantized() { MOST_DIFFERENCE_Q8 } else { MOST_DIFFERENCE };
     let mut cpu = f64::INFINITY;
     for input in [a, b] {
-        let Input { hidden_states, patches, sequences } = input;
+        let (stream, patches): (&[f32], &[f32]) =
+            if has_positions { (&positions, input.rows) } else { (input.rows, &[]) };
         let start = Instant::now();
-        let expected = model
-            .first_block(name, hidden_states, patches, sequences)
-            .map_err(|error| wrong(error.to_string()))?;
+        let expected =
+            model.first_block(name, stream, patches, sequences).map_err(|error| wrong(error.to_string()))?;
         cpu = cpu.min(milliseconds(start));
-        let difference = difference_of(&tower.run_first_block(input)?, &expected, hidden_states);
-        let most = if precision.is_quantized() { MOST_DIFFERENCE_Q8 } else { MOST_DIFFERENCE };
+        let difference = difference_of(&tower.run_first_block(input)?, &expected, stream);
         if difference.is_nan() || difference > most {
             return Err(wrong(format!("first block differs by {difference} from the CPU's")));
         }
     }
-    let first = tower.run(a)?;
-    let other = tower.run(b)?;
+    let first = tower.run_all(a)?;
+    let other = tower.run_all(b)?;
     let start = Instant::now();
-    let again = tower.run(a)?;
+    let again = tower.run_all(a)?;
     let gpu = milliseconds(start);
     if !is_finite(&first) || !is_finite(&other) {
         return Err(wrong("results are not finite".into()));
@@ -84,6 +88,14 @@ pub fn check_tower(
     }
     if has_same_bits(&first, &other) {
         return Err(wrong("results for different inputs are the same".into()));
+    }
+    if has_head {
+        let stream = tower.run_blocks(a)?;
+        let expected = model.head(name, &stream, sequences).map_err(|error| wrong(error.to_string()))?;
+        let difference = difference_of(&first, &expected, &vec![0.0; expected.len()]);
+        if difference.is_nan() || difference > most {
+            return Err(wrong(format!("head differs by {difference} from the CPU's")));
+        }
     }
     tower.limit_submits(gpu);
     Ok(Times { cpu: cpu * blocks as f64, gpu })

@@ -11,6 +11,7 @@ mod error;
 mod gpu;
 mod model;
 mod tower;
+mod upload;
 mod weights;
 
 pub use blocks::Blocks;

@@ -9,6 +9,7 @@ use siglip::{Config, Engine, EngineLoader, Error, LoadOptions, PixelValues, Shar
 
 use super::check::{check_tower, is_finite};
 use super::{Blocks, Gpu, GpuError, Input, Times, Wish};
+use crate::pooling_queries;
 
 /// Images of one pass. The GPU divides what its memory does not take at once.
 const IMAGES_PER_PASS: usize = 8;
@@ -100,7 +101,8 @@ impl GpuModel {
                     Step::AllReduce => self.model.add_own_contribution(),
                     Step::Done => return Ok(pass.into_embeddings()),
                     Step::Blocks => match self.run_blocks(tower, &pass) {
-                        Ok(hidden_states) => self.model.set_hidden_states(&pass, &hidden_states)?,
+                        Ok(Output::Embeddings(values)) => self.model.set_embeddings(&mut pass, values)?,
+                        Ok(Output::HiddenStates(values)) => self.model.set_hidden_states(&pass, &values)?,
                         Err(fault) => break fault,
                     },
                 }
@@ -126,12 +128,31 @@ impl GpuModel {
         Ok(())
     }
 
-    fn run_blocks(&mut self, tower: Towers, pass: &Pass) -> Result<Vec<f32>, GpuError> {
-        let blocks = self.blocks.as_mut().ok_or_else(|| GpuError::Wrong("the blocks are gone".into()))?;
-        let (hidden_states, patches) = (self.model.hidden_states(), self.model.patches(pass));
-        let values = blocks.run(tower, Input { hidden_states, patches, sequences: pass.sequences() })?;
-        if is_finite(&values) { Ok(values) } else { Err(GpuError::Wrong("results are not finite".into())) }
+    fn run_blocks(&mut self, tower: Towers, pass: &Pass) -> Result<Output, GpuError> {
+        let GpuModel { model, blocks, .. } = self;
+        let blocks = blocks.as_mut().ok_or_else(|| GpuError::Wrong("the blocks are gone".into()))?;
+        let tower = blocks.tower(tower)?;
+        let grid = pass.patch_grid();
+        if grid.is_some() && tower.grid() != grid {
+            tower.set_positions(grid, &model.positions(pass))?;
+        }
+        let rows = if grid.is_some() { model.patches(pass) } else { model.hidden_states() };
+        let input = Input { rows, sequences: pass.sequences() };
+        let has_head = tower.plan().embeddings.is_some() && pass.ends_with_head();
+        let values = if has_head { tower.run_all(input)? } else { tower.run_blocks(input)? };
+        if !is_finite(&values) {
+            return Err(GpuError::Wrong("results are not finite".into()));
+        }
+        Ok(if has_head { Output::Embeddings(values) } else { Output::HiddenStates(values) })
     }
+}
+
+/// What a tower makes of a pass.
+enum Output {
+    /// Not yet normalized.
+    Embeddings(Vec<f32>),
+    /// The last block's.
+    HiddenStates(Vec<f32>),
 }
 
 impl Engine for GpuModel {
@@ -275,10 +296,16 @@ impl EngineLoader for GpuLoader {
     }
 
     fn finish(self) -> Result<GpuModel, Error> {
-        let (blocks, fault) = match self.blocks {
+        let GpuLoader { loader, blocks, .. } = self;
+        let model = loader.finish()?;
+        let blocks = blocks.and_then(|mut blocks| {
+            blocks.write(&pooling_queries(&model))?;
+            Ok(blocks)
+        });
+        let (blocks, fault) = match blocks {
             Ok(blocks) => (Some(blocks), None),
             Err(fault) => (None, Some(fault)),
         };
-        Ok(GpuModel { model: self.loader.finish()?, blocks, fault, on_fault: None, on_loss: None })
+        Ok(GpuModel { model, blocks, fault, on_fault: None, on_loss: None })
     }
 }

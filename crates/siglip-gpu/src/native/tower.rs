@@ -5,8 +5,9 @@ use std::num::NonZero;
 use std::ops::Range;
 use std::time::Instant;
 
+use super::upload::Upload;
 use super::{Gpu, GpuError};
-use crate::{Activation, Buffer, Count, Dispatch, Patches, Pipeline, Program, TowerPlan};
+use crate::{Activation, Buffer, Count, Dispatch, Pipeline, Program, Rows, TowerPlan};
 
 /// Rows of the activations are allocated in multiples of this: the tallest tile of a product.
 const ROWS: usize = 64;
@@ -20,6 +21,8 @@ pub struct Tower {
     plan: TowerPlan,
     weights: Vec<wgpu::Buffer>,
     pipelines: Vec<wgpu::ComputePipeline>,
+    /// Position embeddings.
+    positions: Option<Positions>,
     /// Of the largest pass so far.
     workspace: Option<Workspace>,
     /// Which program runs where it can: the fastest on this adapter.
@@ -34,20 +37,36 @@ struct Workspace {
     rows: usize,
     pass: wgpu::Buffer,
     activations: Vec<wgpu::Buffer>,
+    upload: Upload,
     staging: wgpu::Buffer,
     /// One a dispatch, of every program.
     groups: Vec<Vec<wgpu::BindGroup>>,
 }
 
-/// What the blocks take.
+/// The image tower's position embeddings.
+#[derive(Debug)]
+struct Positions {
+    grid: Option<(usize, usize)>,
+    /// How many the buffer holds.
+    length: usize,
+    buffer: wgpu::Buffer,
+}
+
+/// What a pass begins with.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'v> {
-    /// The residual stream, [rows, hidden size].
-    pub hidden_states: &'v [f32],
-    /// Of images: the patches whose embeddings are to be added to it, [rows, values of a patch]; otherwise none.
-    pub patches: &'v [f32],
+    /// Of images their patches, [rows, values of a patch]; of texts the residual stream, [rows, hidden size].
+    pub rows: &'v [f32],
     /// The number of sequences, which are of equal length.
     pub sequences: usize,
+}
+
+/// Where a pass ends.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    FirstBlock,
+    LastBlock,
+    Head,
 }
 
 /// The sizes of a pass.
@@ -88,8 +107,9 @@ impl Tower {
     pub unsafe fn new_trusted(gpu: &Gpu, plan: TowerPlan) -> Result<Tower, GpuError> {
         Tower::with_pipelines(gpu, plan, |Pipeline { label, wgsl }| {
             // SAFETY: the kernels' loops have constant bounds, or end with the pass's rows. They index buffers by rows below
-            // those of the pass, rounded up to 64 for products, and by columns below the constants that the plan sized the
-            // buffers by; `workspace` allocates that many rows. They write workgroup memory before they read it.
+            // those of the pass, rounded up to 64 for products, or below a sequence's length, and by columns below the constants
+            // that the plan sized the buffers by; `allocate` allocates that many rows, and `prepare` sees that there are position
+            // embeddings for a sequence. They write workgroup memory before they read it.
             unsafe { gpu.trusted_pipeline(label, wgsl) }
         })
     }
@@ -116,6 +136,7 @@ impl Tower {
             plan,
             weights,
             pipelines: pipelines?,
+            positions: None,
             workspace: None,
             chosen: None,
             per_submit,
@@ -132,28 +153,63 @@ impl Tower {
         &self.weights
     }
 
+    /// What [`Tower::set_positions`] was called with last.
+    pub fn grid(&self) -> Option<(usize, usize)> {
+        self.positions.as_ref().and_then(|positions| positions.grid)
+    }
+
+    /// Sets the position embeddings, [patches of an image, hidden size], for the passes that follow. `grid` names them.
+    ///
+    /// # Errors
+    /// [`GpuError::OutOfMemory`], [`GpuError::Lost`] or [`GpuError::Wrong`].
+    pub fn set_positions(&mut self, grid: Option<(usize, usize)>, values: &[f32]) -> Result<(), GpuError> {
+        let TowerPlan { hidden_size, hidden_stride, .. } = self.plan;
+        let rows = regroup(values, hidden_size, hidden_stride);
+        let length = values.len() / hidden_size;
+        let gpu = &self.gpu;
+        let buffer = match self.positions.take().filter(|positions| positions.length == length) {
+            Some(positions) => positions.buffer,
+            None => {
+                // The bind groups have the one before.
+                self.workspace = None;
+                gpu.guarded(|| gpu.storage("positions", size_of_val(&rows[..]) as u64))?
+            }
+        };
+        gpu.guarded(|| gpu.queue().write_buffer(&buffer, 0, bytemuck::cast_slice(&rows)))?;
+        self.positions = Some(Positions { grid, length, buffer });
+        Ok(())
+    }
+
+    /// Runs the blocks and the head, if the plan has one, and returns the embeddings, not yet normalized; otherwise as
+    /// [`Tower::run_blocks`].
+    ///
+    /// # Errors
+    /// As [`Tower::run_blocks`].
+    pub fn run_all(&mut self, input: Input<'_>) -> Result<Vec<f32>, GpuError> {
+        let end = if self.plan.embeddings.is_some() { End::Head } else { End::LastBlock };
+        self.run_in_groups(input, end)
+    }
+
     /// Runs the blocks, and returns the residual stream afterwards. If the rows are more than [`TowerPlan::most_rows`], the sequences
     /// run in groups of nearly equal size.
     ///
     /// # Errors
     /// [`GpuError::OutOfMemory`], [`GpuError::Lost`] or [`GpuError::Wrong`].
-    pub fn run(&mut self, input: Input<'_>) -> Result<Vec<f32>, GpuError> {
-        let all = |program: &Program| program.dispatches.len();
-        let Input { hidden_states, patches, sequences } = input;
-        let [values, patch_values] =
-            [hidden_states, patches].map(|values| (values.len() / sequences.max(1)).max(1));
-        let fitting = (self.plan.most_rows * self.plan.hidden_size / values).max(1);
+    pub fn run_blocks(&mut self, input: Input<'_>) -> Result<Vec<f32>, GpuError> {
+        self.run_in_groups(input, End::LastBlock)
+    }
+
+    fn run_in_groups(&mut self, input: Input<'_>, end: End) -> Result<Vec<f32>, GpuError> {
+        let Input { rows, sequences } = input;
+        let values = (rows.len() / sequences.max(1)).max(1);
+        let fitting = (self.plan.most_rows * self.plan.input.size / values).max(1);
         let groups = sequences.div_ceil(fitting);
         if groups <= 1 {
-            return self.run_some(input, all);
+            return self.run_some(input, end);
         }
-        let at_once = sequences.div_ceil(groups);
-        let mut results = Vec::with_capacity(hidden_states.len());
-        let mut patches = patches.chunks(at_once * patch_values);
-        for hidden_states in hidden_states.chunks(at_once * values) {
-            let patches = patches.next().unwrap_or_default();
-            let input = Input { hidden_states, patches, sequences: hidden_states.len() / values };
-            results.extend(self.run_some(input, all)?);
+        let mut results = Vec::new();
+        for rows in rows.chunks(sequences.div_ceil(groups) * values) {
+            results.extend(self.run_some(Input { rows, sequences: rows.len() / values }, end)?);
         }
         Ok(results)
     }
@@ -163,70 +219,65 @@ impl Tower {
         self.workspace = None;
     }
 
-    /// As [`Tower::run`] of the first block alone.
+    /// As [`Tower::run_blocks`] of the first block alone.
     ///
     /// # Errors
-    /// As [`Tower::run`].
+    /// As [`Tower::run_blocks`].
     pub fn run_first_block(&mut self, input: Input<'_>) -> Result<Vec<f32>, GpuError> {
-        self.run_some(input, |program| program.first_block)
+        self.run_some(input, End::FirstBlock)
     }
 
-    fn run_some(
-        &mut self,
-        Input { hidden_states, patches, sequences }: Input<'_>,
-        end_of: impl Fn(&Program) -> usize,
-    ) -> Result<Vec<f32>, GpuError> {
-        let TowerPlan { hidden_size, hidden_stride, .. } = self.plan;
+    fn run_some(&mut self, Input { rows, sequences }: Input<'_>, end: End) -> Result<Vec<f32>, GpuError> {
+        let TowerPlan { hidden_size, hidden_stride, input, .. } = self.plan;
         let (gpu, per_submit) = (self.gpu.clone(), self.per_submit);
-        let pass = self.prepare(hidden_states.len() / hidden_size, sequences)?;
-        let bytes = (pass.sizes.rows * hidden_stride * size_of::<f32>()) as u64;
-        let Workspace { activations, staging, .. } = pass.workspace;
+        let pass = self.prepare(rows.len() / input.size, sequences)?;
+        let stream = Rows { size: hidden_size, stride: hidden_stride, activation: 0 };
+        let Program { dispatches, first_block, last_block, .. } = pass.program();
+        let (end, count, result) = match (end, pass.plan.embeddings) {
+            (End::Head, Some(embeddings)) => (dispatches.len(), sequences, embeddings),
+            (End::Head, None) => return Err(GpuError::Wrong("the tower has no head".into())),
+            (End::LastBlock, _) => (*last_block, pass.sizes.rows, stream),
+            (End::FirstBlock, _) => (*first_block, pass.sizes.rows, stream),
+        };
+        let bytes = (count * result.stride * size_of::<f32>()) as u64;
+        let Workspace { activations, upload, staging, .. } = pass.workspace;
         gpu.guarded(|| {
-            let write = |activation: usize, values: &[f32], width, stride| {
-                let rows = regroup(values, width, stride);
-                gpu.queue().write_buffer(&activations[activation], 0, bytemuck::cast_slice(&rows));
-            };
-            write(0, hidden_states, hidden_size, hidden_stride);
-            // The first dispatch of an image's pass embeds its patches.
-            let start = match pass.plan.patches {
-                Some(Patches { values, stride, activation }) if !patches.is_empty() => {
-                    write(activation, patches, values, stride);
-                    0
-                }
-                Some(_) => 1,
-                None => 0,
-            };
-            let end = end_of(pass.program());
-            for first in (start..end).step_by(per_submit) {
+            let rows = regroup(rows, input.size, input.stride);
+            let (rows, to) = (bytemuck::cast_slice(&rows), &activations[input.activation]);
+            for first in (0..end).step_by(per_submit) {
                 let last = end.min(first.saturating_add(per_submit));
                 let mut encoder = gpu.device().create_command_encoder(&Default::default());
+                if first == 0 && !upload.copy(rows, &mut encoder, to) {
+                    gpu.queue().write_buffer(to, 0, rows);
+                }
                 pass.encode(&mut encoder.begin_compute_pass(&Default::default()), first..last);
                 if last == end {
-                    encoder.copy_buffer_to_buffer(&activations[0], 0, staging, 0, bytes);
+                    encoder.copy_buffer_to_buffer(&activations[result.activation], 0, staging, 0, bytes);
                 }
                 gpu.queue().submit([encoder.finish()]);
             }
+            upload.map();
         })?;
-        let x: Vec<f32> = bytemuck::pod_collect_to_vec(&gpu.read(staging, bytes)?);
-        Ok(regroup(&x, hidden_stride, hidden_size).into_owned())
+        let values: Vec<f32> = bytemuck::pod_collect_to_vec(&gpu.read(staging, bytes)?);
+        Ok(regroup(&values, result.stride, result.size).into_owned())
     }
 
     /// Times all programs that can run it, and keeps to the fastest.
     ///
     /// # Errors
-    /// As [`Tower::run`].
+    /// As [`Tower::run_blocks`].
     pub fn choose(&mut self, input: Input<'_>) -> Result<(), GpuError> {
-        let rows = input.hidden_states.len() / self.plan.hidden_size;
+        let rows = input.rows.len() / self.plan.input.size;
         let mut fastest = None;
         for program in 0..self.plan.programs.len() {
             if !self.plan.programs[program].fits(rows) {
                 continue;
             }
             self.chosen = Some(program);
-            self.run(input)?;
+            self.run_all(input)?;
             for _ in 0..2 {
                 let start = Instant::now();
-                self.run(input)?;
+                self.run_all(input)?;
                 let time = start.elapsed();
                 self.limit_submits(1e3 * time.as_secs_f64());
                 if fastest.is_none_or(|(least, _)| time < least) {
@@ -245,11 +296,17 @@ impl Tower {
         self.per_submit = if ms > MOST_MS { share.max(1) } else { usize::MAX };
     }
 
-    /// Allocates what so many rows need, and tells the kernels the sizes of the pass.
+    /// Allocates what so many rows need, and tells the kernels the sizes of the pass. [`Tower::set_positions`] comes before.
     ///
     /// # Errors
     /// [`GpuError::OutOfMemory`], [`GpuError::Lost`] or [`GpuError::Wrong`].
     pub fn prepare(&mut self, rows: usize, sequences: usize) -> Result<Pass<'_>, GpuError> {
+        let length = rows / sequences.max(1);
+        if self.plan.has_positions
+            && self.positions.as_ref().is_none_or(|positions| positions.length < length)
+        {
+            return Err(GpuError::Wrong(format!("there are no {length} position embeddings")));
+        }
         if self.workspace.as_ref().is_none_or(|workspace| workspace.rows < rows) {
             // The old one first, so that both need not fit.
             self.workspace = None;
@@ -257,8 +314,8 @@ impl Tower {
         }
         let Tower { gpu, plan, pipelines, workspace, chosen, .. } = self;
         let Some(workspace) = workspace else { return Err(GpuError::OutOfMemory("no workspace".into())) };
-        let sizes = Sizes { rows, sequences, length: rows / sequences.max(1) };
-        let words = [rows, rows.next_multiple_of(ROWS), sizes.length, 0].map(|size| size as u32);
+        let sizes = Sizes { rows, sequences, length };
+        let words = [rows, rows.next_multiple_of(ROWS), length, 0].map(|size| size as u32);
         gpu.guarded(|| gpu.queue().write_buffer(&workspace.pass, 0, bytemuck::cast_slice(&words)))?;
         let chosen = chosen.filter(|chosen| plan.programs[*chosen].fits(rows));
         let program = chosen.or_else(|| plan.programs.iter().position(|program| program.fits(rows)));
@@ -267,29 +324,33 @@ impl Tower {
     }
 
     fn allocate(&self, rows: usize) -> Result<Workspace, GpuError> {
-        let Tower { gpu, plan, weights, pipelines, .. } = self;
+        let Tower { gpu, plan, weights, positions, pipelines, .. } = self;
         let rows = rows.next_multiple_of(ROWS);
         let bytes = |floats_per_row| (rows * floats_per_row * size_of::<f32>()) as u64;
         gpu.guarded(|| {
             let uniform = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
             let mapped = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
             let pass = gpu.buffer("pass", 16, uniform);
-            let staging = gpu.buffer("staging", bytes(plan.hidden_stride), mapped);
+            let upload = Upload::new(gpu, bytes(plan.input.stride));
+            let width = plan.embeddings.map_or(0, |embeddings| embeddings.stride).max(plan.hidden_stride);
+            let staging = gpu.buffer("staging", bytes(width), mapped);
             let activations: Vec<_> = plan
                 .activations
                 .iter()
                 .map(|Activation { label, floats_per_row }| gpu.storage(label, bytes(*floats_per_row)))
                 .collect();
             let group = |dispatch: &Dispatch| {
-                let bound = dispatch.bindings.iter().map(|binding| {
+                let bound = dispatch.bindings.iter().filter_map(|binding| {
                     let buffer = match binding.buffer {
                         Buffer::Weights(block) => &weights[block],
                         Buffer::Activation(index) => &activations[index],
+                        // `prepare` has seen that they are there.
+                        Buffer::Positions => &positions.as_ref()?.buffer,
                     };
                     let (offset, size) = (binding.offset, binding.size.and_then(NonZero::new));
                     let resource =
                         wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size });
-                    wgpu::BindGroupEntry { binding: binding.binding, resource }
+                    Some(wgpu::BindGroupEntry { binding: binding.binding, resource })
                 });
                 let first = wgpu::BindGroupEntry { binding: 0, resource: pass.as_entire_binding() };
                 gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
@@ -300,7 +361,7 @@ impl Tower {
             };
             let of_program = |program: &Program| program.dispatches.iter().map(group).collect();
             let groups = plan.programs.iter().map(of_program).collect();
-            Workspace { rows, pass, activations, staging, groups }
+            Workspace { rows, pass, activations, upload, staging, groups }
         })
     }
 }

@@ -90,14 +90,16 @@ impl WeightWriter {
         batch: &Batch<'_>,
         values: &[u8],
     ) -> Result<(), GpuError> {
-        let Batch { first, rows, .. } = *batch;
+        let Place { first_row, offset, columns, row_group, column_group, .. } = *place;
+        let left_out = first_row.saturating_sub(batch.first).min(batch.rows);
+        let rows = batch.rows - left_out;
         if rows == 0 {
             return Ok(());
         }
-        let Place { offset, columns, row_group, column_group, .. } = *place;
+        let (first, row_bytes) = (batch.first + left_out - first_row, values.len() / batch.rows);
+        let values = &values[left_out * row_bytes..];
         let (stride, start) = (place.stride as usize, row_group.stored(first));
         let mut bytes = vec![0; (row_group.stored(first + rows - 1) - start + 1) * stride];
-        let row_bytes = values.len() / rows;
         let element = row_bytes / columns;
         // Columns of a group lie beside each other; without padding, all do.
         let run = if column_group.size == column_group.stride { columns } else { column_group.size };

@@ -1,16 +1,17 @@
 //! A forward pass, one step at a time: whoever drives it can stop between two steps, or exchange what the workers of a
 //! sharded model have to add up.
 
+mod elsewhere;
+
 use super::Model;
 use super::all_reduce::PartialOutput;
 use super::block::{Block, SubLayer};
 use super::patches::Grid;
 use super::residual::Residual;
-use super::sequences::{OutputRows, Sequences};
 use super::text::TextTower;
 use super::vision::VisionTower;
 use super::workspace::Workspace;
-use crate::{Config, Error, PixelValues, Towers};
+use crate::{Config, Error, PixelValues};
 
 /// A pass through one tower, which [`Model::step`] advances.
 #[derive(Debug)]
@@ -85,8 +86,9 @@ pub enum Step {
     /// Only if several workers share the model. Pass every worker's [`Model::contribution`] to all workers, each of
     /// which adds all of them with [`Model::add_contribution`]; then call it again.
     AllReduce,
-    /// Only if something else runs the blocks. Give it [`Model::hidden_states`] and pass its results to
-    /// [`Model::set_hidden_states`]; then call it again.
+    /// Only if something else runs the blocks. Give it [`Model::patches`] and [`Model::positions`], or of texts
+    /// [`Model::hidden_states`], and pass its results to [`Model::set_hidden_states`] or [`Model::set_embeddings`]; then call it
+    /// again.
     Blocks,
     /// The embeddings are complete.
     Done,
@@ -108,6 +110,19 @@ impl Pass {
             Input::Images { images, .. } => images.len(),
             Input::Texts { texts, .. } => *texts,
         }
+    }
+
+    /// Rows and columns of the patches of an image's pass.
+    pub fn patch_grid(&self) -> Option<(usize, usize)> {
+        match self.input {
+            Input::Images { grid: Grid { rows, columns, .. }, .. } => Some((rows, columns)),
+            Input::Texts { .. } => None,
+        }
+    }
+
+    /// Whether it ends with the tower's head, and not with patches or windows of them.
+    pub fn ends_with_head(&self) -> bool {
+        matches!(self.input, Input::Images { pooling: Pooling::Head, .. } | Input::Texts { .. })
     }
 
     /// The embeddings, [images or texts, embedding size], each of L2 norm 1 unless the pass was begun without; empty on every
@@ -211,7 +226,10 @@ impl Model {
         if pass.awaits_all_reduce && self.finish_output(pass) {
             return Step::AllReduce;
         }
-        match self.forward(pass) {
+        // Something else may have run the head, too.
+        let is_pooled = pass.next == Stage::Pool && !pass.embeddings.is_empty();
+        let pooled = is_pooled.then(|| std::mem::take(&mut pass.embeddings));
+        match pooled.or_else(|| self.forward(pass)) {
             Some(embeddings) => {
                 pass.embeddings = embeddings;
                 if pass.normalize {
@@ -277,79 +295,6 @@ impl Model {
                 Step::Done => return Ok(pass.into_embeddings()),
             }
         }
-    }
-}
-
-/// Blocks that run elsewhere; see [`Shard::BLOCKS_ELSEWHERE`](crate::Shard::BLOCKS_ELSEWHERE).
-impl Model {
-    /// The residual stream, [rows, hidden_size]: after [`Step::Blocks`] the input of the first block, but for the embeddings of
-    /// [`Model::patches`], which are to be added.
-    pub fn hidden_states(&self) -> &[f32] {
-        &self.workspace.residual.x
-    }
-
-    /// After [`Step::Blocks`] of a pass of images their patches, [rows, values of a patch]; of a text's pass none.
-    pub fn patches(&self, pass: &Pass) -> &[f32] {
-        match pass.input {
-            Input::Images { .. } => &self.workspace.normed,
-            Input::Texts { .. } => &[],
-        }
-    }
-
-    /// Replaces the residual stream by the last block's output.
-    ///
-    /// # Errors
-    /// [`Error::BadInput`] unless it has as many values as [`Model::hidden_states`].
-    pub fn set_hidden_states(&mut self, pass: &Pass, hidden_states: &[f32]) -> Result<(), Error> {
-        let (found, expected) = (hidden_states.len(), self.workspace.residual.x.len());
-        if found != expected {
-            return Err(Error::BadInput(format!("{found} hidden states in place of {expected}")));
-        }
-        let residual = &mut self.workspace.residual;
-        residual.x.copy_from_slice(hidden_states);
-        if let (Input::Texts { texts, .. }, Some(text)) = (&pass.input, &self.text) {
-            residual.drop_all_but_last_rows(Sequences { count: *texts, length: text.length() });
-        }
-        Ok(())
-    }
-
-    /// Runs the first block of a tower over `sequences` sequences of `hidden_states` [rows, hidden_size], to which the embeddings
-    /// of `patches` [rows, values of a patch] are added before, unless there are none.
-    ///
-    /// # Errors
-    /// [`Error::BadInput`] unless these are whole rows and sequences of a loaded tower.
-    pub fn first_block(
-        &mut self,
-        tower: Towers,
-        hidden_states: &[f32],
-        patches: &[f32],
-        sequences: usize,
-    ) -> Result<Vec<f32>, Error> {
-        let (blocks, width) = match tower {
-            Towers::Text => (self.text.as_ref().map(TextTower::blocks), self.config.text_config.hidden_size),
-            _ => (self.vision.as_ref().map(VisionTower::blocks), self.config.vision_config.hidden_size),
-        };
-        let block = blocks.ok_or_else(|| Error::missing_tower(tower.name()))?.first();
-        let length = hidden_states.len() / width / sequences.max(1);
-        let (Some(block), true) = (block, length > 0 && hidden_states.len() == sequences * length * width)
-        else {
-            let found = hidden_states.len();
-            return Err(Error::BadInput(format!("{found} hidden states are not {sequences} sequences")));
-        };
-        let rows = sequences * length;
-        if !patches.is_empty() && patches.len() != rows * self.config.vision_config.patch_values() {
-            return Err(Error::BadInput(format!("{} values are not {rows} patches", patches.len())));
-        }
-        let sequences = Sequences { count: sequences, length };
-        self.workspace.residual.x.clear();
-        self.workspace.residual.x.extend_from_slice(hidden_states);
-        if let (Some(vision), false) = (&self.vision, patches.is_empty()) {
-            vision.add_patches(patches, &mut self.workspace);
-        }
-        for sub_layer in [SubLayer::Attention(0), SubLayer::Mlp(0)] {
-            block.forward(sub_layer, sequences, OutputRows::All, &mut self.workspace);
-        }
-        Ok(self.workspace.residual.x.clone())
     }
 }
 

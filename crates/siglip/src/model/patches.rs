@@ -66,7 +66,13 @@ impl Grid {
         for (patch, row) in out.chunks_exact_mut(offsets.len()).enumerate() {
             let (line, column) = (patch / self.columns * patch_size, patch % self.columns * patch_size);
             let patch = &pixel_values[line * self.width + column..];
-            row.iter_mut().zip(&offsets).for_each(|(value, &offset)| *value = patch[offset]);
+            if config.keeps_aspect() {
+                row.iter_mut().zip(&offsets).for_each(|(value, &offset)| *value = patch[offset]);
+                continue;
+            }
+            // Values of a line lie beside each other.
+            let lines = row.chunks_exact_mut(patch_size).zip(offsets.iter().step_by(patch_size));
+            lines.for_each(|(line, &offset)| line.copy_from_slice(&patch[offset..][..patch_size]));
         }
     }
 }

@@ -90,6 +90,11 @@ impl PoolingHead {
         (self.probe, self.in_proj_weight, self.in_proj_bias) = (Vec::new(), Vec::new(), Vec::new());
     }
 
+    /// Wkᵀ q / sqrt(head_dim) of every attention head: [heads, hidden_size].
+    pub fn queries(&self) -> &[f32] {
+        &self.queries
+    }
+
     /// The embeddings of images, not yet normalized: [images, hidden_size]. `workspace.normed` begins with the patches of each,
     /// after the tower's last layer norm.
     pub fn forward(&self, images: usize, patches: usize, workspace: &mut Workspace) -> Vec<f32> {

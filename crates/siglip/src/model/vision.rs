@@ -107,24 +107,28 @@ impl VisionTower {
         Grid::new(&self.config, values, height)
     }
 
+    /// The position embeddings of an image's patches, [patches, hidden_size].
+    pub fn positions(&self, grid: Grid, positions: &mut Vec<f32>) {
+        resample_positions(&self.position_embedding, self.config.patches_per_side(), grid, positions);
+    }
+
     /// x = patch embedding of `images`, each [3, height, width], + position embedding. If something else embeds the patches, they
-    /// lie in `workspace.normed` afterwards, and x is the position embedding alone.
+    /// lie in `workspace.normed` afterwards, and x is empty.
     pub fn embed(&self, images: &[Vec<f32>], grid: Grid, workspace: &mut Workspace) {
         let Workspace { residual, normed, wide, scratch, .. } = workspace;
         let (rows, values) = (images.len() * grid.patches(), self.config.patch_values());
         let patches = sized(normed, rows * values);
-        let positions = &mut residual.x;
-        positions.clear();
-        resample_positions(&self.position_embedding, self.config.patches_per_side(), grid, positions);
-        let of_one = positions.len();
-        for (index, patches) in patches.chunks_exact_mut(grid.patches() * values).enumerate() {
-            grid.gather(&self.config, &images[index], patches);
-            if index > 0 {
-                positions.extend_from_within(..of_one);
-            }
+        for (image, patches) in images.iter().zip(patches.chunks_exact_mut(grid.patches() * values)) {
+            grid.gather(&self.config, image, patches);
         }
+        residual.x.clear();
         if self.embeds_elsewhere {
             return;
+        }
+        self.positions(grid, &mut residual.x);
+        let of_one = residual.x.len();
+        for _ in 1..images.len() {
+            residual.x.extend_from_within(..of_one);
         }
         let own = self.patch_outputs.len();
         let embedded = sized(wide, rows * own);
@@ -174,6 +178,18 @@ impl VisionTower {
                 .flat_map(|window| mean(window.iter().map(|patch| &patches[patch * hidden..][..hidden])))
                 .collect(),
         }
+    }
+
+    /// The pooling head; a fine-tuned classifier has none.
+    pub fn head(&self) -> Option<&PoolingHead> {
+        self.head.as_ref()
+    }
+
+    /// The pooling head's embeddings, not yet normalized, of images whose residual stream is x.
+    pub fn pool_by_head(&self, images: usize, patches: usize, workspace: &mut Workspace) -> Vec<f32> {
+        let (Some(norm), Some(head)) = (&self.post_layernorm, &self.head) else { return Vec::new() };
+        norm.forward(&workspace.residual.x, &mut workspace.normed);
+        head.forward(images, patches, workspace)
     }
 
     pub fn bytes(&self) -> usize {

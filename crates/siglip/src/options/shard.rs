@@ -18,7 +18,7 @@ impl Shard {
     /// The only worker. It holds the whole model.
     pub const WHOLE: Shard = Shard { index: 0, count: 1, blocks_elsewhere: false };
 
-    /// The only worker, but something else runs the blocks of both towers, such as a GPU: it takes the hidden states after
+    /// The only worker, but something else runs the blocks of both towers, such as a GPU: it takes what to begin with after
     /// [`Step::Blocks`](crate::model::Step::Blocks). This worker holds all the rest, and of each tower the first block, by
     /// which the other's results can be checked.
     pub const BLOCKS_ELSEWHERE: Shard = Shard { blocks_elsewhere: true, ..Shard::WHOLE };
