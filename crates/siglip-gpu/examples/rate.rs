@@ -391,10 +391,11 @@ fn widths(config: &Config, tower: Towers) -> [usize; 3] {
     [hidden, context, middle].map(|width| width.next_multiple_of(64))
 }
 
-/// Of the products and attention of a tower's blocks.
+/// Of the products and attention of a tower's blocks, and of the patch embedding.
 fn flops(plan: &TowerPlan, [hidden, context, middle]: [usize; 3], rows: usize) -> f64 {
     let a_row = 4 * hidden * context + 2 * hidden * middle + 2 * plan.length * context;
-    2.0 * (plan.blocks * rows) as f64 * a_row as f64
+    let embedding = if plan.has_positions { plan.input.stride * hidden } else { 0 };
+    2.0 * rows as f64 * (plan.blocks * a_row + embedding) as f64
 }
 
 /// Writes batches as a packer makes them: small weights, so that the residual stream stays as it is in trained models.
