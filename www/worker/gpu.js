@@ -203,7 +203,7 @@ export class GpuBlocks {
 }
 
 /** The program with the least to compile, for any number of rows. @param {TowerPlan} tower */
-function shortestOf({ programs, pipelines }) {
+export function shortestOf({ programs, pipelines }) {
   const length = (/** @type {typeof programs[0]} */ { dispatches }) =>
     dispatches.reduce((sum, { pipeline }) => sum + pipelines[pipeline].wgsl.length, 0);
   return { ...programs.reduce((a, b) => (length(b) < length(a) ? b : a)), mostRows: undefined };

@@ -3,27 +3,24 @@ import { loadParametersOf } from '/www/lib/parameters.js';
 import { isFinite } from '/www/worker/gpu-check.js';
 import { GpuTower, openDevice } from '/www/worker/gpu-device.js';
 import { WeightWriter } from '/www/worker/gpu-weights.js';
+import { shortestOf } from '/www/worker/gpu.js';
 import { loadWasm } from '/www/worker/wasm.js';
 
 /** @typedef {import('/www/wasm/simd128/siglip_web.js').Engine} Engine */
 /** @typedef {import('/www/worker/protocol.js').PassInput} PassInput */
 /** Runs the blocks in the place of the engine. @typedef {(engine: Engine, input: PassInput) => Promise<void>} Blocks */
 
-/** The small files of a checkpoint. */
-const SMALL = ['config.json', 'preprocessor_config.json', 'tokenizer.json'];
-
 /**
  * @param {string} folder
- * @param {string} weights the file in it
+ * @param {string[]} names of the files in it, that of the weights last
  * @param {'f32' | 'q8'} precision of the weights on the GPU. In q8 the matrices are rounded to 8 bits for the CPU, too
  * @param {string[]} images
  * @param {string[]} texts
  */
-export async function parity(folder, weights, precision, images, texts) {
-  const fetched = [...SMALL, weights].map(async (name) => ({ name, bytes: await bytesAt(folder + name) }));
-  const files = await Promise.all(fetched);
-  const rounded =
-    precision === 'q8' ? [...files.slice(0, -1), withRoundedMatrices(files[SMALL.length])] : files;
+export async function parity(folder, names, precision, images, texts) {
+  const files = await Promise.all(names.map(async (name) => ({ name, bytes: await bytesAt(folder + name) })));
+  const last = files[files.length - 1];
+  const rounded = precision === 'q8' ? [...files.slice(0, -1), withRoundedMatrices(last)] : files;
   const inputs = { images: await Promise.all(images.map(bytesAt)), texts };
   const { gpu, adapter } = await onGpu(rounded, precision, inputs);
   return {
@@ -90,18 +87,18 @@ async function load(files, precision, { gpu = false, onConfig = () => {}, onWeig
 async function onGpu(files, precision, inputs) {
   const { Engine } = await loadWasm();
   const { device, name } = await openDevice(false);
-  /** @type {{image: GpuTower, text: GpuTower}} */
-  let towers;
+  /** @type {{image?: GpuTower, text?: GpuTower}} */
+  const towers = {};
   let writer = /** @type {Promise<WeightWriter> | undefined} */ (undefined);
   const begin = async (/** @type {string} */ config, /** @type {string} */ names) => {
     const plan = JSON.parse(Engine.gpu_plan(config, names, precision));
-    // What runs for so few rows; the others would take time to compile.
-    for (const { programs } of [plan.image, plan.text]) programs.splice(1);
-    towers = {
-      image: await GpuTower.create(device, plan.image),
-      text: await GpuTower.create(device, plan.text),
-    };
-    await Promise.all([towers.image.compile(), towers.text.compile()]);
+    for (const name of /** @type {const} */ (['image', 'text'])) {
+      if (!plan[name]) continue;
+      // The one that compiles soonest, as for any adapter that is software.
+      const tower = { ...plan[name], programs: [shortestOf(plan[name])] };
+      towers[name] = await GpuTower.create(device, tower);
+    }
+    await Promise.all(Object.values(towers).map((tower) => tower.compile()));
     return new WeightWriter(device, plan, towers);
   };
   const weights = await load(files, precision, {
@@ -115,7 +112,7 @@ async function onGpu(files, precision, inputs) {
   await (await writer)?.write(weights.gpu_batch());
   weights.free();
   const embeddings = await embed(await load(files, 'f32', { gpu: true }), inputs, async (engine, input) => {
-    const tower = towers['pixels' in input ? 'image' : 'text'];
+    const tower = /** @type {GpuTower} */ (towers['pixels' in input ? 'image' : 'text']);
     const grid = engine.grid();
     if (grid && grid !== tower.grid) await tower.setPositions(grid, engine.positions());
     const values = await tower.run({ values: engine.gpu_rows(), sequences: engine.sequences() });
@@ -146,10 +143,12 @@ async function embed(engine, { images, texts }, blocks) {
     await run({ pixels });
     embeddings.push(engine.finish());
   }
-  const inputIds = engine.next_input_ids(texts);
-  engine.begin_texts(inputIds);
-  await run({ inputIds });
-  engine.finish_texts();
+  if (texts.length) {
+    const inputIds = engine.next_input_ids(texts);
+    engine.begin_texts(inputIds);
+    await run({ inputIds });
+    engine.finish_texts();
+  }
   embeddings.push(...texts.map((text) => engine.text_embedding(text)));
   engine.free();
   return embeddings.map((values) => Array.from(values));
