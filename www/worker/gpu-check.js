@@ -8,8 +8,8 @@ import { GpuFault, checksumsOf } from './gpu-device.js';
 /** @typedef {import('./gpu-device.js').GpuTower} GpuTower */
 
 /**
- * The largest difference of a block's results, relative to what the block adds to its input, and of a head's. With weights in 8 bits the CPU
- * rounds activations, too, and the GPU does not.
+ * The largest difference of a block's results, relative to what the block adds to its input, and of a head's. With weights in 8
+ * bits the CPU rounds activations, too, and the GPU does not.
  */
 const MOST_DIFFERENCE = { f32: 1e-4, q8: 1e-2 };
 

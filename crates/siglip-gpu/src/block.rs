@@ -134,6 +134,7 @@ pub struct HeadLayout {
 }
 
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::large_enum_variant, reason = "a plan has two of them")]
 pub enum HeadKind {
     /// The image tower's attention pooling head.
     Pooling {

@@ -7,8 +7,8 @@ use siglip::{Precision, Towers};
 
 use super::{GpuError, Input, Tower};
 
-/// The largest difference of a block's results, relative to what the block adds to its input, and of a head's. With weights in 8 bits the CPU
-/// rounds activations, too, and the GPU does not.
+/// The largest difference of a block's results, relative to what the block adds to its input, and of a head's. With weights in 8
+/// bits the CPU rounds activations, too, and the GPU does not.
 const MOST_DIFFERENCE: f64 = 1e-4;
 const MOST_DIFFERENCE_Q8: f64 = 1e-2;
 
