@@ -26,9 +26,6 @@ pub fn check(config: &Config, towers: Towers) -> Result<(), Error> {
     if towers.has_text() && !text.use_head {
         return lacks("text_config.use_head", "text tower without a head");
     }
-    if towers.has_text() && text.embedding_size() != text.hidden_size {
-        return lacks("text_config.projection_size", "head to another width than the text tower's");
-    }
     Ok(())
 }
 

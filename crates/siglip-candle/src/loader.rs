@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use candle_core::{DType, Device, Tensor};
-use candle_nn::VarBuilder;
+use candle_nn::{Linear, VarBuilder};
 use candle_transformers::models::siglip::{TextModel, VisionModel};
 use siglip::model::{Packer, unpack};
 use siglip::weights::{Inventory, LOGITS, TensorShape, TensorSink, WeightIndex, tensors};
@@ -106,19 +106,37 @@ impl CandleLoader {
         for (name, (shape, values)) in self.values {
             named.insert(name, Tensor::from_vec(values, shape, &Device::Cpu)?);
         }
-        let weights = VarBuilder::from_tensors(named, DType::F32, &Device::Cpu);
         let (config, towers) = (self.config, self.towers);
+        let text = towers.has_text().then(|| text_model(&config, named.clone())).transpose()?;
+        let weights = VarBuilder::from_tensors(named, DType::F32, &Device::Cpu);
         let vision =
             || VisionModel::new(&config::vision(&config.vision_config), true, weights.pp("vision_model"));
-        let text = || TextModel::new(&config::text(&config.text_config), weights.pp("text_model"));
         Ok(Candle {
             vision: towers.has_image().then(vision).transpose()?,
-            text: towers.has_text().then(text).transpose()?,
+            text,
             logit_scale: scale,
             logit_bias: bias,
             config,
         })
     }
+}
+
+/// The text tower. candle makes its head as wide as the tower: one to another width takes its place afterwards.
+fn text_model(config: &Config, mut named: HashMap<String, Tensor>) -> candle_core::Result<TextModel> {
+    let text = &config.text_config;
+    let width = text.hidden_size;
+    let [weight, bias] = ["weight", "bias"].map(|part| format!("text_model.head.{part}"));
+    let head = (text.embedding_size() != width).then(|| (named.remove(&weight), named.remove(&bias)));
+    if head.is_some() {
+        named.insert(weight, Tensor::zeros((width, width), DType::F32, &Device::Cpu)?);
+        named.insert(bias, Tensor::zeros(width, DType::F32, &Device::Cpu)?);
+    }
+    let weights = VarBuilder::from_tensors(named, DType::F32, &Device::Cpu);
+    let mut model = TextModel::new(&config::text(text), weights.pp("text_model"))?;
+    if let Some((Some(weight), bias)) = head {
+        model.text_model.head = Linear::new(weight, bias);
+    }
+    Ok(model)
 }
 
 /// The tensors of these towers, with those that belong to neither.

@@ -45,7 +45,6 @@ fn what_candle_lacks_is_refused() {
         (&["--device", "gpu"], "runs on the CPU only; leave out --device"),
         (&["--threads", "2"], "RAYON_NUM_THREADS; leave out --threads"),
         (&["--model", "tests/fixtures/random-naflex"], "has no NaFlex"),
-        (&["--model", "tests/fixtures/random-giant"], "load it with the default engine"),
     ] {
         let message = refusal(&[&CLASSIFY[..], &["--engine", "candle"], arguments].concat());
         assert!(message.contains(cause), "{message}");
