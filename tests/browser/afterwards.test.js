@@ -65,7 +65,7 @@ test('a first visit is offered a published model, with its size and time, until 
     /tiny/,
     /1; the median takes \d/,
     /CPU: 1 worker/,
-    /64 px, texts of 12 tokens/,
+    /60 px, texts of 12 tokens/,
     /20\.24/,
   ])
     assert.match(facts, fact);

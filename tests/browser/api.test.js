@@ -325,10 +325,10 @@ test('embeddings have a norm of 1, and info says what is loaded', async () => {
     ready: 'both',
     workers: 1,
     device: 'cpu',
-    imageSize: 64,
+    imageSize: 60,
     kind: 'zero-shot',
     contextLength: 12,
-    embeddingSize: 128,
+    embeddingSize: 192,
     notices: [],
   });
   assert.ok(logitScale > 1 && logitBias < 0 && bytes > 1e6, JSON.stringify(info));

@@ -100,7 +100,7 @@ test('a pooling that there is not is refused, and the model goes on', async () =
   assert.match(refusals[0].message, /"head" or "mean", not "max"/);
   assert.match(refusals[1].message, /does not use its pooling head/);
   for (const { code } of refusals) assert.equal(code, 'bad-input');
-  assert.equal(length, 128);
+  assert.equal(length, 192);
   const { rows, columns, size, vectors } = patches;
   assert.equal(Object.values(vectors).length, rows * columns * size);
   assertClose(Math.hypot(...Object.values(vectors).slice(0, size)), 1, 1e-5, 'norm');
@@ -156,7 +156,7 @@ test('maps of what speaks for a label are the same with one worker and with two'
   });
   const [fast, slow, fastOfTwo, slowOfTwo] = maps.map(({ values }) => Object.values(values));
   for (const map of maps)
-    assert.deepEqual([map.width, map.height, Object.values(map.values).length], [8, 8, 64]);
+    assert.deepEqual([map.width, map.height, Object.values(map.values).length], [12, 12, 144]);
   fast.forEach((value, i) => assertClose(fastOfTwo[i], value, 1e-3, 'fast'));
   slow.forEach((value, i) => assertClose(slowOfTwo[i], value, 1e-3, 'occlusion'));
   assert.ok(passes > 40, `${passes} passes`);

@@ -96,7 +96,7 @@ test('a folder, rare formats, pixels, several pictures, and pipeline()', async (
   `);
   assert.deepEqual(found, {
     labels: ['a cat', 'a boat'],
-    grey: 128,
+    grey: 192,
     pipeline: 'a cat',
     folder: [2, 48],
     errors: ['bad-input', 'not-found', 'network', 'bad-image', 'bad-input'],

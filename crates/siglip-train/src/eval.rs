@@ -14,8 +14,9 @@ use siglip::{LoadOptions, Precision, Siglip};
 use crate::Error;
 use crate::data::{IMAGE_SIZE, Validation};
 
-/// The sources that have pictures for validation.
-const SOURCES: [&str; 3] = ["tiny-imagenet", "grocery-store", "emoji"];
+/// The sources that have pictures for validation, with the share of each in what the model is trained for (`SHARES` of
+/// `recipe/batches.py`).
+const SOURCES: [(&str, f64); 3] = [("tiny-imagenet", 0.60), ("grocery-store", 0.05), ("emoji", 0.17)];
 
 /// Reports on a written model over the validation pictures, a JSON line a source.
 #[derive(Args)]
@@ -58,7 +59,7 @@ impl Eval {
             Kept::Q8 => Precision::Q8,
         };
         let mut siglip = load(&self.model, precision)?;
-        for source in SOURCES {
+        for (source, _) in SOURCES {
             let rows = validation.rows(source);
             print(source, &evaluate(&mut siglip, &validation, &rows)?);
         }
@@ -73,13 +74,13 @@ impl Calibrate {
         let mut siglip = load(&self.model, Precision::F32)?;
         let (scale, bias) = (siglip.engine().logit_scale(), siglip.engine().logit_bias());
         let mut sources = Vec::new();
-        for source in SOURCES {
+        for (source, share) in SOURCES {
             let rows: Vec<usize> = validation.rows(source).into_iter().step_by(2).collect();
             let asked = evaluate(&mut siglip, &validation, &rows)?;
             // Of the cosine: what the logit was made of.
             let of_cosine =
                 |question: Question| Question { logit: (question.logit - bias) / scale, ..question };
-            sources.push((rows.len(), natural(&asked).into_iter().map(of_cosine).collect::<Vec<_>>()));
+            sources.push((share, natural(&asked).into_iter().map(of_cosine).collect::<Vec<_>>()));
         }
         let (new_scale, new_bias) = fit(&sources, (scale.into(), bias.into()));
         println!("scale {scale} -> {new_scale}, bias {bias} -> {new_bias}");
@@ -164,17 +165,17 @@ fn rescaled(questions: &[Question], (scale, bias): (f64, f64)) -> impl Iterator<
     questions.iter().map(move |&question| Question { logit: rescale(question.logit), ..question })
 }
 
-/// The scale and bias for which the log loss plus the calibration error, averaged over the pictures, is least: a pattern
-/// search (Hooke and Jeeves, 1961) from `start`, with steps up or down in either number that are halved where none helps.
-/// The log loss alone fits the many sure answers and leaves those in the middle off; the calibration error alone is
-/// least where every answer is the same.
-fn fit(sources: &[(usize, Vec<Question>)], start: (f64, f64)) -> (f64, f64) {
+/// The scale and bias for which the log loss plus the calibration error, averaged over the sources by their shares, is
+/// least: a pattern search (Hooke and Jeeves, 1961) from `start`, with steps up or down in either number that are
+/// halved where none helps. The log loss alone fits the many sure answers and leaves those in the middle off; the
+/// calibration error alone is least where every answer is the same.
+fn fit(sources: &[(f64, Vec<Question>)], start: (f64, f64)) -> (f64, f64) {
     let cost = |(log_scale, bias): (f64, f64)| {
         let line = (log_scale.exp(), bias);
-        let of_source = |(pictures, questions): &(usize, Vec<Question>)| {
+        let of_source = |(share, questions): &(f64, Vec<Question>)| {
             let loss_of = |q: Question| q.weight * softplus(if q.truth { -q.logit } else { q.logit }.into());
             let log_loss: f64 = rescaled(questions, line).map(loss_of).sum();
-            *pictures as f64 * (log_loss + Calibration::of(rescaled(questions, line)).error)
+            share * (log_loss + Calibration::of(rescaled(questions, line)).error)
         };
         sources.iter().map(of_source).sum::<f64>()
     };
@@ -229,7 +230,7 @@ mod tests {
 
     #[test]
     fn fit_finds_the_line_that_the_answers_came_from() {
-        let (scale, bias) = fit(&[(1, questions())], (1.0, 0.0));
+        let (scale, bias) = fit(&[(1.0, questions())], (1.0, 0.0));
         assert!((scale - 6.0).abs() < 0.05 && (bias + 2.0).abs() < 0.02, "{scale} {bias}");
     }
 
