@@ -16,7 +16,7 @@ function App() {
         onresult={({ detail }) => setBest(detail.scores[0]?.label ?? '')}
       />
       <output>{best}</output>
-      <button onClick={() => setLabels(['a boat', 'a kitten'])}>Other labels</button>
+      <button onClick={() => setLabels(['a boat', 'an animal'])}>Other labels</button>
     </>
   );
 }
