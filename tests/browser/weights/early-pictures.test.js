@@ -11,13 +11,13 @@ import { FakeHub } from './fake-hub.js';
 const harness = new Harness();
 const tiny = readCheckpoint('www/models/tiny');
 
-/** A hub whose answer for the text tower, the third of that file, stops half way until it is released. */
+/** A hub whose answer for the text tower, the third of that file, stops within that tower until it is released. */
 function slowHub() {
   let release = () => {};
   /** @type {Promise<void>} */
   const until = new Promise((resolve) => (release = resolve));
   const hub = new FakeHub(tiny);
-  hub.faults[WEIGHTS] = [{}, {}, { stall: 0.5, until }];
+  hub.faults[WEIGHTS] = [{}, {}, { stall: 0.25, until }];
   return { hub, release };
 }
 
