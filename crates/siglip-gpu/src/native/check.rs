@@ -39,7 +39,7 @@ impl Times {
 /// `model` has the head and the first block of the tower `name`, in this precision; see [`siglip::Shard::BLOCKS_ELSEWHERE`].
 ///
 /// # Errors
-/// [`GpuError::Wrong`] says how the results differ; or as [`Tower::run`].
+/// [`GpuError::Wrong`] says how the results differ; or as [`Tower::run_all`].
 pub fn check_tower(
     model: &mut Model,
     name: Towers,

@@ -9,12 +9,14 @@ use crate::model::vision::VisionTower;
 use crate::{Error, Towers};
 
 impl Model {
-    /// The residual stream, [rows, hidden_size]: after [`Step::Blocks`] of a pass of texts the input of the first block.
+    /// The residual stream, [rows, hidden_size]: after [`Step::Blocks`](crate::model::Step::Blocks) of a pass of texts the
+    /// input of the first block.
     pub fn hidden_states(&self) -> &[f32] {
         &self.workspace.residual.x
     }
 
-    /// After [`Step::Blocks`] of a pass of images their patches, [rows, values of a patch]; of a text's pass none.
+    /// After [`Step::Blocks`](crate::model::Step::Blocks) of a pass of images their patches, [rows, values of a patch]; of a
+    /// text's pass none.
     pub fn patches(&self, pass: &Pass) -> &[f32] {
         match &pass.input {
             Input::Images { images, grid, .. } => {
