@@ -28,7 +28,7 @@ class Tower:
 
 @dataclass(frozen=True)
 class Shape:
-    """The model's measures: 4.7 million numbers, 9.9 MB in half precision with the tokenizer; two fifths of them are 30,000
+    """The model's measures: 4.7 million numbers, 10.0 MB in half precision with the tokenizer; two fifths of them are 30,000
     words."""
 
     side: int = 60

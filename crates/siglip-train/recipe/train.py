@@ -1,8 +1,8 @@
 """Trains the student: train.py DATA OUT [--seconds 1800] [--init FOLDER]
 
 DATA is what views.py, captions.py and teacher.py wrote. The student learns from captions and from what the teacher says of
-the very views that it sees (2106.05237), for so many seconds of work, of a GPU or of the processor. OUT keeps the state, from which the same command goes on where it
-was stopped, and in the end gets the model in the hub's layout.
+the very views that it sees (2106.05237), for so many seconds of work, of a GPU or of the processor. OUT keeps the state, from
+which the same command goes on where it was stopped, and in the end gets the model in the hub's layout.
 """
 
 import argparse
