@@ -24,6 +24,15 @@ pub(super) fn array<'v>(object: &'v Value, name: &str) -> Result<&'v [Value], St
     object[name].as_array().map(Vec::as_slice).ok_or_else(|| format!("{name} is not a list"))
 }
 
+/// The parts of a sequence of parts. `null` stands for none.
+pub(super) fn parts<Part>(
+    object: &Value,
+    name: &str,
+    of: fn(&Value) -> Result<Option<Part>, String>,
+) -> Result<Vec<Part>, String> {
+    array(object, name)?.iter().map(of).filter_map(Result::transpose).collect()
+}
+
 /// Takes a field out of an object; `null` where it is missing.
 pub(super) fn take(object: &mut Value, name: &str) -> Value {
     object.get_mut(name).map(Value::take).unwrap_or_default()

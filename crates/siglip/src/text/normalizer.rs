@@ -5,7 +5,7 @@ use tokenizers::normalizers::Precompiled;
 use tokenizers::{NormalizedString, Normalizer as _};
 
 use super::charsmap;
-use super::fields::{array, flag, kind, text};
+use super::fields::{flag, kind, parts, text};
 use super::pattern::Pattern;
 
 /// What changes a text before it is split.
@@ -30,10 +30,7 @@ impl Normalizer {
             return Ok(None);
         }
         Ok(Some(match kind(normalizer)? {
-            "Sequence" => {
-                let all = array(normalizer, "normalizers")?.iter().map(Normalizer::of);
-                Normalizer::Sequence(all.filter_map(Result::transpose).collect::<Result<_, _>>()?)
-            }
+            "Sequence" => Normalizer::Sequence(parts(normalizer, "normalizers", Normalizer::of)?),
             "Lowercase" => Normalizer::Lowercase,
             "Strip" => Normalizer::Strip {
                 left: flag(normalizer, "strip_left")?,

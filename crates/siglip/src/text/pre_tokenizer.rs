@@ -5,7 +5,7 @@ use tokenizers::pattern::Invert;
 use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
 use tokenizers::{PreTokenizedString, PreTokenizer as _, SplitDelimiterBehavior};
 
-use super::fields::{array, flag, kind, text};
+use super::fields::{flag, kind, parts, text};
 use super::pattern::Pattern;
 
 /// What splits a text into the parts that a model reads each by itself.
@@ -24,10 +24,7 @@ impl PreTokenizer {
             return Ok(None);
         }
         Ok(Some(match kind(pre_tokenizer)? {
-            "Sequence" => {
-                let all = array(pre_tokenizer, "pretokenizers")?.iter().map(PreTokenizer::of);
-                PreTokenizer::Sequence(all.filter_map(Result::transpose).collect::<Result<_, _>>()?)
-            }
+            "Sequence" => PreTokenizer::Sequence(parts(pre_tokenizer, "pretokenizers", PreTokenizer::of)?),
             "Metaspace" => PreTokenizer::Metaspace(metaspace(pre_tokenizer)?),
             "WhitespaceSplit" => PreTokenizer::WhitespaceSplit,
             "Split" => PreTokenizer::Split {
