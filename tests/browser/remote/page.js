@@ -204,6 +204,17 @@ export class RemotePage {
 export const NAVIGATED = 'navigated';
 
 /**
+ * A value in place of what was asked of a document that is gone.
+ * @template T
+ * @param {T} value
+ * @returns {(error: {code?: string}) => T}
+ */
+const ifNavigated = (value) => (error) => {
+  if (error.code !== NAVIGATED) throw error;
+  return value;
+};
+
+/**
  * Waits until something is true. What is lost with a document is asked of the next one.
  * @template T
  * @param {() => Promise<T>} look
@@ -212,9 +223,7 @@ export const NAVIGATED = 'navigated';
 async function until(look, what) {
   const end = Date.now() + TIMEOUT;
   for (;;) {
-    const value = await look().catch((error) => {
-      if (error.code !== NAVIGATED) throw error;
-    });
+    const value = await look().catch(ifNavigated(undefined));
     if (value) return value;
     if (Date.now() > end) throw new Error(`not within ${TIMEOUT} ms: ${what}`);
     await sleep(POLL);
@@ -330,7 +339,9 @@ export class RemoteLocator {
       await this.#one(`(globalThis.siglipClicked = false, element.addEventListener('click',
         () => { globalThis.siglipClicked = true; }, { once: true, capture: true }))`);
       await (await this.#page.handle(this.steps)).click();
-      return (await this.#page.evaluate(() => /** @type {any} */ (globalThis).siglipClicked)) !== false;
+      const hasIt = this.#page.evaluate(() => /** @type {any} */ (globalThis).siglipClicked !== false);
+      // Where the page has gone to another address, the click was on a link.
+      return await hasIt.catch(ifNavigated(true));
     };
     await until(click, `${JSON.stringify(this.steps)} clicked`);
   }
