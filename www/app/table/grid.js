@@ -147,9 +147,11 @@ export class Grid {
       Home: [event.ctrlKey ? 0 : row, 0],
       End: [event.ctrlKey ? lastRow : row, lastColumn],
     }[event.key];
-    if (event.key === ' ' && row && !(event.target instanceof HTMLInputElement)) {
+    const box = this.#cells(row)[0]?.querySelector('input');
+    // A browser would toggle the box when the key is released, and a refresh in between puts another box in its place.
+    if (event.key === ' ' && (event.target === box || (row && !(event.target instanceof HTMLInputElement)))) {
       event.preventDefault();
-      this.#cells(row)[0]?.querySelector('input')?.click();
+      if (!event.repeat) box?.click();
     }
     if (!to) return;
     event.preventDefault();
