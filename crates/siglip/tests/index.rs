@@ -255,9 +255,11 @@ fn an_index_of_another_model_is_refused_by_name() {
         IndexModel { logit_scale: 110.0, ..model() },
         IndexModel { logit_bias: f32::NAN, ..model() },
     ] {
-        let refused =
-            index.check_model(&IndexModel { name: "base".into(), ..other }).unwrap_err().to_string();
-        assert!(refused.contains("the model tiny, not of base"), "{refused}");
+        let refused = |other| index.check_model(&other).unwrap_err().to_string();
+        let named = refused(IndexModel { name: "base".into(), ..other.clone() });
+        assert!(named.contains("the model tiny, not of base"), "{named}");
+        let of_the_same_name = refused(other);
+        assert!(of_the_same_name.contains("other weights of the model tiny"), "{of_the_same_name}");
     }
 }
 

@@ -249,8 +249,12 @@ fn a_file_goes_out_and_comes_in() {
         let json = taught.to_json();
         assert_eq!(TaughtClasses::from_json(&json).unwrap(), taught);
         assert!(taught.check_model(&model).is_ok());
-        let other = IndexModel { logit_bias: -16.0, name: "other".into(), ..model.clone() };
-        assert!(matches!(taught.check_model(&other), Err(ClassesError::OtherModel { .. })));
+        let refused = |name: &str| {
+            let other = IndexModel { logit_bias: -16.0, name: name.into(), ..model.clone() };
+            taught.check_model(&other).unwrap_err().to_string()
+        };
+        assert!(refused("other").contains(&format!("the model {}, not with other", model.name)));
+        assert!(refused(&model.name).contains(&format!("other weights of the model {}", model.name)));
         // The numbers are written as they are read: as floats or whole numbers, after a mark of the byte order.
         assert_eq!(TaughtClasses::from_json(&format!("\u{feff}{json}\n")).unwrap(), taught);
     }

@@ -42,7 +42,7 @@ pub enum IndexError {
     #[error("the index is damaged: {0}; make it again")]
     Damaged(String),
     /// The embeddings are another model's.
-    #[error("the index is of the model {index}, not of {loaded}; load that model, or make the index again")]
+    #[error("the index is of {}; load that model, or make the index again", other_model(index, "of", loaded))]
     OtherModel {
         /// Whose embeddings it has.
         index: String,
@@ -69,6 +69,15 @@ pub enum IndexError {
     /// A query without any part.
     #[error("the query is empty; give a text or a picture")]
     EmptyQuery,
+}
+
+/// Names the model that something was made with, where another is loaded. Two of one name differ in their weights.
+pub(crate) fn other_model(name: &str, preposition: &str, loaded: &str) -> String {
+    if name == loaded {
+        format!("other weights of the model {name}")
+    } else {
+        format!("the model {name}, not {preposition} {loaded}")
+    }
 }
 
 /// Whose embeddings an index has. Scale and bias are learned, so that no two models have the same.

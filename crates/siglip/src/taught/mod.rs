@@ -11,7 +11,7 @@ mod probe;
 use std::collections::HashSet;
 
 use crate::Error;
-use crate::index::IndexModel;
+use crate::index::{IndexModel, other_model};
 use crate::scores::{Score, ScoreFilter, rank, softmax};
 
 pub use probe::{Probe, ProbeOptions};
@@ -41,7 +41,8 @@ pub enum ClassesError {
     Damaged(String),
     /// The classes are of another model's embeddings.
     #[error(
-        "the classes were taught with the model {taught}, not with {loaded}; load that model, or teach them again"
+        "the classes were taught with {}; load that model, or teach them again",
+        other_model(taught, "with", loaded)
     )]
     OtherModel {
         /// The model that they were taught with.
