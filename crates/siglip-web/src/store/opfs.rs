@@ -111,9 +111,9 @@ impl Writer {
         Ok(written == bytes.len() as f64)
     }
 
-    /// Renames the file, now complete. It replaces an earlier one.
+    /// Renames the file, now complete. It replaces an earlier one. It is not flushed, which would hold up the load: if the machine
+    /// fails before the system has written it, the checksums tell.
     pub async fn commit(self) -> Result<(), JsValue> {
-        self.access.flush()?;
         let (folder, key) = (self.folder.clone(), self.key.clone());
         drop(self);
         let handle = JsFuture::from(folder.get_file_handle(&partial(&key))).await?;
