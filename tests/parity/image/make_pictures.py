@@ -147,7 +147,44 @@ def webp_chunk(name, data):
     return name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
 
 
+def lossless_webp(codes, pixels, side=4, before=((0, 1),)):
+    """A lossless WebP of side x side pixels without an entropy image: `before` are (bits, count) from the transforms on, `codes`
+    are the symbols of five simple codes, `pixels` the bits of each pixel."""
+    value, count = 0, 0
+    put = lambda bits, size: (bits << count, count + size)
+    fields = [(0x2F, 8), (side - 1, 14), (side - 1, 14), (0, 4), *before, (0, 1), (0, 1)]
+    fields += [field for symbols in codes for field in simple_code(symbols)]
+    for bits, size in [*fields, *((bit, 1) for bit in pixels)]:
+        shifted, count = put(bits, size)
+        value |= shifted
+    body = webp_chunk(b"VP8L", value.to_bytes((count + 7) // 8, "little"))
+    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
+
+
+def simple_code(symbols):
+    """The fields of a code of one symbol or two, in this order: the first takes one bit where that is enough."""
+    is_long = symbols[0] > 1
+    fields = [(1, 1), (len(symbols) - 1, 1), (int(is_long), 1), (symbols[0], 8 if is_long else 1)]
+    return fields + [(symbol, 8) for symbol in symbols[1:]]
+
+
+def webps_of_two_symbols():
+    """Two symbols of a code in any order, and twice the same one, which takes no bits."""
+    bits = np.random.default_rng(11).integers(0, 2, 16 * 4).tolist()
+    one = (0,)
+    yield "rising", lossless_webp([(20, 200), one, one, (255,), one], bits)
+    yield "falling", lossless_webp([(200, 20), (90, 30), (1, 0), (255,), one], bits)
+    yield "equal", lossless_webp([(200, 200), (30, 90), (7, 7), (255,), one], bits)
+    yield "one-bit", lossless_webp([(1, 0), (0, 0), (1, 1), (255,), one], bits)
+    # A palette of two colours, itself an image whose code of greens falls. Eight pixels are packed in one, whose code falls too.
+    palette = [(1, 1), (3, 2), (1, 8), (0, 1), *(field for symbols in [(210, 40), (9,), (5, 5), (255,), one] for field in simple_code(symbols))]
+    palette += [(1, 1), (0, 1), (0, 1)]
+    yield "palette", lossless_webp([(240, 15), one, one, (255,), one], bits, before=palette)
+
+
 def webps():
+    for name, data in webps_of_two_symbols():
+        yield f"two-symbols-{name}.webp", data
     clear = RGBA.copy()
     clear.putalpha(ALPHA.point(lambda level: 0 if level < 128 else level))
     yield "lossy.webp", saved(SCENE, "WEBP", quality=80)

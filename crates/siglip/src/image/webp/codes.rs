@@ -1,7 +1,12 @@
-//! The sets of prefix codes that a lossless WebP defines, counted before `image-webp` builds tables for each of them.
+//! The prefix codes that a lossless WebP defines, read before `image-webp` builds tables for them: to count their sets, and
+//! to write codes of two symbols as all decoders read them.
 //!
 //! The file states how many sets there are by an image, the entropy image, whose largest pixel is the number of the last
-//! set. This reads up to that image, with the names of the format's specification (RFC 9649, section 3).
+//! set. This reads up to the pixels, with the names of the format's specification (RFC 9649, section 3).
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::ops::Range;
 
 use super::super::ImageError;
 use super::broken;
@@ -12,17 +17,25 @@ const MOST_SETS: u32 = 4096;
 /// Symbols of the first of a set's five codes: greens, lengths. Those of the colour cache are added to them.
 const GREENS: usize = 256;
 const LENGTHS: usize = 24;
+/// Symbols of the last of them.
+const DISTANCES: usize = 40;
 /// The order in which the lengths of the codes for code lengths are stored.
 const CODE_LENGTH_ORDER: [usize; 19] = [17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
-/// Refuses the body of a chunk `VP8L` that defines too many sets of codes.
-pub fn check(body: &[u8]) -> Result<(), ImageError> {
-    match (Bits { bytes: body, position: 0 }).sets_of_codes() {
+/// The body of a chunk `VP8L` with two symbols of a code in rising order and never equal: libwebp sorts and merges them
+/// (`ReadHuffmanCode` in `vp8l_dec.c`), `image-webp` takes them as they come. Refuses too many sets of codes.
+pub fn normalise(body: &[u8]) -> Result<Cow<'_, [u8]>, ImageError> {
+    let mut bits = Bits { bytes: body, position: 0, edits: Vec::new() };
+    match bits.sets_of_codes() {
         None => Err(broken("its codes are damaged")),
-        Some(sets) if sets > MOST_SETS => {
+        Some((sets, _)) if sets > MOST_SETS => {
             Err(ImageError::unsupported("WebP", format!("{sets} sets of codes")))
         }
-        Some(_) => Ok(()),
+        Some((sets, cache)) => {
+            // What is wrong with these, the decoder tells.
+            let _ = (0..sets).try_for_each(|_| bits.set_of_codes(cache).map(drop));
+            Ok(bits.edited())
+        }
     }
 }
 
@@ -31,6 +44,16 @@ struct Bits<'a> {
     bytes: &'a [u8],
     /// Bits before the next one.
     position: usize,
+    /// What has to be written otherwise, in the order of the file.
+    edits: Vec<Edit>,
+}
+
+/// A code of two symbols in other bits.
+struct Edit {
+    /// The bits that it had.
+    place: Range<usize>,
+    /// The bits to write, the lowest first, and how many.
+    bits: (usize, usize),
 }
 
 /// A canonical prefix code.
@@ -43,7 +66,28 @@ enum Code {
     Many([u16; 16], Vec<u16>),
 }
 
-impl Bits<'_> {
+impl<'a> Bits<'a> {
+    /// The bytes with what has to be written otherwise.
+    fn edited(self) -> Cow<'a, [u8]> {
+        if self.edits.is_empty() {
+            return Cow::Borrowed(self.bytes);
+        }
+        let (mut bytes, mut count) = (vec![0; self.bytes.len()], 0);
+        let mut put = |bit: usize| {
+            bytes[count / 8] |= (bit as u8) << (count % 8);
+            count += 1;
+        };
+        let bit = |at: usize| usize::from(self.bytes[at / 8] >> (at % 8) & 1);
+        let mut copied = 0;
+        for Edit { place, bits: (value, count) } in &self.edits {
+            (copied..place.start).for_each(|at| put(bit(at)));
+            (0..*count).for_each(|at| put(value >> at & 1));
+            copied = place.end;
+        }
+        (copied..8 * self.bytes.len()).for_each(|at| put(bit(at)));
+        Cow::Owned(bytes)
+    }
+
     fn take(&mut self, count: usize) -> Option<usize> {
         let mut value = 0;
         for at in 0..count {
@@ -58,7 +102,8 @@ impl Bits<'_> {
         Some(self.take(1)? == 1)
     }
 
-    fn sets_of_codes(&mut self) -> Option<u32> {
+    /// How many sets there are, and how many colours the cache has.
+    fn sets_of_codes(&mut self) -> Option<(u32, usize)> {
         const SIGNATURE_BITS: usize = 8;
         const ALPHA_AND_VERSION_BITS: usize = 4;
         self.take(SIGNATURE_BITS)?;
@@ -91,12 +136,12 @@ impl Bits<'_> {
                 }
             }
         }
-        self.cache_size()?;
+        let cache = self.cache_size()?;
         if !self.flag()? {
-            return Some(1);
+            return Some((1, cache));
         }
         let side = 4 << self.take(3)?;
-        Some(self.largest_pixel(width.div_ceil(side), height.div_ceil(side))? + 1)
+        Some((self.largest_pixel(width.div_ceil(side), height.div_ceil(side))? + 1, cache))
     }
 
     /// Colours in the cache.
@@ -113,10 +158,7 @@ impl Bits<'_> {
     /// The other pixels repeat those that are literal, so the latter suffice. An unfilled place of the cache is 0.
     fn largest_pixel(&mut self, width: usize, height: usize) -> Option<u32> {
         let cache = self.cache_size()?;
-        let [first, red, blue, alpha, distance] = [GREENS + LENGTHS + cache, 256, 256, 256, 40];
-        let first = self.code(first)?;
-        let [red, blue, alpha] = [self.code(red)?, self.code(blue)?, self.code(alpha)?];
-        let distance = self.code(distance)?;
+        let [first, red, blue, alpha, distance] = self.set_of_codes(cache)?;
         let (mut largest, mut missing) = (0, width * height);
         while missing > 0 {
             let symbol = self.symbol(&first)?;
@@ -141,6 +183,17 @@ impl Bits<'_> {
         Some(largest as u32)
     }
 
+    /// The codes of greens, lengths and places of the cache; of reds; of blues; of alphas; and of distances.
+    fn set_of_codes(&mut self, cache: usize) -> Option<[Code; 5]> {
+        Some([
+            self.code(GREENS + LENGTHS + cache)?,
+            self.code(256)?,
+            self.code(256)?,
+            self.code(256)?,
+            self.code(DISTANCES)?,
+        ])
+    }
+
     /// A length or a distance, whose upper bits are the symbol.
     fn number(&mut self, symbol: usize) -> Option<usize> {
         if symbol < 4 {
@@ -155,15 +208,32 @@ impl Bits<'_> {
             let lengths = self.code_lengths(symbols)?;
             return Code::of_lengths(&lengths);
         }
+        let start = self.position;
         let has_two = self.flag()?;
-        let bits = if self.flag()? { 8 } else { 1 };
+        let is_long = self.flag()?;
+        let bits = if is_long { 8 } else { 1 };
         let first = self.take(bits)?;
         let second = if has_two { self.take(8)? } else { first };
         if first.max(second) >= symbols {
             return None;
         }
-        let [first, second] = [first, second].map(|symbol| symbol as u16);
-        Some(if has_two { Code::Two([first, second]) } else { Code::Single(first) })
+        // The flags and the first symbol, which fits as the smaller one does.
+        let begin =
+            |has_two: bool, symbol: usize| usize::from(has_two) | usize::from(is_long) << 1 | symbol << 2;
+        let mut write = |bits| self.edits.push(Edit { place: start..self.position, bits });
+        Some(match first.cmp(&second) {
+            Ordering::Less => Code::Two([first as u16, second as u16]),
+            Ordering::Equal => {
+                if has_two {
+                    write((begin(false, first), 2 + bits));
+                }
+                Code::Single(first as u16)
+            }
+            Ordering::Greater => {
+                write((begin(true, second) | first << (2 + bits), 2 + bits + 8));
+                Code::Two([second as u16, first as u16])
+            }
+        })
     }
 
     /// The length of each symbol's code.

@@ -145,18 +145,13 @@ fn is_of_pixels(name: &[u8]) -> bool {
 fn still(chunks: &[Chunk]) -> Result<RgbImage, ImageError> {
     let pixels = chunks.iter().find(|(name, _)| matches!(*name, b"VP8 " | b"VP8L"));
     let &(name, body) = pixels.ok_or_else(cut_short)?;
-    let mut file = b"RIFF\0\0\0\0WEBP".to_vec();
-    file[4..8].copy_from_slice(&(body.len() as u32 + 12).to_le_bytes());
-    file.extend(name);
-    file.extend((body.len() as u32).to_le_bytes());
-    file.extend(body);
-    file.resize(file.len().next_multiple_of(2), 0);
-    let mut decoder = WebPDecoder::new(Cursor::new(&file[..])).map_err(error)?;
-    let (width, height) = decoder.dimensions();
+    let mut file = file_of(name, body);
+    let (width, height) = WebPDecoder::new(Cursor::new(&file[..])).map_err(error)?.dimensions();
     rgb::check_sides(width, height)?;
     if name == b"VP8L" {
-        codes::check(body)?;
+        file = file_of(name, &codes::normalise(body)?);
     }
+    let mut decoder = WebPDecoder::new(Cursor::new(&file[..])).map_err(error)?;
     let channels = if decoder.has_alpha() { 4 } else { 3 };
     let mut data = rgb::buffer(width, height, channels)?;
     decoder.read_image(&mut data).map_err(error)?;
@@ -164,6 +159,17 @@ fn still(chunks: &[Chunk]) -> Result<RgbImage, ImageError> {
         3 => RgbImage::from_rgb(width, height, data),
         _ => RgbImage::from_rgba(width, height, &data),
     }
+}
+
+/// A file of this chunk alone.
+fn file_of(name: &[u8], body: &[u8]) -> Vec<u8> {
+    let mut file = b"RIFF\0\0\0\0WEBP".to_vec();
+    file[4..8].copy_from_slice(&(body.len() as u32 + 12).to_le_bytes());
+    file.extend(name);
+    file.extend((body.len() as u32).to_le_bytes());
+    file.extend(body);
+    file.resize(file.len().next_multiple_of(2), 0);
+    file
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
