@@ -1,23 +1,28 @@
 //! Downloads a checkpoint from a server: from its first byte, or from where an earlier visit stopped.
 
+mod check;
+mod places;
+mod remote_file;
+mod small_files;
+
 use std::collections::VecDeque;
 
-use siglip::weights::{WeightIndex, pickled_weights};
-use siglip::{CheckpointFiles, NO_PREPROCESSOR, PublishedTokenizer, Towers};
+use siglip::weights::WeightIndex;
+use siglip::{CheckpointFiles, Towers};
 
 use super::cache_writer::CacheWriter;
 use super::context::{Context, FLUSH_BYTES, INDEX, Place};
 use super::file_digest::LaterProgress;
-use super::from_cache::{CachedModel, CachedWeightFile};
+use super::from_cache::CachedModel;
 use super::logits;
 use super::model_builder::ModelBuilder;
-use super::weight_file::{DataFile, WeightFile};
+use super::weight_file::WeightFile;
 use super::{LaterText, Loaded};
-use crate::body::{self, Body};
+use crate::body;
 use crate::error::Error;
-use crate::fetch::{Download, Event, Identity};
-use crate::integrity;
+use crate::fetch::{Event, Identity};
 use crate::store::{KnownLabels, PartialLog, Source};
+use remote_file::RemoteWeightFile;
 
 /// The hub that serves, at `/raw/`, a Git LFS pointer for each large file. The pointer has the file's sha256.
 const HUB: &str = "https://huggingface.co/";
@@ -59,38 +64,6 @@ struct Unwritten {
     progress: LaterProgress,
     batches: Vec<u8>,
     towers: Towers,
-}
-
-struct RemoteWeightFile<'a> {
-    name: String,
-    download: Download<'a>,
-    file: WeightFile,
-    /// The file's length, once its header has arrived and if it is known.
-    total: Option<u64>,
-    /// Whether it holds the data of the ONNX before it, which names it.
-    is_data: bool,
-}
-
-impl<'a> RemoteWeightFile<'a> {
-    fn new(context: &'a Context<'a>, name: &str, index: Option<&WeightIndex>) -> RemoteWeightFile<'a> {
-        let file = WeightFile::new(context.url(name), index);
-        RemoteWeightFile::at_start(context, name.into(), file)
-    }
-
-    fn at_start(context: &'a Context<'a>, name: String, file: WeightFile) -> RemoteWeightFile<'a> {
-        let download = Download::new(&context.client, context.url(&name));
-        RemoteWeightFile { name, download, file, total: None, is_data: false }
-    }
-
-    fn resume(context: &'a Context<'a>, cached: CachedWeightFile) -> Result<RemoteWeightFile<'a>, Error> {
-        let CachedWeightFile { source, mut file, progress } = cached;
-        let Source { file: name, total, etag, last_modified } = source;
-        file.resume(&progress)?;
-        let identity = Identity { etag, last_modified, sha256: None };
-        let download =
-            Download::resume(&context.client, context.url(&name), identity, progress.position, total);
-        Ok(RemoteWeightFile { name, download, file, total: Some(total), is_data: false })
-    }
 }
 
 impl<'a> CheckpointDownload<'a> {
@@ -365,137 +338,6 @@ impl<'a> CheckpointDownload<'a> {
         Ok(())
     }
 
-    async fn fetch_small_files(&mut self) -> Result<(), Error> {
-        if self.context.gguf().is_some() {
-            return Ok(());
-        }
-        let [config, preprocessor, tokenizer] = CheckpointFiles::NAMES;
-        let files = match self.fetch_small_file(config).await {
-            Ok(config) => CheckpointFiles {
-                preprocessor: match CheckpointFiles::needs_preprocessor(&config) {
-                    true => self.fetch_preprocessor(preprocessor).await?,
-                    false => NO_PREPROCESSOR.into(),
-                },
-                tokenizer: match CheckpointFiles::needs_tokenizer(&config) {
-                    true => self.fetch_tokenizer(tokenizer, &config).await?,
-                    false => String::new(),
-                },
-                config,
-                labels: None,
-            },
-            Err(missing @ Error::NotFound { .. }) => {
-                let open_clip = match self.fetch_small_file(CheckpointFiles::OPEN_CLIP).await {
-                    Err(Error::NotFound { .. }) => return Err(missing),
-                    fetched => fetched?,
-                };
-                CheckpointFiles::from_open_clip(&open_clip, self.fetch_tokenizer(tokenizer, "").await?)?
-            }
-            Err(error) => return Err(error),
-        };
-        self.builder.start(&files)?;
-        self.files = Some(files);
-        Ok(())
-    }
-
-    async fn fetch_preprocessor(&self, name: &str) -> Result<String, Error> {
-        match self.fetch_small_file(name).await {
-            Err(missing @ Error::NotFound { .. }) => {
-                match self.fetch_small_file(CheckpointFiles::PROCESSOR).await {
-                    Err(Error::NotFound { .. }) => Err(missing),
-                    fetched => fetched,
-                }
-            }
-            fetched => fetched,
-        }
-    }
-
-    /// The tokenizer; empty if no text is to be read. A folder without one gets the published one of its vocabulary.
-    async fn fetch_tokenizer(&self, name: &str, config: &str) -> Result<String, Error> {
-        let options = self.context.options;
-        if !options.towers.has_text() {
-            return Ok(String::new());
-        }
-        match self.fetch_small_file(name).await {
-            Err(missing @ Error::NotFound { .. }) => match PublishedTokenizer::of(config) {
-                Some(published) if !options.sha256.contains_key(name) => {
-                    let url = format!("{HUB}{}", published.path);
-                    self.fetch_text(&url, Some(published.sha256)).await
-                }
-                _ => Err(missing),
-            },
-            fetched => fetched,
-        }
-    }
-
-    async fn fetch_small_file(&self, name: &str) -> Result<String, Error> {
-        let demanded = self.context.options.sha256.get(name).map(String::as_str);
-        self.fetch_text(&self.context.url(name), demanded).await
-    }
-
-    async fn fetch_text(&self, url: &str, sha256: Option<&str>) -> Result<String, Error> {
-        let bytes = Download::new(&self.context.client, url.into()).read_to_end().await?;
-        if let Some(demanded) = sha256 {
-            integrity::check(url, Some(integrity::sha256(&bytes)), Some(demanded.into()))?;
-        }
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    }
-
-    /// Goes on to the next place where the weights may be. If there is none, the file that was looked for first is the one
-    /// to name.
-    async fn try_elsewhere(&mut self, missing: Error) -> Result<(), Error> {
-        let first = self.missing.take().unwrap_or(missing);
-        loop {
-            match self.other_places.pop_front() {
-                None => return Err(first),
-                Some(Place::Files(names)) => {
-                    self.weights =
-                        names.iter().map(|name| RemoteWeightFile::new(self.context, name, None)).collect();
-                    self.missing = Some(first);
-                    return Ok(());
-                }
-                Some(Place::Indexed) => match self.fetch_index().await {
-                    Ok(()) => {
-                        self.missing = Some(first);
-                        return Ok(());
-                    }
-                    Err(Error::NotFound { .. }) => {}
-                    Err(error) => return Err(error),
-                },
-                Some(Place::Pickled(name)) => {
-                    let found = Download::new(&self.context.client, self.context.url(name)).next().await;
-                    match found {
-                        Ok(_) => {
-                            let url = self.context.url(name);
-                            return Err(Error::File { url, source: pickled_weights() });
-                        }
-                        Err(Error::NotFound { .. }) => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-            }
-        }
-    }
-
-    /// Fetches the index of a checkpoint whose weights are in several files.
-    async fn fetch_index(&mut self) -> Result<(), Error> {
-        let json = Download::new(&self.context.client, self.context.url(INDEX)).read_to_end().await?;
-        let index = WeightIndex::parse(&json)?;
-        self.builder.expect_files(&index)?;
-        // Downloads of the same name stay: they know how often they have failed.
-        let mut before = std::mem::take(&mut self.weights);
-        for name in index.files() {
-            let same = before.iter().position(|file| file.name == name);
-            let mut file = match same {
-                Some(at) => before.swap_remove(at),
-                None => RemoteWeightFile::new(self.context, name, None),
-            };
-            file.file = WeightFile::new(self.context.url(name), Some(&index));
-            self.weights.push(file);
-        }
-        self.index = Some(Index { json, index });
-        Ok(())
-    }
-
     /// Adds the model's scale and bias, which files of single towers lack.
     async fn add_logits(&mut self) -> Result<(), Error> {
         if !self.builder.lacks_logits() {
@@ -508,44 +350,6 @@ impl<'a> CheckpointDownload<'a> {
         self.builder.add_logits(logits)?;
         self.flush().await?;
         self.write_rest().await
-    }
-
-    /// Checks the sha256 of the file that was read. If its data are in another file, that is the next one.
-    async fn check_file(&mut self) -> Result<(), Error> {
-        let RemoteWeightFile { name, download, file, total, .. } = &mut self.weights[self.current];
-        let (name, url, total) = (name.clone(), self.context.url(name), total.unwrap_or(0));
-        let from_server = download.identity().sha256.clone();
-        let (found, data) = std::mem::replace(file, WeightFile::new(url.clone(), None)).finish().await?;
-        let expected = match self.context.options.sha256.get(&name) {
-            Some(demanded) => Some(demanded.clone()),
-            None => match integrity::known(&url, total).map(String::from).or(from_server) {
-                None if found.is_some() => self.hub_sha256(&url).await,
-                known => known,
-            },
-        };
-        integrity::check(&url, found, expected)?;
-        if let Some(DataFile { name: data, file }) = data {
-            let name = match name.rsplit_once('/') {
-                Some((folder, _)) => format!("{folder}/{data}"),
-                None => data,
-            };
-            let file = RemoteWeightFile::at_start(self.context, name, file);
-            self.weights.insert(self.current + 1, RemoteWeightFile { is_data: true, ..file });
-        }
-        Ok(())
-    }
-
-    /// The sha256 that the hub has for a file. The hub sends it on the redirect, which fetch hides, and in the file's
-    /// Git LFS pointer.
-    async fn hub_sha256(&self, url: &str) -> Option<String> {
-        if !url.starts_with(HUB) {
-            return None;
-        }
-        let client = &self.context.client;
-        let response = client.send("GET", &url.replacen("/resolve/", "/raw/", 1), &[]).await.ok()?;
-        let mut body = Body::of_response(&response.head, Some(response.controller))?;
-        let start = body.next_within(client.timeouts.stall).await.ok()??;
-        integrity::of_pointer(&String::from_utf8_lossy(&start.to_vec()))
     }
 }
 
