@@ -147,16 +147,15 @@ def webp_chunk(name, data):
     return name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
 
 
-def lossless_webp(codes, pixels, side=4, before=((0, 1),)):
-    """A lossless WebP of side x side pixels without an entropy image: `before` are (bits, count) from the transforms on, `codes`
-    are the symbols of five simple codes, `pixels` the bits of each pixel."""
-    value, count = 0, 0
-    put = lambda bits, size: (bits << count, count + size)
-    fields = [(0x2F, 8), (side - 1, 14), (side - 1, 14), (0, 4), *before, (0, 1), (0, 1)]
+def lossless_webp(codes, pixels, before=((0, 1),)):
+    """A lossless WebP of 4 x 4 pixels without an entropy image: `before` are the transforms as (bits, count), `codes` the symbols of
+    five simple codes, `pixels` the bits of the pixels."""
+    fields = [(0x2F, 8), (3, 14), (3, 14), (0, 4), *before, (0, 1), (0, 1)]
     fields += [field for symbols in codes for field in simple_code(symbols)]
+    value, count = 0, 0
     for bits, size in [*fields, *((bit, 1) for bit in pixels)]:
-        shifted, count = put(bits, size)
-        value |= shifted
+        value |= bits << count
+        count += size
     body = webp_chunk(b"VP8L", value.to_bytes((count + 7) // 8, "little"))
     return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
 
@@ -176,9 +175,9 @@ def webps_of_two_symbols():
     yield "falling", lossless_webp([(200, 20), (90, 30), (1, 0), (255,), one], bits)
     yield "equal", lossless_webp([(200, 200), (30, 90), (7, 7), (255,), one], bits)
     yield "one-bit", lossless_webp([(1, 0), (0, 0), (1, 1), (255,), one], bits)
-    # A palette of two colours, itself an image whose code of greens falls. Eight pixels are packed in one, whose code falls too.
-    palette = [(1, 1), (3, 2), (1, 8), (0, 1), *(field for symbols in [(210, 40), (9,), (5, 5), (255,), one] for field in simple_code(symbols))]
-    palette += [(1, 1), (0, 1), (0, 1)]
+    # A palette of two colours is itself an image, whose greens' code falls. Its pixels are 1 and 0; no further transform follows.
+    colours = [field for symbols in [(210, 40), (9,), (5, 5), (255,), one] for field in simple_code(symbols)]
+    palette = [(1, 1), (3, 2), (1, 8), (0, 1), *colours, (1, 1), (0, 1), (0, 1)]
     yield "palette", lossless_webp([(240, 15), one, one, (255,), one], bits, before=palette)
 
 
