@@ -1,0 +1,47 @@
+/**
+ * Runs test files, two at a time: node tests/browser/run.js FILE...
+ *
+ * A file that failed is run once more by itself. Beside others, and beside compilers, a browser can be kept from working for many
+ * seconds. What passes then is named at the end: it deserves a look, but does not fail the run. Where more than three files fail,
+ * something is wrong.
+ */
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { run } from 'node:test';
+import { tap } from 'node:test/reporters';
+
+/** The most files that are run once more. */
+const MOST = 3;
+
+/**
+ * @param {string[]} files
+ * @param {number} concurrency
+ * @returns {Promise<Map<string, string[]>>} the names of the tests that failed, by file
+ */
+async function failuresOf(files, concurrency) {
+  /** @type {Map<string, string[]>} */
+  const failures = new Map();
+  const tests = run({ files, concurrency });
+  tests.on('test:fail', ({ file, name, todo }) => {
+    if (todo !== undefined && todo !== false) return;
+    // A file that ends before its tests do is a failed test of that name.
+    const path = resolve(file ?? name);
+    failures.set(path, [...(failures.get(path) ?? []), name]);
+  });
+  const output = tests.compose(tap);
+  output.pipe(process.stdout, { end: false });
+  await once(output, 'end');
+  return failures;
+}
+
+const first = await failuresOf(
+  process.argv.slice(2).map((file) => resolve(file)),
+  2,
+);
+const isWorthIt = first.size > 0 && first.size <= MOST;
+const again = isWorthIt ? await failuresOf([...first.keys()], 1) : first;
+for (const [file, names] of first) {
+  const result = again.has(file) ? 'failed' : 'passed when its file ran by itself';
+  for (const name of names) console.log(`# ${result}: ${name} (${file})`);
+}
+process.exitCode = again.size ? 1 : 0;

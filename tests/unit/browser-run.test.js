@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const runner = fileURLToPath(new URL('../browser/run.js', import.meta.url));
+
+/**
+ * Runs test files of these contents. They may write to the folder in which they are run.
+ * @param {string[]} contents
+ */
+function run(...contents) {
+  const folder = mkdtempSync(join(tmpdir(), 'siglip-run-'));
+  const files = contents.map((content, i) => {
+    const file = join(folder, `${i}.test.mjs`);
+    writeFileSync(file, `import { test } from 'node:test'; import fs from 'node:fs'; ${content}`);
+    return file;
+  });
+  // The variable that node --test gives its files would have the runner run none.
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const { status, stdout } = spawnSync(process.execPath, [runner, ...files], {
+    cwd: folder,
+    env,
+    encoding: 'utf8',
+  });
+  rmSync(folder, { recursive: true });
+  return { status, stdout };
+}
+
+const passes = `test('passes', () => {});`;
+const fails = `test('fails', () => { throw new Error('no'); });`;
+/** Fails in its first run. */
+const failsOnce = `test('fails once', () => { const was = fs.existsSync('ran'); fs.writeFileSync('ran', ''); if (!was) throw new Error('no'); });`;
+
+test('what fails beside others and passes by itself is named', () => {
+  const { status, stdout } = run(passes, failsOnce);
+  assert.match(stdout, /^# passed when its file ran by itself: fails once /m);
+  assert.equal(status, 0);
+});
+
+test('what fails twice fails the run', () => {
+  const { status, stdout } = run(passes, fails, failsOnce);
+  assert.match(stdout, /^# failed: fails /m);
+  assert.match(stdout, /^# passed when its file ran by itself: fails once /m);
+  assert.equal(status, 1);
+});
+
+test('a file that ends before its tests fails the run', () => {
+  assert.equal(run(passes, 'process.exit(3);').status, 1);
+});
+
+test('where many files fail none is run again', () => {
+  const { status, stdout } = run(failsOnce, fails, fails, fails);
+  assert.equal(stdout.match(/^not ok/gm)?.length, 4);
+  assert.equal(status, 1);
+});
+
+test('a run without a failure says nothing of failures', () => {
+  const { status, stdout } = run(passes, passes);
+  assert.doesNotMatch(stdout, /failed|ran by itself/);
+  assert.equal(status, 0);
+});
