@@ -112,7 +112,7 @@ test('the library teaches by means and by a probe, exports, imports, and classif
     result.damaged.map(({ code }) => code),
     ['bad-input', 'bad-input', 'not-found', 'bad-input'],
   );
-  assert.match(result.damaged[3].message ?? '', /taught with the model tiny/);
+  assert.match(result.damaged[3].message ?? '', /taught with other weights of the model tiny/);
   assert.deepEqual(result.kept, ['pet', 'ship']);
   assert.ok(!result.json.includes('NaN'));
   // The server was asked for a file that it does not have.

@@ -126,9 +126,9 @@ test('a second visit with the same labels reads no text tower', { skip: hasFiles
   const [same, boat, some, other] = second.answers;
   assert.deepEqual([same.scores, boat.scores], [first.answers[0].scores, first.answers[1].scores]);
   for (const { texts, bytes } of [same, boat, some]) assert.deepEqual([texts, bytes], [0, 0]);
-  // The labels, and a few hundred bytes that tell where the towers are.
+  // The labels, where the towers are, and the digest's state in each record of the image tower, 200 bytes.
   const more = second.bytes - image - (await untilKept(page, 1));
-  assert.ok(more > -1000 && more < 2000, `${second.bytes} bytes read, ${more} more than the image tower has`);
+  assert.ok(more > -1000 && more < 5000, `${second.bytes} bytes read, ${more} more than the image tower has`);
   // Only the label that is new has its text embedded, with the text tower that was left out until now.
   assert.equal(other.texts, 1);
   assert.ok(other.bytes > whole - image && other.bytes < whole, `${other.bytes} bytes read`);
