@@ -87,14 +87,9 @@ impl GpuModel {
         self.on_loss = Some(on_loss);
     }
 
-    /// Drives a pass, and begins it again after a fault.
-    fn embed(
-        &mut self,
-        tower: Towers,
-        begin: impl Fn(&Model) -> Result<Pass, Error>,
-    ) -> Result<Vec<f32>, Error> {
+    /// Drives a pass, and restarts it after a fault.
+    fn embed(&mut self, tower: Towers, mut pass: Pass) -> Result<Vec<f32>, Error> {
         loop {
-            let mut pass = begin(&self.model)?;
             let fault = loop {
                 match self.model.step(&mut pass) {
                     Step::Next => {}
@@ -108,6 +103,7 @@ impl GpuModel {
                 }
             };
             self.replace(fault)?;
+            pass.restart();
         }
     }
 
@@ -183,10 +179,17 @@ impl Engine for GpuModel {
     fn image_embeds(&mut self, images: Vec<PixelValues>) -> Result<Vec<f32>, Error> {
         let mut embeddings = Vec::with_capacity(images.len() * self.config().embedding_size());
         let size = |image: &PixelValues| (image.height, image.values.len());
-        for alike in images.chunk_by(|a, b| size(a) == size(b)) {
-            for images in alike.chunks(self.images_per_pass()) {
-                embeddings.extend(self.embed(Towers::Image, |model| model.begin_images(images.to_vec()))?);
+        let mut images = images.into_iter().peekable();
+        while let Some(first) = images.next() {
+            let alike = size(&first);
+            let mut together = vec![first];
+            while together.len() < self.images_per_pass()
+                && let Some(image) = images.next_if(|image| size(image) == alike)
+            {
+                together.push(image);
             }
+            let pass = self.model.begin_images(together)?;
+            embeddings.extend(self.embed(Towers::Image, pass)?);
         }
         Ok(embeddings)
     }
@@ -201,11 +204,13 @@ impl Engine for GpuModel {
         pooling: Pooling,
         normalize: bool,
     ) -> Result<Vec<f32>, Error> {
-        self.embed(Towers::Image, |model| model.begin_image_for(image.clone(), pooling, normalize))
+        let pass = self.model.begin_image_for(image, pooling, normalize)?;
+        self.embed(Towers::Image, pass)
     }
 
     fn text_embeds(&mut self, input_ids: Vec<u32>) -> Result<Vec<f32>, Error> {
-        self.embed(Towers::Text, |model| model.begin_texts(input_ids.clone(), true))
+        let pass = self.model.begin_texts(input_ids, true)?;
+        self.embed(Towers::Text, pass)
     }
 
     fn texts_per_pass(&self) -> usize {

@@ -125,6 +125,12 @@ impl Pass {
         matches!(self.input, Input::Images { pooling: Pooling::Head, .. } | Input::Texts { .. })
     }
 
+    /// Goes back to where the pass began: what ran its blocks failed, and another model of the same configuration is to take it.
+    pub fn restart(&mut self) {
+        (self.next, self.awaits_all_reduce) = (Stage::Embed, false);
+        self.embeddings.clear();
+    }
+
     /// The embeddings, [images or texts, embedding size], each of L2 norm 1 unless the pass was begun without; empty on every
     /// worker but the first.
     pub fn into_embeddings(self) -> Vec<f32> {
