@@ -2,6 +2,8 @@
 
 mod heads;
 
+use std::ops::Range;
+
 use siglip::{Config, Precision};
 
 use crate::block::{BlockLayout, HeadLayout, LinearLayout, NormLayout, PatchLayout, Shape};
@@ -212,11 +214,15 @@ impl Tower {
             steps.product(self.blocks, embedding, PATCHES, X, Epilogue::Residual);
         }
         steps.residual_norm(None, Some(0));
-        let mut first_block = 0;
-        for block in 0..self.blocks {
-            steps.block(block);
-            if block == 0 {
-                first_block = steps.dispatches.len();
+        let before = steps.dispatches.len();
+        steps.block(0);
+        let first_block = steps.dispatches.len();
+        for block in 1..self.blocks {
+            // All but the last differ from the first in their weights alone, and WGSL takes its time to make.
+            if block + 1 < self.blocks {
+                steps.repeat(before..first_block, block)
+            } else {
+                steps.block(block)
             }
         }
         let last_block = steps.dispatches.len();
@@ -324,6 +330,19 @@ impl Steps<'_> {
         self.product(block, fc1, NORMED, HIDDEN, self.tower.gelu());
         self.product(block, fc2, HIDDEN, PARTIALS, Epilogue::Partials(fc2_parts));
         self.residual_norm(Some((block, fc2, fc2_parts)), Some(block + 1));
+    }
+
+    /// The first block's dispatches with the weights of a later one.
+    fn repeat(&mut self, first_block: Range<usize>, block: usize) {
+        let shifted = |binding: &Binding| match binding.buffer {
+            Buffer::Weights(of) => Binding { buffer: Buffer::Weights(of + block), ..*binding },
+            Buffer::Activation(_) | Buffer::Positions => *binding,
+        };
+        for index in first_block {
+            let Dispatch { pipeline, bindings, workgroups } = &self.dispatches[index];
+            let bindings = bindings.iter().map(shifted).collect();
+            self.dispatches.push(Dispatch { pipeline: *pipeline, bindings, workgroups: *workgroups });
+        }
     }
 
     fn product(&mut self, block: usize, layer: &LinearLayout, x: usize, y: usize, epilogue: Epilogue) {
