@@ -148,6 +148,50 @@ test('the pictures of a list share passes, and after a fault the CPU answers for
   assert.deepEqual([afterFault, codes], [expected.slice(0, 3), ['gpu-wrong']]);
 });
 
+test('a GPU compiles and times all programs once, and keeps to the fastest in later loads', async () => {
+  const page = await open();
+  page.setDefaultTimeout(300_000);
+  const { infos, kernels, kept, found, expected } = await page.evaluate(async () => {
+    const { Siglip } = await import('/www/siglip.js');
+    const model = '/tests/fixtures/random-open-clip/';
+    const options = /** @type {const} */ ({ precision: 'f32', towers: 'image', workers: 1 });
+    const image = '/www/samples/cat.jpg';
+    const expected = Array.from(await (await Siglip.load(model, options)).embedImage(image));
+    /** @type {string[]} */
+    let compiled = [];
+    const channel = new BroadcastChannel('kernels');
+    channel.onmessage = ({ data }) => compiled.push(data);
+    const [infos, kernels, found] = /** @type {[any[], string[][], number[][]]} */ ([[], [], []]);
+    for (let load = 0; load < 2; load++) {
+      compiled = [];
+      const siglip = await Siglip.load(model, {
+        ...options,
+        device: 'gpu',
+        workerUrl: `/tests/browser/pages/gpu-fault-worker.js?fault=${encodeURIComponent('a GPU')}`,
+      });
+      found.push(Array.from(await siglip.embedImage(image)));
+      infos.push([siglip.info.device, siglip.info.adapter, siglip.info.notices.length]);
+      kernels.push(compiled.filter((label) => label.includes(' product')));
+      siglip.dispose();
+    }
+    const cache = await caches.open('siglip-gpu');
+    const kept = await Promise.all((await cache.keys()).map(async (key) => (await cache.match(key))?.text()));
+    return { infos, kernels, kept, found, expected };
+  });
+  for (const info of infos) assert.deepEqual(info, ['gpu', 'acme one', 0]);
+  const [first, second] = kernels.map(({ length }) => length);
+  assert.equal(first % 4, 0, `${first} kernels of products in four programs`);
+  const isLargest = kept[0] === '3';
+  assert.equal(second, (isLargest ? 1 : 2) * (first / 4));
+  assert.match(kept.join(), /^[0-3]$/);
+  assert.deepEqual(found[1], found[0]);
+  for (const values of found) {
+    const difference = Math.max(...expected.map((value, i) => Math.abs(value - values[i])));
+    assert.ok(difference < 1e-5, `${difference}`);
+  }
+  assert.deepEqual(await problemsOf(page), []);
+});
+
 /** By fault: the notice, and where the blocks run in the end. @type {Record<string, [string | undefined, 'cpu' | 'gpu']>} */
 const faults = {
   'no gpu': ['gpu-missing', 'cpu'],

@@ -27,7 +27,7 @@ export async function checkWeights(device, wgsl, sent) {
 }
 
 /**
- * Runs the first block on the CPU and on the GPU, then the whole tower on two inputs and once more on the first, and compares what
+ * Runs the first block on the CPU and on the GPU, with each program that is used, then the whole tower on two inputs and once more on the first, and compares what
  * its head makes of the last block's output.
  * @param {Engine} engine
  * @param {'image' | 'text'} name
@@ -60,7 +60,8 @@ export async function checkTower(engine, name, tower, precision) {
     const start = performance.now();
     const expected = engine.first_block(name, stream, patches, sequences);
     cpu = Math.min(cpu, performance.now() - start);
-    compare('first block', await tower.run(input, 'firstBlock'), expected, stream);
+    for (const program of tower.plan.programs)
+      compare('first block', await tower.run(input, 'firstBlock', program), expected, stream);
   }
   const first = await tower.run(a);
   const other = await tower.run(b);

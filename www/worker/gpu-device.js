@@ -1,4 +1,5 @@
 /** Executes a plan of crates/siglip-gpu with WebGPU. It knows buffers and dispatches, and nothing of models. */
+import { fastestOf } from './gpu-choice.js';
 
 /** A number of workgroups; see `Count` in plan.rs. @typedef {{fixed: number} | {rows: number} | {length: number} | 'sequences'} Count */
 /** @typedef {{binding: number, buffer: {weights: number} | {activation: number} | 'positions', offset: number, size?: number}} Binding */
@@ -47,6 +48,10 @@ const USAGE = { MAP_READ: 1, COPY_SRC: 4, COPY_DST: 8, UNIFORM: 64, STORAGE: 128
 const READ = 1;
 /** Rows of the activations are allocated in multiples of this: the tallest tile of a product. */
 const ROWS = 64;
+/** Where the first block takes longer, in milliseconds, it stands for all when programs are timed. */
+const LONG_BLOCK = 20;
+/** Milliseconds that a time is measured over: some browsers' clocks have steps of one. */
+const LEAST_MS = 10;
 /** Adapters that compute on the CPU, more slowly than the engine does. */
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|basic render|software/i;
 
@@ -109,6 +114,9 @@ export async function guarded(device, work) {
 const isLost = (device) =>
   Promise.race([device.lost.then(() => true), new Promise((resolve) => setTimeout(resolve, 0, false))]);
 
+/** Whether a program is made for so many rows. @param {Program} program @param {number} rows */
+const fits = ({ mostRows }, rows) => rows <= (mostRows ?? rows);
+
 /** A tower's buffers and pipelines. */
 export class GpuTower {
   #device;
@@ -118,8 +126,6 @@ export class GpuTower {
   #positions;
   /** Of the newest pass and all smaller ones. @type {{rows: number, pass: GPUBuffer, activations: GPUBuffer[], staging: GPUBuffer, groups: Map<Program, GPUBindGroup[]>} | undefined} */
   #workspace;
-  /** What runs for few rows: the fastest on this adapter. @type {Program | undefined} */
-  #chosen;
   /** Most dispatches of a submit: on a slow GPU a long one would freeze the screen, or end the device. */
   #perSubmit = Infinity;
 
@@ -259,29 +265,44 @@ export class GpuTower {
     return gather(new Float32Array(await read(staging, bytes)), result.size, result.stride);
   }
 
-  /** @param {number} rows @returns {Program} */
+  /** @param {number} rows */
   #programFor(rows) {
-    const fits = this.plan.programs.filter(({ mostRows }) => rows <= (mostRows ?? rows));
-    return this.#chosen && fits.includes(this.#chosen) ? this.#chosen : fits[0];
+    return /** @type {Program} */ (this.plan.programs.find((program) => fits(program, rows)));
   }
 
-  /** Times all programs for one usual sequence, and keeps to the fastest. */
+  /**
+   * Times all programs for one usual sequence, and keeps to the fastest.
+   * @returns {Promise<number | undefined>} its index; undefined if there was no time to find out, and the first is kept
+   */
   async choose() {
-    const { hiddenSize, length, input: rows, hasPositions, programs } = this.plan;
-    if (programs.length < 2) return;
+    const { hiddenSize, length, input: rows, hasPositions, programs, blocks } = this.plan;
     const input = { values: new Float32Array(length * rows.size), sequences: 1 };
     if (hasPositions) await this.setPositions(undefined, new Float32Array(length * hiddenSize));
-    let least = Infinity;
-    for (const program of programs.filter(({ mostRows }) => length <= (mostRows ?? length))) {
-      // The first time is not counted: drivers finish their compilation then.
-      for (const isCounted of [false, true, true]) {
-        const start = performance.now();
-        await this.run(input, undefined, program);
+    const fitting = programs.filter((program) => fits(program, length));
+    const time = async (/** @type {Program} */ program, /** @type {End | undefined} */ end) => {
+      const start = performance.now();
+      for (let runs = 1; ; runs++) {
+        await this.run(input, end, program);
         const ms = performance.now() - start;
-        this.limitSubmits(ms);
-        if (isCounted && ms < least) [least, this.#chosen] = [ms, program];
+        if (ms >= LEAST_MS) return ms / runs;
       }
+    };
+    let block = 0;
+    for (let run = 0; run < 2; run++) {
+      block = await time(fitting[0], 'firstBlock');
+      this.limitSubmits(block * blocks);
     }
+    const end = block > LONG_BLOCK ? 'firstBlock' : undefined;
+    const fastest = await fastestOf(fitting.length, (i) => time(fitting[i], end));
+    const index = fastest === undefined ? undefined : programs.indexOf(fitting[fastest]);
+    this.keep(index ?? programs.indexOf(fitting[0]));
+    return index;
+  }
+
+  /** Keeps to a program where it fits, and to the last one for more rows. @param {number} index */
+  keep(index) {
+    const { programs } = this.plan;
+    this.plan.programs = [...new Set([programs[index], programs[programs.length - 1]])];
   }
 
   /**

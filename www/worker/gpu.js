@@ -3,6 +3,7 @@
  * of a sharded model, and no copy of them stays: after a fault the model is read again, from the cache where it is.
  */
 import { checkTower, checkWeights, isFinite } from './gpu-check.js';
+import { keepAt, keptAt, placeOf } from './gpu-choice.js';
 import { GpuFault, GpuTower, openDevice, reasonOf } from './gpu-device.js';
 import { embedTogether } from './gpu-images.js';
 import { WeightWriter } from './gpu-weights.js';
@@ -322,6 +323,7 @@ class GpuModel {
     this.#writer = undefined;
     for (const buffer of Object.values(this.#towers).flatMap(({ weights }) => weights)) buffer.destroy();
     this.#towers = {};
+    this.#unchosen = {};
     /** @type {Plan} */
     let plan;
     try {
@@ -331,14 +333,27 @@ class GpuModel {
     }
     for (const name of /** @type {const} */ (['image', 'text'])) {
       const tower = plan[name];
+      if (!tower) continue;
       // Software has no idle cores to fill, and takes seconds to compile a large tile.
-      if (this.#isSoftware && tower) tower.programs = [shortestOf(tower)];
-      if (tower) this.#towers[name] = await GpuTower.create(this.#device, tower);
+      if (this.#isSoftware) tower.programs = [shortestOf(tower)];
+      this.#towers[name] = await GpuTower.create(this.#device, tower);
+      if (!this.#isSoftware) await this.#chooseAsBefore(name, this.#towers[name]);
     }
     this.#checksum = plan.checksum;
     this.#compiled = Promise.all(Object.values(this.#towers).map((tower) => tower.compile()));
     this.#compiled.catch(() => {});
     this.#writer = new WeightWriter(this.#device, plan, this.#towers);
+  }
+
+  /** Where the choice of a program is to be kept, of towers that have none. @type {Partial<Record<'image' | 'text', {place?: string}>>} */
+  #unchosen = {};
+
+  /** @param {'image' | 'text'} name @param {GpuTower} tower */
+  async #chooseAsBefore(name, tower) {
+    const place = this.#parameters.options.cache ? await placeOf(this.adapterName, tower.plan) : undefined;
+    const kept = await keptAt(place, tower.plan.programs.length);
+    if (kept === undefined) this.#unchosen[name] = { place };
+    else tower.keep(kept);
   }
 
   /**
@@ -352,8 +367,10 @@ class GpuModel {
     for (const name of /** @type {const} */ (['image', 'text'])) {
       const tower = this.#towers[name];
       if (!tower) continue;
-      await tower.choose();
+      const unchosen = this.#unchosen[name];
+      const chosen = unchosen && (await tower.choose());
       const { cpu, gpu } = await checkTower(engine, name, tower, precision === 'f32' ? 'f32' : 'q8');
+      if (chosen !== undefined) await keepAt(unchosen?.place, chosen);
       if (workers !== undefined && cpu / workers < WORTH_IT * gpu) {
         const times = `${gpu.toFixed(1)} ms in place of some ${(cpu / workers).toFixed(1)} ms`;
         throw new GpuFault('gpu-slow', `the ${name} tower takes ${times}`);

@@ -53,10 +53,12 @@ impl Tile {
     pub const SQUARE: Tile = Tile { prefetch: true, ..Tile::new(8, 8, 16, 1) };
     /// 32 rows x 64 outputs, in two slices: four times the invocations of [`Tile::SQUARE`] for the same rows.
     pub const SLICED: Tile = Tile::new(4, 8, 32, 2);
+    /// 64 rows x 32 outputs, with half of the registers of [`Tile::SQUARE`].
+    pub const TALL: Tile = Tile::new(8, 4, 16, 1);
     /// 32 rows x 32 outputs, with a quarter of the registers.
     pub const SMALL: Tile = Tile::new(4, 4, 16, 1);
     /// All of them.
-    pub const ALL: [Tile; 3] = [Tile::SQUARE, Tile::SLICED, Tile::SMALL];
+    pub const ALL: [Tile; 4] = [Tile::SQUARE, Tile::SLICED, Tile::TALL, Tile::SMALL];
 
     const fn new(rows: usize, outputs: usize, inputs: usize, slices: usize) -> Tile {
         Tile { rows, outputs, inputs, slices, prefetch: false }

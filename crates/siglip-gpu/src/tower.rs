@@ -33,8 +33,8 @@ const ROWS: usize = 64;
 
 /// What an executor may choose from, by the number of rows and by measurement: the tiles of all products. A picture's rows alone
 /// give a large GPU too few workgroups of the largest tile; small tiles suit GPUs with few registers. docs/gpu.md has the rates.
-const TILES: [(Option<usize>, Tile); 3] =
-    [(Some(512), Tile::SLICED), (Some(512), Tile::SMALL), (None, Tile::SQUARE)];
+const TILES: [(Option<usize>, Tile); 4] =
+    [(Some(512), Tile::SLICED), (Some(512), Tile::TALL), (Some(512), Tile::SMALL), (None, Tile::SQUARE)];
 
 /// Most parts of the inputs of a product into the residual stream, which has few outputs and so few tiles.
 const PARTS: usize = 4;

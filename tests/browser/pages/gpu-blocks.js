@@ -153,16 +153,17 @@ export async function differences({ hidden, heads, middle, gelu, length, sequenc
   const done = await gpu.run(input, 'firstBlock');
   const again = await gpu.run(input, 'firstBlock');
   const others = [];
-  for (const program of gpu.plan.programs) others.push(await gpu.run(input, 'firstBlock', program));
+  const { programs } = gpu.plan;
+  for (const program of programs) others.push(await gpu.run(input, 'firstBlock', program));
   await gpu.choose();
   const chosen = await gpu.run(input, 'firstBlock');
   // On a GPU that takes 50 ms for each dispatch, each is submitted by itself.
-  const [{ dispatches, firstBlock: count }] = gpu.plan.programs;
+  const [{ dispatches, firstBlock: count }] = programs;
   gpu.limitSubmits(50 * dispatches.length);
   let submits = 0;
   const submit = device.queue.submit.bind(device.queue);
   device.queue.submit = (buffers) => (submits++, submit(buffers));
-  const slowly = await gpu.run(input, 'firstBlock', gpu.plan.programs[0]);
+  const slowly = await gpu.run(input, 'firstBlock', programs[0]);
   const submitted = submits;
   // As much as fits into the memory, one sequence after the other.
   gpu.limitSubmits(1);

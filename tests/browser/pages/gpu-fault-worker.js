@@ -54,6 +54,16 @@ const faults = {
     const channel = new BroadcastChannel('runs');
     onRun((run, values) => run > CHECK_RUNS && channel.postMessage(values.length));
   },
+  /** Tells a page which kernels are compiled, by an adapter that is no software by its name. */
+  'a GPU': () => {
+    const channel = new BroadcastChannel('kernels');
+    const info = { vendor: 'acme', architecture: 'one', description: '', isFallbackAdapter: false };
+    Object.defineProperty(scope.GPUAdapter.prototype, 'info', { value: info });
+    replace(scope.GPUDevice, 'createShaderModule', (create, descriptor) => {
+      channel.postMessage(descriptor.label);
+      return create(descriptor);
+    });
+  },
   'no gpu': () => Object.defineProperty(scope.WorkerNavigator.prototype, 'gpu', { value: undefined }),
   'no adapter': () => replace(scope.GPU, 'requestAdapter', async () => null),
   'no device': () => replace(scope.GPUAdapter, 'requestDevice', () => Promise.reject(new Error('injected'))),

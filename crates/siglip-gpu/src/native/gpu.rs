@@ -104,6 +104,11 @@ impl Gpu {
         format!("{} ({:?})", self.info.name, self.info.backend)
     }
 
+    /// The adapter and its driver.
+    pub(super) fn driver(&self) -> String {
+        format!("{}, {} {}", self.name(), self.info.driver, self.info.driver_info)
+    }
+
     /// Whether the adapter computes on the CPU, as lavapipe and WARP do.
     pub fn is_software(&self) -> bool {
         is_software(&self.info)

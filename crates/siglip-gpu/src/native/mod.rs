@@ -7,6 +7,7 @@
 
 mod blocks;
 mod check;
+mod choice;
 mod error;
 mod gpu;
 mod model;

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::num::NonZero;
 use std::ops::Range;
-use std::time::Instant;
 
 use super::upload::Upload;
 use super::{Gpu, GpuError};
@@ -17,7 +16,7 @@ const MOST_MS: f64 = 50.0;
 /// A tower's buffers and pipelines.
 #[derive(Debug)]
 pub struct Tower {
-    gpu: Gpu,
+    pub(super) gpu: Gpu,
     plan: TowerPlan,
     weights: Vec<wgpu::Buffer>,
     pipelines: Vec<wgpu::ComputePipeline>,
@@ -26,7 +25,7 @@ pub struct Tower {
     /// Of the largest pass so far.
     workspace: Option<Workspace>,
     /// Which program runs where it can: the fastest on this adapter.
-    chosen: Option<usize>,
+    pub(super) chosen: Option<usize>,
     /// Most dispatches of a submit.
     per_submit: usize,
 }
@@ -63,7 +62,7 @@ pub struct Input<'v> {
 
 /// Where a pass ends.
 #[derive(Debug, Clone, Copy)]
-enum End {
+pub(super) enum End {
     FirstBlock,
     LastBlock,
     Head,
@@ -186,8 +185,12 @@ impl Tower {
     /// # Errors
     /// As [`Tower::run_blocks`].
     pub fn run_all(&mut self, input: Input<'_>) -> Result<Vec<f32>, GpuError> {
-        let end = if self.plan.embeddings.is_some() { End::Head } else { End::LastBlock };
-        self.run_in_groups(input, end)
+        self.run_in_groups(input, self.last_end())
+    }
+
+    /// Where a whole pass ends.
+    pub(super) fn last_end(&self) -> End {
+        if self.plan.embeddings.is_some() { End::Head } else { End::LastBlock }
     }
 
     /// Runs the blocks, and returns the residual stream afterwards. If the rows are more than [`TowerPlan::most_rows`], the sequences
@@ -227,7 +230,19 @@ impl Tower {
         self.run_some(input, End::FirstBlock)
     }
 
-    fn run_some(&mut self, Input { rows, sequences }: Input<'_>, end: End) -> Result<Vec<f32>, GpuError> {
+    /// As [`Tower::run_first_block`], with the program for any number of rows.
+    pub(super) fn run_first_block_of_many(&mut self, input: Input<'_>) -> Result<Vec<f32>, GpuError> {
+        let chosen = self.chosen.replace(self.plan.programs.len() - 1);
+        let result = self.run_first_block(input);
+        self.chosen = chosen;
+        result
+    }
+
+    pub(super) fn run_some(
+        &mut self,
+        Input { rows, sequences }: Input<'_>,
+        end: End,
+    ) -> Result<Vec<f32>, GpuError> {
         let TowerPlan { hidden_size, hidden_stride, input, .. } = self.plan;
         let (gpu, per_submit) = (self.gpu.clone(), self.per_submit);
         let pass = self.prepare(rows.len() / input.size, sequences)?;
@@ -260,33 +275,6 @@ impl Tower {
         })?;
         let values: Vec<f32> = bytemuck::pod_collect_to_vec(&gpu.read(staging, bytes)?);
         Ok(regroup(&values, result.stride, result.size).into_owned())
-    }
-
-    /// Times all programs that can run it, and keeps to the fastest.
-    ///
-    /// # Errors
-    /// As [`Tower::run_blocks`].
-    pub fn choose(&mut self, input: Input<'_>) -> Result<(), GpuError> {
-        let rows = input.rows.len() / self.plan.input.size;
-        let mut fastest = None;
-        for program in 0..self.plan.programs.len() {
-            if !self.plan.programs[program].fits(rows) {
-                continue;
-            }
-            self.chosen = Some(program);
-            self.run_all(input)?;
-            for _ in 0..2 {
-                let start = Instant::now();
-                self.run_all(input)?;
-                let time = start.elapsed();
-                self.limit_submits(1e3 * time.as_secs_f64());
-                if fastest.is_none_or(|(least, _)| time < least) {
-                    fastest = Some((time, program));
-                }
-            }
-        }
-        self.chosen = fastest.map(|(_, program)| program);
-        Ok(())
     }
 
     /// Keeps submits below 50 ms, where all dispatches take `ms`.
