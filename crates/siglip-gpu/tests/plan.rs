@@ -1,11 +1,16 @@
 //! Every published shape has a plan that every WebGPU device can run.
 
+use std::collections::BTreeMap;
+
 use siglip::model::packed_bytes;
 use siglip::weights::tensors;
 use siglip::{Config, LoadOptions, PRESETS, Precision, Towers};
 use siglip_gpu::{
     Activation, Buffer, Count, Dispatch, Pipeline, Plan, Product, Program, TowerPlan, Unsupported,
 };
+
+/// What tests/unit/tint.test.js makes plans of. `RECORD=1` writes it.
+const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/presets.json");
 
 /// WebGPU's default limits.
 const MOST_BINDING: u64 = 128 << 20;
@@ -191,6 +196,17 @@ fn workgroup_bytes(wgsl: &str) -> u64 {
             }
     });
     bytes.sum()
+}
+
+#[test]
+fn the_recorded_configurations_are_those_of_all_presets() {
+    let config = |name: &&str| (String::from(*name), siglip::preset(name).unwrap());
+    let presets: BTreeMap<String, Config> = PRESETS.iter().map(config).collect();
+    if std::env::var_os("RECORD").is_some() {
+        std::fs::write(RECORDED, serde_json::to_string_pretty(&presets).unwrap() + "\n").unwrap();
+    }
+    let recorded = std::fs::read_to_string(RECORDED).unwrap();
+    assert_eq!(serde_json::from_str::<BTreeMap<String, Config>>(&recorded).unwrap(), presets);
 }
 
 /// A marker that is not replaced would be a syntax error, or code that is missing.
