@@ -28,6 +28,15 @@ const WIDE: &str = r#"{
 }
 "#;
 
+/// A rehearsal for adapters that are software, which take minutes for a picture of [`SHAPE`].
+const SMALL: &str = r#"{
+  "model_type": "siglip",
+  "text_config": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2},
+  "vision_config": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2,
+                    "image_size": 64}
+}
+"#;
+
 /// The labels of the bundle that is measured.
 const LABELS: &str = "a cat\na dog\na horse\na boat\na cup\na tree\na house\na bird\na car\na hat\n";
 
@@ -46,6 +55,9 @@ pub struct Bench {
     /// Measure the GPU with bench/gpu.html in place of the CPU.
     #[arg(long)]
     gpu: bool,
+    /// Rehearse that with a small model, on software that stands in for a GPU.
+    #[arg(long, requires = "gpu", conflicts_with = "record")]
+    small: bool,
     /// Measure the search in embeddings in place of the model.
     #[arg(long, conflicts_with_all = ["gpu", "peer"])]
     search: bool,
@@ -72,9 +84,15 @@ impl Bench {
         std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
         let one_layer = folder.join("one-layer.json");
         std::fs::write(&one_layer, ONE_LAYER).map_err(Error::file(&one_layer))?;
+        if self.small {
+            let small = folder.join("small.json");
+            std::fs::write(&small, SMALL).map_err(Error::file(&small))?;
+            random_checkpoint(&small, &folder.join("small"))?;
+            return self.run_gpu(&folder, "small");
+        }
         let model = random_checkpoint(Path::new(SHAPE), &folder.join(SHAPE))?;
         if self.gpu {
-            return self.run_gpu(&folder, &model);
+            return self.run_gpu(&folder, SHAPE);
         }
         if self.network {
             return self.run_network(&folder, &model);
@@ -125,16 +143,16 @@ impl Bench {
         run(&mut bench)
     }
 
-    /// Runs bench/gpu.html on the machine's GPU.
-    fn run_gpu(&self, folder: &Path, model: &Path) -> Result {
+    /// Runs bench/gpu.html on the machine's GPU, with the model of this name.
+    fn run_gpu(&self, folder: &Path, name: &str) -> Result {
         let server = Server::start(0, true)?;
-        let shape = format!("target/bench/{SHAPE}");
+        let model = format!("target/bench/{name}");
         let mut bench =
-            command("node", &["bench/run-gpu.js", "--address", &server.address, "--model", &shape]);
+            command("node", &["bench/run-gpu.js", "--address", &server.address, "--model", &model]);
         if self.peer {
             let files = folder.join("peer");
             std::fs::create_dir_all(&files).map_err(Error::file(&files))?;
-            run(command("bench/peer/run.sh", &[]).arg(model).arg("--gpu-files").arg(files))?;
+            run(command("bench/peer/run.sh", &[]).arg(folder.join(name)).arg("--gpu-files").arg(files))?;
             bench.args(["--peer", "target/bench/peer"]);
         }
         bench.args(["--runs", &self.runs.unwrap_or(20).to_string(), "--only", &self.only]);
