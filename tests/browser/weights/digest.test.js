@@ -44,6 +44,8 @@ test('a large file of a shared model is held against its sha256 in another worke
     assert.equal(started() - before, expected);
   }
   const before = started();
+  // Nothing says what its sha256 should be.
+  assert.ok((await load(page, '/model/', { ...patient, ...script('noted'), cache: false })).embeddings);
   hub.files = small;
   const options = { ...script('noted'), cache: false, sha256: sha256(small[WEIGHTS]) };
   assert.ok((await load(page, '/model/', options)).embeddings);
@@ -71,6 +73,34 @@ test(
       // What was damaged in the first visit is noticed in the second, which begins anew.
       assert.deepEqual(more, flip ? [`GET ${WEIGHTS}`] : []);
     }
+  },
+);
+
+test(
+  'a download that began when no sha256 was asked for begins anew when one is',
+  { skip: !browserOfTests.hasFiles && 'a partial download is not kept' },
+  async () => {
+    const hub = new FakeHub(large, behaviour);
+    const page = await open(hub);
+    hub.faults[WEIGHTS] = [{ cut: 0.9 }, ...Array.from({ length: 20 }, () => ({ status: 503 }))];
+    assert.equal((await load(page, '/model/', patient)).code, 'network');
+    hub.faults = {};
+    for (const [options, expected] of /** @type {const} */ ([
+      [{ sha256: sha256(Buffer.from('other')) }, 'integrity'],
+      [{ sha256: right }, undefined],
+      // What is cached with its sha256 is compared once more, what is cached without is downloaded again.
+      [{ sha256: right }, undefined],
+    ])) {
+      hub.log = [];
+      const { code, message } = await load(page, '/model/', { ...patient, ...options });
+      assert.equal(code, expected, message);
+      if (expected)
+        assert.deepEqual(
+          hub.log.filter((line) => line.includes(WEIGHTS)),
+          [`GET ${WEIGHTS}`],
+        );
+    }
+    assert.ok(!hub.log.some((line) => line.startsWith('GET')), hub.log.join());
   },
 );
 

@@ -81,7 +81,7 @@ extern "C" {
 
 /// Who computes a file's digests.
 pub enum Digests {
-    /// Nobody: bytes were skipped.
+    /// Nobody: bytes were skipped, or nothing says what the digest should be.
     Skipped,
     /// This worker.
     Here(Box<FileDigest>),
@@ -134,7 +134,7 @@ impl Digests {
         }
     }
 
-    /// The sha256 of the file, or `None` if bytes were skipped.
+    /// The sha256 of the file, or `None` if nobody has computed it.
     pub async fn finish(self) -> Result<Option<String>, Error> {
         match self {
             Digests::Skipped => Ok(None),
@@ -146,7 +146,7 @@ impl Digests {
 
 /// The state of a digest.
 pub enum SettledState {
-    /// It is at hand; `None` if bytes were skipped.
+    /// It is at hand; `None` if nobody computes it.
     Known(Option<String>),
     /// Another worker answers it.
     Asked(Promise),

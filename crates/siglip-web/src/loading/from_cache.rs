@@ -141,6 +141,12 @@ impl<'l> CachedModel<'l> {
         Ok(())
     }
 
+    /// Whether each weight file whose hash the caller demands was cached with the state of its digest.
+    pub fn can_check_hashes(&self) -> bool {
+        let is_demanded = |file: &CachedWeightFile| self.options.sha256.contains_key(&file.source.file);
+        self.weights.iter().all(|file| file.progress.digest.is_some() || !is_demanded(file))
+    }
+
     fn has_demanded_hashes(&self) -> bool {
         let demanded = |name: &str| self.options.sha256.get(name);
         let differs = |name: &str, content: &str| {

@@ -219,6 +219,6 @@ async fn find_partial<'c>(context: &Context<'c>) -> Result<Option<(PartialLog, C
     let read = CachedModel::read(log, Some(*length), manifest, options.towers, options, callbacks).await;
     let Some(cached) = usable(read)? else { return Ok(None) };
     let has_etag = cached.weights.last().is_some_and(|file| file.source.etag.is_some());
-    let can_resume = has_etag && !cached.has_data_file;
+    let can_resume = has_etag && !cached.has_data_file && cached.can_check_hashes();
     Ok(can_resume.then_some((partial, cached)))
 }

@@ -50,6 +50,16 @@ impl WeightFile {
         WeightFile { reader, ..WeightFile::new(url, None) }
     }
 
+    /// Whether none of its bytes has arrived.
+    pub fn is_at_start(&self) -> bool {
+        self.position == 0
+    }
+
+    /// Computes no sha256, because nothing says what it should be.
+    pub fn skip_digest(&mut self) {
+        self.digests = Digests::Skipped;
+    }
+
     /// Takes the next bytes.
     pub fn push(&mut self, bytes: &[u8], builder: &mut ModelBuilder<'_>) -> Result<(), Error> {
         self.reader.push(bytes, builder).map_err(|error| self.error(error))?;
@@ -132,7 +142,7 @@ impl WeightFile {
         self.reader.has_data_file()
     }
 
-    /// Checks that the file is complete. Returns its sha256, or `None` if bytes were skipped, and the file beside it that holds its
+    /// Checks that the file is complete. Returns its sha256, or `None` if that was skipped, and the file beside it that holds its
     /// data, if it is an ONNX with such a file.
     pub async fn finish(self) -> Result<(Option<String>, Option<DataFile>), Error> {
         let WeightFile { url, reader, digests, .. } = self;

@@ -102,7 +102,7 @@ pub struct Source {
 pub struct Progress {
     /// The next byte.
     pub position: u64,
-    /// The state of the digest there; `None` if bytes of the file were skipped.
+    /// The state of the digest there; `None` if nobody computes it.
     pub digest: Option<String>,
 }
 

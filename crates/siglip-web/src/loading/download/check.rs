@@ -8,6 +8,16 @@ use crate::error::Error;
 use crate::integrity;
 
 impl CheckpointDownload<'_> {
+    /// Whether [`CheckpointDownload::check_file`] may find a sha256 to compare that of the current file with.
+    pub(super) fn may_know_sha256(&self) -> bool {
+        let RemoteWeightFile { name, download, .. } = &self.weights[self.current];
+        let url = self.context.url(name);
+        self.context.options.sha256.contains_key(name)
+            || download.identity().sha256.is_some()
+            || url.starts_with(HUB)
+            || integrity::is_known(&url)
+    }
+
     /// Checks the sha256 of the file that was read. If its data are in another file, that is the next one.
     pub(super) async fn check_file(&mut self) -> Result<(), Error> {
         let RemoteWeightFile { name, download, file, total, .. } = &mut self.weights[self.current];

@@ -196,6 +196,9 @@ impl<'a> CheckpointDownload<'a> {
                     body::append(&mut bytes, &chunk);
                 }
             }
+            if self.weights[self.current].file.is_at_start() && !self.may_know_sha256() {
+                self.weights[self.current].file.skip_digest();
+            }
             let mut rest = &bytes[..];
             while !rest.is_empty() {
                 let file = &mut self.weights[self.current].file;
