@@ -37,11 +37,8 @@ pub(crate) const WIDE_ROWS: usize = 8;
 /// One step of a panel of [`WIDE_ROWS`] rows: one element of each row.
 pub(crate) type WideRowStepF32 = [f32; WIDE_ROWS];
 
-/// One step of a panel of [`WIDE_ROWS`] rows: a pair of i16 of each row.
+/// One step of a panel of [`WIDE_ROWS`] rows: a pair of i16 of each row, or in as many bits four bytes.
 pub(crate) type WideRowStepI16 = [[i16; 2]; WIDE_ROWS];
-
-/// One step of a panel of [`WIDE_ROWS`] rows: four u8 of each row.
-pub(crate) type WideRowStepU8 = [[u8; 4]; WIDE_ROWS];
 
 /// One step of a panel of [`WIDE_LANES`] columns: one element of each column.
 pub(crate) type WideColumnStepF32 = [f32; WIDE_LANES];

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use crate::layout::{
     ColumnStepI8, ColumnStepI16, ROWS, RowStepI16, WIDE_ROWS, WideColumnStepF32, WideColumnStepI8,
 };
-use crate::layout::{WideColumnStepI16, WideRowStepF32, WideRowStepI16, WideRowStepU8};
+use crate::layout::{WideColumnStepI16, WideRowStepF32, WideRowStepI16};
 use crate::simd::{ByteDot, LANES, Simd, Wide};
 
 /// What is multiplied: how a step of either side is stored, and how its products are summed.
@@ -259,7 +259,7 @@ impl<S: Wide> Operand<S> for WideI16 {
 pub(crate) struct WideU8;
 
 impl<S: Wide> Operand<S> for WideU8 {
-    type RowStep = WideRowStepU8;
+    type RowStep = WideRowStepI16;
     type ColumnStep = WideColumnStepI8;
     type Row = S::WideI32;
     type Columns = S::WideI32;
@@ -273,8 +273,8 @@ impl<S: Wide> Operand<S> for WideU8 {
     }
 
     #[inline(always)]
-    fn broadcast(simd: S, step: &WideRowStepU8, row: usize) -> S::WideI32 {
-        simd.wide_splat_i32(i32::from_le_bytes(step[row]))
+    fn broadcast(simd: S, step: &WideRowStepI16, row: usize) -> S::WideI32 {
+        <WideI16 as Operand<S>>::broadcast(simd, step, row)
     }
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 use std::cell::RefCell;
 
 use crate::layout::{ColumnStepI16, F32_ROWS, InitialRowSums, ROWS, RowStepI16, WideColumnStepF32};
-use crate::layout::{WideColumnStepI8, WideColumnStepI16, WideRowStepF32, WideRowStepI16, WideRowStepU8};
+use crate::layout::{WideColumnStepI8, WideColumnStepI16, WideRowStepF32, WideRowStepI16};
 use crate::simd::LANES;
 
 /// Buffers of the kernels, kept from call to call. They grow to the largest shape; after that no call allocates.
@@ -21,7 +21,6 @@ pub struct Scratch {
     /// Linear layers on wide vectors: activations.
     pub(crate) wide_rows_f32: Vec<WideRowStepF32>,
     pub(crate) wide_rows_i16: Vec<WideRowStepI16>,
-    pub(crate) wide_rows_u8: Vec<WideRowStepU8>,
     /// Linear layers on wide vectors: weights of a strip.
     pub(crate) wide_f32: Vec<WideColumnStepF32>,
     pub(crate) wide_i16: Vec<WideColumnStepI16>,

@@ -1,9 +1,9 @@
 //! Activations in bytes, for processors that multiply bytes.
 
-use crate::layout::{ROWS, RowStepI16, WIDE_ROWS, WideRowStepU8};
+use crate::layout::{ROWS, RowStepI16, WIDE_ROWS, WideRowStepI16};
 use crate::quantize::{ROUND, round};
 use crate::rows::{Rows, tail};
-use crate::simd::{LANES, RowBytes, Simd, WIDE_LANES, Wide, padded};
+use crate::simd::{LANES, RowBytes, Simd, padded};
 
 /// How one row becomes bytes: x ≈ scale · (q - zero point).
 #[derive(Debug, Clone, Copy, Default)]
@@ -62,41 +62,47 @@ pub(super) fn pack_quads<S: Simd>(
     steps: &mut [RowStepI16],
 ) {
     for (group, steps) in steps.chunks_mut(LANES).enumerate() {
-        let mut vectors = [simd.splat_pair(&[0; 2]); ROWS];
-        for (vector, row) in vectors.iter_mut().zip(first..) {
-            if let Some(quantizer) = quantizers.get(row) {
-                *vector = quantizer.quads(simd, tail(x.row(row), group * 4 * LANES), bytes);
-            }
-        }
-        let mut eight = [[[0; 2]; ROWS]; LANES];
-        simd.transpose_pairs(vectors, &mut eight);
+        let eight = eight_steps(simd, x, first, quantizers, bytes, group);
         steps.copy_from_slice(&eight[..steps.len()]);
     }
 }
 
-/// Packs rows as bytes in one panel of eight, four columns per step.
+/// Packs rows as u8 in one panel of eight, four columns per step.
 #[inline(always)]
-pub(super) fn pack_panel<S: Wide>(
+pub(super) fn pack_panel<S: Simd>(
     simd: S,
     x: Rows,
     first: usize,
     quantizers: &[ByteQuantizer],
-    steps: &mut [WideRowStepU8],
+    steps: &mut [WideRowStepI16],
 ) {
-    const STEPS: usize = WIDE_LANES / 4;
-    for row in 0..WIDE_ROWS {
-        let (values, quantizer) =
-            (x.row(first + row), quantizers.get(first + row).copied().unwrap_or_default());
-        for (group, steps) in steps.chunks_mut(STEPS).enumerate() {
-            let values = values.get(group * WIDE_LANES..).unwrap_or(&[]);
-            let sixteen = match values.first_chunk() {
-                Some(sixteen) => sixteen,
-                None => &padded(values),
-            };
-            let bytes = simd.wide_quantize_u8(sixteen, quantizer.inverse, quantizer.zero_point);
-            for (step, quad) in steps.iter_mut().zip(bytes.as_chunks().0) {
-                step[row] = *quad;
+    for half in 0..WIDE_ROWS / ROWS {
+        for (group, steps) in steps.chunks_mut(LANES).enumerate() {
+            let eight = eight_steps(simd, x, first + half * ROWS, quantizers, RowBytes::Unsigned, group);
+            for (step, four) in steps.iter_mut().zip(&eight) {
+                step.as_chunks_mut().0[half] = *four;
             }
         }
     }
+}
+
+/// Eight steps of four rows from `first` on, beginning with step 8 · `group`; zeros beyond the last row or column.
+#[inline(always)]
+fn eight_steps<S: Simd>(
+    simd: S,
+    x: Rows,
+    first: usize,
+    quantizers: &[ByteQuantizer],
+    bytes: RowBytes,
+    group: usize,
+) -> [RowStepI16; LANES] {
+    let mut vectors = [simd.splat_pair(&[0; 2]); ROWS];
+    for (vector, row) in vectors.iter_mut().zip(first..) {
+        if let Some(quantizer) = quantizers.get(row) {
+            *vector = quantizer.quads(simd, tail(x.row(row), group * 4 * LANES), bytes);
+        }
+    }
+    let mut eight = [[[0; 2]; ROWS]; LANES];
+    simd.transpose_pairs(vectors, &mut eight);
+    eight
 }

@@ -9,13 +9,13 @@ use super::quads;
 use super::quantized_rows::QuantizedRows;
 use super::wide::{RunStripI16, RunStripU8, STRIP_PANELS};
 use crate::disjoint_slice::DisjointMut;
-use crate::dispatch::{Kernel, WideKernel, WideSimd, byte_dots, dispatch, wide};
-use crate::layout::{WIDE_ROWS, WideRowStepI16, WideRowStepU8};
+use crate::dispatch::{Kernel, WideSimd, byte_dots, dispatch, wide};
+use crate::layout::{WIDE_ROWS, WideRowStepI16};
 use crate::matrix::PackedMatrix;
 use crate::pack::pack_wide_i16;
 use crate::rows::Rows;
 use crate::scratch::{Scratch, sized};
-use crate::simd::{RowBytes, Simd, Wide};
+use crate::simd::{RowBytes, Simd};
 use crate::thread_pool::parallel_for;
 
 /// Multiplies up to [`BLOCK_ROWS`] rows as `plan` says.
@@ -80,21 +80,21 @@ fn multiply_wide_bytes<K: StoreI32>(
     store: K,
     scratch: &mut Scratch,
 ) {
-    struct Pack<'a>(Rows<'a>, usize, &'a [ByteQuantizer], &'a mut [WideRowStepU8]);
-    impl WideKernel for Pack<'_> {
+    struct Pack<'a>(Rows<'a>, usize, &'a [ByteQuantizer], &'a mut [WideRowStepI16]);
+    impl Kernel for Pack<'_> {
         type Output = ();
         #[inline(always)]
-        fn run<S: Wide>(self, simd: S) {
+        fn run<S: Simd>(self, simd: S) {
             pack_panel(simd, self.0, self.1, self.2, self.3);
         }
     }
     let (panels, depth) = (x.count.div_ceil(WIDE_ROWS), x.width.div_ceil(4));
-    let packed = sized(&mut scratch.wide_rows_u8, panels * depth);
+    let packed = sized(&mut scratch.wide_rows_i16, panels * depth);
     let all = DisjointMut::new(packed);
     parallel_for(panels, &|panel| {
         // SAFETY: each panel has steps of its own.
         let steps = unsafe { all.slice_mut(panel * depth, depth) };
-        wide.run_wide(Pack(x, panel * WIDE_ROWS, quantizers, steps));
+        dispatch(Pack(x, panel * WIDE_ROWS, quantizers, steps));
     });
     let mut zero_points = [0; BLOCK_ROWS];
     for (zero_point, quantizer) in zero_points.iter_mut().zip(quantizers) {

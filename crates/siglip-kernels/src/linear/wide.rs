@@ -5,7 +5,7 @@
 use super::epilogue::{Store, StoreF32, StoreI32, ZeroPointStore};
 use crate::dispatch::WideKernel;
 use crate::layout::{ColumnStepI8, WIDE_ROWS, WideColumnStepF32, WideColumnStepI8, WideColumnStepI16};
-use crate::layout::{WideRowStepF32, WideRowStepI16, WideRowStepU8};
+use crate::layout::{WideRowStepF32, WideRowStepI16};
 use crate::matrix::PackedMatrix;
 use crate::microkernel::{Operand, WideF32, WideI16, WideU8, tile};
 use crate::scratch::{Scratch, sized};
@@ -187,7 +187,7 @@ fn widen<S: Wide>(
 
 /// Computes the strip that begins with panel `first` on rows of bytes.
 pub(super) struct RunStripU8<'a, K> {
-    pub panels: &'a [WideRowStepU8],
+    pub panels: &'a [WideRowStepI16],
     pub rows: usize,
     pub weight: &'a PackedMatrix,
     pub store: K,

@@ -174,19 +174,6 @@ impl Wide for Avx512 {
     }
 
     #[inline(always)]
-    fn wide_quantize_u8(self, values: &[f32; WIDE_LANES], inverse: f32, zero_point: f32) -> [u8; WIDE_LANES] {
-        let mut bytes = [0; WIDE_LANES];
-        avx512!({
-            // Rounded twice, as on every instruction set: the bytes are then the same everywhere.
-            let scaled = _mm512_mul_ps(self.wide_load(values), _mm512_set1_ps(inverse));
-            let scaled = _mm512_add_ps(scaled, _mm512_set1_ps(zero_point));
-            let rounded = _mm512_max_epi32(_mm512_cvtps_epi32(scaled), _mm512_setzero_si512());
-            _mm_storeu_si128(bytes.as_mut_ptr().cast(), _mm512_cvtusepi32_epi8(rounded));
-        });
-        bytes
-    }
-
-    #[inline(always)]
     fn wide_quads(self, first: &[[i8; 2]; LANES], second: &[[i8; 2]; LANES], out: &mut [[i8; 4]; LANES]) {
         avx512!({
             let first = _mm_loadu_si128(first.as_ptr().cast());

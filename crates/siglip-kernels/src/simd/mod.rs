@@ -245,8 +245,6 @@ pub(crate) trait Wide: Simd {
     fn wide_dot_u8_i8(self, sum: Self::WideI32, a: Self::WideI32, b: Self::WideI32) -> Self::WideI32;
     fn wide_halves_i32(self, values: Self::WideI32) -> [Self::I32; 2];
 
-    /// values · inverse + zero_point, rounded to nearest even and clamped to a byte.
-    fn wide_quantize_u8(self, values: &[f32; WIDE_LANES], inverse: f32, zero_point: f32) -> [u8; WIDE_LANES];
     /// Puts each pair of `second` behind the pair of `first`.
     fn wide_quads(self, first: &[[i8; 2]; LANES], second: &[[i8; 2]; LANES], out: &mut [[i8; 4]; LANES]);
 }
