@@ -9,7 +9,7 @@ use crate::layout::{WideRowStepF32, WideRowStepI16};
 use crate::matrix::PackedMatrix;
 use crate::microkernel::{Operand, WideF32, WideI16, WideU8, tile};
 use crate::scratch::{Scratch, sized};
-use crate::simd::{LANES, Wide};
+use crate::simd::{LANES, Wide, padded};
 
 /// Panels of the matrix in a strip: eight rows by three wide panels are 24 sums, which leaves eight of 32 registers.
 pub(super) const STRIP_PANELS: usize = 6;
@@ -229,17 +229,15 @@ fn gather_quads<S: Wide>(
     pairs: usize,
     columns: &mut [WideColumnStepI8],
 ) -> [S::I32; 2] {
-    for half in 0..2 {
-        let steps = panel_steps(steps, panel + half, pairs);
-        for (step, columns) in columns.iter_mut().enumerate() {
-            let first = steps.get(2 * step).unwrap_or(&[[0; 2]; LANES]);
-            let second = steps.get(2 * step + 1).unwrap_or(&[[0; 2]; LANES]);
-            simd.wide_quads(first, second, &mut columns.as_chunks_mut().0[half]);
-        }
-    }
+    let (left, left_last) = panel_steps(steps, panel, pairs).as_chunks::<2>();
+    let (right, right_last) = panel_steps(steps, panel + 1, pairs).as_chunks::<2>();
+    let (left_last, right_last) = (padded(left_last), padded(right_last));
     let (ones, mut sums) = (simd.wide_splat_i32(0x0101_0101), simd.wide_splat_i32(0));
-    for columns in columns {
-        sums = simd.wide_dot_u8_i8(sums, ones, simd.wide_load_quads(columns));
+    for (step, columns) in columns.iter_mut().enumerate() {
+        let left = left.get(step).unwrap_or(&left_last);
+        let quads = simd.wide_quads(left, right.get(step).unwrap_or(&right_last));
+        sums = simd.wide_dot_u8_i8(sums, ones, quads);
+        simd.wide_store_quads(quads, columns);
     }
     simd.wide_halves_i32(sums)
 }

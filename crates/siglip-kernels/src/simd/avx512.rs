@@ -174,13 +174,21 @@ impl Wide for Avx512 {
     }
 
     #[inline(always)]
-    fn wide_quads(self, first: &[[i8; 2]; LANES], second: &[[i8; 2]; LANES], out: &mut [[i8; 4]; LANES]) {
+    fn wide_quads(self, left: &[[[i8; 2]; LANES]; 2], right: &[[[i8; 2]; LANES]; 2]) -> __m512i {
+        /// Pair n of the first step, pair n of the second, for each panel.
+        const ORDER: [i16; 2 * WIDE_LANES] = [
+            0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15, //
+            16, 24, 17, 25, 18, 26, 19, 27, 20, 28, 21, 29, 22, 30, 23, 31,
+        ];
         avx512!({
-            let first = _mm_loadu_si128(first.as_ptr().cast());
-            let second = _mm_loadu_si128(second.as_ptr().cast());
-            let out: *mut __m128i = out.as_mut_ptr().cast();
-            _mm_storeu_si128(out, _mm_unpacklo_epi16(first, second));
-            _mm_storeu_si128(out.add(1), _mm_unpackhi_epi16(first, second));
-        });
+            let left = _mm512_castsi256_si512(_mm256_loadu_si256(left.as_ptr().cast()));
+            let both = _mm512_inserti64x4::<1>(left, _mm256_loadu_si256(right.as_ptr().cast()));
+            _mm512_permutexvar_epi16(_mm512_loadu_si512(ORDER.as_ptr().cast()), both)
+        })
+    }
+
+    #[inline(always)]
+    fn wide_store_quads(self, quads: __m512i, out: &mut [[i8; 4]; WIDE_LANES]) {
+        avx512!(_mm512_storeu_si512(out.as_mut_ptr().cast(), quads))
     }
 }

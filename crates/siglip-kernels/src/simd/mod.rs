@@ -245,8 +245,9 @@ pub(crate) trait Wide: Simd {
     fn wide_dot_u8_i8(self, sum: Self::WideI32, a: Self::WideI32, b: Self::WideI32) -> Self::WideI32;
     fn wide_halves_i32(self, values: Self::WideI32) -> [Self::I32; 2];
 
-    /// Puts each pair of `second` behind the pair of `first`.
-    fn wide_quads(self, first: &[[i8; 2]; LANES], second: &[[i8; 2]; LANES], out: &mut [[i8; 4]; LANES]);
+    /// Puts each pair of the second step behind the pair of the first: eight quads of each panel, side by side.
+    fn wide_quads(self, left: &[[[i8; 2]; LANES]; 2], right: &[[[i8; 2]; LANES]; 2]) -> Self::WideI32;
+    fn wide_store_quads(self, quads: Self::WideI32, out: &mut [[i8; 4]; WIDE_LANES]);
 }
 
 /// Loads the first eight of `values`, with zeros where there are fewer.
