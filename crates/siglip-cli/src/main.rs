@@ -74,7 +74,8 @@ struct ModelArgs {
     #[arg(long, value_name = "DIR|FILE.gguf|FILE.onnx")]
     model: Option<std::path::PathBuf>,
     /// How matrices are stored and multiplied: in 8 bits, as fast as the processor can; in 8 bits with the same integer
-    /// sums on every processor; or in single precision. Default: q8, and f32 with --engine candle.
+    /// sums on every processor; in single precision; or so with products of bfloat16, where the processor has them.
+    /// Default: q8, and f32 with --engine candle.
     #[arg(long, value_enum)]
     precision: Option<PrecisionArg>,
     /// Side of the images that a model of fixed resolution sees, in pixels: a multiple of its patches' side. The position
@@ -130,6 +131,7 @@ impl ModelArgs {
 #[derive(Clone, Copy, ValueEnum)]
 enum PrecisionArg {
     F32,
+    Bf16,
     Q8,
     Q8Exact,
 }
@@ -138,6 +140,7 @@ impl From<PrecisionArg> for Precision {
     fn from(argument: PrecisionArg) -> Precision {
         match argument {
             PrecisionArg::F32 => Precision::F32,
+            PrecisionArg::Bf16 => Precision::Bf16,
             PrecisionArg::Q8 => Precision::Q8,
             PrecisionArg::Q8Exact => Precision::Q8Exact,
         }

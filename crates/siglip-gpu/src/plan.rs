@@ -156,6 +156,9 @@ pub enum Unsupported {
     /// Precision q8-exact has integer sums, the same everywhere; a GPU's sums are floats.
     #[error("precision q8-exact runs on the CPU alone")]
     Exact,
+    /// Precision bf16 is of processors that multiply such numbers.
+    #[error("precision bf16 runs on the CPU alone")]
+    Bf16,
     /// An attention head is wider than a workgroup's memory allows.
     #[error("attention heads of {0} values are too wide for the GPU's kernels; {1} is the most")]
     HeadDim(usize, usize),

@@ -91,6 +91,9 @@ impl Tower {
         if precision == Precision::Q8Exact {
             return Err(Unsupported::Exact);
         }
+        if precision == Precision::Bf16 {
+            return Err(Unsupported::Bf16);
+        }
         let shape = Shape::new(hidden_size, intermediate_size, heads, precision);
         if shape.heads.stride > MOST_HEAD_DIM {
             return Err(Unsupported::HeadDim(shape.heads.size, MOST_HEAD_DIM));

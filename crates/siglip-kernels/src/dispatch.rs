@@ -51,13 +51,13 @@ pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
 }
 
 #[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
-pub(crate) use x86_64::{WideSimd, byte_dots, dispatch, wide};
+pub(crate) use x86_64::{WideSimd, bf16, byte_dots, dispatch, wide};
 
 #[cfg(all(target_arch = "aarch64", not(feature = "portable")))]
 pub(crate) use aarch64::{byte_dots, dispatch};
 
 #[cfg(any(feature = "portable", not(target_arch = "x86_64")))]
-pub(crate) use no_wide::{WideSimd, wide};
+pub(crate) use no_wide::{WideSimd, bf16, wide};
 
 /// The relaxed dot product, where it is exact for bytes.
 #[cfg(all(target_feature = "relaxed-simd", not(feature = "portable")))]
@@ -76,7 +76,7 @@ mod x86_64 {
     use std::sync::LazyLock;
 
     use super::Kernel;
-    use crate::simd::{Avx2, Avx512, AvxVnni, Portable};
+    use crate::simd::{Avx2, Avx512, Avx512Bf16, AvxVnni, Portable};
 
     #[derive(Clone, Copy)]
     enum Best {
@@ -116,6 +116,11 @@ mod x86_64 {
             Best::Avx512(avx512) => Some(avx512),
             Best::AvxVnni(_) | Best::Avx2(_) | Best::Portable => None,
         }
+    }
+
+    /// The instruction set in use, if it has wide vectors and dot products of bfloat16.
+    pub(crate) fn bf16() -> Option<Avx512Bf16> {
+        Avx512Bf16::new(wide()?)
     }
 
     /// The processor's dot products of bytes, if it has them, but no wide vectors.
@@ -181,6 +186,10 @@ mod no_wide {
     pub(crate) type WideSimd = NoWide;
 
     pub(crate) fn wide() -> Option<WideSimd> {
+        None
+    }
+
+    pub(crate) fn bf16() -> Option<WideSimd> {
         None
     }
 }

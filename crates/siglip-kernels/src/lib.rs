@@ -29,6 +29,7 @@
 //!   bits, or as many as the sums in i32 leave room for: 13 at 3072 inputs. So the weights' 8 bits are the only noticeable loss.
 //!   [`Precision::Q8`] quantizes activations to bytes where the processor has dot products of bytes and a row has no outliers,
 //!   which is twice as fast.
+//! * [`Precision::Bf16`] rounds both factors to bfloat16 where the processor adds up two products of such numbers at a time.
 //! * Products of integers are exact. Strassen's algorithm therefore costs no accuracy: it makes seven products in place of
 //!   eight. Winograd's inner product halves the multiplications of each of the seven.
 //! * [`attention()`] works on eight or sixteen queries at a time, with keys down and queries across the lanes, so softmax
@@ -62,6 +63,7 @@
 
 mod activation;
 mod attention;
+mod bf16;
 #[cfg(test)]
 #[path = "../tests/common/mod.rs"]
 mod common;

@@ -1,6 +1,7 @@
 //! Weights of a linear layer in the layout the kernels read.
 
-use crate::layout::ColumnStepI8;
+use crate::bf16;
+use crate::layout::{ColumnStepI8, ColumnStepI16};
 use crate::precision::Precision;
 use crate::quantize::quantize_rows;
 use crate::simd::LANES;
@@ -8,6 +9,7 @@ use crate::simd::LANES;
 /// The weights of y = x Wᵀ, in panels of eight outputs.
 ///
 /// [`Precision::F32`]: a panel holds the eight outputs' weights of the first input, then those of the second, and so on.
+/// [`Precision::Bf16`]: a panel holds the eight outputs' pairs of weights for each pair of inputs.
 /// The 8-bit precisions: the scales of all outputs, then the panels, which hold the eight outputs' pairs of quantized weights for
 /// each pair of inputs. The layout is the same on every instruction set. The last panel is padded with zeros.
 #[derive(Clone)]
@@ -37,8 +39,9 @@ impl std::fmt::Debug for PackedMatrix {
 const STEP_WORDS: usize = size_of::<ColumnStepI8>() / size_of::<f32>();
 
 impl PackedMatrix {
-    /// A matrix of zeros.
+    /// A matrix of zeros, in that precision as far as it is [available](Precision::available).
     pub fn new(precision: Precision, inputs: usize, outputs: usize) -> Self {
+        let precision = precision.available();
         let words = vec![0.0; Self::words(precision, inputs, outputs)];
         PackedMatrix { precision, inputs, outputs, words }
     }
@@ -50,8 +53,9 @@ impl PackedMatrix {
 
     fn words(precision: Precision, inputs: usize, outputs: usize) -> usize {
         let panels = outputs.div_ceil(LANES);
-        match precision {
+        match precision.available() {
             Precision::F32 => panels * inputs * LANES,
+            Precision::Bf16 => panels * inputs.div_ceil(2) * LANES,
             Precision::Q8 | Precision::Q8Exact => panels * (LANES + inputs.div_ceil(2) * STEP_WORDS),
         }
     }
@@ -82,6 +86,17 @@ impl PackedMatrix {
                     let steps = self.words[panel * inputs * LANES..].as_chunks_mut::<LANES>().0;
                     for (step, weight) in steps.iter_mut().zip(row) {
                         step[lane] = *weight;
+                    }
+                }
+            }
+            Precision::Bf16 => {
+                for (output, row) in (first_output..).zip(weight.chunks_exact(inputs)) {
+                    let (panel, lane) = (output / LANES, output % LANES);
+                    let steps = &mut self.bf16_steps_mut()[panel * inputs.div_ceil(2)..];
+                    for (step, pair) in steps.iter_mut().zip(row.chunks(2)) {
+                        for (to, weight) in step[lane].iter_mut().zip(pair) {
+                            *to = bf16::round(*weight);
+                        }
                     }
                 }
             }
@@ -146,6 +161,19 @@ impl PackedMatrix {
     /// All panels of an f32 matrix, with `inputs` steps each.
     pub(crate) fn steps(&self) -> &[[f32; LANES]] {
         self.words.as_chunks().0
+    }
+
+    /// All panels of a matrix of bfloat16, with `inputs / 2` steps each, rounded up.
+    pub(crate) fn bf16_steps(&self) -> &[ColumnStepI16] {
+        let steps = self.steps();
+        // SAFETY: a pair of i16 is as long as an f32, needs no larger alignment and has no invalid values.
+        unsafe { std::slice::from_raw_parts(steps.as_ptr().cast(), steps.len()) }
+    }
+
+    fn bf16_steps_mut(&mut self) -> &mut [ColumnStepI16] {
+        let steps = self.words.as_chunks_mut::<LANES>().0;
+        // SAFETY: as in `bf16_steps`; any bytes are valid in an f32, too, and `steps` is borrowed for as long.
+        unsafe { std::slice::from_raw_parts_mut(steps.as_mut_ptr().cast(), steps.len()) }
     }
 
     /// The scales and all panels of an 8-bit matrix, with `inputs / 2` steps each, rounded up.

@@ -255,6 +255,39 @@ impl<S: Wide> Operand<S> for WideI16 {
     }
 }
 
+/// Pairs of bfloat16 by pairs of bfloat16, on wide vectors.
+pub(crate) struct WideBf16;
+
+impl<S: Wide> Operand<S> for WideBf16 {
+    type RowStep = WideRowStepI16;
+    type ColumnStep = WideColumnStepI16;
+    type Row = S::WideI32;
+    type Columns = S::WideI32;
+    type Sum = S::WideF32;
+
+    const ROWS: usize = WIDE_ROWS;
+
+    #[inline(always)]
+    fn zero(simd: S) -> S::WideF32 {
+        simd.wide_splat(0.0)
+    }
+
+    #[inline(always)]
+    fn broadcast(simd: S, step: &WideRowStepI16, row: usize) -> S::WideI32 {
+        <WideI16 as Operand<S>>::broadcast(simd, step, row)
+    }
+
+    #[inline(always)]
+    fn load(simd: S, step: &WideColumnStepI16) -> S::WideI32 {
+        simd.wide_load_pairs(step)
+    }
+
+    #[inline(always)]
+    fn accumulate(simd: S, row: S::WideI32, columns: S::WideI32, sum: S::WideF32) -> S::WideF32 {
+        simd.wide_dot_bf16(sum, row, columns)
+    }
+}
+
 /// Quads of u8 by quads of i8, on wide vectors.
 pub(crate) struct WideU8;
 

@@ -37,6 +37,8 @@ const SHAPES: [(usize, usize, usize); 21] = [
     (1024, 72, 17),
 ];
 
+const PRECISIONS: [Precision; 4] = [Precision::F32, Precision::Bf16, Precision::Q8, Precision::Q8Exact];
+
 struct Case {
     rows: usize,
     inputs: usize,
@@ -118,6 +120,37 @@ fn f32_equals_the_plain_product() {
             let what = format!("{}x{}x{} {epilogue:.0?}", case.rows, case.inputs, case.outputs);
             let what = &what[..what.len().min(60)];
             assert_close(&case.run(&packed, epilogue, &mut scratch), &expected, 4e-6, what);
+        }
+    }
+}
+
+/// The nearest number whose lower 16 bits are zero; of two, the one whose bit above those is.
+fn nearest_bf16(value: &f32) -> f32 {
+    let below = f32::from_bits(value.to_bits() & 0xffff_0000);
+    let above = f32::from_bits(below.to_bits() + 0x1_0000);
+    let distance = |to: f32| (f64::from(*value) - f64::from(to)).abs();
+    let below_is_even = below.to_bits() & 0x1_0000 == 0;
+    let is_below = distance(below) < distance(above) || distance(below) == distance(above) && below_is_even;
+    if is_below { below } else { above }
+}
+
+#[test]
+fn bf16_equals_the_plain_product_of_rounded_factors() {
+    let mut scratch = Scratch::default();
+    for mut case in cases() {
+        // Halfway between two numbers of bfloat16.
+        case.x[0] = f32::from_bits(0x3f80_8000);
+        case.weight[0] = f32::from_bits(0x3f81_8000);
+        let packed = case.pack(Precision::Bf16);
+        if Precision::Bf16.available() == Precision::F32 {
+            assert!(packed == case.pack(Precision::F32));
+            continue;
+        }
+        let rounded = |values: &[f32]| values.iter().map(nearest_bf16).collect::<Vec<_>>();
+        let plain = product(&rounded(&case.x), &rounded(&case.weight), case.inputs);
+        for (epilogue, expected) in case.expected(&plain) {
+            let what = format!("bf16 {}x{}x{}", case.rows, case.inputs, case.outputs);
+            assert_close(&case.run(&packed, epilogue, &mut scratch), &expected, 4e-6, &what);
         }
     }
 }
@@ -286,7 +319,7 @@ fn continue_with(case: &Case, epilogue: Epilogue, mut product: Vec<f32>) -> Vec<
 
 #[test]
 fn weights_may_arrive_in_any_number_of_rows() {
-    for precision in [Precision::F32, Precision::Q8, Precision::Q8Exact] {
+    for precision in PRECISIONS {
         for case in cases() {
             let whole = case.pack(precision);
             let mut pieces = PackedMatrix::new(precision, case.inputs, case.outputs);
@@ -324,7 +357,7 @@ fn extreme_quantized_weights_do_not_panic() {
 #[test]
 fn a_row_that_is_not_finite_leaves_the_others_alone() {
     let mut scratch = Scratch::default();
-    for precision in [Precision::F32, Precision::Q8, Precision::Q8Exact] {
+    for precision in PRECISIONS {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             // More columns than a tile of any instruction set has.
             let case = cases().nth(11).unwrap();
@@ -356,7 +389,7 @@ fn a_row_that_is_not_finite_leaves_the_others_alone() {
 fn zeros_and_the_smallest_numbers_give_zeros() {
     let mut scratch = Scratch::default();
     for (x, weight) in [(0.0, 1.0), (1.0, 0.0), (1e-45, 1.0), (1.0, 1e-45), (0.0, 0.0)] {
-        for precision in [Precision::F32, Precision::Q8, Precision::Q8Exact] {
+        for precision in PRECISIONS {
             let mut packed = PackedMatrix::new(precision, 20, 10);
             packed.pack(0, &[weight; 200]);
             let mut out = [1.0; 30];
@@ -369,7 +402,7 @@ fn zeros_and_the_smallest_numbers_give_zeros() {
 #[test]
 fn empty_shapes_are_accepted() {
     let mut scratch = Scratch::default();
-    for precision in [Precision::F32, Precision::Q8, Precision::Q8Exact] {
+    for precision in PRECISIONS {
         let mut packed = PackedMatrix::new(precision, 8, 3);
         packed.pack(0, &[]);
         linear(&[], 0, &packed, Epilogue::None, &mut [], &mut scratch);

@@ -114,7 +114,8 @@ fn precision<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Precision, D:
     let name = String::deserialize(deserializer)?;
     let unknown =
         || D::Error::custom(format!("precision {name:?} is none of \"q8\", \"q8-exact\" and \"f32\""));
-    Precision::from_name(&name).ok_or_else(unknown)
+    // No browser multiplies bfloat16.
+    Precision::from_name(&name).filter(|precision| *precision != Precision::Bf16).ok_or_else(unknown)
 }
 
 fn towers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Towers, D::Error> {

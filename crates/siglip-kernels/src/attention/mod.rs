@@ -96,7 +96,7 @@ impl Kernel for OneHead<'_> {
         let mut own = Scratch::take_own();
         match precision {
             Precision::F32 => attend(simd, float::PackedHead::new(simd, &head, &mut own), out),
-            Precision::Q8 | Precision::Q8Exact => {
+            Precision::Bf16 | Precision::Q8 | Precision::Q8Exact => {
                 attend(simd, quantized::PackedHead::new(simd, &head, &mut own), out)
             }
         }

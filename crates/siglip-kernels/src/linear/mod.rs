@@ -11,9 +11,10 @@ mod quantized_rows;
 mod strassen;
 mod wide;
 
+use crate::bf16::pack_panel;
 use crate::disjoint_slice::DisjointMut;
-use crate::dispatch::{Kernel, dispatch, wide};
-use crate::layout::{F32_ROWS, WIDE_ROWS};
+use crate::dispatch::{Kernel, bf16, dispatch, wide};
+use crate::layout::{F32_ROWS, WIDE_ROWS, WideRowStepI16};
 use crate::matrix::PackedMatrix;
 use crate::pack::pack_f32;
 use crate::precision::Precision;
@@ -56,6 +57,7 @@ pub fn linear(
         let out = DisjointMut::new(&mut out[first * outputs..][..x.count * outputs]);
         match weight.precision() {
             Precision::F32 => multiply_f32(x, weight, StoreF32 { epilogue, out }, scratch),
+            Precision::Bf16 => multiply_bf16(x, weight, StoreF32 { epilogue, out }, scratch),
             Precision::Q8 | Precision::Q8Exact => {
                 let mut ranges = [[0; 3]; BLOCK_ROWS];
                 let ranges = &mut ranges[..x.count];
@@ -76,7 +78,7 @@ pub fn linear(
 /// order, to the sums of [`linear()`]; [`finish_sums`] then gives the result of [`linear()`] to the last bit.
 ///
 /// # Panics
-/// If `weight` is of [`Precision::F32`], or a slice is not as long as the shape asks for.
+/// If `weight` is not of an 8-bit precision, or a slice is not as long as the shape asks for.
 pub fn linear_sums(
     x: &[f32],
     ranges: &[RowRange],
@@ -171,6 +173,37 @@ fn multiply_f32(x: Rows, weight: &PackedMatrix, store: StoreF32, scratch: &mut S
         let panels = index * count..panels.min((index + 1) * count);
         dispatch(direct::StripsF32 { activations, rows, weight, store, panels });
     });
+}
+
+fn multiply_bf16(x: Rows, weight: &PackedMatrix, store: StoreF32, scratch: &mut Scratch) {
+    let Some(bf16) = bf16() else { unreachable!("a matrix is of bfloat16 where it can be multiplied") };
+    let (rows, panels, depth) = (x.count, x.count.div_ceil(WIDE_ROWS), x.width.div_ceil(2));
+    let packed = sized(&mut scratch.wide_rows_i16, panels * depth);
+    let all = DisjointMut::new(packed);
+    parallel_for(panels, &|panel| {
+        // SAFETY: each panel has steps of its own.
+        let steps = unsafe { all.slice_mut(panel * depth, depth) };
+        dispatch(PackBf16 { x, first: panel * WIDE_ROWS, steps });
+    });
+    parallel_for(weight.panels().div_ceil(wide::STRIP_PANELS), &|strip| {
+        let first = strip * wide::STRIP_PANELS;
+        bf16.run_wide(wide::RunStripBf16 { panels: packed, rows, weight, store, first });
+    });
+}
+
+struct PackBf16<'a> {
+    x: Rows<'a>,
+    first: usize,
+    steps: &'a mut [WideRowStepI16],
+}
+
+impl Kernel for PackBf16<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        pack_panel(simd, self.x, self.first, self.steps);
+    }
 }
 
 struct PackF32<'a, const R: usize> {

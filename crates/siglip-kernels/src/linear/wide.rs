@@ -4,12 +4,12 @@
 
 use super::epilogue::{Store, StoreF32, StoreI32, ZeroPointStore};
 use crate::dispatch::WideKernel;
-use crate::layout::{ColumnStepI8, WIDE_ROWS, WideColumnStepF32, WideColumnStepI8, WideColumnStepI16};
+use crate::layout::{ColumnStepI8, WIDE_ROWS, WideColumnStepI8, WideColumnStepI16};
 use crate::layout::{WideRowStepF32, WideRowStepI16};
 use crate::matrix::PackedMatrix;
-use crate::microkernel::{Operand, WideF32, WideI16, WideU8, tile};
+use crate::microkernel::{Operand, WideBf16, WideF32, WideI16, WideU8, tile};
 use crate::scratch::{Scratch, sized};
-use crate::simd::{LANES, Wide, padded};
+use crate::simd::{LANES, WIDE_LANES, Wide, padded};
 
 /// Panels of the matrix in a strip: eight rows by three wide panels are 24 sums, which leaves eight of 32 registers.
 pub(super) const STRIP_PANELS: usize = 6;
@@ -23,6 +23,15 @@ pub(super) trait WideOperand<S: Wide>: Operand<S> {
 }
 
 impl<S: Wide> WideOperand<S> for WideF32 {
+    type Half = S::F32;
+
+    #[inline(always)]
+    fn halves(simd: S, sum: S::WideF32) -> [S::F32; 2] {
+        simd.wide_halves(sum)
+    }
+}
+
+impl<S: Wide> WideOperand<S> for WideBf16 {
     type Half = S::F32;
 
     #[inline(always)]
@@ -131,12 +140,44 @@ impl WideKernel for RunStripF32<'_> {
 }
 
 /// Puts panels `panel` and `panel + 1` side by side.
-fn interleave(steps: &[[f32; LANES]], panel: usize, depth: usize, columns: &mut [WideColumnStepF32]) {
+fn interleave<T: Copy + Default>(
+    steps: &[[T; LANES]],
+    panel: usize,
+    depth: usize,
+    columns: &mut [[T; WIDE_LANES]],
+) {
     let (left, right) = (panel_steps(steps, panel, depth), panel_steps(steps, panel + 1, depth));
     for (step, (columns, left)) in columns.iter_mut().zip(left).enumerate() {
         let [to_left, to_right] = columns.as_chunks_mut().0 else { unreachable!("two panels") };
         *to_left = *left;
         *to_right = right.get(step).copied().unwrap_or_default();
+    }
+}
+
+/// Computes the strip that begins with panel `first` on rows of bfloat16.
+pub(super) struct RunStripBf16<'a> {
+    pub panels: &'a [WideRowStepI16],
+    pub rows: usize,
+    pub weight: &'a PackedMatrix,
+    pub store: StoreF32<'a>,
+    pub first: usize,
+}
+
+impl WideKernel for RunStripBf16<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Wide>(self, simd: S) {
+        let RunStripBf16 { panels, rows, weight, store, first } = self;
+        let depth = weight.inputs().div_ceil(2);
+        let wide_panels = wide_panels(weight, first);
+        let mut own = Scratch::take_own();
+        let columns = sized(&mut own.wide_i16, wide_panels * depth);
+        for (at, columns) in columns.chunks_exact_mut(depth.max(1)).enumerate() {
+            interleave(weight.bf16_steps(), first + 2 * at, depth, columns);
+        }
+        Strip::<S, WideBf16> { panels, rows, columns, wide_panels, depth, first }.multiply(simd, store);
+        own.keep_own();
     }
 }
 

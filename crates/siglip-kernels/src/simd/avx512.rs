@@ -40,6 +40,26 @@ impl Avx512 {
     }
 }
 
+/// Proof that the processor has AVX-512 BF16, too: only [`Avx512Bf16::new`] makes one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Avx512Bf16(Avx512);
+
+impl Avx512Bf16 {
+    pub fn new(avx512: Avx512) -> Option<Self> {
+        is_x86_feature_detected!("avx512bf16").then_some(Avx512Bf16(avx512))
+    }
+
+    /// [`Avx512::run_wide`] for a kernel that multiplies bfloat16.
+    pub fn run_wide<K: WideKernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni,avx512bf16")]
+        fn enabled<K: WideKernel>(simd: Avx512, kernel: K) -> K::Output {
+            kernel.run(simd)
+        }
+        // SAFETY: `self` proves that the processor has the features.
+        unsafe { enabled(self.0, kernel) }
+    }
+}
+
 macro_rules! avx512 {
     ($code:expr) => {{
         // SAFETY: a value of `Avx512` proves that the processor has the features. Each pointer that is read or written comes
@@ -166,6 +186,19 @@ impl Wide for Avx512 {
     #[inline(always)]
     fn wide_dot_u8_i8(self, sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
         avx512!(_mm512_dpbusd_epi32(sum, a, b))
+    }
+
+    #[inline(always)]
+    fn wide_dot_bf16(self, sum: __m512, a: __m512i, b: __m512i) -> __m512 {
+        // SAFETY: only kernels that `Avx512Bf16` runs call it, so the processor has AVX-512 BF16. `__m512bh` is as many bits as
+        // `__m512i`, all of which are valid.
+        unsafe {
+            _mm512_dpbf16_ps(
+                sum,
+                std::mem::transmute::<__m512i, __m512bh>(a),
+                std::mem::transmute::<__m512i, __m512bh>(b),
+            )
+        }
     }
 
     #[inline(always)]

@@ -22,7 +22,7 @@ pub(crate) use avx_vnni::AvxVnni;
 #[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
 pub(crate) use avx2::Avx2;
 #[cfg(all(target_arch = "x86_64", not(feature = "portable")))]
-pub(crate) use avx512::Avx512;
+pub(crate) use avx512::{Avx512, Avx512Bf16};
 #[cfg(test)]
 pub(crate) use byte_dot::models;
 pub(crate) use byte_dot::{ByteDot, ByteDots, RowBytes};
@@ -243,6 +243,8 @@ pub(crate) trait Wide: Simd {
     fn wide_dot_i16(self, sum: Self::WideI32, a: Self::WideI32, b: Self::WideI32) -> Self::WideI32;
     /// sum + a₀ b₀ + a₁ b₁ + a₂ b₂ + a₃ b₃ for each quad of u8 in `a` and of i8 in `b`; wraps.
     fn wide_dot_u8_i8(self, sum: Self::WideI32, a: Self::WideI32, b: Self::WideI32) -> Self::WideI32;
+    /// sum + a₀ b₀ + a₁ b₁ for each pair of bfloat16. Only what `bf16` in `dispatch.rs` runs may call it.
+    fn wide_dot_bf16(self, sum: Self::WideF32, a: Self::WideI32, b: Self::WideI32) -> Self::WideF32;
     fn wide_halves_i32(self, values: Self::WideI32) -> [Self::I32; 2];
 
     /// Puts each pair of the second step behind the pair of the first: eight quads of each panel, side by side.

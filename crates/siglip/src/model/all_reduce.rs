@@ -52,7 +52,7 @@ impl PartialOutput {
     /// Computes the first contribution to x += projection(input), where `input` has this worker's columns.
     pub fn begin_output(&mut self, projection: &Linear, input: &[f32], rows: usize, scratch: &mut Scratch) {
         match projection.weight.precision() {
-            Precision::F32 => {
+            Precision::F32 | Precision::Bf16 => {
                 let is_first = self.shard.is_first();
                 let values = self.values(rows * projection.weight.outputs());
                 // The bias must be added once.

@@ -74,7 +74,7 @@ impl Attention {
         };
         let attention = match self.qkv.weight.precision() {
             Precision::F32 => siglip_kernels::attention,
-            Precision::Q8 | Precision::Q8Exact => siglip_kernels::attention_q8,
+            Precision::Bf16 | Precision::Q8 | Precision::Q8Exact => siglip_kernels::attention_q8,
         };
         for (qkv, context) in qkv.chunks_exact(length * stride).zip(context.chunks_exact_mut(queries * width))
         {

@@ -74,7 +74,7 @@ impl Sizes {
         let hidden = config.hidden_size;
         let tokens = self.shard.range(config.vocab_size).len();
         let table = match self.precision {
-            Precision::F32 => values(tokens * hidden),
+            Precision::F32 | Precision::Bf16 => values(tokens * hidden),
             Precision::Q8 | Precision::Q8Exact => (tokens * hidden) as u64 + values(tokens),
         };
         let positions = values(config.max_position_embeddings * hidden);

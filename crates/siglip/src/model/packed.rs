@@ -46,7 +46,7 @@ struct Place {
 impl Place {
     fn new(index: usize, tensor: &TensorShape, precision: Precision) -> Place {
         let bytes = match precision {
-            Precision::F32 => 4 * tensor.len() as u64,
+            Precision::F32 | Precision::Bf16 => 4 * tensor.len() as u64,
             Precision::Q8 | Precision::Q8Exact => (4 * tensor.rows() + tensor.len()) as u64,
         };
         Place { index, precision, bytes }

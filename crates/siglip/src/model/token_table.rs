@@ -12,7 +12,7 @@ pub(crate) enum TokenTable {
 impl TokenTable {
     pub fn new(precision: Precision, rows: usize, width: usize) -> Self {
         match precision {
-            Precision::F32 => TokenTable::F32 { width, values: vec![0.0; rows * width] },
+            Precision::F32 | Precision::Bf16 => TokenTable::F32 { width, values: vec![0.0; rows * width] },
             Precision::Q8 | Precision::Q8Exact => {
                 TokenTable::Q8 { width, quantized: vec![0; rows * width], scales: vec![0.0; rows] }
             }

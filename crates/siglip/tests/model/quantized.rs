@@ -1,4 +1,4 @@
-//! How close embeddings in 8 bits are to those in f32.
+//! How close embeddings in 8 bits, and in bfloat16, are to those in f32.
 
 use siglip::Precision;
 
@@ -8,16 +8,21 @@ use crate::support::reference::{Outputs, Recording};
 /// The least cosine of an embedding in q8 with the one in f32, for trained models and models of published sizes.
 pub const LEAST_COSINE: f64 = 0.9995;
 
-fn is_close_to_f32(folder: &str, name: &str, bound: f64) {
+fn is_close_to_f32(precision: Precision, folder: &str, name: &str, bound: f64) {
     let recording = Recording::read(name);
     let exact = Outputs::of(&mut model(folder, Precision::F32), &recording);
-    let quantized = Outputs::of(&mut model(folder, Precision::Q8), &recording);
-    quantized.assert_cosines(&exact, bound, name);
+    let rounded = Outputs::of(&mut model(folder, precision), &recording);
+    rounded.assert_cosines(&exact, bound, name);
 }
 
 #[test]
 fn tiny_in_q8_is_close_to_f32() {
-    is_close_to_f32(TINY, "tiny", LEAST_COSINE);
+    is_close_to_f32(Precision::Q8, TINY, "tiny", LEAST_COSINE);
+}
+
+#[test]
+fn tiny_in_bf16_is_close_to_f32() {
+    is_close_to_f32(Precision::Bf16, TINY, "tiny", 0.9999);
 }
 
 /// The least cosine is 0.9982, for one image; the others are above 0.9995. A sum has only 48 terms here, so errors
@@ -25,5 +30,11 @@ fn tiny_in_q8_is_close_to_f32() {
 /// f32 the least cosine is 0.9997.
 #[test]
 fn random_small_in_q8_is_close_to_f32() {
-    is_close_to_f32(RANDOM_SMALL, "random-small", 0.998);
+    is_close_to_f32(Precision::Q8, RANDOM_SMALL, "random-small", 0.998);
+}
+
+/// The least cosine is 0.99985, for the image that is least in `q8`.
+#[test]
+fn random_small_in_bf16_is_close_to_f32() {
+    is_close_to_f32(Precision::Bf16, RANDOM_SMALL, "random-small", 0.9998);
 }
