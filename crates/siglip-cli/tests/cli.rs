@@ -139,7 +139,7 @@ fn arguments_that_make_no_sense_are_refused() {
     assert!(classify(&["--label", " "]).contains("a label is empty"));
     assert!(classify(&["--label", &"x".repeat(2000)]).contains("2000 characters"));
     assert!(classify(&[]).contains("--label"));
-    assert!(classify(&["--label", "a cat", "--precision", "q4"]).contains("f32, q8"));
+    assert!(classify(&["--label", "a cat", "--precision", "q4"]).contains("f32, bf16, q8"));
     for threshold in ["1.5", "-0.1", "NaN", "half"] {
         let argument = format!("--threshold={threshold}");
         assert!(classify(&["--label", "a cat", &argument]).contains("from 0 to 1"));
