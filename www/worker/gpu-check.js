@@ -27,8 +27,8 @@ export async function checkWeights(device, wgsl, sent) {
 }
 
 /**
- * Runs the first block on the CPU and on the GPU, with each program that is used, then the whole tower on two inputs and once more on the first, and compares what
- * its head makes of the last block's output.
+ * Runs the first block on the CPU and on the GPU, with each program that is used. Then runs the whole tower on two inputs and once
+ * more on the first, and compares what its head makes of the last block's output.
  * @param {Engine} engine
  * @param {'image' | 'text'} name
  * @param {GpuTower} tower
