@@ -2,6 +2,7 @@
 
 mod codes;
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use image_webp::{DecodingError, WebPDecoder};
@@ -148,8 +149,10 @@ fn still(chunks: &[Chunk]) -> Result<RgbImage, ImageError> {
     let mut file = file_of(name, body);
     let (width, height) = WebPDecoder::new(Cursor::new(&file[..])).map_err(error)?.dimensions();
     rgb::check_sides(width, height)?;
-    if name == b"VP8L" {
-        file = file_of(name, &codes::normalise(body)?);
+    if name == b"VP8L"
+        && let Cow::Owned(body) = codes::normalise(body)?
+    {
+        file = file_of(name, &body);
     }
     let mut decoder = WebPDecoder::new(Cursor::new(&file[..])).map_err(error)?;
     let channels = if decoder.has_alpha() { 4 } else { 3 };
