@@ -82,12 +82,8 @@ impl Bench {
         setup::browsers()?;
         let folder = path("target/bench");
         std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
-        let one_layer = folder.join("one-layer.json");
-        std::fs::write(&one_layer, ONE_LAYER).map_err(Error::file(&one_layer))?;
         if self.small {
-            let small = folder.join("small.json");
-            std::fs::write(&small, SMALL).map_err(Error::file(&small))?;
-            random_checkpoint(&small, &folder.join("small"))?;
+            random_checkpoint_of(SMALL, &folder.join("small"))?;
             return self.run_gpu(&folder, "small");
         }
         let model = random_checkpoint(Path::new(SHAPE), &folder.join(SHAPE))?;
@@ -97,7 +93,7 @@ impl Bench {
         if self.network {
             return self.run_network(&folder, &model);
         }
-        random_checkpoint(&one_layer, &folder.join("one-layer"))?;
+        random_checkpoint_of(ONE_LAYER, &folder.join("one-layer"))?;
         build_kernels("rate", &folder.join("kernels"))?;
 
         let (plain, isolated) = (Server::start(0, false)?, Server::start(0, true)?);
@@ -116,9 +112,7 @@ impl Bench {
         setup::browsers()?;
         let folder = path("target/bench");
         std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
-        let wide = folder.join("wide.json");
-        std::fs::write(&wide, WIDE).map_err(Error::file(&wide))?;
-        random_checkpoint(&wide, &folder.join("wide"))?;
+        random_checkpoint_of(WIDE, &folder.join("wide"))?;
         let kernels = folder.join("search");
         build_kernels("search", &kernels)?;
         run(&mut command(
@@ -168,6 +162,13 @@ fn random_checkpoint(config: &Path, folder: &Path) -> Result<PathBuf> {
         run(random.args(["--seed", "1", "--config"]).arg(config).arg(folder))?;
     }
     Ok(folder.into())
+}
+
+/// The same of a shape's JSON, which is put beside the folder.
+fn random_checkpoint_of(json: &str, folder: &Path) -> Result<PathBuf> {
+    let config = folder.with_extension("json");
+    std::fs::write(&config, json).map_err(Error::file(&config))?;
+    random_checkpoint(&config, folder)
 }
 
 /// Compiles a kernel by itself, an example of siglip-kernels, once per build.
