@@ -76,11 +76,17 @@ pub(crate) fn pack_wide_i16<S: Simd>(
             for (group, steps) in steps.chunks_mut(LANES).enumerate() {
                 let mut columns = [[[0; 2]; ROWS]; LANES];
                 four.pairs(simd, group, &mut columns);
-                for (step, column) in steps.iter_mut().zip(&columns) {
-                    step.as_chunks_mut().0[half] = *column;
-                }
+                put_half(steps, half, &columns);
             }
         }
+    }
+}
+
+/// Puts steps of four rows in one half of at most eight steps of a panel of eight.
+#[inline(always)]
+pub(crate) fn put_half(steps: &mut [WideRowStepI16], half: usize, fours: &[RowStepI16; LANES]) {
+    for (step, four) in steps.iter_mut().zip(fours) {
+        step.as_chunks_mut().0[half] = *four;
     }
 }
 

@@ -1,6 +1,7 @@
 //! Activations in bytes, for processors that multiply bytes.
 
 use crate::layout::{ROWS, RowStepI16, WIDE_ROWS, WideRowStepI16};
+use crate::pack::put_half;
 use crate::quantize::{ROUND, round};
 use crate::rows::{Rows, tail};
 use crate::simd::{LANES, RowBytes, Simd, padded};
@@ -79,9 +80,7 @@ pub(super) fn pack_panel<S: Simd>(
     for half in 0..WIDE_ROWS / ROWS {
         for (group, steps) in steps.chunks_mut(LANES).enumerate() {
             let eight = eight_steps(simd, x, first + half * ROWS, quantizers, RowBytes::Unsigned, group);
-            for (step, four) in steps.iter_mut().zip(&eight) {
-                step.as_chunks_mut().0[half] = *four;
-            }
+            put_half(steps, half, &eight);
         }
     }
 }
