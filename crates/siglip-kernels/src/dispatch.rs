@@ -1,11 +1,11 @@
 //! Runs kernels on the best instruction set the processor has.
 
-use crate::simd::{Backend, ByteDot, ByteDots as _, Simd, Wide};
+use crate::simd::{Backend, ByteDot, ByteDots as _, OctetDot, OctetDots as _, Simd, Wide};
 
 /// The instruction set in use: on WebAssembly that of the build, elsewhere the best that the processor has.
 ///
 /// Where the processor decides, the environment variable `SIGLIP_KERNELS`, read once, can ask for a lesser one: `avx-vnni`,
-/// `avx2` or `portable` on x86-64, `neon` or `portable` on 64-bit Arm.
+/// `avx2` or `portable` on x86-64, `neon-dot`, `neon` or `portable` on 64-bit Arm.
 pub fn backend() -> Backend {
     struct Name;
     impl Kernel for Name {
@@ -14,7 +14,11 @@ pub fn backend() -> Backend {
             S::BACKEND
         }
     }
-    byte_dots().map_or_else(|| dispatch(Name), |dots| dots.backend())
+    match (octet_dots(), byte_dots()) {
+        (Some(octets), _) => octets.backend(),
+        (None, Some(dots)) => dots.backend(),
+        (None, None) => dispatch(Name),
+    }
 }
 
 /// Work that runs on any instruction set. Implementations mark `run` `#[inline(always)]`, so its code is compiled for that
@@ -36,6 +40,13 @@ pub(crate) trait ByteKernel {
     fn run<S: Simd, D: ByteDot<S>>(self, simd: S) -> Self::Output;
 }
 
+/// Work that runs on any instruction set with products of octets. See [`Kernel`].
+#[cfg_attr(not(any(test, target_arch = "aarch64")), expect(dead_code, reason = "only Arm runs it"))]
+pub(crate) trait OctetKernel {
+    type Output;
+    fn run<S: Simd, D: OctetDot<S>>(self, simd: S) -> Self::Output;
+}
+
 #[cfg(all(target_feature = "simd128", not(feature = "portable")))]
 #[inline(always)]
 pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
@@ -54,10 +65,13 @@ pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
 pub(crate) use x86_64::{WideSimd, bf16, byte_dots, dispatch, wide};
 
 #[cfg(all(target_arch = "aarch64", not(feature = "portable")))]
-pub(crate) use aarch64::{byte_dots, dispatch};
+pub(crate) use aarch64::{byte_dots, dispatch, octet_dots};
 
 #[cfg(any(feature = "portable", not(target_arch = "x86_64")))]
 pub(crate) use no_wide::{WideSimd, bf16, wide};
+
+#[cfg(any(feature = "portable", not(target_arch = "aarch64")))]
+pub(crate) use no_octet_dots::octet_dots;
 
 /// The relaxed dot product, where it is exact for bytes.
 #[cfg(all(target_feature = "relaxed-simd", not(feature = "portable")))]
@@ -137,25 +151,30 @@ mod aarch64 {
     use std::sync::LazyLock;
 
     use super::Kernel;
-    use crate::simd::{Neon, NeonDots, Portable};
+    use crate::simd::{Neon, NeonDots, NeonI8mm, Portable};
 
     #[derive(Clone, Copy)]
     enum Best {
+        NeonI8mm(NeonI8mm),
         NeonDot(NeonDots),
         Neon,
         Portable,
     }
 
-    static BEST: LazyLock<Best> =
-        LazyLock::new(|| match std::env::var("SIGLIP_KERNELS").unwrap_or_default().as_str() {
+    static BEST: LazyLock<Best> = LazyLock::new(|| {
+        let wanted = std::env::var("SIGLIP_KERNELS").unwrap_or_default();
+        let dots = || NeonDots::new().map_or(Best::Neon, Best::NeonDot);
+        match wanted.as_str() {
             "portable" => Best::Portable,
             "neon" => Best::Neon,
-            _ => NeonDots::new().map_or(Best::Neon, Best::NeonDot),
-        });
+            "neon-dot" => dots(),
+            _ => NeonI8mm::new().map_or_else(dots, Best::NeonI8mm),
+        }
+    });
 
     pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
         match *BEST {
-            Best::NeonDot(_) | Best::Neon => kernel.run(Neon),
+            Best::NeonI8mm(_) | Best::NeonDot(_) | Best::Neon => kernel.run(Neon),
             Best::Portable => kernel.run(Portable),
         }
     }
@@ -163,8 +182,17 @@ mod aarch64 {
     /// The processor's dot products of bytes, if it has them.
     pub(crate) fn byte_dots() -> Option<NeonDots> {
         match *BEST {
+            Best::NeonI8mm(octets) => Some(octets.dots()),
             Best::NeonDot(dots) => Some(dots),
             Best::Neon | Best::Portable => None,
+        }
+    }
+
+    /// The processor's products of matrices of bytes, if it has them.
+    pub(crate) fn octet_dots() -> Option<NeonI8mm> {
+        match *BEST {
+            Best::NeonI8mm(octets) => Some(octets),
+            Best::NeonDot(_) | Best::Neon | Best::Portable => None,
         }
     }
 }
@@ -221,6 +249,30 @@ mod no_byte_dots {
     }
 
     pub(crate) fn byte_dots() -> Option<NoByteDots> {
+        None
+    }
+}
+
+#[cfg(any(feature = "portable", not(target_arch = "aarch64")))]
+mod no_octet_dots {
+    use super::OctetKernel;
+    use crate::simd::{Backend, OctetDots};
+
+    /// This build has no products of octets.
+    #[derive(Clone, Copy)]
+    pub(crate) enum NoOctetDots {}
+
+    impl OctetDots for NoOctetDots {
+        fn backend(self) -> Backend {
+            match self {}
+        }
+
+        fn run_octets<K: OctetKernel>(self, _: K) -> K::Output {
+            match self {}
+        }
+    }
+
+    pub(crate) fn octet_dots() -> Option<NoOctetDots> {
         None
     }
 }

@@ -31,6 +31,15 @@ pub(crate) const STRASSEN_PRODUCTS: usize = 7;
 /// For each of the seven products, the initial value of the sums of each row of a panel.
 pub(crate) type InitialRowSums = [[i32; ROWS]; STRASSEN_PRODUCTS];
 
+/// Rows of a panel for products of octets, which are eight bytes.
+pub(crate) const OCTET_ROWS: usize = 8;
+
+/// One step of a panel of [`OCTET_ROWS`] rows: pairs of rows, of each row an octet.
+pub(crate) type RowStepOctets = [[[i8; 8]; 2]; OCTET_ROWS / 2];
+
+/// One step of a panel of [`LANES`] columns: an octet of each column.
+pub(crate) type ColumnStepOctets = [[i8; 8]; LANES];
+
 /// Rows of a panel for products on wide vectors.
 pub(crate) const WIDE_ROWS: usize = 8;
 

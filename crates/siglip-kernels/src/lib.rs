@@ -41,8 +41,8 @@
 //! # Instruction sets
 //! The kernels are written once, over vectors of eight lanes; `src/simd/` has one file for each instruction set. There is
 //! WebAssembly's simd128, with what relaxed SIMD does better in a file of its own; AVX2 with FMA, AVX-VNNI on top of it, and
-//! AVX-512 with VNNI, all detected at run time; NEON, and its dot products of bytes where a processor has them; and portable
-//! loops for everything else, or everywhere with the feature `portable`. On WebAssembly the build decides: `-C target-feature=+simd128` or `+simd128,+relaxed-simd`. What relaxed SIMD's
+//! AVX-512 with VNNI, all detected at run time; NEON, with its dot products of bytes or its products of matrices of bytes
+//! (`i8mm`) where a processor has them; and portable loops for everything else, or everywhere with the feature `portable`. On WebAssembly the build decides: `-C target-feature=+simd128` or `+simd128,+relaxed-simd`. What relaxed SIMD's
 //! dot product of bytes is exact for depends on the processor, and a test at run time finds it out. [`backend()`] tells which
 //! is in use.
 //!

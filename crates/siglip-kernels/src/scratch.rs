@@ -1,6 +1,7 @@
 use std::cell::RefCell;
 
 use crate::layout::{ColumnStepI16, F32_ROWS, InitialRowSums, ROWS, RowStepI16, WideColumnStepF32};
+use crate::layout::{ColumnStepOctets, RowStepOctets};
 use crate::layout::{WideColumnStepI8, WideColumnStepI16, WideRowStepF32, WideRowStepI16};
 use crate::simd::LANES;
 
@@ -18,6 +19,9 @@ pub struct Scratch {
     /// Linear layers: weights of a strip of columns, or the right sides of Strassen's products. Attention: queries and
     /// softmax weights of a strip of queries.
     pub(crate) columns_i16: Vec<ColumnStepI16>,
+    /// Linear layers: activations in octets, and weights of a panel in octets.
+    pub(crate) rows_octets: Vec<RowStepOctets>,
+    pub(crate) columns_octets: Vec<ColumnStepOctets>,
     /// Linear layers on wide vectors: activations.
     pub(crate) wide_rows_f32: Vec<WideRowStepF32>,
     pub(crate) wide_rows_i16: Vec<WideRowStepI16>,

@@ -1,5 +1,5 @@
 //! The other tests again, with the instruction sets that a lesser processor would run.
-#![cfg(all(target_arch = "x86_64", not(feature = "portable")))]
+#![cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(feature = "portable")))]
 #![allow(clippy::duplicate_mod, reason = "each test file brings its own `common`")]
 
 mod attention;
@@ -8,6 +8,36 @@ mod linear;
 
 use std::process::Command;
 
+/// Each lesser instruction set that this processor has.
+#[cfg(target_arch = "x86_64")]
+fn lesser() -> Vec<&'static str> {
+    let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    let avx_vnni = avx2 && is_x86_feature_detected!("avxvnni");
+    let sets = [("avx-vnni", avx_vnni), ("avx2", avx2), ("portable", true)];
+    sets.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect()
+}
+
+/// Each lesser instruction set that this processor has.
+#[cfg(target_arch = "aarch64")]
+fn lesser() -> Vec<&'static str> {
+    let dots = std::arch::is_aarch64_feature_detected!("dotprod");
+    dots.then_some("neon-dot").into_iter().chain(["neon", "portable"]).collect()
+}
+
+/// Runs this program, in the emulator that Cargo runs it in, if any.
+fn this_program() -> Command {
+    let this = std::env::current_exe().unwrap();
+    let runner = std::env::var("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").unwrap_or_default();
+    match runner.split_whitespace().collect::<Vec<_>>()[..] {
+        [program, ref arguments @ ..] if cfg!(target_arch = "aarch64") => {
+            let mut command = Command::new(program);
+            command.args(arguments).arg(this);
+            command
+        }
+        _ => Command::new(this),
+    }
+}
+
 #[test]
 fn with_fewer_processor_features() {
     const VARIABLE: &str = "SIGLIP_KERNELS";
@@ -15,13 +45,8 @@ fn with_fewer_processor_features() {
         assert_eq!(siglip_kernels::backend().name(), wanted);
         return;
     }
-    let this = std::env::current_exe().unwrap();
-    let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-    let avx_vnni = avx2 && is_x86_feature_detected!("avxvnni");
-    for (backend, _) in
-        [("avx-vnni", avx_vnni), ("avx2", avx2), ("portable", true)].iter().filter(|(_, has)| *has)
-    {
-        let status = Command::new(&this).env(VARIABLE, backend).status().unwrap();
+    for backend in lesser() {
+        let status = this_program().env(VARIABLE, backend).status().unwrap();
         assert!(status.success(), "tests fail with {backend}");
     }
 }

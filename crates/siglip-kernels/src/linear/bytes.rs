@@ -1,6 +1,7 @@
 //! Activations in bytes, for processors that multiply bytes.
 
-use crate::layout::{ROWS, RowStepI16, WIDE_ROWS, WideRowStepI16};
+use super::BLOCK_ROWS;
+use crate::layout::{OCTET_ROWS, ROWS, RowStepI16, RowStepOctets, WIDE_ROWS, WideRowStepI16};
 use crate::pack::put_half;
 use crate::quantize::{ROUND, round};
 use crate::rows::{Rows, tail};
@@ -52,6 +53,15 @@ impl ByteQuantizer {
     }
 }
 
+/// The zero points of up to [`BLOCK_ROWS`] rows.
+pub(super) fn zero_points(quantizers: &[ByteQuantizer], bytes: RowBytes) -> [i32; BLOCK_ROWS] {
+    let mut zero_points = [0; BLOCK_ROWS];
+    for (zero_point, quantizer) in zero_points.iter_mut().zip(quantizers) {
+        *zero_point = quantizer.zero_point(bytes);
+    }
+    zero_points
+}
+
 /// Packs rows as bytes in one panel of four, four columns per step.
 #[inline(always)]
 pub(super) fn pack_quads<S: Simd>(
@@ -83,6 +93,38 @@ pub(super) fn pack_panel<S: Simd>(
             put_half(steps, half, &eight);
         }
     }
+}
+
+/// Packs rows as i8 in one panel of eight, eight columns per step. Rows beyond the last are left as they are.
+#[inline(always)]
+pub(super) fn pack_octets<S: Simd>(
+    simd: S,
+    x: Rows,
+    first: usize,
+    quantizers: &[ByteQuantizer],
+    steps: &mut [RowStepOctets],
+) {
+    for (row, quantizer) in quantizers[first..].iter().enumerate().take(OCTET_ROWS) {
+        for (group, steps) in steps.chunks_mut(4).enumerate() {
+            let values = tail(x.row(first + row), group * 4 * LANES);
+            let mut quads = [[0; 2]; LANES];
+            simd.store_pairs(quantizer.quads(simd, values, RowBytes::Signed), &mut quads);
+            for (step, [a, b]) in steps.iter_mut().zip(quads.as_chunks().0) {
+                step[row / 2][row % 2] = octet(*a, *b);
+            }
+        }
+    }
+}
+
+/// The bytes of two quads.
+#[inline(always)]
+fn octet(first: [i16; 2], second: [i16; 2]) -> [i8; 8] {
+    let mut octet = [0; 8];
+    let bytes = first.into_iter().chain(second).flat_map(i16::to_le_bytes);
+    for (to, byte) in octet.iter_mut().zip(bytes) {
+        *to = byte as i8;
+    }
+    octet
 }
 
 /// Eight steps of four rows from `first` on, beginning with step 8 · `group`; zeros beyond the last row or column.

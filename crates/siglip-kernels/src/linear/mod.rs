@@ -4,6 +4,7 @@ mod activations;
 mod bytes;
 mod direct;
 mod epilogue;
+mod octets;
 mod plan;
 mod quads;
 mod quantized;

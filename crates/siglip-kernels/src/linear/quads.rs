@@ -2,8 +2,7 @@
 //!
 //! Weights are stored in pairs. Each strip's are brought together in quads once for all rows.
 
-use super::BLOCK_ROWS;
-use super::bytes::{ByteQuantizer, pack_quads};
+use super::bytes::{ByteQuantizer, pack_quads, zero_points};
 use super::direct::{DirectProduct, ONE_ROW_PANELS};
 use super::epilogue::{StoreI32, ZeroPointStore};
 use crate::disjoint_slice::DisjointMut;
@@ -19,7 +18,7 @@ use crate::thread_pool::parallel_for;
 /// Panels of rows that a thread packs at a time.
 const PANELS_PER_PART: usize = 8;
 
-/// Multiplies up to [`BLOCK_ROWS`] rows in bytes, row n with element n of `quantizers`.
+/// Multiplies up to [`BLOCK_ROWS`](super::BLOCK_ROWS) rows in bytes, row n with element n of `quantizers`.
 pub(super) fn multiply<B: ByteDots, K: StoreI32>(
     dots: B,
     x: Rows,
@@ -38,11 +37,8 @@ pub(super) fn multiply<B: ByteDots, K: StoreI32>(
         let panels = unsafe { all.slice_mut(first * depth, count * depth) };
         dispatch(Pack { x, first, quantizers, bytes, panels });
     });
-    let mut zero_points = [0; BLOCK_ROWS];
-    for (zero_point, quantizer) in zero_points.iter_mut().zip(quantizers) {
-        *zero_point = quantizer.zero_point(bytes);
-    }
-    let product = Product { packed, rows: x.count, weight, store, zero_points: &zero_points };
+    let zero_points = &zero_points(quantizers, bytes);
+    let product = Product { packed, rows: x.count, weight, store, zero_points };
     let strip_panels = if x.count == 1 { ONE_ROW_PANELS } else { dispatch(TilePanels) };
     parallel_for(weight.panels().div_ceil(strip_panels), &|strip| {
         dots.run_bytes(RunStrips { product, first: strip * strip_panels, count: strip_panels });

@@ -1,16 +1,15 @@
 //! Products of quantized rows: those of bytes one way, those of 16 bits another.
 
-use super::BLOCK_ROWS;
 use super::activations::PackedActivations;
-use super::bytes::{ByteQuantizer, pack_panel};
+use super::bytes::{ByteQuantizer, pack_panel, zero_points};
 use super::epilogue::{SomeRows, StoreI32};
 use super::plan::RowPlan;
-use super::quads;
 use super::quantized_rows::QuantizedRows;
 use super::wide::{RunStripI16, RunStripU8, STRIP_PANELS};
+use super::{octets, quads};
 use crate::disjoint_slice::DisjointMut;
-use crate::dispatch::{Kernel, WideSimd, byte_dots, dispatch, wide};
-use crate::layout::{WIDE_ROWS, WideRowStepI16};
+use crate::dispatch::{Kernel, WideSimd, byte_dots, dispatch, octet_dots, wide};
+use crate::layout::{ROWS, WIDE_ROWS, WideRowStepI16};
 use crate::matrix::PackedMatrix;
 use crate::pack::pack_wide_i16;
 use crate::rows::Rows;
@@ -18,7 +17,7 @@ use crate::scratch::{Scratch, sized};
 use crate::simd::{RowBytes, Simd};
 use crate::thread_pool::parallel_for;
 
-/// Multiplies up to [`BLOCK_ROWS`] rows as `plan` says.
+/// Multiplies up to [`BLOCK_ROWS`](super::BLOCK_ROWS) rows as `plan` says.
 pub(super) fn multiply<K: StoreI32>(
     x: Rows,
     plan: &RowPlan,
@@ -31,7 +30,14 @@ pub(super) fn multiply<K: StoreI32>(
             multiply_wide_bytes(wide, x, plan.bytes.quantizers(), weight, store, scratch);
         }),
         (None, Some(dots)) => multiply_by_kind(x, plan, weight, store, scratch, |x, store, scratch| {
-            quads::multiply(dots, x, plan.bytes.quantizers(), weight, store, scratch);
+            let quantizers = plan.bytes.quantizers();
+            match octet_dots() {
+                // Half of a panel of eight would be empty.
+                Some(octets) if x.count > ROWS => {
+                    octets::multiply(octets, x, quantizers, weight, store, scratch);
+                }
+                _ => quads::multiply(dots, x, quantizers, weight, store, scratch),
+            }
         }),
         // The plan has no rows of bytes.
         (None, None) => multiply_by_kind(x, plan, weight, store, scratch, |_, _, _| {}),
@@ -96,12 +102,9 @@ fn multiply_wide_bytes<K: StoreI32>(
         let steps = unsafe { all.slice_mut(panel * depth, depth) };
         dispatch(Pack(x, panel * WIDE_ROWS, quantizers, steps));
     });
-    let mut zero_points = [0; BLOCK_ROWS];
-    for (zero_point, quantizer) in zero_points.iter_mut().zip(quantizers) {
-        *zero_point = quantizer.zero_point(RowBytes::Unsigned);
-    }
+    let zero_points = &zero_points(quantizers, RowBytes::Unsigned);
     parallel_for(weight.panels().div_ceil(STRIP_PANELS), &|strip| {
-        let (first, zero_points) = (strip * STRIP_PANELS, &zero_points);
+        let first = strip * STRIP_PANELS;
         wide.run_wide(RunStripU8 { panels: packed, rows: x.count, weight, store, zero_points, first });
     });
 }
@@ -154,10 +157,22 @@ mod tests {
     use crate::common::{even, product_u8, random};
     use crate::precision::Precision;
     use crate::simd::models::{Model, Modelled, Sdot, SmullAddp, Vpdpbusd};
+    use crate::simd::octet_model;
+
+    type Store<'a> = SomeRows<'a, DequantizeStore<'a>>;
+    type MultiplyBytes<'a> = &'a dyn Fn(Rows, &[ByteQuantizer], &PackedMatrix, Store, &mut Scratch);
+
+    fn with_model<M: Model>(seeds: std::ops::Range<u64>) {
+        let dots = Modelled::<M>::new().expect("the model is exact for bytes");
+        seeds.for_each(|seed| {
+            equals_the_plain_product(&mut Rng::with_seed(seed), &|x, quantizers, weight, store, scratch| {
+                quads::multiply(dots, x, quantizers, weight, store, scratch);
+            });
+        });
+    }
 
     /// Rows, some of them outlier rows, times a matrix of random shape.
-    fn equals_the_plain_product<M: Model>(rng: &mut Rng) {
-        let dots = Modelled::<M>::new().expect("the model is exact for bytes");
+    fn equals_the_plain_product(rng: &mut Rng, multiply_bytes: MultiplyBytes) {
         let (rows, inputs, outputs) = (rng.usize(1..40), rng.usize(1..100), rng.usize(1..45));
         let (mut x, mut weight) = (even(rng, rows * inputs), random(rng, outputs * inputs));
         if rng.bool() {
@@ -187,7 +202,7 @@ mod tests {
         };
         let x_rows = Rows::of_matrix(&x, inputs, 0, rows);
         multiply_by_kind(x_rows, &plan, &packed, store, scratch, |x, store, scratch| {
-            quads::multiply(dots, x, plan.bytes.quantizers(), &packed, store, scratch);
+            multiply_bytes(x, plan.bytes.quantizers(), &packed, store, scratch);
         });
         let of_bytes = product_u8(&x, &weight, inputs);
         for (row, is_outlier) in is_outlier.into_iter().enumerate() {
@@ -199,12 +214,21 @@ mod tests {
 
     #[test]
     fn bytes_equal_the_plain_product_with_rows_of_u8() {
-        (0..60).for_each(|seed| equals_the_plain_product::<Vpdpbusd>(&mut Rng::with_seed(seed)));
+        with_model::<Vpdpbusd>(0..60);
     }
 
     #[test]
     fn bytes_equal_the_plain_product_with_rows_of_i8() {
-        (0..60).for_each(|seed| equals_the_plain_product::<Sdot>(&mut Rng::with_seed(seed)));
-        (0..60).for_each(|seed| equals_the_plain_product::<SmullAddp>(&mut Rng::with_seed(seed)));
+        with_model::<Sdot>(0..60);
+        with_model::<SmullAddp>(0..60);
+    }
+
+    #[test]
+    fn octets_equal_the_plain_product() {
+        (0..60).for_each(|seed| {
+            equals_the_plain_product(&mut Rng::with_seed(seed), &|x, quantizers, weight, store, scratch| {
+                octets::multiply(octet_model::Model, x, quantizers, weight, store, scratch);
+            });
+        });
     }
 }

@@ -12,6 +12,9 @@ mod avx_vnni;
 mod byte_dot;
 #[cfg(all(target_arch = "aarch64", not(feature = "portable")))]
 mod neon;
+#[cfg(all(target_arch = "aarch64", not(feature = "portable")))]
+mod neon_i8mm;
+mod octet_dot;
 #[cfg(all(target_feature = "relaxed-simd", not(feature = "portable")))]
 mod relaxed_simd;
 #[cfg(all(target_feature = "simd128", not(feature = "portable")))]
@@ -28,6 +31,11 @@ pub(crate) use byte_dot::models;
 pub(crate) use byte_dot::{ByteDot, ByteDots, RowBytes};
 #[cfg(all(target_arch = "aarch64", not(feature = "portable")))]
 pub(crate) use neon::{Neon, NeonDots};
+#[cfg(all(target_arch = "aarch64", not(feature = "portable")))]
+pub(crate) use neon_i8mm::NeonI8mm;
+#[cfg(test)]
+pub(crate) use octet_dot::model as octet_model;
+pub(crate) use octet_dot::{OctetDot, OctetDots};
 #[cfg(any(feature = "portable", not(target_feature = "simd128")))]
 pub(crate) use portable::Portable;
 #[cfg(all(target_feature = "relaxed-simd", not(feature = "portable")))]
@@ -50,6 +58,8 @@ pub enum Backend {
     Neon,
     /// [`Backend::Neon`] with dot products of bytes, detected at run time.
     NeonDot,
+    /// [`Backend::NeonDot`] with products of matrices of bytes, detected at run time.
+    NeonI8mm,
     /// WebAssembly with fixed-width SIMD.
     Simd128,
     /// WebAssembly with relaxed SIMD, which can multiply and add in one instruction.
@@ -61,8 +71,8 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// Its name in lower case: `portable`, `avx2`, `avx-vnni`, `avx512`, `neon`, `neon-dot`, `simd`, `relaxed-simd`,
-    /// `relaxed-simd-u8` or `relaxed-simd-i8`.
+    /// Its name in lower case: `portable`, `avx2`, `avx-vnni`, `avx512`, `neon`, `neon-dot`, `neon-i8mm`, `simd`,
+    /// `relaxed-simd`, `relaxed-simd-u8` or `relaxed-simd-i8`.
     pub const fn name(self) -> &'static str {
         match self {
             Backend::Portable => "portable",
@@ -71,6 +81,7 @@ impl Backend {
             Backend::Avx512 => "avx512",
             Backend::Neon => "neon",
             Backend::NeonDot => "neon-dot",
+            Backend::NeonI8mm => "neon-i8mm",
             Backend::Simd128 => "simd",
             Backend::RelaxedSimd => "relaxed-simd",
             Backend::RelaxedSimdU8 => "relaxed-simd-u8",
@@ -81,7 +92,7 @@ impl Backend {
     /// Whether it has dot products of bytes, which [`Precision::Q8`](crate::Precision::Q8) uses.
     pub const fn multiplies_bytes(self) -> bool {
         match self {
-            Backend::AvxVnni | Backend::Avx512 | Backend::NeonDot => true,
+            Backend::AvxVnni | Backend::Avx512 | Backend::NeonDot | Backend::NeonI8mm => true,
             Backend::RelaxedSimdU8 | Backend::RelaxedSimdI8 => true,
             Backend::Portable | Backend::Avx2 | Backend::Neon | Backend::Simd128 | Backend::RelaxedSimd => {
                 false

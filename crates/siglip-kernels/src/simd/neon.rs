@@ -12,7 +12,7 @@ pub(crate) struct Neon;
 
 /// Lanes 0..4 and 4..8.
 #[derive(Clone, Copy)]
-pub(crate) struct Two<V>(V, V);
+pub(crate) struct Two<V>(pub(super) V, pub(super) V);
 
 macro_rules! neon {
     ($code:expr) => {{
