@@ -1,6 +1,7 @@
 /** Search in pictures of a person's own: an index that is kept on the device. */
 import { SiglipError, throwIfAborted } from './errors.js';
 import { forget, load, save } from './index-storage.js';
+import { RemainingTime } from './remaining-time.js';
 
 /** @typedef {import('../worker/protocol.js').IndexRequest} IndexRequest */
 /** @typedef {import('../worker/protocol.js').IndexEntry} IndexEntry */
@@ -293,7 +294,8 @@ export class SearchIndex {
     /** @type {IndexSummary} */
     const summary = { embedded: 0, known: 0, removed: 0, failures: [] };
     const present = new Set();
-    let [saved, begun, done, saveEvery] = [performance.now(), performance.now(), 0, SAVE_EVERY];
+    let [saved, done, saveEvery] = [performance.now(), 0, SAVE_EVERY];
+    const time = new RemainingTime(saved);
     // Whoever pauses or leaves the page may not come back to it.
     const saveSoon = () => void (saved = -Infinity);
     globalThis.document?.addEventListener('visibilitychange', saveSoon);
@@ -311,13 +313,15 @@ export class SearchIndex {
         }
         done++;
         const total = list.length;
-        const remaining = ((performance.now() - begun) / done) * (total - done);
+        const remaining = time.next(performance.now(), total - done);
         const { embedded, failures } = summary;
         onProgress?.({ done, total, name, embedded, failed: failures.length, remaining });
       };
       while (done < list.length) {
+        const stopped = performance.now();
         if (work.isPaused()) await this.#saveMeanwhile();
         await work.proceed();
+        time.pause(performance.now() - stopped);
         // As many as a GPU takes in one pass.
         const atOnce = this.#siglip.info.device === 'gpu' ? 8 : 1;
         await Promise.all(list.slice(done, done + atOnce).map(add));
