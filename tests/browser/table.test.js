@@ -50,6 +50,11 @@ test('the first view fetches less than 100 KB of code, and none of the table', a
 
 test('the table sorts, filters, selects by thresholds, removes with undo and saves', async () => {
   const page = await openTable();
+  assert.deepEqual(
+    await page.locator('.grid .head b').allTextContents(),
+    ['Picture', 'a cat', 'a dog', 'a boat', 'an insect', 'a coffee cup'],
+    'the labels are in the visitor’s order',
+  );
   await page.getByRole('columnheader', { name: 'a dog' }).getByRole('button').click();
   await page.locator('[aria-sort=descending]', { hasText: 'a dog' }).waitFor();
   assert.equal((await names(page))[0], 'dog.jpg');

@@ -14,6 +14,7 @@ const all = [broken, dog, cat];
 
 test('labels are those of all answers, each once', () => {
   assert.deepEqual(labelsOf(all), ['a dog', 'a cat', '=cmd()']);
+  assert.deepEqual(labelsOf(all, ['=cmd()', 'not asked', 'a dog']), ['=cmd()', 'a dog', 'a cat']);
 });
 
 test('shares add up to one, and logits far from zero stay numbers', () => {

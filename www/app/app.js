@@ -293,6 +293,7 @@ async function showView() {
     const { TableView } = await import('./table/view.js');
     table ??= new TableView({
       pictures: () => cards,
+      labels: () => labels.values,
       remove: (pictures) => {
         remove(/** @type {Card[]} */ (pictures));
         undo.focus();

@@ -13,6 +13,7 @@ export async function showLargeTable() {
   }));
   const view = new TableView({
     pictures: () => pictures,
+    labels: () => labels,
     remove: () => {},
     question: () => ({ model: '', template: '' }),
   });

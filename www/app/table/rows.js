@@ -11,10 +11,16 @@
 /** @typedef {'probability' | 'logit' | 'share'} View */
 /** @typedef {{every: number, own: Map<string, number>}} Thresholds for all labels, and those that a label has of its own */
 
-/** The labels of all answers, in the order in which they come first. @param {Answered[]} pictures @returns {string[]} */
-export const labelsOf = (pictures) => [
-  ...new Set(pictures.flatMap(({ scores = [] }) => scores.map(({ label }) => label))),
-];
+/**
+ * The labels of all answers: first those of `order`, then the others as they come.
+ * @param {Answered[]} pictures
+ * @param {string[]} [order]
+ * @returns {string[]}
+ */
+export function labelsOf(pictures, order = []) {
+  const answered = new Set(pictures.flatMap(({ scores = [] }) => scores.map(({ label }) => label)));
+  return [...new Set([...order.filter((label) => answered.has(label)), ...answered])];
+}
 
 /**
  * A picture's values by label. Labels that the model does not know have none.

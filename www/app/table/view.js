@@ -91,6 +91,7 @@ export class TableView {
   /**
    * @param {object} page
    * @param {() => Picture[]} page.pictures
+   * @param {() => string[]} page.labels in the visitor's order
    * @param {(pictures: Picture[]) => void} page.remove
    * @param {() => {model: string, template: string}} page.question
    */
@@ -147,7 +148,7 @@ export class TableView {
     const all = this.#page.pictures();
     const present = new Set(all);
     for (const picture of this.#selected) if (!present.has(picture)) this.#selected.delete(picture);
-    this.#labels = labelsOf(all);
+    this.#labels = labelsOf(all, this.#page.labels());
     for (const label of this.#thresholds.own.keys())
       if (!this.#labels.includes(label)) this.#thresholds.own.delete(label);
     const part = this.#name.value.trim().toLowerCase();
