@@ -32,6 +32,7 @@ test('a Japanese browser gets the page in Japanese, from its start to search, ta
   await page.locator('#model-facts', { hasText: '8 ビットの重み' }).waitFor();
   await page.getByText('別のモデルを使う').click();
   await page.locator('#model').selectOption({ index: 1 });
+  await page.locator('#model', { hasText: 'SigLIP 2 base, 224 px, 8 ビット' }).waitFor();
   await page.getByText('この端末にあるモデル').click();
   await page.getByText('スコアを調整').click();
   await page.getByText('なぜ？').click();

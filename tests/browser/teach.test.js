@@ -273,6 +273,10 @@ test('on the page, pictures dropped on a label teach it; a slider, â€œnot thisâ€
     [before],
   );
 
+  await card.getByLabel('Label of insect.jpg').selectOption('a cat');
+  await card.getByRole('button', { name: 'Not this' }).click();
+  await panel.getByText('not this: 1 picture, which count once there are pictures of it').waitFor();
+
   // Ten pictures a class or more: a probe.
   const samples = (/** @type {string[]} */ names) =>
     Array.from({ length: 10 }, (_, i) => fileAt(`www/samples/${names[i % names.length]}.jpg`));

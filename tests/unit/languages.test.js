@@ -4,6 +4,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { languages } from '../../www/app/languages.js';
+import { checkpoints } from '../../www/lib/checkpoints.js';
 import { speak, t } from '../../www/ui/translate.js';
 
 const root = new URL('../../', import.meta.url);
@@ -62,7 +63,14 @@ function written(html) {
     .filter((text) => /\p{L}/u.test(text));
 }
 
-const sentences = new Set([...scripts.flatMap((path) => marked(read(path))), ...written(read('index.html'))]);
+/** The parts of the models' names, but for sizes. */
+const names = checkpoints.flatMap(({ label }) => label.split(', ')).filter((part) => !/^\d+ px$/.test(part));
+
+const sentences = new Set([
+  ...scripts.flatMap((path) => marked(read(path))),
+  ...written(read('index.html')),
+  ...names,
+]);
 
 for (const [language, translations] of Object.entries(languages)) {
   test(`${language} has every sentence, each with its values`, () => {

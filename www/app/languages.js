@@ -206,6 +206,20 @@ export const languages = {
     'The same in fewer bytes': '同じものを少ないバイト数で',
     Elsewhere: 'その他',
     'An address, or your own files …': 'アドレス、または手元のファイル…',
+    // lib/checkpoints.js: the parts of the names
+    Base: 'Base',
+    Large: 'Large',
+    'Shape-optimised 400M': '形状最適化 400M',
+    'SigLIP 2 base': 'SigLIP 2 base',
+    'SigLIP 2 large': 'SigLIP 2 large',
+    'SigLIP 2 400M': 'SigLIP 2 400M',
+    'SigLIP 2 giant': 'SigLIP 2 giant',
+    MedSigLIP: 'MedSigLIP',
+    'large patches': '大きなパッチ',
+    'small patches': '小さなパッチ',
+    'aspect kept': '縦横比を保つ',
+    'many languages': '多言語',
+    'in 8 bits': '8 ビット',
     'All models are deleted.': 'モデルをすべて削除しました。',
     'None yet.': 'まだありません。',
     'The browser gives this page no storage: models are downloaded on every visit.':
@@ -343,6 +357,7 @@ export const languages = {
     'Close the search': '検索を閉じる',
     '{} and “{}”': '{0} と「{1}」',
     '{} without “{}”': '{0}、ただし「{1}」がないもの',
+    'anything but “{}”': '「{0}」がないもの',
     'Search without {}': '{0} なしで検索',
     '“{}”': '「{0}」',
     '{}. Another tab is at work on this folder: it can be searched here, and is brought up to date there.':
@@ -363,7 +378,9 @@ export const languages = {
     'Comparing all pictures: {} %': 'すべての画像を比べています: {0} %',
     'Save the index as a file': '索引をファイルに保存',
     'The index now has {}.': '索引には{0}があります。',
+    '1 group of pictures that are nearly the same.': 'ほぼ同じ画像の組が 1 組あります。',
     '{} groups of pictures that are nearly the same.': 'ほぼ同じ画像の組が {0} 組あります。',
+    ' Here are {} of them.': 'そのうち {0} 組を示します。',
     'No two pictures are nearly the same.': 'ほぼ同じ画像はありません。',
     'More like {}': '{0} に似たもの',
     'Labels for {}': '{0} のラベル',
@@ -527,6 +544,8 @@ export const languages = {
     'Forget the pictures of {}': '{0} の画像を忘れる',
     'Add pictures…': '画像を追加…',
     'not this: {}': '違うもの：{0}',
+    'not this: {}, which count once there are pictures of it':
+      '違うもの：{0}（このクラスの画像があれば使われます）',
     'Only its text': '文のみ',
   },
 };

@@ -7,12 +7,13 @@ const OTHERS = ['ja'];
 const wanted = new URLSearchParams(location.search).get('lang') ?? navigator.language;
 const language = wanted.split('-')[0].toLowerCase();
 if (OTHERS.includes(language)) {
-  const [{ languages }, { translatePage }] = await Promise.all([
+  const [{ languages }, { translateNames, translatePage }] = await Promise.all([
     import('./languages.js'),
     import('./translate-page.js'),
   ]);
   speak(languages[language]);
   translatePage(document, languages[language]);
+  translateNames(languages[language]);
   document.documentElement.lang = language;
 }
 for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll('a[hreflang]'))) {

@@ -1,4 +1,5 @@
-/** Puts what index.html says into another language. */
+/** Puts what index.html and the names of models say into another language. */
+import { checkpoints } from '../lib/checkpoints.js';
 
 const ATTRIBUTES = ['alt', 'aria-label', 'placeholder', 'title'];
 
@@ -21,5 +22,16 @@ export function translatePage(page, translations) {
       const translation = inOther(element.getAttribute(name) ?? '');
       if (translation) element.setAttribute(name, translation);
     }
+  }
+}
+
+/**
+ * Translates the parts of the published models' names.
+ * @param {Record<string, string>} translations by the English part
+ */
+export function translateNames(translations) {
+  for (const checkpoint of checkpoints) {
+    const parts = checkpoint.label.split(', ').map((part) => translations[part] ?? part);
+    checkpoint.label = parts.join(', ');
   }
 }

@@ -25,6 +25,8 @@ async function openFolder(page, folder = fileAt('www/samples')) {
 test('a folder is searched by words and by a picture, and is known in the next visit', async () => {
   const page = await harness.open();
   const panel = await openFolder(page);
+  const { y = 0 } = (await panel.getByText('Choose a folder…').boundingBox()) ?? {};
+  assert.ok(y > 0 && y < (page.viewportSize()?.height ?? 0), 'the panel that opened is in view');
   await panel.getByText('5 pictures (5 new)').waitFor();
   await panel.getByText('1 could not be read as pictures').click();
   await panel.getByText('CREDITS.md').waitFor();
@@ -56,6 +58,10 @@ test('a folder is searched by words and by a picture, and is known in the next v
   await panel.getByLabel('What is not in it?').fill('a dog');
   await panel.getByRole('button', { name: 'Search', exact: true }).click();
   await panel.getByText('without “a dog”').waitFor();
+  await panel.getByLabel('What is in the picture?').fill('');
+  await panel.getByRole('button', { name: 'Search', exact: true }).click();
+  await panel.getByText('that fit anything but “a dog” best').waitFor();
+  assert.notEqual(await found.first().textContent(), 'dog.jpg');
   await panel.getByRole('button', { name: 'Labels for coffee.jpg' }).click();
   await cardOf(page, 'coffee.jpg').waitFor();
 
@@ -80,7 +86,7 @@ test('pictures that are nearly the same are shown in groups, and the index goes 
   const panel = await openFolder(page, folder);
   await panel.getByText('3 pictures (').waitFor();
   await panel.getByRole('button', { name: 'Find duplicates' }).click();
-  await panel.getByText('1 groups of pictures that are nearly the same.').waitFor();
+  await panel.getByText('1 group of pictures that are nearly the same.').waitFor();
   assert.deepEqual(await panel.locator('.found li').allTextContents(), [
     '2 pictures',
     'boat.jpgLabels',

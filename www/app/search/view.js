@@ -33,6 +33,14 @@ function whenChosen(input, take) {
   });
 }
 
+/** @param {number} count of groups of duplicates */
+function groupsText(count) {
+  if (!count) return t`No two pictures are nearly the same.`;
+  if (count === 1) return t`1 group of pictures that are nearly the same.`;
+  const all = t`${count} groups of pictures that are nearly the same.`;
+  return count > MOST_GROUPS ? all + t` Here are ${MOST_GROUPS} of them.` : all;
+}
+
 /** @param {string} text @param {() => void} onclick */
 const button = (text, onclick) => h('button', { className: 'button', type: 'button', onclick }, text);
 
@@ -197,8 +205,9 @@ export class SearchView {
     const [text, minus] = [this.#text, this.#minus].map(({ value }) => value.trim() || undefined);
     const like = this.#like;
     if (!text && !minus && !like) return;
-    const wanted = like && text ? t`${like.name} and “${text}”` : (like?.name ?? t`“${text ?? ''}”`);
-    this.#search({ text, minus, ...like?.query }, minus ? t`${wanted} without “${minus}”` : wanted);
+    const wanted = like && text ? t`${like.name} and “${text}”` : (like?.name ?? (text && t`“${text}”`));
+    const without = wanted ? t`${wanted} without “${minus ?? ''}”` : t`anything but “${minus ?? ''}”`;
+    this.#search({ text, minus, ...like?.query }, minus || !wanted ? without : wanted);
   }
 
   /** Searches with a picture from now on, or without one. @param {{name: string, query: {like: string} | {image: File}} | undefined} like */
@@ -317,9 +326,7 @@ export class SearchView {
       };
       const groups = (await this.#index?.duplicates(undefined, { signal, onProgress })) ?? [];
       if (signal.aborted) return;
-      this.#meaning.textContent = groups.length
-        ? t`${groups.length} groups of pictures that are nearly the same.`
-        : t`No two pictures are nearly the same.`;
+      this.#meaning.textContent = groupsText(groups.length);
       this.#show(
         groups
           .slice(0, MOST_GROUPS)

@@ -331,7 +331,7 @@ export class TeachView {
       const { images, not, mix: share } = this.#lessons.of(label);
       const parts = [
         images.length && picturesText(images.length),
-        not.length && t`not this: ${picturesText(not.length)}`,
+        not.length && notText(not.length, images.length),
       ];
       count.textContent = parts.filter(Boolean).join(', ') || t`Only its text`;
       mix.value = String(Math.round(share * 100));
@@ -341,6 +341,12 @@ export class TeachView {
     return { item, show };
   }
 }
+
+/** @param {number} not number of pictures that do not show the class @param {number} images number of those that do */
+const notText = (not, images) =>
+  images
+    ? t`not this: ${picturesText(not)}`
+    : t`not this: ${picturesText(not)}, which count once there are pictures of it`;
 
 /** @param {import('../../worker/protocol.js').TaughtSummary} info */
 const accuracyText = ({ accuracy = 0 }) => `${(100 * accuracy).toFixed(1)}%`;
