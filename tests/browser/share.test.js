@@ -2,14 +2,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { complaintsOfAxe } from './axe.js';
-import { Harness, problemsOf } from './harness.js';
+import { Harness, fileAt, openIn, problemsOf } from './harness.js';
 import { labelsOf, loadModel } from './page-actions.js';
 import { FakeHub } from './weights/fake-hub.js';
 
 const harness = new Harness();
 
 test('labels and template are copied as a link and as an element, and a denied copy is shown', async () => {
-  const page = await harness.open({ options: { permissions: ['clipboard-read', 'clipboard-write'] } });
+  const page = await harness.open({
+    headers: { 'access-control-allow-origin': '*' },
+    options: { permissions: ['clipboard-read', 'clipboard-write'] },
+  });
   await labelsOf(page, 'insect.jpg');
   await page.locator('#template').fill('a “{}” & "so on"');
   const pasted = () => page.evaluate(() => navigator.clipboard.readText());
@@ -36,6 +39,18 @@ test('labels and template are copied as a link and as an element, and a denied c
     ['labels', 'a cat, a dog, a boat, an insect, a coffee cup'],
     ['template', 'a “{}” & "so on"'],
   ]);
+  const code = await pasted();
+  const other = await harness.startServer();
+  other.intercept = (path, response) => {
+    if (path !== '/') return false;
+    response.setHeader('content-type', 'text/html');
+    response.end(`<!doctype html><title>another site</title>${code}`);
+  };
+  const site = await openIn(page.context(), `${other.origin}/`);
+  await site.getByRole('button', { name: 'Load the model' }).click();
+  await site.locator('siglip-classifier input[type=file]').setInputFiles(fileAt('www/samples/cat.jpg'));
+  await site.getByText('cat.jpg: a cat').waitFor();
+  await site.close();
 
   await page.evaluate(() => {
     navigator.clipboard.writeText = () => Promise.reject(new DOMException('no', 'NotAllowedError'));
