@@ -28,3 +28,6 @@ export function tinyModel() {
     "The embedded model is not in this bundle. Add the line `import 'siglip-web/tiny';`, or name another model.",
   );
 }
+
+/** Its bytes to download. */
+export const tinyBytes = 5_530_000;

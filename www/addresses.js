@@ -14,3 +14,6 @@ export const startWorker = () =>
 
 /** The folder of the demonstration model. */
 export const tinyModel = () => new URL('./models/tiny/', here).href;
+
+/** Its bytes to download. */
+export const tinyBytes = 9_972_000;

@@ -89,6 +89,8 @@ test('the scripts are small, and nothing but scripts, engines and the embedded m
   assert.ok(page > 5_000 && page < 14.5 * 1024, `the page's scripts: ${page} bytes`);
   const { size } = await stat(join(installed, 'models/tiny.gguf'));
   assert.ok(size < 6_000_000, `the embedded model: ${size} bytes`);
+  const { tinyBytes } = await import(join(installed, 'addresses.js'));
+  assert.ok(Math.abs(tinyBytes - size) < 5000, `${tinyBytes} bytes told, ${size} in the package`);
   assert.deepEqual(files.filter((name) => /\.(ts|md|rs|toml|safetensors)$/.test(name)).sort(), [
     'CHANGELOG.md',
     'README.md',

@@ -1,9 +1,7 @@
 /** Sizes, probabilities, times and errors as text. */
+import { tinyBytes } from '../addresses.js';
 import { checkpoints } from '../lib/checkpoints.js';
 import { t } from './translate.js';
-
-/** Bytes to download for the demonstration model. */
-const TINY_BYTES = 9_972_000;
 
 /** In decimal units, as the model hub writes sizes. @param {number} bytes */
 export function formatBytes(bytes) {
@@ -60,7 +58,7 @@ export function showProgress(bar, { phase, loaded, total }) {
  * @param {string} model
  */
 export const downloadSize = (model) =>
-  model === 'tiny' ? TINY_BYTES : checkpoints.find(({ id }) => id === model)?.bytes;
+  model === 'tiny' ? tinyBytes : checkpoints.find(({ id }) => id === model)?.bytes;
 
 /**
  * An error's kind, and what it says.
