@@ -98,7 +98,11 @@ fn router(isolated: bool) -> Router {
         headers.push((HeaderName::from_static("cross-origin-opener-policy"), "same-origin"));
         headers.push((HeaderName::from_static("cross-origin-embedder-policy"), "require-corp"));
     }
-    let files = Router::new().fallback_service(ServeDir::new(crate::path(".")));
+    // The code that the page copies for a site is tried on pages of other origins.
+    let any = HeaderValue::from_static("*");
+    let shared = SetResponseHeaderLayer::overriding(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+    let www = Router::new().fallback_service(ServeDir::new(crate::path("www"))).layer(shared);
+    let files = Router::new().nest("/www", www).fallback_service(ServeDir::new(crate::path(".")));
     headers.into_iter().fold(files, |router, (name, value)| {
         router.layer(SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value)))
     })
@@ -113,4 +117,41 @@ fn open(address: &str) {
     };
     let mut open = command(program, &[address]);
     let _ = open.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
+    use super::Server;
+
+    /// The head of the answer, in lower case, and the body.
+    fn get(server: &Server, path: &str) -> (String, String) {
+        let host = server.address.trim_start_matches("http://").trim_end_matches('/');
+        let mut stream = TcpStream::connect(host).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.to_lowercase(), body.to_owned())
+    }
+
+    #[test]
+    fn pages_of_other_origins_may_load_the_element_but_read_nothing_else() {
+        let server = Server::start(0, false).unwrap();
+        let (head, body) = get(&server, "/www/siglip-classifier.js");
+        assert!(
+            head.starts_with("http/1.1 200") && head.contains("access-control-allow-origin: *"),
+            "{head}"
+        );
+        assert!(head.contains("cache-control: no-cache"), "{head}");
+        assert!(body.contains("customElements"), "{body}");
+        let (head, _) = get(&server, "/www/none.js");
+        assert!(head.starts_with("http/1.1 404"), "{head}");
+        for path in ["/", "/Cargo.toml"] {
+            let (head, _) = get(&server, path);
+            assert!(head.starts_with("http/1.1 200") && !head.contains("access-control"), "{path}: {head}");
+        }
+    }
 }
