@@ -1,7 +1,7 @@
 /** Runs the documentation's scripts for Node.js and its command lines, beside small models in the place of published ones. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { cp, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { before, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -73,6 +73,14 @@ async function run(program, ...parameters) {
     throw new Error(`${program} ${parameters.join(' ')}:\n${stdout}\n${stderr}`, { cause: error });
   }
 }
+
+test('README.md names every command of siglip', async () => {
+  const commands = (await run('siglip', '--help')).matchAll(/^ {2}([a-z]+) {2,}/gm);
+  const written = /^`siglip classify`, .*$/m.exec(await readFile(fileAt('README.md'), 'utf8'))?.[0] ?? '';
+  const named = [...written.split(';')[0].matchAll(/`(?:siglip )?([a-z]+)`/g)].map(([, name]) => name);
+  const own = [...commands].map(([, name]) => name).filter((name) => name !== 'help');
+  assert.deepEqual(named.sort(), own.sort());
+});
 
 for (const { at, code } of executable('js')) {
   if (!code.includes('siglip-web/node')) continue;
