@@ -182,7 +182,10 @@ test('every kind of picture gives the same embedding', async () => {
 });
 
 test('a playing video is classified by the frame that it shows', async () => {
-  const page = await open();
+  const page = await harness.open({
+    path: '/tests/browser/pages/blank.html',
+    options: { showsVideo: true },
+  });
   const scores = await page.evaluate(async () => {
     const { Siglip } = await import('/www/siglip.js');
     const siglip = await Siglip.load();

@@ -58,8 +58,8 @@ export class Harness {
   }
 
   /**
-   * A page of a fresh context, on a fresh server.
-   * @param {{path?: string, headers?: Record<string, string>, hasServiceWorker?: boolean, options?: import('playwright-core').BrowserContextOptions}} [options]
+   * A page of a fresh context, on a fresh server. `showsVideo` is for WebKit, which otherwise shows no frames.
+   * @param {{path?: string, headers?: Record<string, string>, hasServiceWorker?: boolean, options?: import('playwright-core').BrowserContextOptions & {showsVideo?: boolean}}} [options]
    */
   async open({ path = '/', headers = {}, hasServiceWorker = false, options = {} } = {}) {
     this.server = await this.startServer(headers);

@@ -215,18 +215,25 @@ const ifNavigated = (value) => (error) => {
 };
 
 /**
+ * Waits before something is looked at once more. A look takes the browser's time too: what takes long is looked at less and less often.
+ * @param {number} shortest in milliseconds
+ * @param {number} begun when it was first looked at
+ */
+export const untilNextLook = (shortest, begun) => sleep(shortest + (Date.now() - begun) / 10);
+
+/**
  * Waits until something is true. What is lost with a document is asked of the next one.
  * @template T
  * @param {() => Promise<T>} look
  * @param {string} what
  */
 async function until(look, what) {
-  const end = Date.now() + TIMEOUT;
+  const begun = Date.now();
   for (;;) {
     const value = await look().catch(ifNavigated(undefined));
     if (value) return value;
-    if (Date.now() > end) throw new Error(`not within ${TIMEOUT} ms: ${what}`);
-    await sleep(POLL);
+    if (Date.now() > begun + TIMEOUT) throw new Error(`not within ${TIMEOUT} ms: ${what}`);
+    await untilNextLook(POLL, begun);
   }
 }
 

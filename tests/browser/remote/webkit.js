@@ -9,7 +9,7 @@ import { createServer } from 'node:net';
 import { pipeline } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { putFiles, toFileParts } from './files.js';
-import { NAVIGATED, RemotePage } from './page.js';
+import { NAVIGATED, RemotePage, untilNextLook } from './page.js';
 
 /** @typedef {import('./page.js').Tab} Tab */
 
@@ -90,8 +90,12 @@ export async function launch({ driver, browser, screen: program }) {
   /** @type {Set<Session>} */
   const sessions = new Set();
   return {
-    async newContext() {
-      const session = await Session.start(driver, browser, screen.display, proxy.address);
+    async newContext({ showsVideo = false } = {}) {
+      /** @type {Record<string, string>} */
+      const environment = { DISPLAY: screen.display };
+      // Layers that OpenGL composes without a GPU take a quarter of a test's processor time. Only video needs them.
+      if (!showsVideo) environment.WEBKIT_DISABLE_COMPOSITING_MODE = '1';
+      const session = await Session.start(driver, browser, environment, proxy.address);
       sessions.add(session);
       const self = {
         newPage: async () => new RemotePage(await session.newTab(), self),
@@ -138,9 +142,9 @@ class Session {
   /**
    * A session with a driver of its own. A driver waits without end for a browser that has crashed: it is replaced by
    * another one.
-   * @param {string} driver @param {string} binary @param {string} display @param {string} httpProxy
+   * @param {string} driver @param {string} binary @param {Record<string, string>} environment @param {string} httpProxy
    */
-  static async start(driver, binary, display, httpProxy) {
+  static async start(driver, binary, environment, httpProxy) {
     const capabilities = {
       alwaysMatch: {
         browserName: 'MiniBrowser',
@@ -150,7 +154,7 @@ class Session {
       },
     };
     for (let tries = 1; ; tries++) {
-      const session = await Session.#ofNewDriver(driver, display);
+      const session = await Session.#ofNewDriver(driver, environment);
       try {
         await session.#begin(capabilities);
         return session;
@@ -161,12 +165,12 @@ class Session {
     }
   }
 
-  /** @param {string} driver @param {string} display */
-  static async #ofNewDriver(driver, display) {
+  /** @param {string} driver @param {Record<string, string>} environment */
+  static async #ofNewDriver(driver, environment) {
     const port = await freePort();
     // A group of its own: the browser's processes end with it.
     const child = spawn(driver, [`--port=${port}`], {
-      env: { ...process.env, DISPLAY: display },
+      env: { ...process.env, ...environment },
       stdio: 'ignore',
       detached: true,
     });
@@ -264,13 +268,13 @@ class Session {
         const place = `siglipAnswers[${++calls}]`;
         const promise = `(async () => { ${body} })()`;
         await execute(`(globalThis.siglipAnswers ??= {}); ${promise}.then((text) => (${place} = text));`);
-        for (;;) {
+        for (const begun = Date.now(); ;) {
           const answer = await execute(`if (!globalThis.siglipAnswers) return false;
             const answer = ${place} ?? null; if (answer !== null) delete ${place}; return answer;`);
           if (answer === false)
             throw Object.assign(new Error('The page has gone to another address.'), { code: NAVIGATED });
           if (answer !== null) return answer;
-          await sleep(POLL);
+          await untilNextLook(POLL, begun);
         }
       },
       handle: async (expression) => ({
