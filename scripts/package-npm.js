@@ -5,7 +5,7 @@
  *     node scripts/package-npm.js target/npm/siglip-web
  */
 import { execFileSync } from 'node:child_process';
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { build, transform } from 'esbuild';
 import { minifySheets } from './bundle.js';
@@ -88,11 +88,14 @@ await build({
   plugins: [addressesApart, forNode],
 });
 
-for (const name of ['simd128', 'relaxed-simd', 'threads', 'rare-formats']) {
-  const module = name === 'rare-formats' ? 'siglip_rare_bg.wasm' : 'siglip_web_bg.wasm';
-  await mkdir(join(folder, 'wasm', name), { recursive: true });
-  await cp(join(root, 'www/wasm', name, module), join(folder, 'wasm', name, module));
-}
+for (const module of [
+  'simd128/siglip_web_bg.wasm',
+  'relaxed-simd/siglip_web_bg.wasm',
+  'threads/siglip_web_bg.wasm',
+  'rare-formats/siglip_rare_bg.wasm',
+  'gpu-plan/siglip_gpu_plan.wasm',
+])
+  await cp(join(root, 'www/wasm', module), join(folder, 'wasm', module));
 // Without its comments. Bundlers look for its words, so nothing else changes.
 const addresses = await readFile(join(root, 'npm/addresses.js'), 'utf8');
 const { code } = await transform(addresses, { minifyWhitespace: true });

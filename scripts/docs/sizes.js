@@ -67,7 +67,9 @@ async function scriptsSize(name, entries, without = []) {
 /** The builds of the engine. @param {boolean} compress */
 export const buildSizes = (compress) =>
   Promise.all(
-    ['simd128', 'relaxed-simd', 'threads', 'rare-formats', 'candle'].map((name) => buildSize(name, compress)),
+    ['simd128', 'relaxed-simd', 'threads', 'rare-formats', 'gpu-plan', 'candle'].map((name) =>
+      buildSize(name, compress),
+    ),
   );
 
 /** The scripts. */
@@ -101,7 +103,7 @@ Bytes, as \`cargo xtask docs --record\` measures them; it writes this page. gzip
 ## The engine
 
 A browser downloads one of the first three: the second where it has relaxed SIMD, the third on a cross-origin isolated page. \`rare-formats\`
-comes with the first picture that needs it, \`candle\` when a page asks for it.
+comes with the first picture that needs it, \`gpu-plan\` with a model on a GPU, \`candle\` when a page asks for it.
 
 | module and its script | raw | gzip | Brotli |
 | --- | ---: | ---: | ---: |

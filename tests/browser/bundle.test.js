@@ -54,7 +54,7 @@ test('each build of the engine stays within 0.95 MB', async () => {
 
 test('the GPU adds at most 12 KiB of JavaScript and WGSL, of which other pages fetch none', async () => {
   const { outputFiles, metafile } = await bundle(fileAt('www'), library);
-  const isOfGpu = (/** @type {string} */ path) => /^worker\/gpu/.test(path);
+  const isOfGpu = (/** @type {string} */ path) => /^(worker\/gpu|gpu-plan)/.test(path);
   const own = outputFiles.filter(({ path }) =>
     Object.keys(metafile.outputs[relative(fileAt('www'), path)].inputs).some(isOfGpu),
   );
@@ -68,6 +68,12 @@ test('the GPU adds at most 12 KiB of JavaScript and WGSL, of which other pages f
     const others = imports.filter(({ path, kind }) => kind === 'import-statement' && names.has(path));
     assert.ok(names.has(name) || !others.length, name);
   }
+});
+
+test("the module that makes a GPU's plan stays within 20 KiB", async () => {
+  const module = await readFile(fileAt('www/wasm/gpu-plan/siglip_gpu_plan.wasm'));
+  const { length } = gzipSync(module, { level: 9 });
+  assert.ok(length > 5000 && length <= 20 * 1024, `${length} bytes`);
 });
 
 test('the bundled page classifies, and the bundled library shards a model over workers', async () => {

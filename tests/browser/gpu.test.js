@@ -197,6 +197,7 @@ const faults = {
   'no gpu': ['gpu-missing', 'cpu'],
   'no adapter': ['gpu-missing', 'cpu'],
   'no device': ['gpu-missing', 'cpu'],
+  'plan not fetched': ['gpu-plan', 'cpu'],
   'pipeline refused': ['gpu-wrong', 'cpu'],
   'out of memory': ['gpu-memory', 'cpu'],
   'buffer refused': ['gpu-memory', 'cpu'],

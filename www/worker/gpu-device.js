@@ -28,7 +28,7 @@ import { fastestOf } from './gpu-choice.js';
  * size].
  * @typedef {{values: Float32Array, sequences: number}} TowerInput
  */
-/** Why the GPU is not used. @typedef {'gpu-missing' | 'gpu-wrong' | 'gpu-slow' | 'gpu-lost' | 'gpu-memory'} FaultCode */
+/** Why the GPU is not used. @typedef {'gpu-missing' | 'gpu-plan' | 'gpu-wrong' | 'gpu-slow' | 'gpu-lost' | 'gpu-memory'} FaultCode */
 
 /** A reason to compute on the CPU. */
 export class GpuFault extends Error {

@@ -2,6 +2,7 @@
  * A model whose blocks and heads run on the GPU. The engine keeps all the rest. Weights go to the GPU as they arrive, as to a follower
  * of a sharded model, and no copy of them stays: after a fault the model is read again, from the cache where it is.
  */
+import { loadPlanner } from '../gpu-plan.js';
 import { checkTower, checkWeights, isFinite } from './gpu-check.js';
 import { keepAt, keptAt, placeOf } from './gpu-choice.js';
 import { GpuFault, GpuTower, openDevice, reasonOf } from './gpu-device.js';
@@ -16,7 +17,6 @@ import { yieldToMessages } from './yield.js';
 /** @typedef {import('./protocol.js').CallEvent} CallEvent */
 /** @typedef {import('./protocol.js').LoadEvent} LoadEvent */
 /** @typedef {import('./protocol.js').PixelValues} PixelValues */
-/** @typedef {{image?: TowerPlan, text?: TowerPlan, checksum: string, places: import('./gpu-weights.js').Place[], rowLengths: number[]}} Plan */
 /** @typedef {Calls['load']['parameters']} Parameters */
 /** Loads the engine. Passed in, so that bundlers leave it in one script with the worker. @typedef {typeof import('./wasm.js').loadWasm} LoadWasm */
 /**
@@ -35,6 +35,7 @@ const WORTH_IT = 1.2;
 /** @type {Record<FaultCode, string>} */
 const HEADLINES = {
   'gpu-missing': 'The GPU cannot be used',
+  'gpu-plan': 'The code for the GPU could not be loaded',
   'gpu-wrong': 'The GPU computes wrongly',
   'gpu-slow': 'The GPU is slower than the CPU',
   'gpu-lost': 'The GPU was lost',
@@ -224,6 +225,7 @@ class GpuModel {
   #parameters;
   #loadWasm;
   #isSoftware;
+  #planner = loadPlanner();
   /** Why it is of no use any more. @type {GpuFault | undefined} */
   #fault;
 
@@ -240,6 +242,8 @@ class GpuModel {
     this.#device = device;
     this.adapterName = name;
     this.#isSoftware = isSoftware;
+    // `#begin` awaits it.
+    this.#planner.catch(() => {});
     void device.lost.then(({ message }) => {
       this.#fault ??= new GpuFault('gpu-lost', message || 'the device is gone');
     });
@@ -289,15 +293,19 @@ class GpuModel {
     const { source, options: chosen } = this.#parameters;
     const { Engine } = await this.#loadWasm();
     const options = { ...chosen, workers: 1, gpu: true };
-    /** Settles when the buffers are there. @type {Promise<unknown>} */
-    let begun = Promise.resolve();
+    /** Settles when the buffers are there. @type {Promise<WeightWriter | undefined>} */
+    let begun = Promise.resolve(undefined);
     const engine = await Engine.load(source, options, signal, {
       onProgress: (file, loaded, total, cached) => tell({ type: 'progress', file, loaded, total, cached }),
       onNotice: (code, message) => tell({ type: 'notice', notice: { code, message } }),
       onConfig: (config, towers) => {
-        begun = this.#begin(() => Engine.gpu_plan(config, towers, chosen.precision, chosen.imageSize));
-        // `onWeights` awaits it.
-        begun.catch(() => {});
+        this.#writer = undefined;
+        const sizesOf = () => Engine.gpu_sizes(config, towers, chosen.precision, chosen.imageSize);
+        // A load that starts over may find the first start still under way.
+        const started = begun.catch(() => {}).then(() => this.#begin(sizesOf));
+        begun = started;
+        // `onWeights` hears of a failure.
+        started.then((writer) => (this.#writer = begun === started ? writer : undefined)).catch(() => {});
       },
       // Once this returns, the engine's memory may move: either all is written by then, or a copy is kept.
       onWeights: (weights) =>
@@ -309,25 +317,23 @@ class GpuModel {
     return engine;
   }
 
-  /** @param {Promise<unknown>} begun @param {Uint8Array} weights */
+  /** @param {Promise<WeightWriter | undefined>} begun @param {Uint8Array} weights */
   async #writeLater(begun, weights) {
-    await begun;
-    await this.#writer?.write(weights);
+    await (await begun)?.write(weights);
   }
 
   /**
    * Starts a load, or starts it over.
-   * @param {() => string} planOf
+   * @param {() => string} sizesOf
    */
-  async #begin(planOf) {
-    this.#writer = undefined;
+  async #begin(sizesOf) {
     for (const buffer of Object.values(this.#towers).flatMap(({ weights }) => weights)) buffer.destroy();
     this.#towers = {};
     this.#unchosen = {};
-    /** @type {Plan} */
+    const planOf = await this.#planner;
     let plan;
     try {
-      plan = JSON.parse(planOf());
+      plan = await planOf(sizesOf());
     } catch (error) {
       throw new GpuFault('gpu-missing', reasonOf(error), error);
     }
@@ -342,7 +348,7 @@ class GpuModel {
     this.#checksum = plan.checksum;
     this.#compiled = Promise.all(Object.values(this.#towers).map((tower) => tower.compile()));
     this.#compiled.catch(() => {});
-    this.#writer = new WeightWriter(this.#device, plan, this.#towers);
+    return new WeightWriter(this.#device, plan, this.#towers);
   }
 
   /** Where the choice of a program is to be kept, of towers that have none. @type {Partial<Record<'image' | 'text', {place?: string}>>} */

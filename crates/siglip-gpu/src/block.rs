@@ -1,8 +1,6 @@
 //! The shape of a block on the GPU, and the layouts of weights in buffers: one a block, one for the patch embedding and one for the
 //! head.
 
-use siglip::Precision;
-
 use crate::place::Group;
 use crate::plan::{Binding, Buffer};
 
@@ -27,7 +25,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    pub fn new(hidden: usize, middle: usize, heads: usize, precision: Precision) -> Shape {
+    pub fn new(hidden: usize, middle: usize, heads: usize, quantized: bool) -> Shape {
         let head_dim = hidden / heads;
         // The attention kernel reads four values at once.
         let stride = head_dim.next_multiple_of(4);
@@ -36,7 +34,7 @@ impl Shape {
             context: (heads * stride).next_multiple_of(WIDTH),
             middle: middle.next_multiple_of(WIDTH),
             heads: Group { size: head_dim, stride },
-            quantized: precision.is_quantized(),
+            quantized,
         }
     }
 }

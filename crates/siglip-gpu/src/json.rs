@@ -1,5 +1,6 @@
-//! A plan as JSON. Written by hand, and through few functions: the serializers that serde derives would be 6 KB of a page's
-//! engine.
+//! A plan as JSON, written by hand: the serializers that serde derives would be 6 KB of a page's module.
+
+use alloc::string::{String, ToString};
 
 use crate::place::{Group, Place};
 use crate::plan::{Activation, Binding, Buffer, Count, Dispatch, Pipeline, Plan, Program, Rows, TowerPlan};
@@ -8,175 +9,213 @@ impl Plan {
     /// The plan for an executor in another language. Fields have their names here, in camel case; what is `None` is left out. A
     /// [`Buffer`] and a [`Count`] are objects with one field, or a string where they have no number.
     pub fn to_json(&self) -> String {
-        object(&[
-            ("image", self.image.as_ref().map_or(Value::Missing, tower)),
-            ("text", self.text.as_ref().map_or(Value::Missing, tower)),
-            ("places", list(&self.places, place)),
-            ("rowLengths", list(&self.row_lengths, |length| number(*length))),
-            ("checksum", Value::Text(&self.checksum)),
-        ])
-        .into_json()
-    }
-}
-
-fn tower(tower: &TowerPlan) -> Value<'_> {
-    object(&[
-        ("hiddenSize", number(tower.hidden_size)),
-        ("hiddenStride", number(tower.hidden_stride)),
-        ("length", number(tower.length)),
-        ("mostRows", number(tower.most_rows)),
-        ("input", rows(tower.input)),
-        ("hasPositions", Value::Json(tower.has_positions.to_string())),
-        ("embeddings", tower.embeddings.map_or(Value::Missing, rows)),
-        ("blocks", number(tower.blocks)),
-        ("weights", list(&tower.weights, |bytes| Value::Number(*bytes))),
-        ("activations", list(&tower.activations, activation)),
-        ("pipelines", list(&tower.pipelines, pipeline)),
-        ("programs", list(&tower.programs, program)),
-    ])
-}
-
-fn rows(Rows { size, stride, activation }: Rows) -> Value<'static> {
-    object(&[("size", number(size)), ("stride", number(stride)), ("activation", number(activation))])
-}
-
-fn program(Program { most_rows, dispatches, first_block, last_block }: &Program) -> Value<'_> {
-    object(&[
-        ("mostRows", most_rows.map_or(Value::Missing, number)),
-        ("firstBlock", number(*first_block)),
-        ("lastBlock", number(*last_block)),
-        ("dispatches", list(dispatches, dispatch)),
-    ])
-}
-
-fn activation(&Activation { label, floats_per_row }: &Activation) -> Value<'_> {
-    object(&[("label", Value::Text(label)), ("floatsPerRow", number(floats_per_row))])
-}
-
-fn pipeline(Pipeline { label, wgsl }: &Pipeline) -> Value<'_> {
-    object(&[("label", Value::Text(label)), ("wgsl", Value::Text(wgsl))])
-}
-
-fn dispatch(dispatch: &Dispatch) -> Value<'_> {
-    object(&[
-        ("pipeline", number(dispatch.pipeline)),
-        ("bindings", list(&dispatch.bindings, binding)),
-        ("workgroups", list(&dispatch.workgroups, count)),
-    ])
-}
-
-fn binding(&Binding { binding, buffer, offset, size }: &Binding) -> Value<'_> {
-    let buffer = match buffer {
-        Buffer::Weights(block) => object(&[("weights", number(block))]),
-        Buffer::Activation(index) => object(&[("activation", number(index))]),
-        Buffer::Positions => Value::Text("positions"),
-    };
-    object(&[
-        ("binding", Value::Number(binding.into())),
-        ("buffer", buffer),
-        ("offset", Value::Number(offset)),
-        ("size", size.map_or(Value::Missing, Value::Number)),
-    ])
-}
-
-fn count(count: &Count) -> Value<'_> {
-    object(&[match *count {
-        Count::Fixed(workgroups) => ("fixed", number(workgroups)),
-        Count::Rows(rows) => ("rows", number(rows)),
-        Count::Length(rows) => ("length", number(rows)),
-        Count::Sequences => return Value::Text("sequences"),
-    }])
-}
-
-fn place(place: &Place) -> Value<'_> {
-    object(&[
-        ("tensor", number(place.tensor)),
-        ("tower", Value::Text(place.tower)),
-        ("block", number(place.block)),
-        ("firstRow", number(place.first_row)),
-        ("offset", Value::Number(place.offset)),
-        ("stride", Value::Number(place.stride)),
-        ("columns", number(place.columns)),
-        ("rowGroup", group(place.row_group)),
-        ("columnGroup", group(place.column_group)),
-        ("scales", place.scales.map_or(Value::Missing, Value::Number)),
-    ])
-}
-
-fn group(Group { size, stride }: Group) -> Value<'static> {
-    object(&[("size", number(size)), ("stride", number(stride))])
-}
-
-/// A value of JSON.
-enum Value<'v> {
-    /// Left out, with its key.
-    Missing,
-    Number(u64),
-    Text(&'v str),
-    /// An object or a list.
-    Json(String),
-}
-
-impl Value<'_> {
-    fn write(&self, json: &mut String) {
-        match self {
-            Value::Missing => {}
-            Value::Number(number) => *json += &number.to_string(),
-            Value::Text(text) => {
-                json.push('"');
-                for character in text.chars() {
-                    match character {
-                        '\n' => *json += "\\n",
-                        '"' | '\\' => json.extend(['\\', character]),
-                        _ => json.push(character),
-                    }
-                }
-                json.push('"');
+        let mut json = Json(String::new());
+        json.object("", |json| {
+            if let Some(image) = &self.image {
+                json.object("image", |json| json.tower(image));
             }
-            Value::Json(value) => *json += value,
-        }
-    }
-
-    fn into_json(self) -> String {
-        let mut json = String::new();
-        self.write(&mut json);
-        json
+            if let Some(text) = &self.text {
+                json.object("text", |json| json.tower(text));
+            }
+            json.list("places", &self.places, Json::place);
+            json.list("rowLengths", &self.row_lengths, |json, length| json.size("", *length));
+            json.text("checksum", &self.checksum);
+        });
+        json.0.pop();
+        json.0
     }
 }
 
-fn number(number: usize) -> Value<'static> {
-    Value::Number(number as u64)
+/// What stands in the place of a plan that cannot be made.
+pub fn error_json(reason: &str) -> String {
+    let mut json = Json(String::new());
+    json.object("", |json| json.text("error", reason));
+    json.0.pop();
+    json.0
 }
 
-fn object<'v>(fields: &[(&str, Value<'_>)]) -> Value<'v> {
-    let mut json = String::from("{");
-    for (key, value) in fields {
-        if matches!(value, Value::Missing) {
-            continue;
+/// JSON with a comma after each value. Elements of lists have no key.
+struct Json(String);
+
+impl Json {
+    fn key(&mut self, key: &str) {
+        if !key.is_empty() {
+            self.quoted(key);
+            self.0.push(':');
         }
-        if json.len() > 1 {
-            json.push(',');
-        }
-        Value::Text(key).write(&mut json);
-        json.push(':');
-        value.write(&mut json);
     }
-    json.push('}');
-    Value::Json(json)
-}
 
-fn list<'v, T>(elements: &[T], value_of: fn(&T) -> Value<'_>) -> Value<'v> {
-    list_of(&mut elements.iter().map(value_of))
-}
-
-fn list_of<'v>(values: &mut dyn Iterator<Item = Value<'_>>) -> Value<'v> {
-    let mut json = String::from("[");
-    for value in values {
-        if json.len() > 1 {
-            json.push(',');
+    fn quoted(&mut self, text: &str) {
+        self.0.push('"');
+        for character in text.chars() {
+            match character {
+                '\n' => self.0 += "\\n",
+                '"' | '\\' => self.0.extend(['\\', character]),
+                _ => self.0.push(character),
+            }
         }
-        value.write(&mut json);
+        self.0.push('"');
     }
-    json.push(']');
-    Value::Json(json)
+
+    fn text(&mut self, key: &str, text: &str) {
+        self.key(key);
+        self.quoted(text);
+        self.0.push(',');
+    }
+
+    fn bool(&mut self, key: &str, value: bool) {
+        self.key(key);
+        self.0 += if value { "true," } else { "false," };
+    }
+
+    #[inline(never)]
+    fn number(&mut self, key: &str, number: u64) {
+        self.key(key);
+        self.0 += &number.to_string();
+        self.0.push(',');
+    }
+
+    #[inline(never)]
+    fn size(&mut self, key: &str, size: usize) {
+        self.number(key, size as u64);
+    }
+
+    #[inline(never)]
+    fn begin(&mut self, key: &str, bracket: char) {
+        self.key(key);
+        self.0.push(bracket);
+    }
+
+    #[inline(never)]
+    fn end(&mut self, bracket: char) {
+        if self.0.ends_with(',') {
+            self.0.pop();
+        }
+        self.0.push(bracket);
+        self.0.push(',');
+    }
+
+    fn object(&mut self, key: &str, fields: impl FnOnce(&mut Json)) {
+        self.begin(key, '{');
+        fields(self);
+        self.end('}');
+    }
+
+    fn list<T>(&mut self, key: &str, elements: &[T], write: fn(&mut Json, &T)) {
+        self.begin(key, '[');
+        for element in elements {
+            write(self, element);
+        }
+        self.end(']');
+    }
+
+    #[inline(never)]
+    fn tower(&mut self, tower: &TowerPlan) {
+        self.size("hiddenSize", tower.hidden_size);
+        self.size("hiddenStride", tower.hidden_stride);
+        self.size("length", tower.length);
+        self.size("mostRows", tower.most_rows);
+        self.rows("input", tower.input);
+        self.bool("hasPositions", tower.has_positions);
+        if let Some(embeddings) = tower.embeddings {
+            self.rows("embeddings", embeddings);
+        }
+        self.size("blocks", tower.blocks);
+        self.list("weights", &tower.weights, |json, bytes| json.number("", *bytes));
+        self.list("activations", &tower.activations, Json::activation);
+        self.list("pipelines", &tower.pipelines, Json::pipeline);
+        self.list("programs", &tower.programs, Json::program);
+    }
+
+    #[inline(never)]
+    fn rows(&mut self, key: &str, Rows { size, stride, activation }: Rows) {
+        self.object(key, |json| {
+            json.size("size", size);
+            json.size("stride", stride);
+            json.size("activation", activation);
+        });
+    }
+
+    fn activation(&mut self, &Activation { label, floats_per_row }: &Activation) {
+        self.object("", |json| {
+            json.text("label", label);
+            json.size("floatsPerRow", floats_per_row);
+        });
+    }
+
+    fn pipeline(&mut self, Pipeline { label, wgsl }: &Pipeline) {
+        self.object("", |json| {
+            json.text("label", label);
+            json.text("wgsl", wgsl);
+        });
+    }
+
+    fn program(&mut self, program: &Program) {
+        self.object("", |json| {
+            if let Some(most_rows) = program.most_rows {
+                json.size("mostRows", most_rows);
+            }
+            json.size("firstBlock", program.first_block);
+            json.size("lastBlock", program.last_block);
+            json.list("dispatches", &program.dispatches, Json::dispatch);
+        });
+    }
+
+    fn dispatch(&mut self, dispatch: &Dispatch) {
+        self.object("", |json| {
+            json.size("pipeline", dispatch.pipeline);
+            json.list("bindings", &dispatch.bindings, Json::binding);
+            json.list("workgroups", &dispatch.workgroups, Json::count);
+        });
+    }
+
+    fn binding(&mut self, &Binding { binding, buffer, offset, size }: &Binding) {
+        self.object("", |json| {
+            json.number("binding", binding.into());
+            match buffer {
+                Buffer::Weights(block) => json.object("buffer", |json| json.size("weights", block)),
+                Buffer::Activation(index) => json.object("buffer", |json| json.size("activation", index)),
+                Buffer::Positions => json.text("buffer", "positions"),
+            }
+            json.number("offset", offset);
+            if let Some(size) = size {
+                json.number("size", size);
+            }
+        });
+    }
+
+    fn count(&mut self, count: &Count) {
+        let (key, number) = match *count {
+            Count::Fixed(workgroups) => ("fixed", workgroups),
+            Count::Rows(rows) => ("rows", rows),
+            Count::Length(rows) => ("length", rows),
+            Count::Sequences => return self.text("", "sequences"),
+        };
+        self.object("", |json| json.size(key, number));
+    }
+
+    fn place(&mut self, place: &Place) {
+        self.object("", |json| {
+            json.size("tensor", place.tensor);
+            json.text("tower", place.tower);
+            json.size("block", place.block);
+            json.size("firstRow", place.first_row);
+            json.number("offset", place.offset);
+            json.number("stride", place.stride);
+            json.size("columns", place.columns);
+            json.group("rowGroup", place.row_group);
+            json.group("columnGroup", place.column_group);
+            if let Some(scales) = place.scales {
+                json.number("scales", scales);
+            }
+        });
+    }
+
+    #[inline(never)]
+    fn group(&mut self, key: &str, Group { size, stride }: Group) {
+        self.object(key, |json| {
+            json.size("size", size);
+            json.size("stride", stride);
+        });
+    }
 }

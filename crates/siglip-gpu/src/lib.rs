@@ -42,7 +42,10 @@
 //! assert_eq!((image.weights.len(), image.programs[0].dispatches.len()), (14, 90));
 //! # Ok::<(), siglip_gpu::Unsupported>(())
 //! ```
+#![cfg_attr(not(feature = "native"), no_std)]
 #![deny(missing_docs)]
+
+extern crate alloc;
 
 mod block;
 mod json;
@@ -51,12 +54,17 @@ pub mod native;
 mod place;
 mod plan;
 mod shader;
+mod sizes;
 mod tower;
 
-pub use place::{Group, Place, pooling_queries};
+pub use json::error_json;
+#[cfg(feature = "config")]
+pub use place::pooling_queries;
+pub use place::{Group, Place};
 pub use plan::{
     Activation, Binding, Buffer, Count, Dispatch, Pipeline, Plan, Program, Rows, TowerPlan, Unsupported,
 };
 pub use shader::{
     Epilogue, Norm, Product, RowProduct, Tile, attention, checksum, pool, product, residual_norm, row_product,
 };
+pub use sizes::{Sizes, TowerSizes};

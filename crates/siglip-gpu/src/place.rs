@@ -1,8 +1,5 @@
 //! Where the rows of packed weights go.
 
-use siglip::model::Model;
-use siglip::weights::tensors;
-
 /// The place of a tensor's rows in a weight buffer.
 ///
 /// Rows before `first_row` are left out. Row r after it starts at byte `offset + rows.stored(r) * stride`; its value in column c is element `columns.stored(c)` of it. What
@@ -52,12 +49,14 @@ impl Group {
 
 /// What a pooling head needs and no tensor holds, as a batch of packed weights in the manner of a [`Packer`](siglip::model::Packer):
 /// [`Model::pooling_queries`] of a model whose weights have all arrived. Empty without such a head.
-pub fn pooling_queries(model: &Model) -> Vec<u8> {
+#[cfg(feature = "config")]
+pub fn pooling_queries(model: &siglip::model::Model) -> alloc::vec::Vec<u8> {
     let (queries, row_len) = (model.pooling_queries(), model.config().vision_config.hidden_size);
     if queries.is_empty() {
-        return Vec::new();
+        return alloc::vec::Vec::new();
     }
-    let header = [tensors(model.config()).len(), 0, queries.len() / row_len, 0].map(|word| word as u32);
+    let header = [siglip::weights::tensors(model.config()).len(), 0, queries.len() / row_len, 0]
+        .map(|word| word as u32);
     let values = queries.iter().flat_map(|value| value.to_le_bytes());
     header.into_iter().flat_map(u32::to_le_bytes).chain(values).collect()
 }

@@ -1,11 +1,13 @@
 //! The plan: what an executor creates and runs.
 
-use siglip::model::packed_bytes;
-use siglip::weights::{TensorShape, tensors};
-use siglip::{Config, LoadOptions, Precision, Towers};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::error::Error;
+use core::fmt;
 
 use crate::place::Place;
 use crate::shader::checksum;
+use crate::sizes::{Sizes, TowerSizes};
 use crate::tower::Tower;
 
 /// Bytes that a small model's rows may take.
@@ -151,21 +153,51 @@ pub enum Count {
 }
 
 /// Why a model has no plan.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unsupported {
     /// Precision q8-exact has integer sums, the same everywhere; a GPU's sums are floats.
-    #[error("precision q8-exact runs on the CPU alone")]
     Exact,
     /// Precision bf16 is of processors that multiply such numbers.
-    #[error("precision bf16 runs on the CPU alone")]
     Bf16,
     /// An attention head is wider than a workgroup's memory allows.
-    #[error("attention heads of {0} values are too wide for the GPU's kernels; {1} is the most")]
     HeadDim(usize, usize),
     /// The weights of one block exceed what every WebGPU device binds.
-    #[error("the {0} bytes of one block's weights are more than a GPU binds, {1}")]
     BlockBytes(u64, u64),
 }
+
+impl Unsupported {
+    /// The reason as a sentence. By hand, as all text here: a page's module goes without `core::fmt`.
+    pub fn reason(&self) -> String {
+        let number = |number: u64| number.to_string();
+        match *self {
+            Unsupported::Exact => "precision q8-exact runs on the CPU alone".into(),
+            Unsupported::Bf16 => "precision bf16 runs on the CPU alone".into(),
+            Unsupported::HeadDim(values, most) => [
+                "attention heads of ",
+                &number(values as u64),
+                " values are too wide for the GPU's kernels; ",
+                &number(most as u64),
+                " is the most",
+            ]
+            .concat(),
+            Unsupported::BlockBytes(bytes, most) => [
+                "the ",
+                &number(bytes),
+                " bytes of one block's weights are more than a GPU binds, ",
+                &number(most),
+            ]
+            .concat(),
+        }
+    }
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason())
+    }
+}
+
+impl Error for Unsupported {}
 
 impl Program {
     /// Whether it is made for so many rows.
@@ -179,23 +211,34 @@ impl Plan {
     ///
     /// # Errors
     /// [`Unsupported`] says what the kernels do not do.
-    pub fn new(config: &Config, towers: Towers, precision: Precision) -> Result<Plan, Unsupported> {
-        let tower = |loaded: bool, tower: Tower| loaded.then_some(tower);
-        let image = tower(towers.has_image(), Tower::image(config, precision)?);
-        let text = tower(towers.has_text(), Tower::text(config, precision)?);
-        let tensors = tensors(config);
-        let mut places = Vec::new();
-        for (index, tensor) in tensors.iter().enumerate() {
+    #[cfg(feature = "config")]
+    pub fn new(
+        config: &siglip::Config,
+        towers: siglip::Towers,
+        precision: siglip::Precision,
+    ) -> Result<Plan, Unsupported> {
+        Plan::of(&Sizes::new(config, towers, precision)?)
+    }
+
+    /// The plan of a model of these sizes.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn of(sizes: &Sizes) -> Result<Plan, Unsupported> {
+        let tower =
+            |name, of: Option<TowerSizes>| of.map(|of| Tower::new(name, of, sizes.quantized)).transpose();
+        let (image, text) = (tower("image", sizes.image)?, tower("text", sizes.text)?);
+        let (mut places, mut row_lengths) = (Vec::new(), Vec::new());
+        for (index, (name, row_len)) in sizes.tensors.iter().enumerate() {
             let of_tower = [&image, &text].into_iter().flatten();
-            places.extend(of_tower.filter_map(|tower| tower.place(index, &tensor.name)));
+            places.extend(of_tower.filter_map(|tower| tower.place(index, name)));
+            row_lengths.push(*row_len);
         }
-        let mut row_lengths: Vec<usize> = tensors.iter().map(TensorShape::row_len).collect();
-        if let Some(place) = image.as_ref().and_then(|tower| tower.queries(tensors.len())) {
+        if let Some(place) = image.as_ref().and_then(|tower| tower.queries(sizes.tensors.len())) {
             row_lengths.push(place.columns);
             places.push(place);
         }
-        let options = LoadOptions { precision, towers, ..LoadOptions::default() };
-        let packed = packed_bytes(config, options);
+        let packed = sizes.packed_bytes;
         let weights = |tower: &Option<Tower>| tower.as_ref().map_or(0, Tower::bytes);
         let room = (packed + packed / 5 + SURPLUS).saturating_sub(weights(&image) + weights(&text));
         Ok(Plan {

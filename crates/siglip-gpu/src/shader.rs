@@ -16,6 +16,9 @@ mod heads;
 
 pub use heads::{ROW_OUTPUTS, RowProduct, pool, row_product};
 
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
 use crate::place::Group;
 
 const PRODUCT: &str = include_str!("shaders/product.wgsl");
@@ -144,40 +147,72 @@ pub fn product(product: &Product) -> String {
         1 => String::new(),
         slices => filled(
             "var<workgroup> slice_sums: array<vec4<f32>, $length>;\n",
-            &[("$length", (slices - 1) * SIDE * SIDE)],
+            &["$length"],
+            &[(slices - 1) * SIDE * SIDE],
         ),
     };
     let (x_vectors, w_vectors, k_vectors) = (tile.rows() / 4, tile.outputs() / 4, tile.inputs / 4);
-    let constants = [
-        ("K", inputs / 4),
-        ("SPLIT", inputs / 4 / epilogue.parts()),
-        ("TILE_K", tile.inputs),
-        ("K_VECTORS", k_vectors),
-        ("X_VECTORS", x_vectors),
-        ("W_VECTORS", w_vectors),
-        ("SLICES", tile.slices),
-        ("SLICE_THREADS", SIDE * SIDE),
-        ("THREADS", tile.slices * SIDE * SIDE),
-        ("COLUMNS", SIDE),
-        ("SWIZZLE", 8 / k_vectors.min(8)),
+    let constants = "const K = $inputsu;
+const SPLIT = $splitu;
+const TILE_K = $tile_inputsu;
+const K_VECTORS = $k_vectorsu;
+const X_VECTORS = $x_vectorsu;
+const W_VECTORS = $w_vectorsu;
+const SLICES = $slicesu;
+const SLICE_THREADS = $slice_threadsu;
+const THREADS = $threadsu;
+const COLUMNS = $columnsu;
+const SWIZZLE = $swizzleu;
+";
+    let names = [
+        "$inputs",
+        "$split",
+        "$tile_inputs",
+        "$k_vectors",
+        "$x_vectors",
+        "$w_vectors",
+        "$slices",
+        "$slice_threads",
+        "$threads",
+        "$columns",
+        "$swizzle",
     ];
-    let mut wgsl = String::new();
-    for (name, value) in constants {
-        wgsl += &filled(&replaced("const NAME = $valueu;\n", &[("NAME", name)]), &[("$value", value)]);
-    }
+    let sizes = [
+        inputs / 4,
+        inputs / 4 / epilogue.parts(),
+        tile.inputs,
+        k_vectors,
+        x_vectors,
+        w_vectors,
+        tile.slices,
+        SIDE * SIDE,
+        tile.slices * SIDE * SIDE,
+        SIDE,
+        8 / k_vectors.min(8),
+    ];
     let (declarations, tiles) = tile_reads(tile);
     let declarations = declarations + &each_sum(tile, "  var s$row_$column = vec4<f32>(0);\n");
     let words = [
-        ("WORD", if quantized { "u32" } else { "vec4<f32>" }),
-        ("BINDINGS\n", &bindings),
-        ("SLICE_SUMS\n", &slice_sums),
-        ("FUNCTIONS\n", &functions(quantized, epilogue)),
-        ("DECLARATIONS\n", &declarations),
-        ("TILES\n", &tiles),
-        ("MULTIPLICATIONS\n", &multiplications(tile)),
-        ("STORES\n", &(slices_added(tile) + &stores(product))),
+        "WORD",
+        "BINDINGS\n",
+        "SLICE_SUMS\n",
+        "FUNCTIONS\n",
+        "DECLARATIONS\n",
+        "TILES\n",
+        "MULTIPLICATIONS\n",
+        "STORES\n",
     ];
-    wgsl + &replaced(PRODUCT, &words)
+    let by = [
+        if quantized { "u32" } else { "vec4<f32>" },
+        &bindings,
+        &slice_sums,
+        &functions(quantized, epilogue),
+        &declarations,
+        &tiles,
+        &multiplications(tile),
+        &(slices_added(tile) + &stores(product)),
+    ];
+    filled(constants, &names, &sizes) + &replaced(PRODUCT, &words, &by)
 }
 
 /// The sign bit of each byte is moved to the top, then copied down again.
@@ -200,9 +235,8 @@ fn functions(quantized: bool, epilogue: Epilogue) -> String {
         }
     };
     let gelu = gelu(epilogue);
-    format!(
-        "fn x_read(at: u32) -> mat4x4<f32> {{ return mat4x4(x[at], x[at + K], x[at + 2 * K], x[at + 3 * K]); }}\n{levels}{w}{gelu}"
-    )
+    let x = "fn x_read(at: u32) -> mat4x4<f32> { return mat4x4(x[at], x[at + K], x[at + 2 * K], x[at + 3 * K]); }\n";
+    [x, levels, w, gelu].concat()
 }
 
 /// The function of an epilogue.
@@ -249,34 +283,27 @@ fn tile_reads(tile: Tile) -> (String, String) {
             // Rows or outputs past the ones at local / K_VECTORS, in fours; below zero where x takes the first invocations.
             let sign = if first < start { "-" } else { "+" };
             let offset = first.abs_diff(start) / k_vectors;
-            let numbers =
-                [("$round", round), ("$from", from), ("$to", to), ("$rows", 4 * offset), ("$offset", offset)];
-            let [name, vectors, raw, of_raw] = match is_x {
-                true => ["x", "X_VECTORS", "mat4x4<f32>", "transpose"],
-                false => ["w", "W_VECTORS", "Raw", "w_values"],
+            let names = ["$round", "$from", "$to", "$rows", "$offset"];
+            let numbers = [round, from, to, 4 * offset, offset];
+            let words = ["NAME", "VECTORS", "SIGN", "IF", "RAW", "OF"];
+            let by = match is_x {
+                true => ["x", "X_VECTORS", sign, condition, "mat4x4<f32>", "transpose"],
+                false => ["w", "W_VECTORS", sign, condition, "Raw", "w_values"],
             };
-            let words = [
-                ("NAME", name),
-                ("VECTORS", vectors),
-                ("SIGN", sign),
-                ("IF", condition),
-                ("RAW", raw),
-                ("OF", of_raw),
-            ];
-            let text = |template: &str| filled(&replaced(template, &words), &numbers);
+            let text = |template: &str| filled(&replaced(template, &words, &by), &names, &numbers);
             declarations += &text("  var NAME$round: RAW;\n");
             reads += &text("      IF{ NAME$round = NAME_read(NAME_at SIGN $rowsu * K + k); }\n");
             writes += &text("    IF{\n      let t = OF(NAME$round);\n");
             for i in ["0", "1", "2", "3"] {
                 let write = "      NAME_tile[NAME_to SIGN $offsetu + INDEX * VECTORS] = t[INDEX];\n";
-                writes += &text(&replaced(write, &[("INDEX", i)]));
+                writes += &text(&replaced(write, &["INDEX"], &[i]));
             }
             writes += "    }\n";
         }
     }
     if tile.prefetch {
         declarations = declarations + "  {\n    let k = tile.z * SPLIT;\n" + &reads + "  }\n";
-        let next = replaced(&reads, &[("+ k)", "+ k + K_VECTORS)")]);
+        let next = replaced(&reads, &["+ k)"], &["+ k + K_VECTORS)"]);
         writes = writes + "    if (k + K_VECTORS < (tile.z + 1) * SPLIT) {\n" + &next + "    }\n";
         (declarations, writes)
     } else {
@@ -284,19 +311,37 @@ fn tile_reads(tile: Tile) -> (String, String) {
     }
 }
 
-/// A template with other words in the places of some.
+/// A template with other words in the places of some. The first word that fits counts; what takes its place is not searched.
 ///
-/// `format!` in their many places would be 6 KB of a page's engine.
+/// Text is made and read by hand in this crate: `format!` and the searches of `str` would be a fifth of a page's module.
 #[inline(never)]
-fn replaced(template: &str, words: &[(&str, &str)]) -> String {
-    words.iter().fold(template.into(), |text: String, (word, by)| text.replace(word, by))
+fn replaced(template: &str, words: &[&str], by: &[&str]) -> String {
+    let (mut text, mut rest, mut at) = (String::new(), template, 0);
+    while at < rest.len() {
+        let fits = |word: &&str| rest.as_bytes()[at..].starts_with(word.as_bytes());
+        match words.iter().position(fits) {
+            Some(found) => {
+                text += &rest[..at];
+                text += by[found];
+                (rest, at) = (&rest[at + words[found].len()..], 0);
+            }
+            None => at += 1,
+        }
+    }
+    text + rest
 }
 
 /// A template with numbers in the places of names.
 #[inline(never)]
-fn filled(template: &str, numbers: &[(&str, usize)]) -> String {
-    let fill = |text: String, (name, number): &(&str, usize)| replaced(&text, &[(name, &number.to_string())]);
-    numbers.iter().fold(template.into(), fill)
+fn filled(template: &str, names: &[&str], numbers: &[usize]) -> String {
+    let digits: Vec<String> = numbers.iter().map(usize::to_string).collect();
+    let digits: Vec<&str> = digits.iter().map(String::as_str).collect();
+    replaced(template, names, &digits)
+}
+
+/// A number in WGSL, to the last bit. Its decimal digits would take 8 KB of code.
+fn float(value: f32) -> String {
+    filled("bitcast<f32>($bitsu)", &["$bits"], &[value.to_bits() as usize])
 }
 
 /// A template for every sum of an invocation: `$row` and `$column`, a vector of four outputs; its row is `$one` of the vector
@@ -306,8 +351,8 @@ fn each_sum(tile: Tile, template: &str) -> String {
     for row in 0..tile.rows {
         for column in 0..tile.outputs / 4 {
             let four = row / 4;
-            let numbers = [("$rows", four * SIDE), ("$four", four), ("$one", row % 4)];
-            text += &filled(&filled(template, &numbers), &[("$row", row), ("$column", column)]);
+            let numbers = [four * SIDE, four, row % 4, row, column];
+            text += &filled(template, &["$rows", "$four", "$one", "$row", "$column"], &numbers);
         }
     }
     text
@@ -315,7 +360,7 @@ fn each_sum(tile: Tile, template: &str) -> String {
 
 /// A template for the first `count` vectors of an invocation: number `$four` begins `$at` past the first.
 fn each_four(count: usize, template: &str) -> String {
-    (0..count / 4).map(|four| filled(template, &[("$four", four), ("$at", four * SIDE)])).collect()
+    (0..count / 4).map(|four| filled(template, &["$four", "$at"], &[four, four * SIDE])).collect()
 }
 
 /// The products of one input.
@@ -330,11 +375,11 @@ fn slices_added(tile: Tile) -> String {
     if tile.slices == 1 {
         return String::new();
     }
-    let other = |slice| filled("slice_sums[local + $slice * SLICE_THREADS]", &[("$slice", slice)]);
+    let other = |slice| filled("slice_sums[local + $slice * SLICE_THREADS]", &["$slice"], &[slice]);
     let others: Vec<String> = (0..tile.slices - 1).map(other).collect();
     let added = "  if (slice > 0) { slice_sums[local - SLICE_THREADS] = s$row_$column; }\n  workgroupBarrier();\n  \
                  if (slice == 0) { s$row_$column += OTHERS; }\n  workgroupBarrier();\n";
-    each_sum(tile, &replaced(added, &[("OTHERS", &others.join(" + "))])) + "  if (slice > 0) { return; }\n"
+    each_sum(tile, &replaced(added, &["OTHERS"], &[&others.join(" + ")])) + "  if (slice > 0) { return; }\n"
 }
 
 /// The epilogue.
@@ -356,10 +401,11 @@ fn stores(product: &Product) -> String {
     let part = if epilogue.parts() > 1 { "tile.z * pass_info.padded_rows + " } else { "" };
     let store = replaced(
         "  y[(PART(tile.y * X_VECTORS + row + $rows) * 4 + $one) * $stride + output$column] = VALUE;\n",
-        &[("PART", part), ("VALUE", &value)],
+        &["PART", "VALUE"],
+        &[part, &value],
     );
     each_four(tile.outputs, "  let output$four = tile.x * W_VECTORS + column + $at;\n")
-        + &each_sum(tile, &filled(&store, &[("$stride", outputs / 4)]))
+        + &each_sum(tile, &filled(&store, &["$stride"], &[outputs / 4]))
 }
 
 /// The layer norm after an addition.
@@ -378,10 +424,12 @@ pub fn residual_norm(width: usize, stride: usize, parts: usize, norm: Option<Nor
     if parts > 0 {
         bindings += "@group(0) @binding(2) var<storage, read> partials: array<f32>;\n\
                      @group(0) @binding(3) var<storage, read> bias: array<f32>;\n";
-        additions = format!(
+        additions = filled(
             "value += bias[i];\n    \
-             for (var part = 0u; part < {parts}; part++) {{ value += partials[part * pass_info.padded_rows * STRIDE + row + i]; }}\n    \
-             x[row + i] = value;"
+             for (var part = 0u; part < $parts; part++) { value += partials[part * pass_info.padded_rows * STRIDE + row + i]; }\n    \
+             x[row + i] = value;",
+            &["$parts"],
+            &[parts],
         );
     } else {
         additions += "_ = pass_info.rows;";
@@ -390,17 +438,17 @@ pub fn residual_norm(width: usize, stride: usize, parts: usize, norm: Option<Nor
         bindings += "@group(0) @binding(4) var<storage, read> norm_weight: array<f32>;\n\
                      @group(0) @binding(5) var<storage, read> norm_bias: array<f32>;\n\
                      @group(0) @binding(6) var<storage, read_write> normed: array<f32>;\n";
-        format!(
-            "let mean = sum_of_all(sum, local) / f32(WIDTH);
+        let template = "let mean = sum_of_all(sum, local) / f32(WIDTH);
   sum = 0.0;
-  for (var i = local; i < WIDTH; i += THREADS) {{ let d = x[row + i] - mean; sum += d * d; }}
-  let factor = inverseSqrt(sum_of_all(sum, local) / f32(WIDTH) + {eps});
-  for (var i = local; i < WIDTH; i += THREADS) {{ normed[row + i] = (x[row + i] - mean) * factor * norm_weight[i] + norm_bias[i]; }}"
-        )
+  for (var i = local; i < WIDTH; i += THREADS) { let d = x[row + i] - mean; sum += d * d; }
+  let factor = inverseSqrt(sum_of_all(sum, local) / f32(WIDTH) + EPS);
+  for (var i = local; i < WIDTH; i += THREADS) { normed[row + i] = (x[row + i] - mean) * factor * norm_weight[i] + norm_bias[i]; }";
+        replaced(template, &["EPS"], &[&float(eps)])
     });
-    let words = [("BINDINGS\n", &bindings[..]), ("ADDITIONS", &additions), ("NORMALIZATION", &normalization)];
-    let sizes = [("$width", width), ("$stride", stride)];
-    filled("const WIDTH = $widthu;\nconst STRIDE = $strideu;\n", &sizes) + &replaced(RESIDUAL_NORM, &words)
+    let (words, by) =
+        (["BINDINGS\n", "ADDITIONS", "NORMALIZATION"], [&bindings[..], &additions, &normalization]);
+    let constants = "const WIDTH = $widthu;\nconst STRIDE = $strideu;\n";
+    filled(constants, &["$width", "$stride"], &[width, stride]) + &replaced(RESIDUAL_NORM, &words, &by)
 }
 
 /// The WGSL of attention with these heads in a context of this padded width.
@@ -408,13 +456,10 @@ pub fn residual_norm(width: usize, stride: usize, parts: usize, norm: Option<Nor
 /// Bindings: 0 the pass, 1 queries, keys and values, 2 the context. Workgroups: rows of a sequence / 16, heads, sequences.
 pub fn attention(heads: Group, width: usize) -> String {
     let keys = [32, 16, 8].into_iter().find(|keys| attention_bytes(heads.stride, *keys) <= WORKGROUP_BYTES);
-    format!(
-        "const DIM = {}u;\nconst WIDTH = {}u;\nconst KEYS = {}u;\nconst SCALE = f32({});\n{ATTENTION}",
-        heads.stride / 4,
-        width / 4,
-        keys.unwrap_or(8),
-        1.0 / (heads.size as f32).sqrt(),
-    )
+    let names = ["$dim", "$width", "$keys", "$values"];
+    let sizes = [heads.stride / 4, width / 4, keys.unwrap_or(8), heads.size];
+    let constants = "const DIM = $dimu;\nconst WIDTH = $widthu;\nconst KEYS = $keysu;\nconst SCALE = 1 / sqrt(f32($values));\n";
+    filled(constants, &names, &sizes) + ATTENTION
 }
 
 /// Bytes of a workgroup's memory in the attention kernel: queries, keys or values, their weights, and a value an invocation.

@@ -2,9 +2,10 @@
 
 mod heads;
 
-use std::ops::Range;
-
-use siglip::{Config, Precision};
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::block::{BlockLayout, HeadLayout, LinearLayout, NormLayout, PatchLayout, Shape};
 use crate::place::{Group, Place};
@@ -12,6 +13,7 @@ use crate::plan::{
     Activation, Binding, Buffer, Count, Dispatch, Pipeline, Program, Rows, TowerPlan, Unsupported,
 };
 use crate::shader::{self, Epilogue, MOST_HEAD_DIM, Norm, Product, QUERIES, Tile};
+use crate::sizes::{TowerSizes, decimal};
 
 /// WebGPU's default maxStorageBufferBindingSize. A block's buffer is bound whole for its checksum.
 const MOST_BINDING: u64 = 128 << 20;
@@ -42,120 +44,67 @@ const PARTS: usize = 4;
 /// One tower's blocks.
 pub struct Tower {
     name: &'static str,
-    hidden_size: usize,
-    intermediate_size: usize,
-    blocks: usize,
-    heads: usize,
-    /// Rows of a usual sequence.
-    length: usize,
-    eps: f32,
-    /// Whether GELU is computed by erf; else by tanh.
-    erf: bool,
+    sizes: TowerSizes,
     shape: Shape,
     layout: BlockLayout,
     /// Of the image tower.
     patches: Option<PatchLayout>,
     /// A fine-tuned classifier has none, nor have texts without a linear layer.
     head: Option<HeadLayout>,
-    /// Of a picture or a text.
-    embedding_size: usize,
 }
 
 impl Tower {
-    pub fn image(config: &Config, precision: Precision) -> Result<Tower, Unsupported> {
-        let c = &config.vision_config;
-        let sizes = [c.hidden_size, c.intermediate_size, c.num_hidden_layers, c.num_attention_heads];
-        let tower = Tower::new("image", sizes, c.num_patches(), c.layer_norm_eps, &c.hidden_act, precision)?;
-        let patches = Some(PatchLayout::new(c.patch_values(), tower.shape.hidden));
-        let head = config.classifier.is_none().then(|| HeadLayout::pooling(tower.shape, tower.heads));
-        Tower { patches, ..tower }.with_head(head, config.embedding_size())
-    }
-
-    pub fn text(config: &Config, precision: Precision) -> Result<Tower, Unsupported> {
-        let c = &config.text_config;
-        let sizes = [c.hidden_size, c.intermediate_size, c.num_hidden_layers, c.num_attention_heads];
-        let length = c.max_position_embeddings;
-        let tower = Tower::new("text", sizes, length, c.layer_norm_eps, &c.hidden_act, precision)?;
-        let head = c.use_head.then(|| HeadLayout::projection(tower.shape, c.embedding_size()));
-        tower.with_head(head, c.embedding_size())
-    }
-
-    fn new(
-        name: &'static str,
-        [hidden_size, intermediate_size, blocks, heads]: [usize; 4],
-        length: usize,
-        eps: f32,
-        hidden_act: &str,
-        precision: Precision,
-    ) -> Result<Tower, Unsupported> {
-        if precision == Precision::Q8Exact {
-            return Err(Unsupported::Exact);
-        }
-        if precision == Precision::Bf16 {
-            return Err(Unsupported::Bf16);
-        }
-        let shape = Shape::new(hidden_size, intermediate_size, heads, precision);
+    pub fn new(name: &'static str, sizes: TowerSizes, quantized: bool) -> Result<Tower, Unsupported> {
+        let shape = Shape::new(sizes.hidden_size, sizes.intermediate_size, sizes.heads, quantized);
         if shape.heads.stride > MOST_HEAD_DIM {
             return Err(Unsupported::HeadDim(shape.heads.size, MOST_HEAD_DIM));
         }
         let layout = BlockLayout::new(shape);
-        check_size(layout.size)?;
-        // `Config::check` allows two activations, of which this is the one by erf.
-        let erf = hidden_act == "gelu";
-        Ok(Tower {
-            name,
-            hidden_size,
-            intermediate_size,
-            blocks,
-            heads,
-            length,
-            eps,
-            erf,
-            shape,
-            layout,
-            patches: None,
-            head: None,
-            embedding_size: hidden_size,
-        })
-    }
-
-    fn with_head(self, head: Option<HeadLayout>, embedding_size: usize) -> Result<Tower, Unsupported> {
-        check_size(head.map_or(0, |head| head.size))?;
-        Ok(Tower { head, embedding_size, ..self })
+        let patches = sizes.patch_values.map(|values| PatchLayout::new(values, shape.hidden));
+        let head = sizes.embedding_size.map(|size| match patches {
+            Some(_) => HeadLayout::pooling(shape, sizes.heads),
+            None => HeadLayout::projection(shape, size),
+        });
+        let largest = head.map_or(0, |head| head.size).max(layout.size);
+        if largest > MOST_BINDING {
+            return Err(Unsupported::BlockBytes(largest, MOST_BINDING));
+        }
+        Ok(Tower { name, sizes, shape, layout, patches, head })
     }
 
     /// The head's buffer.
     fn head_buffer(&self) -> usize {
-        self.blocks + usize::from(self.patches.is_some())
+        self.sizes.blocks + usize::from(self.patches.is_some())
     }
 
     /// The place of tensor `index`, if it is one of this tower's blocks'.
-    pub fn place(&self, index: usize, name: &str) -> Option<Place> {
-        let rest = name.strip_prefix(if self.name == "image" { "vision_model" } else { "text_model" })?;
-        if let (Some(kind), Some(PatchLayout { values, embedding, .. })) =
-            (rest.strip_prefix(".embeddings.patch_embedding."), &self.patches)
-        {
-            let place = Placing { tensor: index, tower: self.name, block: self.blocks, kind };
-            return Some(place.linear(embedding, 0, Group::ONE, Group::ONE, *values));
-        }
-        if let Some(place) = self.place_of_head(index, rest) {
-            return Some(place);
-        }
-        let (block, rest) = rest.strip_prefix(".encoder.layers.")?.split_once('.')?;
-        let (layer, kind) = rest.rsplit_once('.')?;
-        let BlockLayout { norm1, qkv, out, norm2, fc1, fc2, .. } = &self.layout;
-        let place = Placing { tensor: index, tower: self.name, block: block.parse().ok()?, kind };
-        let Tower { hidden_size: hidden, intermediate_size: middle, .. } = *self;
+    pub fn place(&self, index: usize, name: &[u8]) -> Option<Place> {
+        let rest =
+            name.strip_prefix(if self.patches.is_some() { &b"vision_model"[..] } else { b"text_model" })?;
+        let (rest, kind) = cut(rest, rest.iter().rposition(|byte| *byte == b'.')?);
+        let TowerSizes { blocks, hidden_size: hidden, intermediate_size: middle, .. } = self.sizes;
         let (one, heads) = (Group::ONE, self.shape.heads);
+        let place = Placing { tensor: index, tower: self.name, block: blocks, kind };
+        if let (b".embeddings.patch_embedding", Some(PatchLayout { values, embedding, .. })) =
+            (rest, &self.patches)
+        {
+            return Some(place.linear(embedding, 0, one, one, *values));
+        }
+        let Some(rest) = rest.strip_prefix(b".encoder.layers.") else {
+            return self.place_of_head(place, rest);
+        };
+        let (block, layer) = cut(rest, rest.iter().position(|byte| *byte == b'.')?);
+        let place = Placing { block: decimal(block)? as usize, ..place };
+        let BlockLayout { norm1, qkv, out, norm2, fc1, fc2, .. } = &self.layout;
         Some(match layer {
-            "layer_norm1" => place.norm(norm1),
-            "layer_norm2" => place.norm(norm2),
-            "self_attn.q_proj" => place.linear(qkv, 0, heads, one, hidden),
-            "self_attn.k_proj" => place.linear(qkv, self.shape.context, heads, one, hidden),
-            "self_attn.v_proj" => place.linear(qkv, 2 * self.shape.context, heads, one, hidden),
-            "self_attn.out_proj" => place.linear(out, 0, one, heads, hidden),
-            "mlp.fc1" => place.linear(fc1, 0, one, one, hidden),
-            "mlp.fc2" => place.linear(fc2, 0, one, one, middle),
+            b"layer_norm1" => place.norm(norm1),
+            b"layer_norm2" => place.norm(norm2),
+            b"self_attn.q_proj" => place.linear(qkv, 0, heads, one, hidden),
+            b"self_attn.k_proj" => place.linear(qkv, self.shape.context, heads, one, hidden),
+            b"self_attn.v_proj" => place.linear(qkv, 2 * self.shape.context, heads, one, hidden),
+            b"self_attn.out_proj" => place.linear(out, 0, one, heads, hidden),
+            b"mlp.fc1" => place.linear(fc1, 0, one, one, hidden),
+            b"mlp.fc2" => place.linear(fc2, 0, one, one, middle),
             _ => return None,
         })
     }
@@ -163,16 +112,17 @@ impl Tower {
     /// Bytes of the weights.
     pub fn bytes(&self) -> u64 {
         let patches = self.patches.map_or(0, |patches| patches.size);
-        self.blocks as u64 * self.layout.size + patches + self.head.map_or(0, |head| head.size)
+        self.sizes.blocks as u64 * self.layout.size + patches + self.head.map_or(0, |head| head.size)
     }
 
     fn gelu(&self) -> Epilogue {
-        if self.erf { Epilogue::GeluErf } else { Epilogue::GeluTanh }
+        if self.sizes.erf { Epilogue::GeluErf } else { Epilogue::GeluTanh }
     }
 
     /// What the executor runs, in so many bytes for activations.
     pub fn plan(&self, room: u64) -> TowerPlan {
         let Shape { hidden, context, middle, .. } = self.shape;
+        let TowerSizes { hidden_size, blocks, length, .. } = self.sizes;
         let mut pipelines = Vec::new();
         let programs = TILES.map(|(most_rows, tile)| self.program(most_rows, tile, &mut pipelines));
         let activation = |label, floats_per_row| Activation { label, floats_per_row };
@@ -184,26 +134,26 @@ impl Tower {
             activation("qkv or partials", (3 * context).max(PARTS * hidden).max(stride)),
             activation("patches, context or hidden", patch_inputs.max(context).max(middle)),
         ];
-        let mut weights = vec![self.layout.size; self.blocks];
+        let mut weights = vec![self.layout.size; blocks];
         weights.extend(self.patches.map(|patches| patches.size));
         weights.extend(self.head.map(|head| head.size));
         let input = match self.patches {
             Some(PatchLayout { values, embedding, .. }) => {
                 Rows { size: values, stride: embedding.inputs, activation: PATCHES }
             }
-            None => Rows { size: self.hidden_size, stride: hidden, activation: X },
+            None => Rows { size: hidden_size, stride: hidden, activation: X },
         };
-        let positions = self.patches.map_or(0, |_| (self.length * hidden * size_of::<f32>()) as u64);
-        let embeddings = Rows { size: self.embedding_size, stride, activation: EMBEDDINGS };
+        let positions = self.patches.map_or(0, |_| (length * hidden * size_of::<f32>()) as u64);
+        let embeddings = |size| Rows { size, stride, activation: EMBEDDINGS };
         TowerPlan {
-            hidden_size: self.hidden_size,
+            hidden_size,
             hidden_stride: hidden,
-            length: self.length,
+            length,
             most_rows: most_rows(&activations, input.stride + hidden, room.saturating_sub(positions)),
             input,
             has_positions: self.patches.is_some(),
-            embeddings: self.head.map(|_| embeddings),
-            blocks: self.blocks,
+            embeddings: self.sizes.embedding_size.map(embeddings),
+            blocks,
             weights,
             activations,
             pipelines,
@@ -214,15 +164,15 @@ impl Tower {
     fn program(&self, most_rows: Option<usize>, tile: Tile, pipelines: &mut Vec<Pipeline>) -> Program {
         let mut steps = Steps { tower: self, tile, pipelines, dispatches: Vec::new() };
         if let Some(PatchLayout { embedding, .. }) = &self.patches {
-            steps.product(self.blocks, embedding, PATCHES, X, Epilogue::Residual);
+            steps.product(self.sizes.blocks, embedding, PATCHES, X, Epilogue::Residual);
         }
         steps.residual_norm(None, Some(0));
         let before = steps.dispatches.len();
         steps.block(0);
         let first_block = steps.dispatches.len();
-        for block in 1..self.blocks {
+        for block in 1..self.sizes.blocks {
             // All but the last differ from the first in their weights alone, and WGSL takes its time to make.
-            if block + 1 < self.blocks {
+            if block + 1 < self.sizes.blocks {
                 steps.repeat(before..first_block, block)
             } else {
                 steps.block(block)
@@ -236,10 +186,6 @@ impl Tower {
     }
 }
 
-fn check_size(bytes: u64) -> Result<(), Unsupported> {
-    if bytes > MOST_BINDING { Err(Unsupported::BlockBytes(bytes, MOST_BINDING)) } else { Ok(()) }
-}
-
 /// The most rows whose activations, and the `transferred` floats of each, fit into so many bytes, and each into a binding.
 fn most_rows(activations: &[Activation], transferred: usize, room: u64) -> usize {
     let floats = activations.iter().map(|activation| activation.floats_per_row);
@@ -249,18 +195,23 @@ fn most_rows(activations: &[Activation], transferred: usize, room: u64) -> usize
     rows as usize / ROWS * ROWS
 }
 
+/// What is before a byte of a name, and what after it.
+fn cut(name: &[u8], at: usize) -> (&[u8], &[u8]) {
+    (&name[..at], &name[at + 1..])
+}
+
 /// The tensor that is being placed.
 struct Placing<'n> {
     tensor: usize,
     tower: &'static str,
     block: usize,
     /// `weight` or `bias`.
-    kind: &'n str,
+    kind: &'n [u8],
 }
 
 impl Placing<'_> {
     fn norm(&self, layout: &NormLayout) -> Place {
-        let section = if self.kind == "weight" { layout.weight } else { layout.bias };
+        let section = if self.kind == b"weight" { layout.weight } else { layout.bias };
         self.values(section.offset, Group::ONE)
     }
 
@@ -274,7 +225,7 @@ impl Placing<'_> {
         columns: usize,
     ) -> Place {
         let floats = (first * size_of::<f32>()) as u64;
-        if self.kind == "bias" {
+        if self.kind == b"bias" {
             return self.values(layout.bias.offset + floats, rows);
         }
         Place {
@@ -370,16 +321,16 @@ impl Steps<'_> {
     }
 
     fn attention(&mut self) {
-        let Tower { heads, shape, .. } = self.tower;
+        let Tower { sizes, shape, .. } = self.tower;
         let wgsl = shader::attention(shape.heads, shape.context);
-        let workgroups = [Count::Length(QUERIES), Count::Fixed(*heads), Count::Sequences];
+        let workgroups = [Count::Length(QUERIES), Count::Fixed(sizes.heads), Count::Sequences];
         self.add("attention", wgsl, vec![activation(1, QKV), activation(2, CONTEXT)], workgroups);
     }
 
     /// Adds partial sums of a block's layer to the residual stream, and normalizes it for what follows: the second norm of the
     /// same block, or the first one of block `next`, or if there is no such block the one before the pooling head.
     fn residual_norm(&mut self, sum: Option<(usize, &LinearLayout, usize)>, next: Option<usize>) {
-        let Tower { hidden_size, blocks, eps, shape, layout, .. } = *self.tower;
+        let Tower { sizes: TowerSizes { hidden_size, blocks, eps, .. }, shape, layout, .. } = *self.tower;
         let (block, layer, parts) = sum.unwrap_or((0, &layout.out, 0));
         let norm = match next {
             None => Some((block, layout.norm2)),
@@ -403,7 +354,7 @@ impl Steps<'_> {
     fn add(&mut self, label: &str, wgsl: String, bindings: Vec<Binding>, workgroups: [Count; 3]) {
         let found = self.pipelines.iter().position(|pipeline| pipeline.wgsl == wgsl);
         let pipeline = found.unwrap_or_else(|| {
-            let label = format!("{} {label} {}", self.tower.name, self.pipelines.len());
+            let label = [self.tower.name, " ", label, " ", &self.pipelines.len().to_string()].concat();
             self.pipelines.push(Pipeline { label, wgsl });
             self.pipelines.len() - 1
         });

@@ -6,7 +6,7 @@ use siglip::model::packed_bytes;
 use siglip::weights::tensors;
 use siglip::{Config, LoadOptions, PRESETS, Precision, Towers};
 use siglip_gpu::{
-    Activation, Buffer, Count, Dispatch, Pipeline, Plan, Product, Program, TowerPlan, Unsupported,
+    Activation, Buffer, Count, Dispatch, Pipeline, Plan, Product, Program, Sizes, TowerPlan, Unsupported,
 };
 
 /// What tests/unit/tint.test.js makes plans of. `RECORD=1` writes it.
@@ -306,7 +306,17 @@ fn what_the_kernels_do_not_do_is_refused() {
     assert_eq!(plan(&config, Precision::Q8), Err(Unsupported::HeadDim(192, 128)));
     let vision = &mut config.vision_config;
     (vision.num_attention_heads, vision.intermediate_size) = (12, 32768);
-    assert!(matches!(plan(&config, Precision::F32), Err(Unsupported::BlockBytes(..))));
+    let unsupported = plan(&config, Precision::F32).unwrap_err();
+    assert!(matches!(unsupported, Unsupported::BlockBytes(..)));
+    let reason = unsupported.to_string();
+    assert!(
+        reason.ends_with(" bytes of one block's weights are more than a GPU binds, 134217728"),
+        "{reason}"
+    );
+    assert_eq!(
+        siglip_gpu::error_json(&Unsupported::HeadDim(192, 128).to_string()),
+        r#"{"error":"attention heads of 192 values are too wide for the GPU's kernels; 128 is the most"}"#
+    );
 }
 
 #[test]
@@ -344,6 +354,31 @@ fn a_plan_is_json() {
     assert_eq!(json["places"][4]["rowGroup"], serde_json::json!({"size": 64, "stride": 64}));
     assert_eq!(json["rowLengths"].as_array().unwrap().len(), tensors(&config).len() + 1);
     assert!(json.get("text").is_none());
+}
+
+/// A page's engine sends them to the module that makes plans.
+#[test]
+fn sizes_are_text() {
+    for (config, precision, plan) in plans() {
+        for towers in [Towers::Both, Towers::Image, Towers::Text] {
+            let sizes = Sizes::new(&config, towers, precision).unwrap();
+            assert_eq!(Sizes::from_text(sizes.to_text().as_bytes()).as_ref(), Some(&sizes));
+            assert_eq!(sizes.image.is_some(), towers.has_image());
+        }
+        let sizes = Sizes::new(&config, Towers::Both, precision).unwrap();
+        assert!(Plan::of(&sizes).unwrap() == plan);
+    }
+    let text = Sizes::new(&siglip::preset("base-patch16-256").unwrap(), Towers::Image, Precision::Q8);
+    let text = text.unwrap().to_text();
+    assert!(text.starts_with("1 "), "{text}");
+    for (from, to) in
+        [("\n\n", "\n"), ("768 3072", "768"), ("768 3072", "768 3072 1"), ("768", "-768"), ("768", "")]
+    {
+        let other = text.replacen(from, to, 1);
+        assert_eq!(Sizes::from_text(other.as_bytes()), None, "{from:?} replaced by {to:?}");
+    }
+    assert_eq!(Sizes::from_text(b""), None);
+    assert_eq!(Sizes::from_text(text.trim_end().as_bytes()), None);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use siglip::model::Pass;
 use siglip::{Config, PixelValues, Precision, Resolution, Towers};
-use siglip_gpu::{Plan, pooling_queries};
+use siglip_gpu::{Sizes, pooling_queries};
 use wasm_bindgen::prelude::*;
 
 use crate::error::Error;
@@ -12,8 +12,9 @@ const NO_PASS: &str = "no pass was started";
 
 #[wasm_bindgen]
 impl Engine {
-    /// The [`Plan`] of a model's blocks, as JSON. `config` and `towers` are those of the callback `onConfig`.
-    pub fn gpu_plan(
+    /// The [`Sizes`] that a plan of a model's blocks is made of, as text for the module that makes it. `config` and `towers` are those
+    /// of the callback `onConfig`.
+    pub fn gpu_sizes(
         config: &str,
         towers: &str,
         precision: &str,
@@ -25,9 +26,9 @@ impl Engine {
         let towers = towers_named(towers)?;
         let precision =
             Precision::from_name(precision).ok_or_else(|| misused("there is no such precision"))?;
-        let plan = Plan::new(&config, towers, precision);
-        let plan = plan.map_err(|reason| Error::BadInput(reason.to_string()))?;
-        Ok(plan.to_json())
+        let sizes = Sizes::new(&config, towers, precision);
+        let sizes = sizes.map_err(|unsupported| Error::BadInput(unsupported.reason()))?;
+        Ok(sizes.to_text())
     }
 
     /// Starts one pass of several images of the same size: pixel values [images, 3, height, width].

@@ -7,7 +7,7 @@ use crate::Result;
 use crate::command::{Error, command, run};
 
 /// The crates with `publish = false`, which `cargo package` does not skip by itself.
-const UNPUBLISHED: [&str; 3] = ["siglip-rare", "siglip-train", "xtask"];
+const UNPUBLISHED: [&str; 4] = ["siglip-gpu-plan", "siglip-rare", "siglip-train", "xtask"];
 /// The largest package that crates.io accepts.
 const MOST_BYTES: u64 = 10 << 20;
 

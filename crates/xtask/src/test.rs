@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::command::{Error, command, run};
-use crate::wasm::{Build, CANDLE, PROFILE, RARE_FORMATS, RELAXED_SIMD, SIMD128, TARGET, THREADS};
+use crate::wasm::{Build, CANDLE, GPU_PLAN, PROFILE, RARE_FORMATS, RELAXED_SIMD, SIMD128, TARGET, THREADS};
 use crate::{Result, audit, crates, docs, lanes, package, setup, wasm};
 
 /// Runs every check and test; no further one begins after the first failure.
@@ -20,7 +20,7 @@ pub fn run_all() -> Result {
 
 /// The engine for browsers, and what runs on it. `candle` tells that the build for comparison is made.
 fn in_browsers(candle: &Receiver<()>) -> Result {
-    wasm::build_each([&SIMD128, &RELAXED_SIMD, &THREADS, &RARE_FORMATS])?;
+    wasm::build_each([&SIMD128, &RELAXED_SIMD, &THREADS, &RARE_FORMATS, &GPU_PLAN])?;
     for script in ["check", "test:unit", "test:firefox", "test:webkit"] {
         npm(script)?;
     }
@@ -57,6 +57,7 @@ fn rust(candle: Sender<()>) -> Result {
     lint_on_wasm(&SIMD128, &["siglip-kernels", "siglip-web"])?;
     // In a command of its own: cargo would give its features to the engine too.
     lint_on_wasm(&RARE_FORMATS, &["siglip-rare"])?;
+    lint_on_wasm(&GPU_PLAN, &["siglip-gpu-plan"])?;
     // This build differs from the one before only in the kernels.
     lint_on_wasm(&RELAXED_SIMD, &["siglip-kernels"])?;
     lint_on_wasm(&THREADS, &["siglip-kernels", "siglip-web"])?;

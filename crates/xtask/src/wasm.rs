@@ -1,4 +1,4 @@
-//! Builds the modules for the browser: the engine, and the decoders of rare picture formats.
+//! Builds the modules for the browser: the engine, the decoders of rare picture formats, and what makes plans for a GPU.
 
 use std::fs;
 use std::panic::resume_unwind;
@@ -24,42 +24,46 @@ pub struct Build {
     pub name: &'static str,
     /// The crate.
     package: &'static str,
-    /// Cargo's options for features of the crate.
-    features: &'static [&'static str],
+    /// Cargo's options for the crate.
+    options: &'static [&'static str],
     /// Its folder in target/. Builds with the same flags share one, and the dependencies in it.
     target: &'static str,
     /// The name that the engine reports.
     pub backend: &'static str,
     /// Flags for rustc.
     rustflags: &'static str,
-    /// The same features as flags for wasm-opt.
+    /// Flags for wasm-opt: the same features, and what is to be left out.
     wasm_opt: &'static [&'static str],
     /// Whether threads share its memory.
     threads: bool,
+    /// Whether wasm-bindgen writes the script that loads it.
+    script: bool,
 }
 
 /// The build that every browser runs. It is made first.
 pub const SIMD128: Build = Build {
     name: "simd128",
     package: "siglip-web",
-    features: &[],
+    options: &[],
     target: "simd128",
     backend: "simd",
     rustflags: "-C target-feature=+simd128",
     wasm_opt: &[],
     threads: false,
+    script: true,
 };
 
 /// The build for browsers with relaxed SIMD. Other browsers refuse a module that contains a single relaxed opcode.
 pub const RELAXED_SIMD: Build = Build {
     name: "relaxed-simd",
     package: "siglip-web",
-    features: &[],
+    options: &[],
     target: "relaxed-simd",
     backend: "relaxed-simd",
     rustflags: "-C target-feature=+simd128,+relaxed-simd",
     wasm_opt: &["--enable-relaxed-simd"],
     threads: false,
+    script: true,
 };
 
 /// The build whose threads share one memory, for cross-origin isolated pages. The linker flags export what wasm-bindgen
@@ -67,7 +71,7 @@ pub const RELAXED_SIMD: Build = Build {
 pub const THREADS: Build = Build {
     name: "threads",
     package: "siglip-web",
-    features: &[],
+    options: &[],
     target: "threads",
     backend: "relaxed-simd",
     rustflags: "-C target-feature=+atomics,+bulk-memory,+simd128,+relaxed-simd \
@@ -76,6 +80,7 @@ pub const THREADS: Build = Build {
         -C link-arg=--export=__tls_base -C link-arg=--export=__heap_base",
     wasm_opt: &["--enable-relaxed-simd", "--enable-threads"],
     threads: true,
+    script: true,
 };
 
 /// The decoders that a page loads only for a picture of a rare format.
@@ -83,11 +88,26 @@ pub const RARE_FORMATS: Build = Build { name: "rare-formats", package: "siglip-r
 
 /// The engine on candle's towers, which a page loads only when it asks for it.
 pub const CANDLE: Build =
-    Build { name: "candle", features: &["--features", "candle"], target: "candle", ..SIMD128 };
+    Build { name: "candle", options: &["--features", "candle"], target: "candle", ..SIMD128 };
 
-/// Every build. A page works with the first alone; the next two are faster, the fourth reads more formats, the last is for
-/// comparison.
-pub const BUILDS: [Build; 5] = [SIMD128, RELAXED_SIMD, THREADS, RARE_FORMATS, CANDLE];
+/// What makes the plan that a GPU executes, which a page loads only where it has a GPU.
+pub const GPU_PLAN: Build = Build {
+    name: "gpu-plan",
+    package: "siglip-gpu-plan",
+    // Without the panics' messages, which nobody reads, it is a third smaller.
+    options: &["--config", "profile.web.lto=true"],
+    target: "gpu-plan",
+    backend: "",
+    rustflags: "",
+    // wasm-bindgen leaves these out of the others.
+    wasm_opt: &["--strip-debug", "--strip-producers", "--strip-target-features"],
+    threads: false,
+    script: false,
+};
+
+/// Every build. A page works with the first alone; the next two are faster, the fourth reads more formats, the fifth is for a GPU,
+/// the last for comparison.
+pub const BUILDS: [Build; 6] = [SIMD128, RELAXED_SIMD, THREADS, RARE_FORMATS, GPU_PLAN, CANDLE];
 
 /// Builds the modules of these names into www/wasm/, or all if none is named.
 pub fn build(names: &[String]) -> Result {
@@ -159,7 +179,7 @@ impl Build {
 
     /// The module's file in its folder.
     fn module(&self) -> String {
-        format!("{}_bg.wasm", self.stem())
+        format!("{}{}.wasm", self.stem(), if self.script { "_bg" } else { "" })
     }
 
     /// Whether pages can load it.
@@ -177,8 +197,8 @@ impl Build {
         inputs.is_some_and(|mut inputs| inputs.all(|input| is_newer(&module, &input)))
     }
 
-    /// Unless it is up to date, replaces it by an empty script. Pages then use another build, so no page mixes builds
-    /// of different source versions.
+    /// Unless it is up to date, replaces it by an empty script, if it has a script. Pages then use another build, or no GPU, so no
+    /// page mixes builds of different source versions.
     pub fn withdraw(&self) -> Result {
         if self.is_current() {
             return Ok(());
@@ -188,6 +208,9 @@ impl Build {
             replace_folder(&folder, &self.aside())?;
         }
         fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
+        if !self.script {
+            return Ok(());
+        }
         fs::write(&script, "// This build is being made.\nexport {};\n").map_err(Error::file(&script))
     }
 
@@ -205,7 +228,7 @@ impl Build {
 
     fn compile(&self) -> Result {
         let compile = ["build", "--lib", "--profile", PROFILE, "--package", self.package, "--target", TARGET];
-        run(self.configure(command("cargo", &compile).args(self.features).args(self.cargo_options())))
+        run(self.configure(command("cargo", &compile).args(self.options).args(self.cargo_options())))
     }
 
     /// Puts what was compiled where pages load it from.
@@ -232,14 +255,15 @@ impl Build {
         if is_newer(&aside.join(self.module()), &compiled) { Ok(()) } else { self.pack(&compiled, &aside) }
     }
 
-    /// Optimises a compiled module and writes the script that loads it.
+    /// Optimises a compiled module and writes the script that loads it, if it has one.
     fn pack(&self, compiled: &Path, folder: &Path) -> Result {
         let made = self.target_dir().join("unfinished").join(self.name);
-        let mut bindgen = Bindgen::new();
-        bindgen.input_path(compiled).typescript(true).omit_default_module_path(true);
-        // Decoders that have failed begin anew for the next picture. An engine does so with its worker.
-        bindgen.reset_state_function(self.name == RARE_FORMATS.name);
-        bindgen.web(true).and_then(|bindgen| bindgen.generate(&made)).map_err(Error::bindgen(compiled))?;
+        if self.script {
+            self.bind(compiled, &made)?;
+        } else {
+            fs::create_dir_all(&made).map_err(Error::file(&made))?;
+            fs::copy(compiled, made.join(self.module())).map_err(Error::file(compiled))?;
+        }
         let (module, optimised) = (made.join(self.module()), made.join("optimised"));
         let mut optimise = command("node", &["node_modules/binaryen/bin/wasm-opt", "-O3"]);
         run(optimise.args(FEATURES).args(self.wasm_opt).arg(&module).arg("-o").arg(&optimised))?;
@@ -247,13 +271,25 @@ impl Build {
         replace_folder(&made, folder)
     }
 
+    /// Writes the module and the script that loads it.
+    fn bind(&self, compiled: &Path, folder: &Path) -> Result {
+        let mut bindgen = Bindgen::new();
+        bindgen.input_path(compiled).typescript(true).omit_default_module_path(true);
+        // Decoders that have failed begin anew for the next picture. An engine does so with its worker.
+        bindgen.reset_state_function(self.name == RARE_FORMATS.name);
+        bindgen.web(true).and_then(|bindgen| bindgen.generate(folder)).map_err(Error::bindgen(compiled))
+    }
+
     /// Adds the flags of this build to a cargo command.
     pub fn configure<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         if self.threads {
             command.env("RUSTC_BOOTSTRAP", "1");
         }
-        let rustflags = format!("{} {AS_WRITTEN}", self.rustflags);
-        command.env("RUSTFLAGS", rustflags).env("CARGO_TARGET_DIR", self.target_dir())
+        // Without SIMD there are no inner loops.
+        let order = if self.rustflags.is_empty() { "" } else { AS_WRITTEN };
+        command
+            .env("RUSTFLAGS", format!("{} {order}", self.rustflags).trim())
+            .env("CARGO_TARGET_DIR", self.target_dir())
     }
 
     /// Extra options for cargo.

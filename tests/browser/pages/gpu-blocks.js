@@ -1,4 +1,5 @@
 /** A block of random weights, run by a plan on the GPU and by the simplest arithmetic in double precision. */
+import { loadPlanner } from '/www/gpu-plan.js';
 import { GpuTower, openDevice } from '/www/worker/gpu-device.js';
 import { checkWeights } from '/www/worker/gpu-check.js';
 import { WeightWriter } from '/www/worker/gpu-weights.js';
@@ -82,8 +83,9 @@ export async function differences({ hidden, heads, middle, gelu, length, sequenc
     text_config: { ...tower, vocab_size: 10, max_position_embeddings: length },
   });
   const { Engine } = await loadWasm();
-  const plan = JSON.parse(Engine.gpu_plan(config, 'text', precision));
+  const plan = await (await loadPlanner())(Engine.gpu_sizes(config, 'text', precision));
   const { device } = await openDevice(false);
+  if (!plan.text) throw new Error('no text tower');
   const gpu = await GpuTower.create(device, plan.text);
   await gpu.compile();
   const writer = new WeightWriter(device, plan, { text: gpu });

@@ -67,6 +67,13 @@ const faults = {
   'no gpu': () => Object.defineProperty(scope.WorkerNavigator.prototype, 'gpu', { value: undefined }),
   'no adapter': () => replace(scope.GPU, 'requestAdapter', async () => null),
   'no device': () => replace(scope.GPUAdapter, 'requestDevice', () => Promise.reject(new Error('injected'))),
+  'plan not fetched': () => {
+    const { fetch } = scope;
+    scope.fetch = (/** @type {any} */ input, /** @type {any[]} */ ...options) =>
+      String(input).endsWith('/siglip_gpu_plan.wasm')
+        ? Promise.resolve(new Response('', { status: 503 }))
+        : fetch(input, ...options);
+  },
   'pipeline refused': () =>
     replace(scope.GPUDevice, 'createComputePipelineAsync', () => Promise.reject(new Error('injected'))),
   'out of memory': () => {

@@ -1,4 +1,5 @@
 /** A checkpoint's embeddings: with the blocks and heads on the GPU and all else in f32, and with the same weights in f32 on the CPU. */
+import { loadPlanner } from '/www/gpu-plan.js';
 import { loadParametersOf } from '/www/lib/parameters.js';
 import { isFinite } from '/www/worker/gpu-check.js';
 import { GpuTower, openDevice } from '/www/worker/gpu-device.js';
@@ -91,7 +92,7 @@ async function onGpu(files, precision, inputs) {
   const towers = {};
   let writer = /** @type {Promise<WeightWriter> | undefined} */ (undefined);
   const begin = async (/** @type {string} */ config, /** @type {string} */ names) => {
-    const plan = JSON.parse(Engine.gpu_plan(config, names, precision));
+    const plan = await (await loadPlanner())(Engine.gpu_sizes(config, names, precision));
     for (const name of /** @type {const} */ (['image', 'text'])) {
       if (!plan[name]) continue;
       // The one that compiles soonest, as for any adapter that is software.

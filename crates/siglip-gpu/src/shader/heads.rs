@@ -5,7 +5,9 @@
 //! - row_product.wgsl: a workgroup computes 8 outputs of one row, each by 32 invocations. The norm of the row is computed in
 //!   every workgroup again: rows are few.
 
-use super::{Epilogue, LEVELS, Norm, filled, gelu, replaced};
+use alloc::string::String;
+
+use super::{Epilogue, LEVELS, Norm, filled, float, gelu, replaced};
 
 const POOL: &str = include_str!("../shaders/pool.wgsl");
 const ROW_PRODUCT: &str = include_str!("../shaders/row_product.wgsl");
@@ -56,31 +58,31 @@ pub fn row_product(product: &RowProduct) -> String {
                      @group(0) @binding(8) var<storage, read> norm_bias: array<vec4<f32>>;\n";
         value = "((x[row + i] - mean) * factor * norm_weight[i] + norm_bias[i])";
         // Past the width x is zero, and not the mean.
-        statistics = format!(
-            "var values = vec4<f32>(0);
-  for (var i = local; i < K; i += THREADS) {{ values += x[row + i]; }}
-  let mean = sum_of(dot(values, vec4<f32>(1)), local, THREADS) / {width};
+        let template = "var values = vec4<f32>(0);
+  for (var i = local; i < K; i += THREADS) { values += x[row + i]; }
+  let mean = sum_of(dot(values, vec4<f32>(1)), local, THREADS) / $width;
   values = vec4<f32>(0);
-  for (var i = local; i < K; i += THREADS) {{
-    let d = select(vec4<f32>(0), x[row + i] - mean, vec4<u32>(4 * i) + vec4<u32>(0, 1, 2, 3) < vec4<u32>({width}));
+  for (var i = local; i < K; i += THREADS) {
+    let d = select(vec4<f32>(0), x[row + i] - mean, vec4<u32>(4 * i) + vec4<u32>(0, 1, 2, 3) < vec4<u32>($width));
     values += d * d;
-  }}
-  let factor = inverseSqrt(sum_of(dot(values, vec4<f32>(1)), local, THREADS) / {width} + {eps});"
-        );
+  }
+  let factor = inverseSqrt(sum_of(dot(values, vec4<f32>(1)), local, THREADS) / $width + EPS);";
+        statistics = replaced(&filled(template, &["$width"], &[width]), &["EPS"], &[&float(eps)]);
     }
     let functions = String::from(if quantized { LEVELS } else { "" }) + gelu(epilogue);
-    let words = [
-        ("WORD", if quantized { "u32" } else { "vec4<f32>" }),
-        ("BINDINGS\n", &bindings),
-        ("FUNCTIONS\n", &functions),
-        ("ROW", if takes_last { "((group.y + 1) * pass_info.length - 1)" } else { "group.y" }),
-        ("NORM", &statistics),
-        ("VALUE", value),
-        ("LEVELS", if quantized { "levels" } else { "" }),
-        ("RESULT", &result),
+    let words = ["WORD", "BINDINGS\n", "FUNCTIONS\n", "ROW", "NORM", "VALUE", "LEVELS", "RESULT"];
+    let by = [
+        if quantized { "u32" } else { "vec4<f32>" },
+        &bindings,
+        &functions,
+        if takes_last { "((group.y + 1) * pass_info.length - 1)" } else { "group.y" },
+        &statistics,
+        value,
+        if quantized { "levels" } else { "" },
+        &result,
     ];
-    let sizes = [("$inputs", inputs / 4), ("$outputs", outputs)];
-    filled("const K = $inputsu;\nconst OUTPUTS = $outputsu;\n", &sizes) + &replaced(ROW_PRODUCT, &words)
+    let constants = "const K = $inputsu;\nconst OUTPUTS = $outputsu;\n";
+    filled(constants, &["$inputs", "$outputs"], &[inputs / 4, outputs]) + &replaced(ROW_PRODUCT, &words, &by)
 }
 
 /// The WGSL of an attention pooling head up to its output projection: for each of its heads, patches are weighted by their
@@ -89,6 +91,6 @@ pub fn row_product(product: &RowProduct) -> String {
 /// Bindings: 0 the pass, 1 patches, 2 the queries, one a head, 3 the values' weight, 4 their bias, 5 the context, a row for each
 /// sequence. Workgroups: heads, sequences. `stride` is the padded width of patches, queries, values and context.
 pub fn pool(head_dim: usize, stride: usize) -> String {
-    filled("const DIM = $dimu;\nconst WIDTH = $widthu;\n", &[("$dim", head_dim), ("$width", stride / 4)])
+    filled("const DIM = $dimu;\nconst WIDTH = $widthu;\n", &["$dim", "$width"], &[head_dim, stride / 4])
         + POOL
 }

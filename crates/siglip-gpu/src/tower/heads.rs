@@ -1,5 +1,7 @@
 //! A tower's head: the places of its weights, and its dispatches.
 
+use alloc::vec;
+
 use super::{EMBEDDINGS, HIDDEN, NORMED, Placing, Steps, Tower, X, activation};
 use crate::block::{HeadKind, HeadLayout, LinearLayout, NormLayout};
 use crate::place::{Group, Place};
@@ -11,28 +13,27 @@ const POOLED: usize = 2;
 const ATTENDED: usize = 1;
 
 impl Tower {
-    /// As [`Tower::place`], of the tensors of the head and the norm before it.
-    pub(super) fn place_of_head(&self, index: usize, name: &str) -> Option<Place> {
+    /// As [`Tower::place`], of the layers of the head and the norm before it.
+    pub(super) fn place_of_head(&self, place: Placing, layer: &[u8]) -> Option<Place> {
         let HeadLayout { norm: before, kind: head, .. } = self.head.as_ref()?;
-        let (layer, kind) = name.rsplit_once('.')?;
-        let place = Placing { tensor: index, tower: self.name, block: self.head_buffer(), kind };
-        let (one, hidden) = (Group::ONE, self.hidden_size);
+        let place = Placing { block: self.head_buffer(), ..place };
+        let (one, hidden) = (Group::ONE, self.sizes.hidden_size);
         Some(match (layer, head) {
-            (".post_layernorm" | ".final_layer_norm", _) => place.norm(before),
-            (".head", HeadKind::Projection(layer)) => place.linear(layer, 0, one, one, hidden),
-            (".head.attention", HeadKind::Pooling { values, .. }) => {
+            (b".post_layernorm" | b".final_layer_norm", _) => place.norm(before),
+            (b".head", HeadKind::Projection(layer)) => place.linear(layer, 0, one, one, hidden),
+            (b".head.attention", HeadKind::Pooling { values, .. }) => {
                 // The last third; queries and keys are folded into one vector a head.
-                let kind = kind.strip_prefix("in_proj_")?;
+                let kind = place.kind.strip_prefix(b"in_proj_")?;
                 let place = Placing { kind, ..place }.linear(values, 0, one, one, hidden);
                 Place { first_row: 2 * hidden, ..place }
             }
-            (".head.attention.out_proj", HeadKind::Pooling { out, .. }) => {
+            (b".head.attention.out_proj", HeadKind::Pooling { out, .. }) => {
                 place.linear(out, 0, one, one, hidden)
             }
-            (".head.layernorm", HeadKind::Pooling { norm, .. }) => place.norm(norm),
-            (".head.mlp.fc1", HeadKind::Pooling { fc1, .. }) => place.linear(fc1, 0, one, one, hidden),
-            (".head.mlp.fc2", HeadKind::Pooling { fc2, .. }) => {
-                place.linear(fc2, 0, one, one, self.intermediate_size)
+            (b".head.layernorm", HeadKind::Pooling { norm, .. }) => place.norm(norm),
+            (b".head.mlp.fc1", HeadKind::Pooling { fc1, .. }) => place.linear(fc1, 0, one, one, hidden),
+            (b".head.mlp.fc2", HeadKind::Pooling { fc2, .. }) => {
+                place.linear(fc2, 0, one, one, self.sizes.intermediate_size)
             }
             _ => return None,
         })
@@ -41,9 +42,9 @@ impl Tower {
     /// The place of the pooling head's queries, as the rows of tensor `index`.
     pub fn queries(&self, index: usize) -> Option<Place> {
         let HeadKind::Pooling { queries, .. } = self.head?.kind else { return None };
-        let place = Placing { tensor: index, tower: self.name, block: self.head_buffer(), kind: "weight" };
+        let place = Placing { tensor: index, tower: self.name, block: self.head_buffer(), kind: b"weight" };
         let stride = (self.shape.hidden * size_of::<f32>()) as u64;
-        Some(Place { stride, columns: self.hidden_size, ..place.values(queries.offset, Group::ONE) })
+        Some(Place { stride, columns: self.sizes.hidden_size, ..place.values(queries.offset, Group::ONE) })
     }
 }
 
@@ -63,7 +64,7 @@ impl Steps<'_> {
                     "pool",
                     wgsl,
                     bindings,
-                    [Count::Fixed(tower.heads), Count::Sequences, Count::Fixed(1)],
+                    [Count::Fixed(tower.sizes.heads), Count::Sequences, Count::Fixed(1)],
                 );
                 self.row_product(&out, [POOLED, ATTENDED], None, Epilogue::Bias);
                 self.row_product(&fc1, [ATTENDED, HIDDEN], Some(norm), tower.gelu());
@@ -86,7 +87,7 @@ impl Steps<'_> {
             inputs,
             outputs,
             quantized: scales.is_some(),
-            norm: norm.map(|_| (Norm { eps: tower.eps }, tower.hidden_size)),
+            norm: norm.map(|_| (Norm { eps: tower.sizes.eps }, tower.sizes.hidden_size)),
             takes_last: x == X,
             epilogue,
         });
