@@ -7,7 +7,7 @@ use crate::plan::{Binding, Buffer};
 /// Every width is padded to a multiple of this.
 const WIDTH: usize = 64;
 /// Sections of a buffer start at multiples of this: WebGPU's default minStorageBufferOffsetAlignment.
-const SECTION: u64 = 256;
+const SECTION: usize = 256;
 
 /// The widths of a block, padded with zeros.
 #[derive(Debug, Clone, Copy)]
@@ -42,14 +42,15 @@ impl Shape {
 /// A section of a block's buffer, in bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Section {
-    pub offset: u64,
-    pub size: u64,
+    pub offset: usize,
+    pub size: usize,
 }
 
 impl Section {
     /// Binds it, of this block's buffer.
     pub fn bind(self, binding: u32, block: usize) -> Binding {
-        Binding { binding, buffer: Buffer::Weights(block), offset: self.offset, size: Some(self.size) }
+        let Section { offset, size } = self;
+        Binding { binding, buffer: Buffer::Weights(block), offset: offset as u64, size: Some(size as u64) }
     }
 }
 
@@ -63,7 +64,7 @@ pub struct LinearLayout {
     pub scales: Option<Section>,
     pub bias: Section,
     /// Bytes of a row of `weight`.
-    pub stride: u64,
+    pub stride: usize,
 }
 
 /// A layer norm's weight and bias.
@@ -84,7 +85,7 @@ pub struct BlockLayout {
     pub fc1: LinearLayout,
     pub fc2: LinearLayout,
     /// Bytes of the buffer.
-    pub size: u64,
+    pub size: usize,
 }
 
 impl BlockLayout {
@@ -110,7 +111,7 @@ pub struct PatchLayout {
     pub values: usize,
     pub embedding: LinearLayout,
     /// Bytes of the buffer.
-    pub size: u64,
+    pub size: usize,
 }
 
 impl PatchLayout {
@@ -128,11 +129,14 @@ pub struct HeadLayout {
     pub norm: NormLayout,
     pub kind: HeadKind,
     /// Bytes of the buffer.
-    pub size: u64,
+    pub size: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
-#[expect(clippy::large_enum_variant, reason = "a plan has two of them")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a plan has two of them; it is large where addresses have 64 bits"
+)]
 pub enum HeadKind {
     /// The image tower's attention pooling head.
     Pooling {
@@ -185,13 +189,13 @@ impl HeadLayout {
 
 /// Gives away a buffer, section by section.
 struct Allocator {
-    end: u64,
+    end: usize,
     quantized: bool,
 }
 
 impl Allocator {
     fn section(&mut self, size: usize) -> Section {
-        let section = Section { offset: self.end, size: size as u64 };
+        let section = Section { offset: self.end, size };
         self.end = (self.end + section.size).next_multiple_of(SECTION);
         section
     }
@@ -212,7 +216,7 @@ impl Allocator {
             weight: self.section(outputs * stride),
             scales: self.quantized.then(|| self.floats(outputs)),
             bias: self.floats(outputs),
-            stride: stride as u64,
+            stride,
         }
     }
 }

@@ -55,6 +55,7 @@ mod place;
 mod plan;
 mod shader;
 mod sizes;
+mod template;
 mod tower;
 
 pub use json::error_json;

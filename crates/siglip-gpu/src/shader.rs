@@ -1,6 +1,6 @@
-//! The kernels' WGSL, with all sizes but the number of rows compiled in.
+//! The kernels' WGSL, with all sizes but the number of rows compiled in: templates, see [`template`](crate::template).
 //!
-//! Comments on the files in shaders/ stand here, since a page's engine carries these files:
+//! Comments on the files in shaders/ stand here, since a page's module carries these files:
 //!
 //! - product.wgsl: a workgroup computes a tile of y; each invocation holds a few rows and columns of it in registers. Both tiles
 //!   of operands have k outermost, with four rows or outputs in a vector: 4 x 4 values are transposed on their way into the
@@ -11,16 +11,21 @@
 //!   its last one: as keys they weigh nothing, as queries they are not stored. `scores` is cleared in each round:
 //!   a variable declared in the loop kept its values with Tint and SwiftShader.
 //! - checksum.wgsl: 64 sums, one a workgroup.
+//! - functions.wgsl: `levels` copies each byte's sign bit down from the top of a word. GELU in its tanh approximation takes twice the
+//!   argument of tanh: 0.5 (1 + tanh u) = 1 / (1 + exp(-2 u)), where exp is kept from overflowing. erf is Abramowitz and
+//!   Stegun's, 7.1.26: its error is below 1.5e-7.
 
 mod heads;
 
 pub use heads::{ROW_OUTPUTS, RowProduct, pool, row_product};
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::place::Group;
+use crate::template::{List, filled};
 
+const FUNCTIONS: &str = include_str!("shaders/functions.wgsl");
 const PRODUCT: &str = include_str!("shaders/product.wgsl");
 const RESIDUAL_NORM: &str = include_str!("shaders/residual_norm.wgsl");
 const ATTENTION: &str = include_str!("shaders/attention.wgsl");
@@ -46,6 +51,7 @@ pub struct Tile {
     rows: usize,
     outputs: usize,
     inputs: usize,
+    /// 1 or 2.
     slices: usize,
     /// Whether the next tile's operands are read while this one's are multiplied.
     prefetch: bool,
@@ -77,6 +83,11 @@ impl Tile {
         SIDE * self.outputs
     }
 
+    /// Invocations of a workgroup.
+    const fn threads(self) -> usize {
+        self.slices * SIDE * SIDE
+    }
+
     /// Inputs between two barriers. A product's inputs, divided by its parts, are a multiple.
     pub const fn inputs(self) -> usize {
         self.inputs
@@ -105,6 +116,15 @@ impl Epilogue {
         !matches!(self, Epilogue::Partials(_))
     }
 
+    /// 1 for GELU in its tanh approximation, 2 for GELU by erf, 0 for none.
+    fn gelu(self) -> usize {
+        match self {
+            Epilogue::GeluTanh => 1,
+            Epilogue::GeluErf => 2,
+            Epilogue::Bias | Epilogue::Residual | Epilogue::Partials(_) => 0,
+        }
+    }
+
     /// The number of parts.
     pub fn parts(self) -> usize {
         if let Epilogue::Partials(parts) = self { parts } else { 1 }
@@ -131,281 +151,79 @@ pub struct Product {
 
 /// The WGSL of a product.
 pub fn product(product: &Product) -> String {
-    let Product { inputs, quantized, tile, epilogue, .. } = *product;
+    let Product { inputs, outputs, quantized, tile, epilogue } = *product;
     debug_assert_eq!(inputs % (epilogue.parts() * tile.inputs), 0);
-    let mut bindings = String::new();
-    if quantized {
-        bindings += "@group(0) @binding(3) var<storage, read> scales: array<vec4<f32>>;\n";
-    }
-    if epilogue.adds_bias() {
-        bindings += "@group(0) @binding(4) var<storage, read> bias: array<vec4<f32>>;\n";
-    }
-    if epilogue == Epilogue::Residual {
-        bindings += "@group(0) @binding(6) var<storage, read> added: array<vec4<f32>>;\n";
-    }
-    let slice_sums = match tile.slices {
-        1 => String::new(),
-        slices => filled(
-            "var<workgroup> slice_sums: array<vec4<f32>, $length>;\n",
-            &["$length"],
-            &[(slices - 1) * SIDE * SIDE],
-        ),
-    };
-    let (x_vectors, w_vectors, k_vectors) = (tile.rows() / 4, tile.outputs() / 4, tile.inputs / 4);
-    let constants = "const K = $inputsu;
-const SPLIT = $splitu;
-const TILE_K = $tile_inputsu;
-const K_VECTORS = $k_vectorsu;
-const X_VECTORS = $x_vectorsu;
-const W_VECTORS = $w_vectorsu;
-const SLICES = $slicesu;
-const SLICE_THREADS = $slice_threadsu;
-const THREADS = $threadsu;
-const COLUMNS = $columnsu;
-const SWIZZLE = $swizzleu;
-";
-    let names = [
-        "$inputs",
-        "$split",
-        "$tile_inputs",
-        "$k_vectors",
-        "$x_vectors",
-        "$w_vectors",
-        "$slices",
-        "$slice_threads",
-        "$threads",
-        "$columns",
-        "$swizzle",
-    ];
-    let sizes = [
-        inputs / 4,
-        inputs / 4 / epilogue.parts(),
-        tile.inputs,
-        k_vectors,
-        x_vectors,
-        w_vectors,
-        tile.slices,
-        SIDE * SIDE,
-        tile.slices * SIDE * SIDE,
-        SIDE,
-        8 / k_vectors.min(8),
-    ];
-    let (declarations, tiles) = tile_reads(tile);
-    let declarations = declarations + &each_sum(tile, "  var s$row_$column = vec4<f32>(0);\n");
-    let words = [
-        "WORD",
-        "BINDINGS\n",
-        "SLICE_SUMS\n",
-        "FUNCTIONS\n",
-        "DECLARATIONS\n",
-        "TILES\n",
-        "MULTIPLICATIONS\n",
-        "STORES\n",
-    ];
-    let by = [
-        if quantized { "u32" } else { "vec4<f32>" },
-        &bindings,
-        &slice_sums,
-        &functions(quantized, epilogue),
-        &declarations,
-        &tiles,
-        &multiplications(tile),
-        &(slices_added(tile) + &stores(product)),
-    ];
-    filled(constants, &names, &sizes) + &replaced(PRODUCT, &words, &by)
-}
-
-/// The sign bit of each byte is moved to the top, then copied down again.
-const LEVELS: &str = "fn levels(word: u32) -> vec4<f32> { \
-    return vec4<f32>(vec4<i32>(vec4<u32>(word << 24, word << 16, word << 8, word)) >> vec4<u32>(24)); }\n";
-
-fn functions(quantized: bool, epilogue: Epilogue) -> String {
-    let levels = if quantized { LEVELS } else { "" };
-    let w = match quantized {
-        true => {
-            "alias Raw = vec4<u32>;\n\
-             fn w_read(at: u32) -> Raw { return Raw(weights[at], weights[at + K], weights[at + 2 * K], weights[at + 3 * K]); }\n\
-             fn w_values(raw: Raw) -> mat4x4<f32> { \
-             return transpose(mat4x4(levels(raw[0]), levels(raw[1]), levels(raw[2]), levels(raw[3]))); }\n"
-        }
-        false => {
-            "alias Raw = mat4x4<f32>;\n\
-             fn w_read(at: u32) -> Raw { return Raw(weights[at], weights[at + K], weights[at + 2 * K], weights[at + 3 * K]); }\n\
-             fn w_values(raw: Raw) -> Raw { return transpose(raw); }\n"
-        }
-    };
-    let gelu = gelu(epilogue);
-    let x = "fn x_read(at: u32) -> mat4x4<f32> { return mat4x4(x[at], x[at + K], x[at + 2 * K], x[at + 3 * K]); }\n";
-    [x, levels, w, gelu].concat()
-}
-
-/// The function of an epilogue.
-fn gelu(epilogue: Epilogue) -> &'static str {
-    // Twice the argument of tanh: 0.5 (1 + tanh u) = 1 / (1 + exp(-2 u)), where exp is kept from overflowing.
-    match epilogue {
-        Epilogue::GeluTanh => {
-            "fn gelu(v: vec4<f32>) -> vec4<f32> { \
-             let u = 1.5957691216 * (v + 0.044715 * v * v * v); \
-             return v / (1 + exp(-clamp(u, vec4<f32>(-80), vec4<f32>(80)))); }\n"
-        }
-        // Abramowitz and Stegun, 7.1.26: its error is below 1.5e-7.
-        Epilogue::GeluErf => {
-            "fn gelu(v: vec4<f32>) -> vec4<f32> { \
-             let z = min(abs(v) * 0.70710678, vec4<f32>(9)); let t = 1 / (1 + 0.3275911 * z); \
-             let p = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t; \
-             return 0.5 * v * (1 + sign(v) * (1 - p * exp(-z * z))); }\n"
-        }
-        Epilogue::Bias | Epilogue::Residual | Epilogue::Partials(_) => "",
-    }
-}
-
-/// How the operands of a tile get into the workgroup's memory: what is declared and done before the loop over tiles, and in it.
-///
-/// An invocation reads 4 x 4 values at once, those of x first, and transposes them.
-fn tile_reads(tile: Tile) -> (String, String) {
-    let threads = tile.slices * SIDE * SIDE;
     let k_vectors = tile.inputs / 4;
-    let (x_vectors, w_vectors) = (tile.rows() / 4, tile.outputs() / 4);
-    let (x_end, end) = (x_vectors * k_vectors, (x_vectors + w_vectors) * k_vectors);
-    let (mut declarations, mut reads, mut writes) = (String::new(), String::new(), String::new());
+    let numbers = [
+        ("inputs", inputs / 4),
+        ("split", inputs / 4 / epilogue.parts()),
+        ("tile_inputs", tile.inputs),
+        ("k_vectors", k_vectors),
+        ("x_vectors", tile.rows() / 4),
+        ("w_vectors", tile.outputs() / 4),
+        ("slices", tile.slices),
+        ("sliced", tile.slices - 1),
+        ("threads", tile.threads()),
+        ("swizzle", 8 / k_vectors.min(8)),
+        ("quantized", quantized.into()),
+        ("bias", epilogue.adds_bias().into()),
+        ("residual", (epilogue == Epilogue::Residual).into()),
+        ("gelu", (epilogue.gelu() > 0).into()),
+        ("parts", epilogue.parts() - 1),
+        ("prefetch", tile.prefetch.into()),
+        ("stride", outputs / 4),
+    ];
+    let lists = [sums(tile), fours("x_four", tile.rows), fours("w_four", tile.outputs), reads(tile)];
+    filled(PRODUCT, &numbers, &lists) + &functions(quantized, epilogue)
+}
+
+/// The sums of an invocation: `row` and `column`, a vector of four outputs; its row is `one` of the vector `four`, which begins `rows`
+/// past the first.
+fn sums(tile: Tile) -> List {
+    let mut numbers = Vec::new();
+    for row in 0..tile.rows {
+        for column in 0..tile.outputs / 4 {
+            let four = row / 4;
+            numbers.extend([row, column, four, row % 4, four * SIDE]);
+        }
+    }
+    List { name: "sum", names: &["row", "column", "four", "one", "rows"], numbers }
+}
+
+/// The first `count` vectors of an invocation: number `four` begins `at` past the first.
+fn fours(name: &'static str, count: usize) -> List {
+    let numbers = (0..count / 4).flat_map(|four| [four, four * SIDE]).collect();
+    List { name, names: &["four", "at"], numbers }
+}
+
+/// How the operands of a tile get into the workgroup's memory: an invocation reads 4 x 4 values at once, those of x first, and
+/// transposes them. Invocations from `from`, and those before `to` unless it is 0, take part; they read what is `rows` rows or outputs
+/// past the ones at local / K_VECTORS, `offset` in fours, or before them where x takes the first invocations.
+fn reads(tile: Tile) -> List {
+    let (threads, k_vectors) = (tile.threads(), tile.inputs / 4);
+    let x_end = tile.rows() / 4 * k_vectors;
+    let end = x_end + tile.outputs() / 4 * k_vectors;
+    let mut numbers = Vec::new();
     for (round, first) in (0..end).step_by(threads).enumerate() {
-        for (is_x, start, stop) in [(true, 0, x_end), (false, x_end, end)] {
+        for (of_x, start, stop) in [(1, 0, x_end), (0, x_end, end)] {
             if first + threads <= start || stop <= first {
                 continue;
             }
             let (from, to) = (start.saturating_sub(first), stop.min(first + threads) - first);
-            let condition = match (from > 0, to < threads) {
-                (true, true) => "if (local >= $from && local < $to) ",
-                (true, false) => "if (local >= $from) ",
-                (false, true) => "if (local < $to) ",
-                (false, false) => "",
-            };
-            // Rows or outputs past the ones at local / K_VECTORS, in fours; below zero where x takes the first invocations.
-            let sign = if first < start { "-" } else { "+" };
             let offset = first.abs_diff(start) / k_vectors;
-            let names = ["$round", "$from", "$to", "$rows", "$offset"];
-            let numbers = [round, from, to, 4 * offset, offset];
-            let words = ["NAME", "VECTORS", "SIGN", "IF", "RAW", "OF"];
-            let by = match is_x {
-                true => ["x", "X_VECTORS", sign, condition, "mat4x4<f32>", "transpose"],
-                false => ["w", "W_VECTORS", sign, condition, "Raw", "w_values"],
-            };
-            let text = |template: &str| filled(&replaced(template, &words, &by), &names, &numbers);
-            declarations += &text("  var NAME$round: RAW;\n");
-            reads += &text("      IF{ NAME$round = NAME_read(NAME_at SIGN $rowsu * K + k); }\n");
-            writes += &text("    IF{\n      let t = OF(NAME$round);\n");
-            for i in ["0", "1", "2", "3"] {
-                let write = "      NAME_tile[NAME_to SIGN $offsetu + INDEX * VECTORS] = t[INDEX];\n";
-                writes += &text(&replaced(write, &["INDEX"], &[i]));
-            }
-            writes += "    }\n";
+            let to = if to < threads { to } else { 0 };
+            numbers.extend([round, of_x, from, to, (first < start).into(), offset, 4 * offset]);
         }
     }
-    if tile.prefetch {
-        declarations = declarations + "  {\n    let k = tile.z * SPLIT;\n" + &reads + "  }\n";
-        let next = replaced(&reads, &["+ k)"], &["+ k + K_VECTORS)"]);
-        writes = writes + "    if (k + K_VECTORS < (tile.z + 1) * SPLIT) {\n" + &next + "    }\n";
-        (declarations, writes)
-    } else {
-        (declarations, String::from("    {\n") + &reads + "    }\n" + &writes)
-    }
+    let names = &["round", "of_x", "from", "to", "minus", "offset", "rows"];
+    List { name: "read", names, numbers }
 }
 
-/// A template with other words in the places of some. The first word that fits counts; what takes its place is not searched.
-///
-/// Text is made and read by hand in this crate: `format!` and the searches of `str` would be a fifth of a page's module.
-#[inline(never)]
-fn replaced(template: &str, words: &[&str], by: &[&str]) -> String {
-    let (mut text, mut rest, mut at) = (String::new(), template, 0);
-    while at < rest.len() {
-        let fits = |word: &&str| rest.as_bytes()[at..].starts_with(word.as_bytes());
-        match words.iter().position(fits) {
-            Some(found) => {
-                text += &rest[..at];
-                text += by[found];
-                (rest, at) = (&rest[at + words[found].len()..], 0);
-            }
-            None => at += 1,
-        }
-    }
-    text + rest
-}
-
-/// A template with numbers in the places of names.
-#[inline(never)]
-fn filled(template: &str, names: &[&str], numbers: &[usize]) -> String {
-    let digits: Vec<String> = numbers.iter().map(usize::to_string).collect();
-    let digits: Vec<&str> = digits.iter().map(String::as_str).collect();
-    replaced(template, names, &digits)
-}
-
-/// A number in WGSL, to the last bit. Its decimal digits would take 8 KB of code.
-fn float(value: f32) -> String {
-    filled("bitcast<f32>($bitsu)", &["$bits"], &[value.to_bits() as usize])
-}
-
-/// A template for every sum of an invocation: `$row` and `$column`, a vector of four outputs; its row is `$one` of the vector
-/// `$four`, which begins `$rows` past the first.
-fn each_sum(tile: Tile, template: &str) -> String {
-    let mut text = String::new();
-    for row in 0..tile.rows {
-        for column in 0..tile.outputs / 4 {
-            let four = row / 4;
-            let numbers = [four * SIDE, four, row % 4, row, column];
-            text += &filled(template, &["$rows", "$four", "$one", "$row", "$column"], &numbers);
-        }
-    }
-    text
-}
-
-/// A template for the first `count` vectors of an invocation: number `$four` begins `$at` past the first.
-fn each_four(count: usize, template: &str) -> String {
-    (0..count / 4).map(|four| filled(template, &["$four", "$at"], &[four, four * SIDE])).collect()
-}
-
-/// The products of one input.
-fn multiplications(tile: Tile) -> String {
-    each_four(tile.rows, "        let a$four = x_tile[a + j * X_VECTORS + $at];\n")
-        + &each_four(tile.outputs, "        let b$four = w_tile[b + j * W_VECTORS + $at];\n")
-        + &each_sum(tile, "        s$row_$column = fma(vec4<f32>(a$four[$one]), b$column, s$row_$column);\n")
-}
-
-/// Adds the slices' sums to those of the first.
-fn slices_added(tile: Tile) -> String {
-    if tile.slices == 1 {
-        return String::new();
-    }
-    let other = |slice| filled("slice_sums[local + $slice * SLICE_THREADS]", &["$slice"], &[slice]);
-    let others: Vec<String> = (0..tile.slices - 1).map(other).collect();
-    let added = "  if (slice > 0) { slice_sums[local - SLICE_THREADS] = s$row_$column; }\n  workgroupBarrier();\n  \
-                 if (slice == 0) { s$row_$column += OTHERS; }\n  workgroupBarrier();\n";
-    each_sum(tile, &replaced(added, &["OTHERS"], &[&others.join(" + ")])) + "  if (slice > 0) { return; }\n"
-}
-
-/// The epilogue.
-fn stores(product: &Product) -> String {
-    let Product { outputs, quantized, tile, epilogue, .. } = *product;
-    let mut value = String::from("s$row_$column");
-    if quantized {
-        value += " * scales[output$column]";
-    }
-    if epilogue.adds_bias() {
-        value += " + bias[output$column]";
-    }
-    if matches!(epilogue, Epilogue::GeluTanh | Epilogue::GeluErf) {
-        value = String::from("gelu(") + &value + ")";
-    }
-    if epilogue == Epilogue::Residual {
-        value += " + added[((tile.y * X_VECTORS + row + $rows) * 4 + $one) % pass_info.length * $stride + output$column]";
-    }
-    let part = if epilogue.parts() > 1 { "tile.z * pass_info.padded_rows + " } else { "" };
-    let store = replaced(
-        "  y[(PART(tile.y * X_VECTORS + row + $rows) * 4 + $one) * $stride + output$column] = VALUE;\n",
-        &["PART", "VALUE"],
-        &[part, &value],
-    );
-    each_four(tile.outputs, "  let output$four = tile.x * W_VECTORS + column + $at;\n")
-        + &each_sum(tile, &filled(&store, &["$stride"], &[outputs / 4]))
+/// What kernels call.
+fn functions(quantized: bool, epilogue: Epilogue) -> String {
+    let gelu = epilogue.gelu();
+    let is = |kind| usize::from(gelu == kind);
+    filled(FUNCTIONS, &[("quantized", quantized.into()), ("gelu_tanh", is(1)), ("gelu_erf", is(2))], &[])
 }
 
 /// The layer norm after an addition.
@@ -420,35 +238,14 @@ pub struct Norm {
 /// Bindings: 0 the pass, 1 x, 2 partial sums, 3 bias (both unless `parts` is 0), 4 the norm's weight, 5 its bias, 6 normed.
 /// Workgroups: one a row. `stride` is the padded width.
 pub fn residual_norm(width: usize, stride: usize, parts: usize, norm: Option<Norm>) -> String {
-    let (mut bindings, mut additions) = (String::new(), String::new());
-    if parts > 0 {
-        bindings += "@group(0) @binding(2) var<storage, read> partials: array<f32>;\n\
-                     @group(0) @binding(3) var<storage, read> bias: array<f32>;\n";
-        additions = filled(
-            "value += bias[i];\n    \
-             for (var part = 0u; part < $parts; part++) { value += partials[part * pass_info.padded_rows * STRIDE + row + i]; }\n    \
-             x[row + i] = value;",
-            &["$parts"],
-            &[parts],
-        );
-    } else {
-        additions += "_ = pass_info.rows;";
-    }
-    let normalization = norm.map_or_else(String::new, |Norm { eps }| {
-        bindings += "@group(0) @binding(4) var<storage, read> norm_weight: array<f32>;\n\
-                     @group(0) @binding(5) var<storage, read> norm_bias: array<f32>;\n\
-                     @group(0) @binding(6) var<storage, read_write> normed: array<f32>;\n";
-        let template = "let mean = sum_of_all(sum, local) / f32(WIDTH);
-  sum = 0.0;
-  for (var i = local; i < WIDTH; i += THREADS) { let d = x[row + i] - mean; sum += d * d; }
-  let factor = inverseSqrt(sum_of_all(sum, local) / f32(WIDTH) + EPS);
-  for (var i = local; i < WIDTH; i += THREADS) { normed[row + i] = (x[row + i] - mean) * factor * norm_weight[i] + norm_bias[i]; }";
-        replaced(template, &["EPS"], &[&float(eps)])
-    });
-    let (words, by) =
-        (["BINDINGS\n", "ADDITIONS", "NORMALIZATION"], [&bindings[..], &additions, &normalization]);
-    let constants = "const WIDTH = $widthu;\nconst STRIDE = $strideu;\n";
-    filled(constants, &["$width", "$stride"], &[width, stride]) + &replaced(RESIDUAL_NORM, &words, &by)
+    let numbers =
+        [("width", width), ("stride", stride), ("parts", parts), ("norm", norm.is_some().into()), eps(norm)];
+    filled(RESIDUAL_NORM, &numbers, &[])
+}
+
+/// The bits of a norm's `eps`: its decimal digits would take 8 KB of code.
+fn eps(norm: Option<Norm>) -> (&'static str, usize) {
+    ("eps", norm.map_or(0, |Norm { eps }| eps.to_bits() as usize))
 }
 
 /// The WGSL of attention with these heads in a context of this padded width.
@@ -456,10 +253,13 @@ pub fn residual_norm(width: usize, stride: usize, parts: usize, norm: Option<Nor
 /// Bindings: 0 the pass, 1 queries, keys and values, 2 the context. Workgroups: rows of a sequence / 16, heads, sequences.
 pub fn attention(heads: Group, width: usize) -> String {
     let keys = [32, 16, 8].into_iter().find(|keys| attention_bytes(heads.stride, *keys) <= WORKGROUP_BYTES);
-    let names = ["$dim", "$width", "$keys", "$values"];
-    let sizes = [heads.stride / 4, width / 4, keys.unwrap_or(8), heads.size];
-    let constants = "const DIM = $dimu;\nconst WIDTH = $widthu;\nconst KEYS = $keysu;\nconst SCALE = 1 / sqrt(f32($values));\n";
-    filled(constants, &names, &sizes) + ATTENTION
+    let numbers = [
+        ("dim", heads.stride / 4),
+        ("width", width / 4),
+        ("keys", keys.unwrap_or(8)),
+        ("values", heads.size),
+    ];
+    filled(ATTENTION, &numbers, &[])
 }
 
 /// Bytes of a workgroup's memory in the attention kernel: queries, keys or values, their weights, and a value an invocation.

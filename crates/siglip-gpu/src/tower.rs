@@ -7,7 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::block::{BlockLayout, HeadLayout, LinearLayout, NormLayout, PatchLayout, Shape};
+use crate::block::{BlockLayout, HeadLayout, LinearLayout, NormLayout, PatchLayout, Section, Shape};
 use crate::place::{Group, Place};
 use crate::plan::{
     Activation, Binding, Buffer, Count, Dispatch, Pipeline, Program, Rows, TowerPlan, Unsupported,
@@ -65,7 +65,7 @@ impl Tower {
             Some(_) => HeadLayout::pooling(shape, sizes.heads),
             None => HeadLayout::projection(shape, size),
         });
-        let largest = head.map_or(0, |head| head.size).max(layout.size);
+        let largest = head.map_or(0, |head| head.size).max(layout.size) as u64;
         if largest > MOST_BINDING {
             return Err(Unsupported::BlockBytes(largest, MOST_BINDING));
         }
@@ -85,8 +85,8 @@ impl Tower {
         let TowerSizes { blocks, hidden_size: hidden, intermediate_size: middle, .. } = self.sizes;
         let (one, heads) = (Group::ONE, self.shape.heads);
         let place = Placing { tensor: index, tower: self.name, block: blocks, kind };
-        if let (b".embeddings.patch_embedding", Some(PatchLayout { values, embedding, .. })) =
-            (rest, &self.patches)
+        if let (true, Some(PatchLayout { values, embedding, .. })) =
+            (is(rest, ".embeddings.patch_embedding"), &self.patches)
         {
             return Some(place.linear(embedding, 0, one, one, *values));
         }
@@ -96,23 +96,34 @@ impl Tower {
         let (block, layer) = cut(rest, rest.iter().position(|byte| *byte == b'.')?);
         let place = Placing { block: decimal(block)? as usize, ..place };
         let BlockLayout { norm1, qkv, out, norm2, fc1, fc2, .. } = &self.layout;
-        Some(match layer {
-            b"layer_norm1" => place.norm(norm1),
-            b"layer_norm2" => place.norm(norm2),
-            b"self_attn.q_proj" => place.linear(qkv, 0, heads, one, hidden),
-            b"self_attn.k_proj" => place.linear(qkv, self.shape.context, heads, one, hidden),
-            b"self_attn.v_proj" => place.linear(qkv, 2 * self.shape.context, heads, one, hidden),
-            b"self_attn.out_proj" => place.linear(out, 0, one, heads, hidden),
-            b"mlp.fc1" => place.linear(fc1, 0, one, one, hidden),
-            b"mlp.fc2" => place.linear(fc2, 0, one, one, middle),
-            _ => return None,
-        })
+        let (context, is) = (self.shape.context, |name| is(layer, name));
+        let (layout, first, rows, columns, inputs) = if is("layer_norm1") {
+            return Some(place.norm(norm1));
+        } else if is("layer_norm2") {
+            return Some(place.norm(norm2));
+        } else if is("self_attn.q_proj") {
+            (qkv, 0, heads, one, hidden)
+        } else if is("self_attn.k_proj") {
+            (qkv, context, heads, one, hidden)
+        } else if is("self_attn.v_proj") {
+            (qkv, 2 * context, heads, one, hidden)
+        } else if is("self_attn.out_proj") {
+            (out, 0, one, heads, hidden)
+        } else if is("mlp.fc1") {
+            (fc1, 0, one, one, hidden)
+        } else if is("mlp.fc2") {
+            (fc2, 0, one, one, middle)
+        } else {
+            return None;
+        };
+        Some(place.linear(layout, first, rows, columns, inputs))
     }
 
     /// Bytes of the weights.
     pub fn bytes(&self) -> u64 {
         let patches = self.patches.map_or(0, |patches| patches.size);
-        self.sizes.blocks as u64 * self.layout.size + patches + self.head.map_or(0, |head| head.size)
+        let head = self.head.map_or(0, |head| head.size);
+        self.sizes.blocks as u64 * self.layout.size as u64 + patches as u64 + head as u64
     }
 
     fn gelu(&self) -> Epilogue {
@@ -134,9 +145,9 @@ impl Tower {
             activation("qkv or partials", (3 * context).max(PARTS * hidden).max(stride)),
             activation("patches, context or hidden", patch_inputs.max(context).max(middle)),
         ];
-        let mut weights = vec![self.layout.size; blocks];
-        weights.extend(self.patches.map(|patches| patches.size));
-        weights.extend(self.head.map(|head| head.size));
+        let mut weights = vec![self.layout.size as u64; blocks];
+        weights.extend(self.patches.map(|patches| patches.size as u64));
+        weights.extend(self.head.map(|head| head.size as u64));
         let input = match self.patches {
             Some(PatchLayout { values, embedding, .. }) => {
                 Rows { size: values, stride: embedding.inputs, activation: PATCHES }
@@ -195,6 +206,12 @@ fn most_rows(activations: &[Activation], transferred: usize, room: u64) -> usize
     rows as usize / ROWS * ROWS
 }
 
+/// Whether this is the name. Patterns would be a comparison of their own in each place.
+#[inline(never)]
+fn is(name: &[u8], wanted: &str) -> bool {
+    name == wanted.as_bytes()
+}
+
 /// What is before a byte of a name, and what after it.
 fn cut(name: &[u8], at: usize) -> (&[u8], &[u8]) {
     (&name[..at], &name[at + 1..])
@@ -210,12 +227,14 @@ struct Placing<'n> {
 }
 
 impl Placing<'_> {
+    #[inline(never)]
     fn norm(&self, layout: &NormLayout) -> Place {
         let section = if self.kind == b"weight" { layout.weight } else { layout.bias };
         self.values(section.offset, Group::ONE)
     }
 
     /// Rows that are outputs `first..` of a layer, of `columns` inputs.
+    #[inline(never)]
     fn linear(
         &self,
         layout: &LinearLayout,
@@ -224,22 +243,22 @@ impl Placing<'_> {
         column_group: Group,
         columns: usize,
     ) -> Place {
-        let floats = (first * size_of::<f32>()) as u64;
+        let floats = first * size_of::<f32>();
         if self.kind == b"bias" {
             return self.values(layout.bias.offset + floats, rows);
         }
         Place {
-            offset: layout.weight.offset + first as u64 * layout.stride,
-            stride: layout.stride,
+            offset: (layout.weight.offset + first * layout.stride) as u64,
+            stride: layout.stride as u64,
             columns,
             column_group,
-            scales: layout.scales.map(|scales| scales.offset + floats),
+            scales: layout.scales.map(|scales| (scales.offset + floats) as u64),
             ..self.values(0, rows)
         }
     }
 
     /// A vector: rows of one f32.
-    fn values(&self, offset: u64, row_group: Group) -> Place {
+    fn values(&self, offset: usize, row_group: Group) -> Place {
         let Placing { tensor, tower, block, .. } = *self;
         let stride = size_of::<f32>() as u64;
         let (columns, column_group) = (1, Group::ONE);
@@ -249,7 +268,7 @@ impl Placing<'_> {
             tower,
             block,
             first_row,
-            offset,
+            offset: offset as u64,
             stride,
             columns,
             row_group,
@@ -303,14 +322,17 @@ impl Steps<'_> {
         let LinearLayout { inputs, outputs, weight, scales, bias, .. } = *layer;
         let tile = self.tile;
         let product = Product { inputs, outputs, quantized: scales.is_some(), tile, epilogue };
-        let mut bindings = vec![activation(1, x), weight.bind(2, block)];
-        bindings.extend(scales.map(|scales| scales.bind(3, block)));
-        if epilogue.adds_bias() {
-            bindings.push(bias.bind(4, block));
+        let mut bindings = Bindings::of(x);
+        bindings.weights(2, weight, block);
+        if let Some(scales) = scales {
+            bindings.weights(3, scales, block);
         }
-        bindings.push(activation(5, y));
+        if epilogue.adds_bias() {
+            bindings.weights(4, bias, block);
+        }
+        bindings.whole(5, Buffer::Activation(y));
         if epilogue == Epilogue::Residual {
-            bindings.push(Binding { binding: 6, buffer: Buffer::Positions, offset: 0, size: None });
+            bindings.whole(6, Buffer::Positions);
         }
         let workgroups = [
             Count::Fixed(outputs / tile.outputs()),
@@ -324,7 +346,9 @@ impl Steps<'_> {
         let Tower { sizes, shape, .. } = self.tower;
         let wgsl = shader::attention(shape.heads, shape.context);
         let workgroups = [Count::Length(QUERIES), Count::Fixed(sizes.heads), Count::Sequences];
-        self.add("attention", wgsl, vec![activation(1, QKV), activation(2, CONTEXT)], workgroups);
+        let mut bindings = Bindings::of(QKV);
+        bindings.whole(2, Buffer::Activation(CONTEXT));
+        self.add("attention", wgsl, bindings, workgroups);
     }
 
     /// Adds partial sums of a block's layer to the residual stream, and normalizes it for what follows: the second norm of the
@@ -341,17 +365,20 @@ impl Steps<'_> {
             }
         };
         let wgsl = shader::residual_norm(hidden_size, shape.hidden, parts, norm.map(|_| Norm { eps }));
-        let mut bindings = vec![activation(1, X)];
+        let mut bindings = Bindings::of(X);
         if parts > 0 {
-            bindings.extend([activation(2, PARTIALS), layer.bias.bind(3, block)]);
+            bindings.whole(2, Buffer::Activation(PARTIALS));
+            bindings.weights(3, layer.bias, block);
         }
         if let Some((block, norm)) = norm {
-            bindings.extend([norm.weight.bind(4, block), norm.bias.bind(5, block), activation(6, NORMED)]);
+            bindings.weights(4, norm.weight, block);
+            bindings.weights(5, norm.bias, block);
+            bindings.whole(6, Buffer::Activation(NORMED));
         }
         self.add("residual_norm", wgsl, bindings, [Count::Rows(1), Count::Fixed(1), Count::Fixed(1)]);
     }
 
-    fn add(&mut self, label: &str, wgsl: String, bindings: Vec<Binding>, workgroups: [Count; 3]) {
+    fn add(&mut self, label: &str, wgsl: String, Bindings(bindings): Bindings, workgroups: [Count; 3]) {
         let found = self.pipelines.iter().position(|pipeline| pipeline.wgsl == wgsl);
         let pipeline = found.unwrap_or_else(|| {
             let label = [self.tower.name, " ", label, " ", &self.pipelines.len().to_string()].concat();
@@ -362,6 +389,24 @@ impl Steps<'_> {
     }
 }
 
-fn activation(binding: u32, index: usize) -> Binding {
-    Binding { binding, buffer: Buffer::Activation(index), offset: 0, size: None }
+/// What a dispatch binds. Functions that are called take less of a page's module than arrays.
+struct Bindings(Vec<Binding>);
+
+impl Bindings {
+    /// Begins with the activation that is read, binding 1.
+    fn of(input: usize) -> Bindings {
+        let mut bindings = Bindings(Vec::new());
+        bindings.whole(1, Buffer::Activation(input));
+        bindings
+    }
+
+    #[inline(never)]
+    fn whole(&mut self, binding: u32, buffer: Buffer) {
+        self.0.push(Binding { binding, buffer, offset: 0, size: None });
+    }
+
+    #[inline(never)]
+    fn weights(&mut self, binding: u32, section: Section, block: usize) {
+        self.0.push(section.bind(binding, block));
+    }
 }

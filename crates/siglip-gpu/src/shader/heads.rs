@@ -7,7 +7,8 @@
 
 use alloc::string::String;
 
-use super::{Epilogue, LEVELS, Norm, filled, float, gelu, replaced};
+use super::{Epilogue, Norm, eps, functions};
+use crate::template::filled;
 
 const POOL: &str = include_str!("../shaders/pool.wgsl");
 const ROW_PRODUCT: &str = include_str!("../shaders/row_product.wgsl");
@@ -39,50 +40,18 @@ pub struct RowProduct {
 pub fn row_product(product: &RowProduct) -> String {
     let RowProduct { inputs, outputs, quantized, norm, takes_last, epilogue } = *product;
     debug_assert_eq!(epilogue.parts(), 1);
-    let mut bindings = String::from("@group(0) @binding(4) var<storage, read> bias: array<f32>;\n");
-    let mut result = String::from("sum + bias[output]");
-    if quantized {
-        bindings += "@group(0) @binding(3) var<storage, read> scales: array<f32>;\n";
-        result = String::from("sum * scales[output] + bias[output]");
-    }
-    if epilogue == Epilogue::Residual {
-        bindings += "@group(0) @binding(6) var<storage, read> added: array<f32>;\n";
-        result += " + added[at]";
-    }
-    if matches!(epilogue, Epilogue::GeluTanh | Epilogue::GeluErf) {
-        result = String::from("gelu(vec4<f32>(") + &result + ")).x";
-    }
-    let (mut value, mut statistics) = ("x[row + i]", String::new());
-    if let Some((Norm { eps }, width)) = norm {
-        bindings += "@group(0) @binding(7) var<storage, read> norm_weight: array<vec4<f32>>;\n\
-                     @group(0) @binding(8) var<storage, read> norm_bias: array<vec4<f32>>;\n";
-        value = "((x[row + i] - mean) * factor * norm_weight[i] + norm_bias[i])";
-        // Past the width x is zero, and not the mean.
-        let template = "var values = vec4<f32>(0);
-  for (var i = local; i < K; i += THREADS) { values += x[row + i]; }
-  let mean = sum_of(dot(values, vec4<f32>(1)), local, THREADS) / $width;
-  values = vec4<f32>(0);
-  for (var i = local; i < K; i += THREADS) {
-    let d = select(vec4<f32>(0), x[row + i] - mean, vec4<u32>(4 * i) + vec4<u32>(0, 1, 2, 3) < vec4<u32>($width));
-    values += d * d;
-  }
-  let factor = inverseSqrt(sum_of(dot(values, vec4<f32>(1)), local, THREADS) / $width + EPS);";
-        statistics = replaced(&filled(template, &["$width"], &[width]), &["EPS"], &[&float(eps)]);
-    }
-    let functions = String::from(if quantized { LEVELS } else { "" }) + gelu(epilogue);
-    let words = ["WORD", "BINDINGS\n", "FUNCTIONS\n", "ROW", "NORM", "VALUE", "LEVELS", "RESULT"];
-    let by = [
-        if quantized { "u32" } else { "vec4<f32>" },
-        &bindings,
-        &functions,
-        if takes_last { "((group.y + 1) * pass_info.length - 1)" } else { "group.y" },
-        &statistics,
-        value,
-        if quantized { "levels" } else { "" },
-        &result,
+    let numbers = [
+        ("inputs", inputs / 4),
+        ("outputs", outputs),
+        ("quantized", quantized.into()),
+        ("residual", (epilogue == Epilogue::Residual).into()),
+        ("gelu", epilogue.gelu()),
+        ("takes_last", takes_last.into()),
+        ("norm", norm.is_some().into()),
+        ("width", norm.map_or(0, |(_, width)| width)),
+        eps(norm.map(|(norm, _)| norm)),
     ];
-    let constants = "const K = $inputsu;\nconst OUTPUTS = $outputsu;\n";
-    filled(constants, &["$inputs", "$outputs"], &[inputs / 4, outputs]) + &replaced(ROW_PRODUCT, &words, &by)
+    filled(ROW_PRODUCT, &numbers, &[]) + &functions(quantized, epilogue)
 }
 
 /// The WGSL of an attention pooling head up to its output projection: for each of its heads, patches are weighted by their
@@ -91,6 +60,5 @@ pub fn row_product(product: &RowProduct) -> String {
 /// Bindings: 0 the pass, 1 patches, 2 the queries, one a head, 3 the values' weight, 4 their bias, 5 the context, a row for each
 /// sequence. Workgroups: heads, sequences. `stride` is the padded width of patches, queries, values and context.
 pub fn pool(head_dim: usize, stride: usize) -> String {
-    filled("const DIM = $dimu;\nconst WIDTH = $widthu;\n", &["$dim", "$width"], &[head_dim, stride / 4])
-        + POOL
+    filled(POOL, &[("dim", head_dim), ("width", stride / 4)], &[])
 }

@@ -1,3 +1,7 @@
+const DIM = $dim$u;
+const WIDTH = $width$u;
+const KEYS = $keys$u;
+const SCALE = 1 / sqrt(f32($values$));
 struct Pass { rows: u32, padded_rows: u32, length: u32, unused: u32 }
 @group(0) @binding(0) var<uniform> pass_info: Pass;
 @group(0) @binding(1) var<storage, read> qkv: array<vec4<f32>>;

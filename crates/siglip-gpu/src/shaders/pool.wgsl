@@ -1,3 +1,5 @@
+const DIM = $dim$u;
+const WIDTH = $width$u;
 struct Pass { rows: u32, padded_rows: u32, length: u32, unused: u32 }
 @group(0) @binding(0) var<uniform> pass_info: Pass;
 @group(0) @binding(1) var<storage, read> normed: array<vec4<f32>>;

@@ -1,12 +1,11 @@
 //! A tower's head: the places of its weights, and its dispatches.
 
-use alloc::vec;
-
-use super::{EMBEDDINGS, HIDDEN, NORMED, Placing, Steps, Tower, X, activation};
+use super::{Bindings, EMBEDDINGS, HIDDEN, NORMED, Placing, Steps, Tower, X, is};
 use crate::block::{HeadKind, HeadLayout, LinearLayout, NormLayout};
 use crate::place::{Group, Place};
-use crate::plan::Count;
+use crate::plan::{Buffer, Count};
 use crate::shader::{self, Epilogue, Norm, ROW_OUTPUTS, RowProduct};
+use crate::sizes::TowerSizes;
 
 /// Activations, by index.
 const POOLED: usize = 2;
@@ -17,26 +16,26 @@ impl Tower {
     pub(super) fn place_of_head(&self, place: Placing, layer: &[u8]) -> Option<Place> {
         let HeadLayout { norm: before, kind: head, .. } = self.head.as_ref()?;
         let place = Placing { block: self.head_buffer(), ..place };
-        let (one, hidden) = (Group::ONE, self.sizes.hidden_size);
-        Some(match (layer, head) {
-            (b".post_layernorm" | b".final_layer_norm", _) => place.norm(before),
-            (b".head", HeadKind::Projection(layer)) => place.linear(layer, 0, one, one, hidden),
-            (b".head.attention", HeadKind::Pooling { values, .. }) => {
-                // The last third; queries and keys are folded into one vector a head.
-                let kind = place.kind.strip_prefix(b"in_proj_")?;
-                let place = Placing { kind, ..place }.linear(values, 0, one, one, hidden);
-                Place { first_row: 2 * hidden, ..place }
+        let TowerSizes { hidden_size: hidden, intermediate_size: middle, .. } = self.sizes;
+        let is = |name| is(layer, name);
+        if is(".post_layernorm") || is(".final_layer_norm") {
+            return Some(place.norm(before));
+        }
+        let (place, layout, columns) = match head {
+            HeadKind::Projection(layer) if is(".head") => (place, layer, hidden),
+            HeadKind::Projection(_) => return None,
+            HeadKind::Pooling { values, .. } if is(".head.attention") => {
+                (Placing { kind: place.kind.strip_prefix(b"in_proj_")?, ..place }, values, hidden)
             }
-            (b".head.attention.out_proj", HeadKind::Pooling { out, .. }) => {
-                place.linear(out, 0, one, one, hidden)
-            }
-            (b".head.layernorm", HeadKind::Pooling { norm, .. }) => place.norm(norm),
-            (b".head.mlp.fc1", HeadKind::Pooling { fc1, .. }) => place.linear(fc1, 0, one, one, hidden),
-            (b".head.mlp.fc2", HeadKind::Pooling { fc2, .. }) => {
-                place.linear(fc2, 0, one, one, self.sizes.intermediate_size)
-            }
-            _ => return None,
-        })
+            HeadKind::Pooling { out, .. } if is(".head.attention.out_proj") => (place, out, hidden),
+            HeadKind::Pooling { norm, .. } if is(".head.layernorm") => return Some(place.norm(norm)),
+            HeadKind::Pooling { fc1, .. } if is(".head.mlp.fc1") => (place, fc1, hidden),
+            HeadKind::Pooling { fc2, .. } if is(".head.mlp.fc2") => (place, fc2, middle),
+            HeadKind::Pooling { .. } => return None,
+        };
+        // Of the attention's inputs the last third; queries and keys are folded into one vector a head.
+        let first_row = if is(".head.attention") { 2 * hidden } else { 0 };
+        Some(Place { first_row, ..place.linear(layout, 0, Group::ONE, Group::ONE, columns) })
     }
 
     /// The place of the pooling head's queries, as the rows of tensor `index`.
@@ -57,9 +56,11 @@ impl Steps<'_> {
             }
             HeadKind::Pooling { queries, values, out, norm, fc1, fc2 } => {
                 let wgsl = shader::pool(tower.shape.heads.size, tower.shape.hidden);
-                let weights =
-                    [queries.bind(2, buffer), values.weight.bind(3, buffer), values.bias.bind(4, buffer)];
-                let bindings = [&[activation(1, NORMED)], &weights[..], &[activation(5, POOLED)]].concat();
+                let mut bindings = Bindings::of(NORMED);
+                bindings.weights(2, queries, buffer);
+                bindings.weights(3, values.weight, buffer);
+                bindings.weights(4, values.bias, buffer);
+                bindings.whole(5, Buffer::Activation(POOLED));
                 self.add(
                     "pool",
                     wgsl,
@@ -91,14 +92,19 @@ impl Steps<'_> {
             takes_last: x == X,
             epilogue,
         });
-        let mut bindings = vec![activation(1, x), weight.bind(2, buffer)];
-        bindings.extend(scales.map(|scales| scales.bind(3, buffer)));
-        bindings.extend([bias.bind(4, buffer), activation(5, y)]);
+        let mut bindings = Bindings::of(x);
+        bindings.weights(2, weight, buffer);
+        if let Some(scales) = scales {
+            bindings.weights(3, scales, buffer);
+        }
+        bindings.weights(4, bias, buffer);
+        bindings.whole(5, Buffer::Activation(y));
         if epilogue == Epilogue::Residual {
-            bindings.push(activation(6, ATTENDED));
+            bindings.whole(6, Buffer::Activation(ATTENDED));
         }
         if let Some(norm) = norm {
-            bindings.extend([norm.weight.bind(7, buffer), norm.bias.bind(8, buffer)]);
+            bindings.weights(7, norm.weight, buffer);
+            bindings.weights(8, norm.bias, buffer);
         }
         self.add(
             "row_product",
