@@ -37,6 +37,7 @@ macro_rules! both {
 impl Simd for Neon {
     type F32 = Two<float32x4_t>;
     type I32 = Two<int32x4_t>;
+    /// The first of each pair, and the second: products of either add to sums in one instruction.
     type I16 = Two<int16x8_t>;
 
     const BACKEND: Backend = Backend::Neon;
@@ -129,34 +130,35 @@ impl Simd for Neon {
 
     #[inline(always)]
     fn narrow(self, low: Self::I32, high: Self::I32) -> Self::I16 {
-        neon!(Two(vqmovn_high_s32(vqmovn_s32(low.0), low.1), vqmovn_high_s32(vqmovn_s32(high.0), high.1)))
+        let narrow = |values: Self::I32| neon!(vqmovn_high_s32(vqmovn_s32(values.0), values.1));
+        apart(Two(narrow(low), narrow(high)))
     }
 
     #[inline(always)]
     fn pair(self, first: Self::I32, second: Self::I32) -> Self::I16 {
-        neon!(Two(
-            vreinterpretq_s16_s32(vsliq_n_s32::<16>(first.0, second.0)),
-            vreinterpretq_s16_s32(vsliq_n_s32::<16>(first.1, second.1))
-        ))
+        let low_bits = |values: Self::I32| {
+            neon!(vuzp1q_s16(vreinterpretq_s16_s32(values.0), vreinterpretq_s16_s32(values.1)))
+        };
+        Two(low_bits(first), low_bits(second))
     }
 
     #[inline(always)]
     fn load_pairs(self, pairs: &[[i16; 2]; LANES]) -> Self::I16 {
         let from: *const i16 = pairs.as_ptr().cast();
-        neon!(Two(vld1q_s16(from), vld1q_s16(from.add(8))))
+        apart(neon!(Two(vld1q_s16(from), vld1q_s16(from.add(8)))))
     }
 
     #[inline(always)]
     fn widen_pairs(self, pairs: &[[i8; 2]; LANES]) -> Self::I16 {
         neon!({
-            let bytes = vld1q_s8(pairs.as_ptr().cast());
-            Two(vmovl_s8(vget_low_s8(bytes)), vmovl_high_s8(bytes))
+            let bytes = vreinterpretq_s16_s8(vld1q_s8(pairs.as_ptr().cast()));
+            Two(vshrq_n_s16::<8>(vshlq_n_s16::<8>(bytes)), vshrq_n_s16::<8>(bytes))
         })
     }
 
     #[inline(always)]
     fn swap_halves(self, pairs: Self::I16) -> Self::I16 {
-        Two(pairs.1, pairs.0)
+        neon!(Two(vextq_s16::<4>(pairs.0, pairs.0), vextq_s16::<4>(pairs.1, pairs.1)))
     }
 
     #[inline(always)]
@@ -164,17 +166,17 @@ impl Simd for Neon {
         let both = i32::from(pair[0] as u16) | i32::from(pair[1]) << 16;
         neon!({
             let both = vreinterpretq_s16_s32(vdupq_n_s32(both));
-            Two(both, both)
+            apart(Two(both, both))
         })
     }
 
     #[inline(always)]
     fn dot_add(self, sum: Self::I32, a: Self::I16, b: Self::I16) -> Self::I32 {
         #[inline(always)]
-        fn dot(a: int16x8_t, b: int16x8_t) -> int32x4_t {
-            neon!(vpaddq_s32(vmull_s16(vget_low_s16(a), vget_low_s16(b)), vmull_high_s16(a, b)))
+        fn add_products(sum: Two<int32x4_t>, a: int16x8_t, b: int16x8_t) -> Two<int32x4_t> {
+            neon!(Two(vmlal_s16(sum.0, vget_low_s16(a), vget_low_s16(b)), vmlal_high_s16(sum.1, a, b)))
         }
-        self.add_i32(sum, Two(dot(a.0, b.0), dot(a.1, b.1)))
+        add_products(add_products(sum, a.0, b.0), a.1, b.1)
     }
 
     #[inline(always)]
@@ -185,12 +187,12 @@ impl Simd for Neon {
     #[inline(always)]
     fn transpose_pairs(self, rows: [Self::I16; 4], columns: &mut [[[i16; 2]; 4]; LANES]) {
         let bits = |row: Self::I16| neon!(Two(vreinterpretq_s32_s16(row.0), vreinterpretq_s32_s16(row.1)));
-        transpose(rows.map(bits), columns);
+        transpose(rows.map(together).map(bits), columns);
     }
 
     #[inline(always)]
     fn store_pairs(self, pairs: Self::I16, out: &mut [[i16; 2]; LANES]) {
-        let out: *mut i16 = out.as_mut_ptr().cast();
+        let (pairs, out): (_, *mut i16) = (together(pairs), out.as_mut_ptr().cast());
         neon!({
             vst1q_s16(out, pairs.0);
             vst1q_s16(out.add(8), pairs.1);
@@ -200,19 +202,19 @@ impl Simd for Neon {
     #[inline(always)]
     fn narrow_to_u8(self, low: Self::I16, high: Self::I16) -> Self::I16 {
         #[inline(always)]
-        fn narrow(low: int16x8_t, high: int16x8_t) -> int16x8_t {
-            neon!(vreinterpretq_s16_u8(vqmovun_high_s16(vqmovun_s16(low), high)))
+        fn narrow(values: Two<int16x8_t>) -> int16x8_t {
+            neon!(vreinterpretq_s16_u8(vqmovun_high_s16(vqmovun_s16(values.0), values.1)))
         }
-        Two(narrow(low.0, low.1), narrow(high.0, high.1))
+        apart(Two(narrow(together(low)), narrow(together(high))))
     }
 
     #[inline(always)]
     fn narrow_to_i8(self, low: Self::I16, high: Self::I16) -> Self::I16 {
         #[inline(always)]
-        fn narrow(low: int16x8_t, high: int16x8_t) -> int16x8_t {
-            neon!(vreinterpretq_s16_s8(vqmovn_high_s16(vqmovn_s16(low), high)))
+        fn narrow(values: Two<int16x8_t>) -> int16x8_t {
+            neon!(vreinterpretq_s16_s8(vqmovn_high_s16(vqmovn_s16(values.0), values.1)))
         }
-        Two(narrow(low.0, low.1), narrow(high.0, high.1))
+        apart(Two(narrow(together(low)), narrow(together(high))))
     }
 
     #[inline(always)]
@@ -220,9 +222,21 @@ impl Simd for Neon {
         neon!({
             let first = vreinterpretq_s16_s8(vld1q_s8(first.as_ptr().cast()));
             let second = vreinterpretq_s16_s8(vld1q_s8(second.as_ptr().cast()));
-            Two(vzip1q_s16(first, second), vzip2q_s16(first, second))
+            Two(first, second)
         })
     }
+}
+
+/// Eight pairs as they lie in memory, taken apart into the first of each and the second.
+#[inline(always)]
+fn apart(pairs: Two<int16x8_t>) -> Two<int16x8_t> {
+    neon!(Two(vuzp1q_s16(pairs.0, pairs.1), vuzp2q_s16(pairs.0, pairs.1)))
+}
+
+/// The inverse of [`apart`].
+#[inline(always)]
+fn together(pairs: Two<int16x8_t>) -> Two<int16x8_t> {
+    neon!(Two(vzip1q_s16(pairs.0, pairs.1), vzip2q_s16(pairs.0, pairs.1)))
 }
 
 /// Transposes four rows of eight 32-bit lanes.
@@ -282,6 +296,8 @@ struct Sdot;
 impl ByteDot<Neon> for Sdot {
     #[inline(always)]
     fn dot_add(_: Neon, sum: Two<int32x4_t>, row: Two<int16x8_t>, columns: Two<int16x8_t>) -> Two<int32x4_t> {
+        // Both were taken apart when they were loaded; the compiler removes the one with the other.
+        let (row, columns) = (together(row), together(columns));
         Two(sdot(sum.0, row.0, columns.0), sdot(sum.1, row.1, columns.1))
     }
 }
