@@ -48,7 +48,8 @@ impl Group {
 }
 
 /// What a pooling head needs and no tensor holds, as a batch of packed weights in the manner of a [`Packer`](siglip::model::Packer):
-/// [`Model::pooling_queries`] of a model whose weights have all arrived. Empty without such a head.
+/// [`Model::pooling_queries`](siglip::model::Model::pooling_queries) of a model whose weights have all arrived. Empty without such
+/// a head.
 #[cfg(feature = "config")]
 pub fn pooling_queries(model: &siglip::model::Model) -> alloc::vec::Vec<u8> {
     let (queries, row_len) = (model.pooling_queries(), model.config().vision_config.hidden_size);
