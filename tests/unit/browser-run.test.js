@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -62,4 +62,22 @@ test('a run without a failure says nothing of failures', () => {
   const { status, stdout } = run(passes, passes);
   assert.doesNotMatch(stdout, /failed|ran by itself/);
   assert.equal(status, 0);
+});
+
+test('docs/reliability.md names the suites that run in three browsers, and README.md their number', () => {
+  const read = (/** @type {string} */ path) =>
+    readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+  const { scripts } = JSON.parse(read('package.json'));
+  const [firefox, webkit] = ['firefox', 'webkit'].map((browser) =>
+    scripts[`test:${browser}`].match(/[a-z/*-]+(?=\.test\.js)/g),
+  );
+  assert.deepEqual(firefox, webkit);
+  const [sentence] = /and these in Firefox[^]*? Of/.exec(read('docs/reliability.md')) ?? [''];
+  assert.deepEqual(
+    [...sentence.matchAll(/`([^`]+)`/g)].map(([, name]) => name),
+    firefox,
+  );
+  const numbers = { 15: 'fifteen', 16: 'sixteen', 17: 'seventeen', 18: 'eighteen', 19: 'nineteen' };
+  const number = numbers[/** @type {keyof typeof numbers} */ (firefox.length)];
+  assert.match(read('README.md'), new RegExp(`${number} suites also in Firefox`));
 });
