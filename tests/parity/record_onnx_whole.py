@@ -1,7 +1,7 @@
 """Records what onnxruntime gives with the whole exports of a toy SigLIP. Usage: record_onnx_whole.py FOLDER
 
 FOLDER is as for record_onnx.py, which shortens the exports so that they can be kept here. With the whole ones at hand,
-SIGLIP_ONNX_EXPORTS=FOLDER cargo test -p siglip --test onnx whole_exports -- --nocapture compares with this record.
+SIGLIP_ONNX_EXPORTS=FOLDER cargo test -p siglip --test checkpoints whole_exports -- --nocapture compares with this record.
 """
 import sys
 from pathlib import Path

@@ -1,13 +1,11 @@
 //! Weights in their packed form: the same model to the last bit, with any number of workers.
 
-mod support;
-
 use siglip::model::{Model, ModelLoader, Packer, Pass};
 use siglip::weights::{TensorShape, TensorSink, WeightReader, tensors};
 use siglip::{EngineLoader as _, Error, LoadOptions, PixelValues, Precision, Shard, Towers};
 
-use support::checkpoints::{RANDOM_SMALL, config, load, read, repository, whole};
-use support::workers::Workers;
+use crate::support::checkpoints::{RANDOM_SMALL, config, load, read, repository, whole};
+use crate::support::workers::Workers;
 
 fn weights() -> Vec<u8> {
     read(&repository(RANDOM_SMALL).join("model.safetensors"))

@@ -1,11 +1,8 @@
 //! Broken pictures and bombs: an error each, never a panic, which would end a wasm instance.
 
-#[path = "support/damage.rs"]
-mod damage;
-
 use std::path::PathBuf;
 
-use damage::{Random, decode_damaged};
+use crate::damage::{Random, decode_damaged};
 use siglip::image::{ImageError, decode};
 
 fn made(name: &str) -> Vec<u8> {

@@ -1,8 +1,6 @@
 //! Fine-tuned classifiers against the Python reference: transformers' `SiglipForImageClassification` and
 //! `Siglip2ForImageClassification`.
 
-mod support;
-
 use std::io::{self, Read};
 
 use serde::Deserialize;
@@ -13,10 +11,10 @@ use siglip::text::Template;
 use siglip::weights::{Dtype, GgufWriter, MatrixType, header_bytes};
 use siglip::{CheckpointFiles, Engine as _, Error, LoadOptions, Precision, ScoreFilter, Siglip, Towers};
 
-use support::checkpoints::{files, read, read_text, repository, whole};
-use support::reference::{largest_difference, pictures, recording};
-use support::weight_files::{Rows, rows_of};
-use support::workers::Workers;
+use crate::support::checkpoints::{files, read, read_text, repository, whole};
+use crate::support::reference::{largest_difference, pictures, recording};
+use crate::support::weight_files::{Rows, rows_of};
+use crate::support::workers::Workers;
 
 const FIXED: &str = "tests/fixtures/random-classifier";
 const NAFLEX: &str = "tests/fixtures/random-classifier-naflex";

@@ -1,13 +1,10 @@
 //! Odd and damaged pictures against what tests/parity/image/record_variants.py recorded of Pillow: the same ones are
 //! shown, with the same pixels, and the same ones refused.
 
-#[path = "support/edits.rs"]
-mod edits;
-
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use edits::{Edit, apply};
+use crate::edits::{Edit, apply};
 use serde::Deserialize;
 use siglip::image;
 

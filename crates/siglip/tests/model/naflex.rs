@@ -1,14 +1,12 @@
 //! SigLIP 2 NaFlex, whose images keep their aspect ratio, against the Python reference.
 
-mod support;
-
 use serde::Deserialize;
 use siglip::image::{Processor, RgbImage};
 use siglip::{Checkpoint, Error, PixelValues, Precision, Siglip};
 
-use support::checkpoints::{RANDOM_NAFLEX, files, model, repository};
-use support::reference::{cosine, largest_difference, pictures, recording};
-use support::workers::Workers;
+use crate::support::checkpoints::{RANDOM_NAFLEX, files, model, repository};
+use crate::support::reference::{cosine, largest_difference, pictures, recording};
+use crate::support::workers::Workers;
 
 #[derive(Deserialize)]
 struct Recording {
@@ -30,7 +28,7 @@ struct Recording {
 const PATCH_SIZE: usize = 4;
 
 fn load(precision: Precision) -> Siglip {
-    support::checkpoints::siglip(&repository(RANDOM_NAFLEX), precision)
+    crate::support::checkpoints::siglip(&repository(RANDOM_NAFLEX), precision)
 }
 
 #[test]

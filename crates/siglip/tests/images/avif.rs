@@ -1,18 +1,11 @@
 //! AVIF pictures, whole and damaged, against what tests/parity/image/record_avif.py recorded of Pillow.
 #![cfg(feature = "avif")]
 
-#[path = "support/damage.rs"]
-mod damage;
-#[path = "support/edits.rs"]
-mod edits;
-#[path = "support/recorded.rs"]
-mod recorded;
-
 use std::collections::HashMap;
 
-use damage::{Random, decode_damaged};
-use edits::apply;
-use recorded::{Recording, Variant, checksum, read};
+use crate::damage::{Random, decode_damaged};
+use crate::edits::apply;
+use crate::recorded::{Recording, Variant, checksum, read};
 use siglip::image::{ImageError, decode};
 
 fn picture(name: &str) -> Vec<u8> {

@@ -1,7 +1,5 @@
 //! GGUF: what ggml stores as ggml reads it, files that `GgufWriter` lays out, and files that lie.
 
-mod support;
-
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
@@ -9,13 +7,13 @@ use siglip::model::ModelLoader;
 use siglip::weights::{Dtype, MatrixType, TensorShape};
 use siglip::{Engine as _, Error, LoadOptions, PixelValues, Precision, Siglip};
 
-use support::weight_files::{self, Collect, cut, gguf, joined, message, read, read_chunks, rows_of};
+use crate::support::weight_files::{self, Collect, cut, gguf, joined, message, read, read_chunks, rows_of};
 
 /// `record_gguf.py` stores random blocks of every type beside what the `gguf` package makes of them, and weights that the package
 /// has quantized, in the seven types that it can write.
 #[test]
 fn every_type_is_read_as_ggml_reads_it() {
-    let file = include_bytes!("../../../tests/fixtures/gguf-types.gguf");
+    let file = include_bytes!("../../../../tests/fixtures/gguf-types.gguf");
     let tensors: std::collections::HashMap<String, Vec<f32>> =
         joined(rows_of(file).unwrap()).into_iter().collect();
     let types = tensors.keys().filter(|name| !name.ends_with(".values"));
@@ -139,7 +137,7 @@ fn a_file_of_8_bit_rows_is_quantized_once() {
     for precision in [Precision::Q8, Precision::Q8Exact] {
         let options = LoadOptions { precision, ..LoadOptions::default() };
         let loader = ModelLoader::new(weight_files::config(), options).unwrap();
-        let mut original = support::checkpoints::load(loader, [&source[..]]).unwrap();
+        let mut original = crate::support::checkpoints::load(loader, [&source[..]]).unwrap();
         let pixels =
             || vec![PixelValues::new((0..3 * 21 * 21).map(|i| (i as f32 * 0.37).sin()).collect(), 21)];
         let exact = original.image_embeds(pixels()).unwrap();

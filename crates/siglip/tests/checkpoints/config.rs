@@ -1,13 +1,11 @@
 //! `config.json`: what published files leave out is filled in, and what does not run here is named.
 
-mod support;
-
+use crate::support::checkpoints::{TINY, files};
 use serde_json::{Value, json};
 use siglip::model::Model;
 use siglip::{
     Checkpoint, CheckpointFiles, Config, Error, LoadOptions, TextConfig, Towers, VisionConfig, preset,
 };
-use support::checkpoints::{TINY, files};
 
 /// What the published files of each checkpoint say beyond their defaults: text tower, vision tower.
 fn published() -> Vec<(&'static str, Value, Value)> {

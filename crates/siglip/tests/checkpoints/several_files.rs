@@ -1,16 +1,14 @@
 //! Weights in several files with an index, as a hub or a visitor may supply them.
 
-mod support;
-
 use serde_json::json;
 use siglip::model::{Model, ModelLoader};
 use siglip::weights::{Dtype, TensorShape, WeightIndex, header_bytes, tensors};
 
-use siglip::{Engine as _, EngineLoader as _, Error, PixelValues, Precision};
-use support::checkpoints::whole;
-use support::weight_files::{
+use crate::support::checkpoints::whole;
+use crate::support::weight_files::{
     self, Collect, changed, config, counting, cut, joined, message, read, read_chunks, rows_of,
 };
+use siglip::{Engine as _, EngineLoader as _, Error, PixelValues, Precision};
 
 /// The small model's weights distributed over `count` files, and the index.
 fn deal(count: usize) -> (WeightIndex, Vec<Vec<u8>>) {

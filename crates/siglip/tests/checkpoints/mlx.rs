@@ -1,7 +1,5 @@
 //! Weights that MLX has quantized: what they are read as, what they give, and files that lie.
 
-mod support;
-
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
@@ -11,9 +9,9 @@ use siglip::model::{ModelLoader, Packer};
 use siglip::weights::{Inventory, TensorShape, TensorSink, WeightIndex, WeightReader};
 use siglip::{Config, EngineLoader as _, Error, Precision, Towers};
 
-use support::checkpoints::{RANDOM_SMALL, config, hex, read, read_text, repository, siglip, whole};
-use support::reference::{largest_difference, pictures, recording};
-use support::weight_files::{Collect, cut, message, read_chunks, rows_of};
+use crate::support::checkpoints::{RANDOM_SMALL, config, hex, read, read_text, repository, siglip, whole};
+use crate::support::reference::{largest_difference, pictures, recording};
+use crate::support::weight_files::{Collect, cut, message, read_chunks, rows_of};
 
 const MLX: &str = "tests/fixtures/random-mlx";
 

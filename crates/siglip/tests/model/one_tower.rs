@@ -1,7 +1,5 @@
 //! Checkpoints as transformers 5 saves them, of one tower, and weights as MLX stores them.
 
-mod support;
-
 use std::fs::File;
 use std::io::{self, Read};
 
@@ -11,9 +9,9 @@ use siglip::model::{memory_needed, packed_bytes};
 use siglip::weights::{Dtype, header_bytes};
 use siglip::{Config, Error, LoadOptions, Precision, Siglip, Towers};
 
-use support::checkpoints::{read, read_text, repository, siglip, whole};
-use support::reference::{largest_difference, pictures, recording};
-use support::weight_files::rows_of;
+use crate::support::checkpoints::{read, read_text, repository, siglip, whole};
+use crate::support::reference::{largest_difference, pictures, recording};
+use crate::support::weight_files::rows_of;
 
 const SMALL: &str = "tests/fixtures/random-small";
 const VISION: &str = "tests/fixtures/random-vision";

@@ -1,13 +1,11 @@
 //! Damaged weight files, and headers that lie: each gives an error that says where, none a panic.
 
-mod support;
-
+use crate::support::checkpoints::{RANDOM_SMALL, config, load, read, repository};
 use half::{bf16, f16};
 use serde_json::{Map, Value, json};
 use siglip::model::{Model, ModelLoader};
 use siglip::weights::WeightReader;
 use siglip::{Engine as _, EngineLoader as _, Error, LoadOptions};
-use support::checkpoints::{RANDOM_SMALL, config, load, read, repository};
 
 /// The header's last tensor, by its place in the file.
 const LAST: &str = "vision_model.post_layernorm.weight";

@@ -1,17 +1,10 @@
 //! Pictures in rare formats, whole and damaged, against what tests/parity/image/record_rare.py recorded of Pillow.
 
-#[path = "support/damage.rs"]
-mod damage;
-#[path = "support/edits.rs"]
-mod edits;
-#[path = "support/recorded.rs"]
-mod recorded;
-
 use std::collections::HashMap;
 
-use damage::{Random, decode_damaged};
-use edits::apply;
-use recorded::{Recording, Variant, checksum, read};
+use crate::damage::{Random, decode_damaged};
+use crate::edits::apply;
+use crate::recorded::{Recording, Variant, checksum, read};
 use siglip::image::{self, ImageError, decode};
 
 fn picture(name: &str) -> Vec<u8> {

@@ -1,16 +1,14 @@
 //! Vectors for other uses than scores, against the Python reference: the pooling head's output as it is, the mean over the
 //! patches, and the patches.
 
-mod support;
-
 use serde::Deserialize;
 use siglip::image::RgbImage;
 use siglip::model::Pooling;
 use siglip::{PixelValues, Precision};
 
-use support::checkpoints::{repository, siglip};
-use support::reference::{largest_difference, recording};
-use support::workers::Workers;
+use crate::support::checkpoints::{repository, siglip};
+use crate::support::reference::{largest_difference, recording};
+use crate::support::workers::Workers;
 
 #[derive(Deserialize)]
 struct Recording {

@@ -1,7 +1,5 @@
 //! ONNX: files of both generations of exports, what they hold and what they give, and files that lie.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -11,9 +9,9 @@ use siglip::model::{Model, ModelLoader};
 use siglip::weights::{TensorShape, TensorSink, WeightReader};
 use siglip::{Engine as _, EngineLoader as _, Error, LoadOptions, PixelValues, Precision, Towers};
 
-use support::checkpoints::{RANDOM_SMALL, config, hex, model, read, repository, whole};
-use support::reference::{cosine, pixel_values, recording};
-use support::weight_files::cut;
+use crate::support::checkpoints::{RANDOM_SMALL, config, hex, model, read, repository, whole};
+use crate::support::reference::{cosine, pixel_values, recording};
+use crate::support::weight_files::{self, cut};
 
 /// The shortened exports; see `tests/parity/record_onnx.py`.
 const FIXTURES: &str = "tests/fixtures/onnx";
@@ -265,10 +263,10 @@ fn both_generations_store_the_same_scale_and_bias() {
 #[test]
 fn towers_without_names_are_read_by_their_structure() {
     let folder = repository(RANDOM_SMALL).join("onnx");
-    let mut safetensors = support::weight_files::Collect::default();
+    let mut safetensors = weight_files::Collect::default();
     let whole_file = read(&repository(RANDOM_SMALL).join("model.safetensors"));
-    support::weight_files::read(&whole_file, &mut safetensors).unwrap();
-    let originals: BTreeMap<_, _> = support::weight_files::joined(safetensors.rows).into_iter().collect();
+    weight_files::read(&whole_file, &mut safetensors).unwrap();
+    let originals: BTreeMap<_, _> = weight_files::joined(safetensors.rows).into_iter().collect();
     let towers = ["vision", "text"].map(|tower| read(&folder.join(format!("{tower}_model_quantized.onnx"))));
     for tower in &towers {
         let collected = Collected::of([&tower[..]]).unwrap();
@@ -318,9 +316,9 @@ fn whole_exports_embed_no_further_from_the_exact_ones_than_onnxruntime() {
 #[test]
 fn whole_exports_hold_what_they_were_made_of() {
     let Some(folder) = whole_exports() else { return };
-    let mut exact = support::weight_files::Collect::default();
-    support::weight_files::read(&read(&folder.join("model.safetensors")), &mut exact).unwrap();
-    let exact: BTreeMap<String, Vec<f32>> = support::weight_files::joined(exact.rows).into_iter().collect();
+    let mut exact = weight_files::Collect::default();
+    weight_files::read(&read(&folder.join("model.safetensors")), &mut exact).unwrap();
+    let exact: BTreeMap<String, Vec<f32>> = weight_files::joined(exact.rows).into_iter().collect();
     let files = [
         "model_quantized",
         "vision_model_fp16",
@@ -409,7 +407,7 @@ fn an_export_is_the_same_with_its_data_in_a_file_beside_it() {
 /// A tensor of [4, 6] by columns, in a file of its own.
 #[test]
 fn data_may_be_in_a_file_beside_it() {
-    let onnx = &include_bytes!("../../../fuzz/seeds/onnx/external")[1..];
+    let onnx = &include_bytes!("../../../../fuzz/seeds/onnx/external")[1..];
     let data: Vec<u8> = (0..24).flat_map(|number| (number as f32).to_le_bytes()).collect();
     let (mut reader, mut sink) = (WeightReader::new(), Collected::default());
     reader.push(onnx, &mut sink).unwrap();

@@ -1,13 +1,11 @@
 //! Every published kind of checkpoint, as a small random one, against the Python reference.
 
-mod support;
-
 use serde::Deserialize;
 use siglip::text::Tokenizer;
 use siglip::{Engine as _, PixelValues, Precision};
 
-use support::checkpoints::{files, repository, siglip};
-use support::reference::{cosine, largest_difference, pixel_values, recording};
+use crate::support::checkpoints::{files, repository, siglip};
+use crate::support::reference::{cosine, largest_difference, pixel_values, recording};
 
 #[derive(Deserialize)]
 struct Recording {

@@ -1,8 +1,6 @@
 //! Models at another resolution than the checkpoint's, against the Python reference: transformers' `interpolate_pos_encoding`,
 //! and NaFlex with another `max_num_patches`.
 
-mod support;
-
 use std::fs::File;
 
 use serde::Deserialize;
@@ -12,8 +10,8 @@ use siglip::{
     Engine as _, EngineLoader as _, Error, LoadOptions, PixelValues, Precision, Resolution, Shard, Siglip,
 };
 
-use support::checkpoints::{RANDOM_NAFLEX, RANDOM_SMALL, TINY, config, read, repository, whole};
-use support::reference::{cosine, largest_difference, pictures, recording};
+use crate::support::checkpoints::{RANDOM_NAFLEX, RANDOM_SMALL, TINY, config, read, repository, whole};
+use crate::support::reference::{cosine, largest_difference, pictures, recording};
 
 #[derive(Deserialize)]
 struct Recording {

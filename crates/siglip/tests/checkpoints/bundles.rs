@@ -1,7 +1,5 @@
 //! Bundles for fixed labels: the scores of the whole model, without its text tower.
 
-mod support;
-
 use serde_json::{Value, json};
 use siglip::text::Template;
 use siglip::weights::MatrixType;
@@ -10,7 +8,7 @@ use siglip::{
     Siglip, Towers,
 };
 
-use support::weight_files::{files, gguf, gguf_of};
+use crate::support::weight_files::{files, gguf, gguf_of};
 
 const TEMPLATE: &str = "This is a photo of {}.";
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Q8, Precision::Q8Exact];

@@ -1,7 +1,5 @@
 //! Folders of open_clip's: their configuration, their tensors, their way with texts.
 
-mod support;
-
 use std::io;
 
 use serde::Deserialize;
@@ -10,8 +8,8 @@ use siglip::text::{Template, Tokenizer, canonicalize};
 use siglip::weights::{OPEN_CLIP_WEIGHTS, WeightReader};
 use siglip::{Checkpoint, CheckpointFiles, Config, Error, LoadOptions, Precision, Shard, Siglip, Towers};
 
-use support::checkpoints::{config, load, read, repository, siglip, whole};
-use support::reference::recording;
+use crate::support::checkpoints::{config, load, read, repository, siglip, whole};
+use crate::support::reference::recording;
 
 const FOLDER: &str = "tests/fixtures/random-open-clip";
 

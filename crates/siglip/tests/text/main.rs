@@ -1,0 +1,4 @@
+//! Texts to token ids.
+
+mod token_ids;
+mod tokenizers;
