@@ -50,8 +50,10 @@ fn rust(candle: Sender<()>) -> Result {
     run(&mut command("cargo", &["test", "--workspace", "--exclude", "xtask"]))?;
     // The profile is that of the alias in .cargo/config.toml, so nothing is compiled again.
     run(&mut command("cargo", &["test", "--profile", "xtask", "--package", "xtask"]))?;
-    // The fallback for processors without their own kernels.
-    run(&mut command("cargo", &["test", "--package", "siglip-kernels", "--features", "portable"]))?;
+    // The fallback for processors without their own kernels. The whole workspace, so that its dependencies keep their features.
+    let mut portable = command("cargo", &["test", "--workspace", "--exclude", "xtask"]);
+    portable.args(["--features", "siglip-kernels/portable"]);
+    run(portable.args(["--test", "attention", "--test", "elementwise", "--test", "linear"]))?;
     docs::rustdoc()?;
     crates::check()?;
     lint_on_wasm(&SIMD128, &["siglip-kernels", "siglip-web"])?;
