@@ -22,10 +22,28 @@ const open = async () => {
 const cosine = (a, b) => Array.from(a).reduce((sum, value, i) => sum + value * b[i], 0);
 
 /** @typedef {import('./pages/gpu-blocks.js').Shape} Shape */
-/** Sizes that fit no tile, and one with the tiles of published models. @type {Shape[]} */
+/** Sizes that fit no tile, and one with the tiles of published models, of which all programs are compiled. @type {Shape[]} */
 const shapes = [
-  { hidden: 36, heads: 4, middle: 70, gelu: 'gelu_pytorch_tanh', length: 17, sequences: 1, precision: 'f32' },
-  { hidden: 180, heads: 2, middle: 530, gelu: 'gelu', length: 35, sequences: 2, precision: 'q8' },
+  {
+    hidden: 36,
+    heads: 4,
+    middle: 70,
+    gelu: 'gelu_pytorch_tanh',
+    length: 17,
+    sequences: 1,
+    precision: 'f32',
+    hasAllPrograms: false,
+  },
+  {
+    hidden: 180,
+    heads: 2,
+    middle: 530,
+    gelu: 'gelu',
+    length: 35,
+    sequences: 2,
+    precision: 'q8',
+    hasAllPrograms: true,
+  },
 ];
 for (const [i, shape] of shapes.entries()) {
   const { hidden, heads, middle, precision } = shape;

@@ -33,7 +33,7 @@ pub struct Build {
     pub backend: &'static str,
     /// Flags for rustc.
     rustflags: &'static str,
-    /// Flags for wasm-opt: the same features, and what is to be left out.
+    /// Flags for wasm-opt: the same features, what is to be left out, and another level than the usual one.
     wasm_opt: &'static [&'static str],
     /// Whether threads share its memory.
     threads: bool,
@@ -99,8 +99,8 @@ pub const GPU_PLAN: Build = Build {
     target: "wasm",
     backend: "",
     rustflags: "",
-    // wasm-bindgen leaves these out of the others.
-    wasm_opt: &["--strip-debug", "--strip-producers", "--strip-target-features"],
+    // Small code, and without what wasm-bindgen leaves out of the others.
+    wasm_opt: &["-Os", "--strip-debug", "--strip-producers", "--strip-target-features"],
     threads: false,
     script: false,
 };

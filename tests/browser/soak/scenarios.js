@@ -16,10 +16,10 @@ import { twoVersions } from './two-versions.js';
  * @type {{name: string, run: import('./room.js').Scenario, short: number, long: number}[]}
  */
 export const scenarios = [
-  { name: 'network faults', run: networkFaults, short: 60, long: 1000 },
+  { name: 'network faults', run: networkFaults, short: 30, long: 1000 },
   { name: 'pages closed at any moment', run: closedPages, short: 12, long: 200 },
   { name: 'browsers killed at any moment', run: killedBrowsers, short: 5, long: 50 },
-  { name: 'rounds of storage that fails at each operation', run: storageFaults, short: 2, long: 20 },
+  { name: 'rounds of storage that fails at each operation', run: storageFaults, short: 1, long: 20 },
   { name: 'flipped bits in what is kept', run: flippedBits, short: 10, long: 200 },
   { name: 'steps at which a worker ends', run: dyingWorkers, short: 8, long: 200 },
   { name: 'limits of memory', run: memoryLimits, short: 10, long: 200 },
