@@ -9,8 +9,7 @@ impl Plan {
     /// The plan for an executor in another language. Fields have their names here, in camel case; what is `None` is left out. A
     /// [`Buffer`] and a [`Count`] are objects with one field, or a string where they have no number.
     pub fn to_json(&self) -> String {
-        let mut json = Json(String::new());
-        json.object("", |json| {
+        document(|json| {
             if let Some(image) = &self.image {
                 json.object("image", |json| json.tower(image));
             }
@@ -20,16 +19,19 @@ impl Plan {
             json.list("places", &self.places, Json::place);
             json.list("rowLengths", &self.row_lengths, |json, length| json.size("", *length));
             json.text("checksum", &self.checksum);
-        });
-        json.0.pop();
-        json.0
+        })
     }
 }
 
 /// What stands in the place of a plan that cannot be made.
 pub fn error_json(reason: &str) -> String {
+    document(|json| json.text("error", reason))
+}
+
+/// An object by itself, without the comma after it.
+fn document(fields: impl FnOnce(&mut Json)) -> String {
     let mut json = Json(String::new());
-    json.object("", |json| json.text("error", reason));
+    json.object("", fields);
     json.0.pop();
     json.0
 }
