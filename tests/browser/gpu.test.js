@@ -158,12 +158,10 @@ test('the pictures of a list share passes, and after a fault the CPU answers for
     return { expected: arrays(expected), found: arrays(found), runs, afterFault: arrays(afterFault), codes };
   });
   const one = runs.reduce((sum, values) => sum + values) / 11;
-  assert.ok(
-    runs.every((values) => values % one === 0 && values <= 8 * one),
-    `${runs} values of ${one}`,
-  );
-  // Eight and three, unless one comes to a worker that has nothing else to do.
-  assert.ok(runs.length <= 4, `${runs.length} passes`);
+  const [eight, ...others] = runs.map((values) => values / one);
+  assert.equal(eight, 8);
+  // Three in one pass, unless the first of them come to a worker that has nothing else to do.
+  assert.ok(others.length <= 2 && others.every(Number.isInteger), `${others}`);
   for (const [i, want] of expected.entries()) {
     const difference = Math.max(...want.map((value, j) => Math.abs(value - found[i][j])));
     assert.ok(difference < 1e-5, `picture ${i}: ${difference}`);
