@@ -1,4 +1,13 @@
-/** A worker that collects its garbage when a page asks for it: the driver reaches the page's own alone. */
+/**
+ * A worker that collects its garbage when a page asks for it, and tells how much WebAssembly memory its engine has: the
+ * driver reaches neither.
+ */
 import '/www/worker.js';
+import init from '/www/wasm/relaxed-simd/siglip_web.js';
 
-new BroadcastChannel('collect').onmessage = () => /** @type {any} */ (globalThis).gc?.();
+const channel = new BroadcastChannel('collect');
+channel.onmessage = async ({ data }) => {
+  /** @type {any} */ (globalThis).gc?.();
+  // The engine is there already: this gives its exports.
+  if (data.tells) channel.postMessage((await /** @type {any} */ (init)()).memory.buffer.byteLength);
+};
