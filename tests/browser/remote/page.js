@@ -2,7 +2,8 @@
  * A page of a browser that Playwright does not drive, with the part of Playwright's interface that the tests use: what
  * is written for one browser runs in all. A tab runs scripts and hands over native input; the rest is done in the page.
  */
-import { mkdtemp, stat, writeFile } from 'node:fs/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -29,6 +30,10 @@ import { folderParts, putFiles } from './files.js';
 /** How long an element is waited for, in milliseconds. */
 const TIMEOUT = 60_000;
 const POLL = 30;
+
+const downloads = mkdtempSync(join(tmpdir(), 'siglip-downloads-'));
+process.once('exit', () => rmSync(downloads, { recursive: true, force: true }));
+let downloadCount = 0;
 
 const engine = buildSync({
   entryPoints: [fileURLToPath(new URL('./in-page.js', import.meta.url))],
@@ -133,7 +138,7 @@ export class RemotePage {
     return {
       suggestedFilename: () => name,
       path: async () => {
-        const path = join(await mkdtemp(join(tmpdir(), 'siglip-download-')), 'file');
+        const path = join(downloads, String(downloadCount++));
         await writeFile(path, base64, 'base64');
         return path;
       },
