@@ -11,32 +11,53 @@ import { towerOperations } from './kernel.js';
 import { slug, writeRecord } from './record.js';
 import { printTable } from './table.js';
 
-/** @typedef {{name: string, precision: 'f32' | 'q8', workers: number, isolated: boolean, engine?: 'candle', peer?: {dtype: string, threads: number}}} Configuration */
+/** Another engine, with the options of bench/peer/run.sh. @typedef {{engine: 'transformers' | 'litert', dtype: string, threads: number}} Peer */
+/** @typedef {{name: string, precision: 'f32' | 'q8', workers: number, isolated: boolean, engine?: 'candle', peers?: Peer[]}} Configuration */
 
-/** Every configuration, with the fastest setting of transformers.js on the same page. @type {Configuration[]} */
+/** @type {(dtype: string, threads: number) => Peer} */
+const transformers = (dtype, threads) => ({ engine: 'transformers', dtype, threads });
+/** @type {(dtype: string, threads: number) => Peer} */
+const litert = (dtype, threads) => ({ engine: 'litert', dtype, threads });
+
+/**
+ * Every configuration, with the fastest settings of the others on the same page: they have one thread where it is not isolated.
+ * @type {Configuration[]}
+ */
 const configurations = [
   {
     name: 'f32, 1 worker',
     precision: 'f32',
     workers: 1,
     isolated: false,
-    peer: { dtype: 'fp32', threads: 1 },
+    peers: [transformers('fp32', 1), litert('f32', 1)],
   },
-  { name: 'q8, 1 worker', precision: 'q8', workers: 1, isolated: false, peer: { dtype: 'q8', threads: 1 } },
+  {
+    name: 'q8, 1 worker',
+    precision: 'q8',
+    workers: 1,
+    isolated: false,
+    peers: [transformers('q8', 1), litert('int8', 1), litert('static', 1)],
+  },
   {
     name: 'f32, 2 workers',
     precision: 'f32',
     workers: 2,
     isolated: false,
-    peer: { dtype: 'fp32', threads: 1 },
+    peers: [transformers('fp32', 1), litert('f32', 1)],
   },
-  { name: 'q8, 2 workers', precision: 'q8', workers: 2, isolated: false, peer: { dtype: 'q8', threads: 1 } },
+  {
+    name: 'q8, 2 workers',
+    precision: 'q8',
+    workers: 2,
+    isolated: false,
+    peers: [transformers('q8', 1), litert('int8', 1), litert('static', 1)],
+  },
   {
     name: 'q8, 2 workers, isolated',
     precision: 'q8',
     workers: 2,
     isolated: true,
-    peer: { dtype: 'q8', threads: 2 },
+    peers: [transformers('q8', 2), litert('int8', 2), litert('static', 2)],
   },
   // Another implementation in the same browser. It has no other precision and no other number of workers.
   { name: 'candle, f32, 1 worker', precision: 'f32', workers: 1, isolated: false, engine: 'candle' },
@@ -60,10 +81,13 @@ await makePicture();
 const results = [];
 for (const configuration of configurations.filter(({ name }) => name.includes(values.only))) {
   process.stderr.write(`▸ ${configuration.name}\n`);
-  const result = { ...configuration, ...(await measure(configuration)) };
-  const { peer } = configuration;
-  const baseline = values.peer && peer ? { baseline: measurePeer(peer, configuration.isolated) } : {};
-  results.push({ ...result, ...baseline });
+  const figures = await measure(configuration);
+  const peers = (values.peer && configuration.peers) || [];
+  results.push({
+    ...configuration,
+    ...figures,
+    peers: peers.map((peer) => ({ ...peer, ...measurePeer(peer, configuration.isolated) })),
+  });
 }
 const report = {
   date: new Date().toISOString().slice(0, 10),
@@ -108,18 +132,22 @@ function measure({ precision, workers, isolated, engine }) {
 }
 
 /**
- * @param {{dtype: string, threads: number}} peer
+ * @param {Peer} peer
  * @param {boolean} isolated
  */
 function measurePeer(peer, isolated) {
   const script = new URL('./peer/run.sh', import.meta.url).pathname;
-  const options = { dtype: peer.dtype, threads: peer.threads, isolated: Number(isolated), runs: values.runs };
+  const options = { ...peer, isolated: Number(isolated), runs: values.runs };
   const list = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const out = execFileSync(script, [values.model, ...list, '--image', values.picture], {
-    encoding: 'utf8',
-    maxBuffer: 1 << 24,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const out = execFileSync(
+    script,
+    [values.model, ...list, ...(peer.engine === 'transformers' ? ['--image', values.picture] : [])],
+    {
+      encoding: 'utf8',
+      maxBuffer: 1 << 24,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   const {
     vision_load_ms,
     text_load_ms,
@@ -134,9 +162,9 @@ function measurePeer(peer, isolated) {
     load: vision_load_ms + text_load_ms,
     imageFirst: image_first_ms,
     image: image_ms.median,
-    text1: text1_ms.median,
+    text1: text1_ms?.median,
     text8: text8_ms.median,
-    preprocess: preprocess_ms.median,
+    preprocess: preprocess_ms?.median,
     peaks: peak_mb,
   };
 }

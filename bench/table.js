@@ -20,23 +20,28 @@ export function printTable({ date, cpu, cores, results }) {
     `base-patch16-256, random weights; ${cpu}, ${cores} cores, Chromium, ${date}; milliseconds (medians)\n`,
   );
   for (const result of results) {
-    const { name, backend, workers, kernel, tower, peaks, baseline } = result;
+    const { name, backend, workers, kernel, tower, peaks, peers } = result;
     console.log(`${name} (${backend})`);
     for (const [key, label] of rows) {
-      const other =
-        baseline?.[key] === undefined
-          ? ''
-          : `  transformers.js ${figure(baseline[key])}  ${ratio(baseline[key], result[key])}`;
-      console.log(`  ${label.padEnd(28)}${figure(result[key])}${other}`);
+      const others = peers.filter((/** @type {any} */ peer) => peer[key] !== undefined);
+      const compared = others.map(
+        (/** @type {any} */ peer) =>
+          `  ${nameOf(peer)} ${figure(peer[key])}  ${ratio(peer[key], result[key])}`,
+      );
+      console.log(`  ${label.padEnd(28)}${figure(result[key])}${compared.join('')}`);
     }
     const share = kernel
       ? `  ${Math.round((100 * tower) / kernel / workers)} % of the product's own ${Math.round(kernel)}`
       : '';
     console.log(`  ${'image, 10⁹ operations/s'.padEnd(28)}${figure(tower)}${share}`);
-    const other = baseline ? `  transformers.js ${figure(peak(baseline.peaks))}` : '';
-    console.log(`  ${'peak memory, MB'.padEnd(28)}${figure(peak(peaks))}${other}\n`);
+    const others = peers.map((/** @type {any} */ peer) => `  ${nameOf(peer)} ${figure(peak(peer.peaks))}`);
+    console.log(`  ${'peak memory, MB'.padEnd(28)}${figure(peak(peaks))}${others.join('')}\n`);
   }
 }
+
+const NAMES = { transformers: 'transformers.js', litert: 'LiteRT.js' };
+/** @param {{engine: keyof typeof NAMES, dtype: string}} peer */
+const nameOf = ({ engine, dtype }) => `${NAMES[engine]} ${dtype}`;
 
 /** @param {Record<string, number>} peaks */
 const peak = ({ load = 0, image = 0, vision = 0, text = 0 }) => Math.max(load, image, vision, text);

@@ -1,4 +1,4 @@
-//! Speed and memory in headless Chromium, on random weights of a published shape.
+//! Speed and memory in headless Chromium, and natively, on random weights of a published shape.
 
 use std::path::{Path, PathBuf};
 
@@ -43,7 +43,8 @@ const LABELS: &str = "a cat\na dog\na horse\na boat\na cup\na tree\na house\na b
 /// What is measured.
 #[derive(clap::Args)]
 pub struct Bench {
-    /// Measure transformers.js beside it, in the same run.
+    /// Measure other engines beside it, in the same run: transformers.js and LiteRT.js, or with --native onnxruntime, OpenVINO
+    /// and LiteRT.
     #[arg(long)]
     peer: bool,
     /// Print the figures as JSON.
@@ -58,13 +59,16 @@ pub struct Bench {
     /// Rehearse that with a small model, on software that stands in for a GPU.
     #[arg(long, requires = "gpu", conflicts_with = "record")]
     small: bool,
+    /// Measure the engine without a browser.
+    #[arg(long, conflicts_with = "gpu")]
+    native: bool,
     /// Measure the search in embeddings in place of the model.
-    #[arg(long, conflicts_with_all = ["gpu", "peer"])]
+    #[arg(long, conflicts_with_all = ["gpu", "native", "peer"])]
     search: bool,
     /// Time first visits over a line of 50 Mbit/s in place of the model.
-    #[arg(long, conflicts_with_all = ["gpu", "peer", "search"])]
+    #[arg(long, conflicts_with_all = ["gpu", "native", "peer", "search"])]
     network: bool,
-    /// Repetitions; the median counts. By default 7, and 20 on the GPU.
+    /// Repetitions; the median counts. By default 7, natively 15, and 20 on the GPU.
     #[arg(long)]
     runs: Option<u32>,
     /// Measure only the configurations whose name contains this, such as "q8, 1".
@@ -77,6 +81,9 @@ impl Bench {
     pub fn run(self) -> Result {
         if self.search {
             return self.run_search();
+        }
+        if self.native {
+            return self.run_native();
         }
         wasm::build(&[])?;
         setup::browsers()?;
@@ -122,6 +129,22 @@ impl Bench {
         let mut bench = command("node", &["bench/search.js", "--model", "target/bench/wide", "--kernels"]);
         bench.arg(kernels).args(["--runs", &self.runs.unwrap_or(15).to_string()]);
         bench.args(self.json.then_some("--json")).args(self.record.then_some("--record"));
+        run(&mut bench)
+    }
+
+    /// Times one pass of each native engine after another, on one thread and on all.
+    fn run_native(&self) -> Result {
+        let folder = path("target/bench");
+        std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
+        let model = random_checkpoint(Path::new(SHAPE), &folder.join(SHAPE))?;
+        run(&mut command("cargo", &["build", "--release", "--package", "siglip", "--example", "contender"]))?;
+        let mut bench = command(
+            "node",
+            &["bench/native.js", "--program", "target/release/examples/contender", "--model"],
+        );
+        bench.arg(&model).args(["--runs", &self.runs.unwrap_or(15).to_string(), "--only", &self.only]);
+        bench.args(self.peer.then_some("--peer")).args(self.json.then_some("--json"));
+        bench.args(self.record.then_some("--record"));
         run(&mut bench)
     }
 
