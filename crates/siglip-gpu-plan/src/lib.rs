@@ -26,16 +26,16 @@ pub extern "C" fn room(bytes: usize) -> *mut u8 {
 /// result, its length in the lower. It is never freed: each plan has an instance of its own.
 ///
 /// # Safety
-/// `text` is a result of [`room`] for so many bytes.
+/// `text` is a result of [`room`] for so many bytes, into which UTF-8 was written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plan(text: *const u8, bytes: usize) -> u64 {
-    // SAFETY: the caller's text is that long and was written whole, by `room` at least.
-    let text = unsafe { core::slice::from_raw_parts(text, bytes) };
+    // SAFETY: the caller's text is that long, was written whole, by `room` at least, and is UTF-8, as zeros are.
+    let text = unsafe { core::str::from_utf8_unchecked(core::slice::from_raw_parts(text, bytes)) };
     let json = json(text).leak();
     (json.as_ptr().addr() as u64) << 32 | json.len() as u64
 }
 
-fn json(text: &[u8]) -> String {
+fn json(text: &str) -> String {
     let Some(sizes) = Sizes::from_text(text) else {
         return error_json("the engine and the module that makes plans are of different versions");
     };

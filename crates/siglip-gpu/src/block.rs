@@ -9,17 +9,32 @@ const WIDTH: usize = 64;
 /// Sections of a buffer start at multiples of this: WebGPU's default minStorageBufferOffsetAlignment.
 const SECTION: usize = 256;
 
-/// The widths of a block, padded with zeros.
+/// A number of rows or columns.
+#[derive(Debug, Clone, Copy)]
+pub struct Width {
+    /// In tensors.
+    pub size: usize,
+    /// In buffers, padded with zeros.
+    pub stored: usize,
+    /// How they are spread.
+    pub group: Group,
+}
+
+impl Width {
+    pub fn new(size: usize) -> Width {
+        Width { size, stored: size.next_multiple_of(WIDTH), group: Group::ONE }
+    }
+}
+
+/// The widths of a block.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
     /// Of the residual stream.
-    pub hidden: usize,
-    /// Of all heads' outputs together.
-    pub context: usize,
+    pub hidden: Width,
+    /// Of all heads' outputs together; a group is a head.
+    pub context: Width,
     /// Of the MLP's hidden layer.
-    pub middle: usize,
-    /// Rows or columns of the heads.
-    pub heads: Group,
+    pub middle: Width,
     /// Whether weights are in 8 bits.
     pub quantized: bool,
 }
@@ -28,12 +43,11 @@ impl Shape {
     pub fn new(hidden: usize, middle: usize, heads: usize, quantized: bool) -> Shape {
         let head_dim = hidden / heads;
         // The attention kernel reads four values at once.
-        let stride = head_dim.next_multiple_of(4);
+        let group = Group { size: head_dim, stride: head_dim.next_multiple_of(4) };
         Shape {
-            hidden: hidden.next_multiple_of(WIDTH),
-            context: (heads * stride).next_multiple_of(WIDTH),
-            middle: middle.next_multiple_of(WIDTH),
-            heads: Group { size: head_dim, stride },
+            hidden: Width::new(hidden),
+            context: Width { size: hidden, group, ..Width::new(heads * group.stride) },
+            middle: Width::new(middle),
             quantized,
         }
     }
@@ -54,11 +68,11 @@ impl Section {
     }
 }
 
-/// A linear layer's weights: rows of `inputs` values.
+/// A linear layer's weights: a row of inputs for each output.
 #[derive(Debug, Clone, Copy)]
 pub struct LinearLayout {
-    pub inputs: usize,
-    pub outputs: usize,
+    pub inputs: Width,
+    pub outputs: Width,
     pub weight: Section,
     /// With 8 bits.
     pub scales: Option<Section>,
@@ -94,7 +108,7 @@ impl BlockLayout {
         let Shape { hidden, context, middle, .. } = shape;
         BlockLayout {
             norm1: end.norm(hidden),
-            qkv: end.linear(hidden, 3 * context),
+            qkv: end.linear(hidden, Width { stored: 3 * context.stored, ..context }),
             out: end.linear(context, hidden),
             norm2: end.norm(hidden),
             fc1: end.linear(hidden, middle),
@@ -107,18 +121,16 @@ impl BlockLayout {
 /// The layout of the patch embedding's buffer, which is in f32.
 #[derive(Debug, Clone, Copy)]
 pub struct PatchLayout {
-    /// Of a patch.
-    pub values: usize,
     pub embedding: LinearLayout,
     /// Bytes of the buffer.
     pub size: usize,
 }
 
 impl PatchLayout {
-    pub fn new(values: usize, hidden: usize) -> PatchLayout {
+    pub fn new(values: usize, hidden: Width) -> PatchLayout {
         let mut end = Allocator { end: 0, quantized: false };
-        let embedding = end.linear(values.next_multiple_of(WIDTH), hidden);
-        PatchLayout { values, embedding, size: end.end }
+        let embedding = end.linear(Width::new(values), hidden);
+        PatchLayout { embedding, size: end.end }
     }
 }
 
@@ -158,7 +170,7 @@ impl HeadLayout {
         let mut end = Allocator { end: 0, quantized: false };
         let Shape { hidden, middle, quantized, .. } = shape;
         let norm = end.norm(hidden);
-        let queries = end.floats(heads * hidden);
+        let queries = end.floats(heads * hidden.stored);
         let values = end.linear(hidden, hidden);
         end.quantized = quantized;
         let kind = HeadKind::Pooling {
@@ -175,14 +187,14 @@ impl HeadLayout {
     pub fn projection(Shape { hidden, quantized, .. }: Shape, outputs: usize) -> HeadLayout {
         let mut end = Allocator { end: 0, quantized };
         let norm = end.norm(hidden);
-        let kind = HeadKind::Projection(end.linear(hidden, outputs.next_multiple_of(WIDTH)));
+        let kind = HeadKind::Projection(end.linear(hidden, Width::new(outputs)));
         HeadLayout { norm, kind, size: end.end }
     }
 
     /// Floats from one embedding to the next.
     pub fn stride(&self) -> usize {
         match self.kind {
-            HeadKind::Pooling { fc2: last, .. } | HeadKind::Projection(last) => last.outputs,
+            HeadKind::Pooling { fc2: last, .. } | HeadKind::Projection(last) => last.outputs.stored,
         }
     }
 }
@@ -204,18 +216,18 @@ impl Allocator {
         self.section(count * size_of::<f32>())
     }
 
-    fn norm(&mut self, width: usize) -> NormLayout {
-        NormLayout { weight: self.floats(width), bias: self.floats(width) }
+    fn norm(&mut self, width: Width) -> NormLayout {
+        NormLayout { weight: self.floats(width.stored), bias: self.floats(width.stored) }
     }
 
-    fn linear(&mut self, inputs: usize, outputs: usize) -> LinearLayout {
-        let stride = if self.quantized { inputs } else { inputs * size_of::<f32>() };
+    fn linear(&mut self, inputs: Width, outputs: Width) -> LinearLayout {
+        let stride = if self.quantized { inputs.stored } else { inputs.stored * size_of::<f32>() };
         LinearLayout {
             inputs,
             outputs,
-            weight: self.section(outputs * stride),
-            scales: self.quantized.then(|| self.floats(outputs)),
-            bias: self.floats(outputs),
+            weight: self.section(outputs.stored * stride),
+            scales: self.quantized.then(|| self.floats(outputs.stored)),
+            bias: self.floats(outputs.stored),
             stride,
         }
     }

@@ -1,20 +1,20 @@
 //! A plan as JSON, written by hand: the serializers that serde derives would be 6 KB of a page's module.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
 use crate::place::{Group, Place};
 use crate::plan::{Activation, Binding, Buffer, Count, Dispatch, Pipeline, Plan, Program, Rows, TowerPlan};
+use crate::words::push_decimal;
 
 impl Plan {
     /// The plan for an executor in another language. Fields have their names here, in camel case; what is `None` is left out. A
     /// [`Buffer`] and a [`Count`] are objects with one field, or a string where they have no number.
     pub fn to_json(&self) -> String {
         document(|json| {
-            if let Some(image) = &self.image {
-                json.object("image", |json| json.tower(image));
-            }
-            if let Some(text) = &self.text {
-                json.object("text", |json| json.tower(text));
+            for (key, tower) in [("image", &self.image), ("text", &self.text)] {
+                if let Some(tower) = tower {
+                    json.object(key, |json| json.tower(tower));
+                }
             }
             json.list("places", &self.places, Json::place);
             json.list("rowLengths", &self.row_lengths, |json, length| json.size("", *length));
@@ -28,32 +28,37 @@ pub fn error_json(reason: &str) -> String {
     document(|json| json.text("error", reason))
 }
 
-/// An object by itself, without the comma after it.
+/// An object by itself.
 fn document(fields: impl FnOnce(&mut Json)) -> String {
     let mut json = Json(String::new());
     json.object("", fields);
-    json.0.pop();
     json.0
 }
 
-/// JSON with a comma after each value. Elements of lists have no key.
+/// JSON. Elements of lists have no key.
 struct Json(String);
 
 impl Json {
+    /// Begins a value.
     fn key(&mut self, key: &str) {
+        if !matches!(self.0.bytes().last(), None | Some(b'{' | b'[')) {
+            self.0.push(',');
+        }
         if !key.is_empty() {
             self.quoted(key);
             self.0.push(':');
         }
     }
 
+    /// Adds text, all of which is ASCII here.
     fn quoted(&mut self, text: &str) {
         self.0.push('"');
-        for character in text.chars() {
-            match character {
-                '\n' => self.0 += "\\n",
-                '"' | '\\' => self.0.extend(['\\', character]),
-                _ => self.0.push(character),
+        for byte in text.bytes() {
+            match byte {
+                b'\n' => self.0 += "\\n",
+                b'"' => self.0 += "\\\"",
+                b'\\' => self.0 += "\\\\",
+                _ => self.0.push(byte.into()),
             }
         }
         self.0.push('"');
@@ -62,19 +67,17 @@ impl Json {
     fn text(&mut self, key: &str, text: &str) {
         self.key(key);
         self.quoted(text);
-        self.0.push(',');
     }
 
     fn bool(&mut self, key: &str, value: bool) {
         self.key(key);
-        self.0 += if value { "true," } else { "false," };
+        self.0 += if value { "true" } else { "false" };
     }
 
     #[inline(never)]
     fn number(&mut self, key: &str, number: u64) {
         self.key(key);
-        self.0 += &number.to_string();
-        self.0.push(',');
+        push_decimal(&mut self.0, number);
     }
 
     #[inline(never)]
@@ -88,19 +91,10 @@ impl Json {
         self.0.push(bracket);
     }
 
-    #[inline(never)]
-    fn end(&mut self, bracket: char) {
-        if self.0.ends_with(',') {
-            self.0.pop();
-        }
-        self.0.push(bracket);
-        self.0.push(',');
-    }
-
     fn object(&mut self, key: &str, fields: impl FnOnce(&mut Json)) {
         self.begin(key, '{');
         fields(self);
-        self.end('}');
+        self.0.push('}');
     }
 
     fn list<T>(&mut self, key: &str, elements: &[T], write: fn(&mut Json, &T)) {
@@ -108,7 +102,7 @@ impl Json {
         for element in elements {
             write(self, element);
         }
-        self.end(']');
+        self.0.push(']');
     }
 
     #[inline(never)]

@@ -57,6 +57,7 @@ mod shader;
 mod sizes;
 mod template;
 mod tower;
+mod words;
 
 pub use json::error_json;
 #[cfg(feature = "config")]

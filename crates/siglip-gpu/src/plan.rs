@@ -1,14 +1,15 @@
 //! The plan: what an executor creates and runs.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
 
 use crate::place::Place;
 use crate::shader::checksum;
-use crate::sizes::{Sizes, TowerSizes};
+use crate::sizes::Sizes;
 use crate::tower::Tower;
+use crate::words::push_decimal;
 
 /// Bytes that a small model's rows may take.
 const SURPLUS: u64 = 32 << 20;
@@ -168,26 +169,25 @@ pub enum Unsupported {
 impl Unsupported {
     /// The reason as a sentence. By hand, as all text here: a page's module goes without `core::fmt`.
     pub fn reason(&self) -> String {
-        let number = |number: u64| number.to_string();
+        let mut reason = String::new();
         match *self {
-            Unsupported::Exact => "precision q8-exact runs on the CPU alone".into(),
-            Unsupported::Bf16 => "precision bf16 runs on the CPU alone".into(),
-            Unsupported::HeadDim(values, most) => [
-                "attention heads of ",
-                &number(values as u64),
-                " values are too wide for the GPU's kernels; ",
-                &number(most as u64),
-                " is the most",
-            ]
-            .concat(),
-            Unsupported::BlockBytes(bytes, most) => [
-                "the ",
-                &number(bytes),
-                " bytes of one block's weights are more than a GPU binds, ",
-                &number(most),
-            ]
-            .concat(),
+            Unsupported::Exact => reason += "precision q8-exact runs on the CPU alone",
+            Unsupported::Bf16 => reason += "precision bf16 runs on the CPU alone",
+            Unsupported::HeadDim(values, most) => {
+                reason += "attention heads of ";
+                push_decimal(&mut reason, values as u64);
+                reason += " values are too wide for the GPU's kernels; ";
+                push_decimal(&mut reason, most as u64);
+                reason += " is the most";
+            }
+            Unsupported::BlockBytes(bytes, most) => {
+                reason += "the ";
+                push_decimal(&mut reason, bytes);
+                reason += " bytes of one block's weights are more than a GPU binds, ";
+                push_decimal(&mut reason, most);
+            }
         }
+        reason
     }
 }
 
@@ -225,25 +225,34 @@ impl Plan {
     /// # Errors
     /// As [`Plan::new`].
     pub fn of(sizes: &Sizes) -> Result<Plan, Unsupported> {
-        let tower =
-            |name, of: Option<TowerSizes>| of.map(|of| Tower::new(name, of, sizes.quantized)).transpose();
-        let (image, text) = (tower("image", sizes.image)?, tower("text", sizes.text)?);
+        let mut towers = Vec::new();
+        for (name, sizes_of_tower) in [("image", sizes.image), ("text", sizes.text)] {
+            if let Some(sizes_of_tower) = sizes_of_tower {
+                towers.push(Tower::new(name, sizes_of_tower, sizes.quantized)?);
+            }
+        }
         let (mut places, mut row_lengths) = (Vec::new(), Vec::new());
         for (index, (name, row_len)) in sizes.tensors.iter().enumerate() {
-            let of_tower = [&image, &text].into_iter().flatten();
-            places.extend(of_tower.filter_map(|tower| tower.place(index, name)));
+            for tower in &towers {
+                if let Some(place) = tower.place(index, name) {
+                    places.push(place);
+                }
+            }
             row_lengths.push(*row_len);
         }
-        if let Some(place) = image.as_ref().and_then(|tower| tower.queries(sizes.tensors.len())) {
-            row_lengths.push(place.columns);
-            places.push(place);
+        for tower in &towers {
+            if let Some(place) = tower.queries(sizes.tensors.len()) {
+                row_lengths.push(place.columns);
+                places.push(place);
+            }
         }
         let packed = sizes.packed_bytes;
-        let weights = |tower: &Option<Tower>| tower.as_ref().map_or(0, Tower::bytes);
-        let room = (packed + packed / 5 + SURPLUS).saturating_sub(weights(&image) + weights(&text));
+        let weights: u64 = towers.iter().map(Tower::bytes).sum();
+        let room = (packed + packed / 5 + SURPLUS).saturating_sub(weights);
+        let mut plans = towers.iter().map(|tower| tower.plan(room));
         Ok(Plan {
-            image: image.map(|tower| tower.plan(room)),
-            text: text.map(|tower| tower.plan(room)),
+            image: sizes.image.and_then(|_| plans.next()),
+            text: sizes.text.and_then(|_| plans.next()),
             places,
             row_lengths,
             checksum: checksum(),

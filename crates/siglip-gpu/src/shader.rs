@@ -23,7 +23,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::place::Group;
-use crate::template::{List, filled};
+use crate::template::{List, filled, numbers};
 
 const FUNCTIONS: &str = include_str!("shaders/functions.wgsl");
 const PRODUCT: &str = include_str!("shaders/product.wgsl");
@@ -154,57 +154,54 @@ pub fn product(product: &Product) -> String {
     let Product { inputs, outputs, quantized, tile, epilogue } = *product;
     debug_assert_eq!(inputs % (epilogue.parts() * tile.inputs), 0);
     let k_vectors = tile.inputs / 4;
-    let numbers = [
-        ("inputs", inputs / 4),
-        ("split", inputs / 4 / epilogue.parts()),
-        ("tile_inputs", tile.inputs),
-        ("k_vectors", k_vectors),
-        ("x_vectors", tile.rows() / 4),
-        ("w_vectors", tile.outputs() / 4),
-        ("slices", tile.slices),
-        ("sliced", tile.slices - 1),
-        ("threads", tile.threads()),
-        ("swizzle", 8 / k_vectors.min(8)),
-        ("quantized", quantized.into()),
-        ("bias", epilogue.adds_bias().into()),
-        ("residual", (epilogue == Epilogue::Residual).into()),
-        ("gelu", (epilogue.gelu() > 0).into()),
-        ("parts", epilogue.parts() - 1),
-        ("prefetch", tile.prefetch.into()),
-        ("stride", outputs / 4),
-    ];
+    let numbers = numbers! {
+        inputs: inputs / 4,
+        split: inputs / 4 / epilogue.parts(),
+        tile_inputs: tile.inputs,
+        k_vectors: k_vectors,
+        x_vectors: tile.rows() / 4,
+        w_vectors: tile.outputs() / 4,
+        slices: tile.slices,
+        sliced: tile.slices - 1,
+        swizzle: 8 / k_vectors.min(8),
+        quantized: quantized.into(),
+        bias: epilogue.adds_bias().into(),
+        residual: (epilogue == Epilogue::Residual).into(),
+        gelu: (epilogue.gelu() > 0).into(),
+        parts: epilogue.parts() - 1,
+        prefetch: tile.prefetch.into(),
+        stride: outputs / 4,
+    };
     let lists = [sums(tile), fours("x_four", tile.rows), fours("w_four", tile.outputs), reads(tile)];
-    filled(PRODUCT, &numbers, &lists) + &functions(quantized, epilogue)
+    filled(PRODUCT, numbers, &lists) + &functions(quantized, epilogue)
 }
 
-/// The sums of an invocation: `row` and `column`, a vector of four outputs; its row is `one` of the vector `four`, which begins `rows`
-/// past the first.
+/// The sums of an invocation: `row` and `column`, a vector of four outputs; its row is `one` of the vector `four`.
 fn sums(tile: Tile) -> List {
     let mut numbers = Vec::new();
     for row in 0..tile.rows {
         for column in 0..tile.outputs / 4 {
-            let four = row / 4;
-            numbers.extend([row, column, four, row % 4, four * SIDE]);
+            numbers.extend([row, column, row / 4, row % 4]);
         }
     }
-    List { name: "sum", names: &["row", "column", "four", "one", "rows"], numbers }
+    List { name: "sum", names: &["row", "column", "four", "one"], numbers }
 }
 
-/// The first `count` vectors of an invocation: number `four` begins `at` past the first.
+/// The vectors of an invocation with so many values.
 fn fours(name: &'static str, count: usize) -> List {
-    let numbers = (0..count / 4).flat_map(|four| [four, four * SIDE]).collect();
-    List { name, names: &["four", "at"], numbers }
+    List { name, names: &["four"], numbers: (0..count / 4).collect() }
 }
 
 /// How the operands of a tile get into the workgroup's memory: an invocation reads 4 x 4 values at once, those of x first, and
-/// transposes them. Invocations from `from`, and those before `to` unless it is 0, take part; they read what is `rows` rows or outputs
-/// past the ones at local / K_VECTORS, `offset` in fours, or before them where x takes the first invocations.
+/// transposes them. Invocations from `from`, and those before `to` unless it is 0, take part; they read what is `offset` fours of rows
+/// or outputs past the ones at local / K_VECTORS, or before them where x takes the first invocations.
 fn reads(tile: Tile) -> List {
     let (threads, k_vectors) = (tile.threads(), tile.inputs / 4);
     let x_end = tile.rows() / 4 * k_vectors;
     let end = x_end + tile.outputs() / 4 * k_vectors;
     let mut numbers = Vec::new();
-    for (round, first) in (0..end).step_by(threads).enumerate() {
+    for round in 0..end.div_ceil(threads) {
+        let first = round * threads;
         for (of_x, start, stop) in [(1, 0, x_end), (0, x_end, end)] {
             if first + threads <= start || stop <= first {
                 continue;
@@ -212,18 +209,22 @@ fn reads(tile: Tile) -> List {
             let (from, to) = (start.saturating_sub(first), stop.min(first + threads) - first);
             let offset = first.abs_diff(start) / k_vectors;
             let to = if to < threads { to } else { 0 };
-            numbers.extend([round, of_x, from, to, (first < start).into(), offset, 4 * offset]);
+            numbers.extend([round, of_x, from, to, (first < start).into(), offset]);
         }
     }
-    let names = &["round", "of_x", "from", "to", "minus", "offset", "rows"];
+    let names = &["round", "of_x", "from", "to", "minus", "offset"];
     List { name: "read", names, numbers }
 }
 
 /// What kernels call.
 fn functions(quantized: bool, epilogue: Epilogue) -> String {
     let gelu = epilogue.gelu();
-    let is = |kind| usize::from(gelu == kind);
-    filled(FUNCTIONS, &[("quantized", quantized.into()), ("gelu_tanh", is(1)), ("gelu_erf", is(2))], &[])
+    let numbers = numbers! {
+        quantized: quantized.into(),
+        gelu_tanh: (gelu == 1).into(),
+        gelu_erf: (gelu == 2).into(),
+    };
+    filled(FUNCTIONS, numbers, &[])
 }
 
 /// The layer norm after an addition.
@@ -238,28 +239,36 @@ pub struct Norm {
 /// Bindings: 0 the pass, 1 x, 2 partial sums, 3 bias (both unless `parts` is 0), 4 the norm's weight, 5 its bias, 6 normed.
 /// Workgroups: one a row. `stride` is the padded width.
 pub fn residual_norm(width: usize, stride: usize, parts: usize, norm: Option<Norm>) -> String {
-    let numbers =
-        [("width", width), ("stride", stride), ("parts", parts), ("norm", norm.is_some().into()), eps(norm)];
-    filled(RESIDUAL_NORM, &numbers, &[])
+    let numbers = numbers! {
+        width: width,
+        stride: stride,
+        parts: parts,
+        norm: norm.is_some().into(),
+        eps: eps(norm),
+    };
+    filled(RESIDUAL_NORM, numbers, &[])
 }
 
 /// The bits of a norm's `eps`: its decimal digits would take 8 KB of code.
-fn eps(norm: Option<Norm>) -> (&'static str, usize) {
-    ("eps", norm.map_or(0, |Norm { eps }| eps.to_bits() as usize))
+fn eps(norm: Option<Norm>) -> usize {
+    norm.map_or(0, |Norm { eps }| eps.to_bits() as usize)
 }
 
 /// The WGSL of attention with these heads in a context of this padded width.
 ///
 /// Bindings: 0 the pass, 1 queries, keys and values, 2 the context. Workgroups: rows of a sequence / 16, heads, sequences.
 pub fn attention(heads: Group, width: usize) -> String {
-    let keys = [32, 16, 8].into_iter().find(|keys| attention_bytes(heads.stride, *keys) <= WORKGROUP_BYTES);
-    let numbers = [
-        ("dim", heads.stride / 4),
-        ("width", width / 4),
-        ("keys", keys.unwrap_or(8)),
-        ("values", heads.size),
-    ];
-    filled(ATTENTION, &numbers, &[])
+    let mut keys = 32;
+    while keys > 8 && attention_bytes(heads.stride, keys) > WORKGROUP_BYTES {
+        keys /= 2;
+    }
+    let numbers = numbers! {
+        dim: heads.stride / 4,
+        width: width / 4,
+        keys: keys,
+        values: heads.size,
+    };
+    filled(ATTENTION, numbers, &[])
 }
 
 /// Bytes of a workgroup's memory in the attention kernel: queries, keys or values, their weights, and a value an invocation.

@@ -1,7 +1,9 @@
 //! What a plan is made of.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
+
+use crate::words::{decimal, push_decimal, until};
 
 /// A model's sizes, as plain data: all that a plan is made of.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +17,7 @@ pub struct Sizes {
     /// Bytes of the packed weights.
     pub packed_bytes: u64,
     /// The name and the length of a row of every tensor, in the order of their numbers.
-    pub tensors: Vec<(Vec<u8>, usize)>,
+    pub tensors: Vec<(String, usize)>,
 }
 
 /// One tower's sizes.
@@ -42,105 +44,90 @@ pub struct TowerSizes {
 }
 
 impl Sizes {
-    /// As text, for a program that makes plans and knows no configurations. [`Sizes::from_text`] reads it.
+    /// As text, for a program that makes plans and knows no configurations: a line for each number and name, of a tower that is
+    /// not loaded a zero. [`Sizes::from_text`] reads it.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
-        line(&mut text, &[self.quantized.into(), self.packed_bytes]);
+        line(&mut text, self.quantized.into());
+        line(&mut text, self.packed_bytes);
         for tower in [&self.image, &self.text] {
             match tower {
-                Some(tower) => line(&mut text, &tower.numbers()),
-                None => line(&mut text, &[]),
+                Some(tower) => tower.numbers().iter().for_each(|number| line(&mut text, *number as u64)),
+                None => line(&mut text, 0),
             }
         }
         for (name, row_len) in &self.tensors {
-            text.extend(name.iter().map(|byte| char::from(*byte)));
-            text.push(' ');
-            line(&mut text, &[*row_len as u64]);
+            text += name;
+            text.push('\n');
+            line(&mut text, *row_len as u64);
         }
         text
     }
 
     /// Reads what [`Sizes::to_text`] has written. `None` for any other text.
-    pub fn from_text(text: &[u8]) -> Option<Sizes> {
-        let mut lines = text.strip_suffix(b"\n")?.split(|byte| *byte == b'\n');
-        let [quantized, packed_bytes] = numbers(lines.next()?)?;
-        let mut tower = || match lines.next()? {
-            b"" => Some(None),
-            line => Some(Some(TowerSizes::from_numbers(numbers(line)?))),
-        };
-        let (image, text) = (tower()?, tower()?);
+    pub fn from_text(mut text: &str) -> Option<Sizes> {
+        let (quantized, packed_bytes) = (number(&mut text)? != 0, number(&mut text)?);
+        let (image, text_tower) = (tower(&mut text)?, tower(&mut text)?);
         let mut tensors = Vec::new();
-        for line in lines {
-            let space = line.iter().position(|byte| *byte == b' ')?;
-            let [row_len] = numbers(&line[space + 1..])?;
-            tensors.push((line[..space].to_vec(), row_len as usize));
+        while let Some(name) = until(&mut text, b'\n') {
+            tensors.push((name.into(), number(&mut text)? as usize));
         }
-        Some(Sizes { image, text, quantized: quantized != 0, packed_bytes, tensors })
+        text.is_empty().then_some(Sizes { image, text: text_tower, quantized, packed_bytes, tensors })
     }
 }
 
 impl TowerSizes {
-    fn numbers(&self) -> [u64; 9] {
-        let TowerSizes { hidden_size, intermediate_size, blocks, heads, length, .. } = *self;
+    fn numbers(&self) -> [usize; 9] {
+        let TowerSizes { hidden_size, intermediate_size, blocks, heads, length, eps, erf, .. } = *self;
         let (patch_values, embedding_size) =
             (self.patch_values.unwrap_or(0), self.embedding_size.unwrap_or(0));
-        let widths = [hidden_size, intermediate_size, blocks, heads, length, patch_values, embedding_size];
-        let [a, b, c, d, e, f, g] = widths.map(|size| size as u64);
-        [a, b, c, d, e, f, g, self.eps.to_bits().into(), self.erf.into()]
-    }
-
-    fn from_numbers(numbers: [u64; 9]) -> TowerSizes {
-        let [hidden_size, intermediate_size, blocks, heads, length, patch_values, embedding_size, eps, erf] =
-            numbers.map(|number| number as usize);
-        TowerSizes {
-            hidden_size,
-            intermediate_size,
-            blocks,
-            heads,
-            length,
-            eps: f32::from_bits(eps as u32),
-            erf: erf != 0,
-            patch_values: (patch_values != 0).then_some(patch_values),
-            embedding_size: (embedding_size != 0).then_some(embedding_size),
-        }
+        let eps = eps.to_bits() as usize;
+        [hidden_size, intermediate_size, blocks, heads, length, eps, erf.into(), patch_values, embedding_size]
     }
 }
 
-fn line(text: &mut String, numbers: &[u64]) {
-    for (index, number) in numbers.iter().enumerate() {
-        if index > 0 {
-            text.push(' ');
-        }
-        *text += &number.to_string();
-    }
+fn line(text: &mut String, number: u64) {
+    push_decimal(text, number);
     text.push('\n');
 }
 
-fn numbers<const COUNT: usize>(line: &[u8]) -> Option<[u64; COUNT]> {
-    let mut numbers = [0; COUNT];
-    let mut words = line.split(|byte| *byte == b' ');
-    for number in &mut numbers {
-        *number = decimal(words.next()?)?;
-    }
-    words.next().is_none().then_some(numbers)
+/// The number in the next line.
+fn number(text: &mut &str) -> Option<u64> {
+    decimal(until(text, b'\n')?)
 }
 
-/// A number in decimal digits.
-pub fn decimal(digits: &[u8]) -> Option<u64> {
-    let digit = |number: u64, digit: &u8| match digit.wrapping_sub(b'0') {
-        value @ 0..10 => number.checked_mul(10)?.checked_add(value.into()),
-        _ => None,
-    };
-    if digits.is_empty() { None } else { digits.iter().try_fold(0, digit) }
+/// The next tower, if it is loaded.
+#[inline(never)]
+fn tower(text: &mut &str) -> Option<Option<TowerSizes>> {
+    let mut numbers = [0; 9];
+    for index in 0..numbers.len() {
+        numbers[index] = number(text)? as usize;
+        if numbers[0] == 0 {
+            return Some(None);
+        }
+    }
+    let [hidden_size, intermediate_size, blocks, heads, length, eps, erf, patch_values, embedding_size] =
+        numbers;
+    Some(Some(TowerSizes {
+        hidden_size,
+        intermediate_size,
+        blocks,
+        heads,
+        length,
+        eps: f32::from_bits(eps as u32),
+        erf: erf != 0,
+        patch_values: (patch_values != 0).then_some(patch_values),
+        embedding_size: (embedding_size != 0).then_some(embedding_size),
+    }))
 }
 
 #[cfg(feature = "config")]
 mod of_config {
     use siglip::model::packed_bytes;
-    use siglip::weights::{TensorShape, tensors};
+    use siglip::weights::tensors;
     use siglip::{Config, LoadOptions, Precision, Towers};
 
-    use super::{Sizes, TowerSizes};
+    use super::{Sizes, TowerSizes, Vec};
     use crate::plan::Unsupported;
 
     /// `Config::check` allows two activations, of which this is the one by erf.
@@ -158,14 +145,17 @@ mod of_config {
                 Precision::Q8 | Precision::F32 => {}
             }
             let options = LoadOptions { precision, towers, ..LoadOptions::default() };
-            let tensors = tensors(config).into_iter();
-            let named = |tensor: TensorShape| (tensor.row_len(), tensor.name.into_bytes());
+            let mut list = Vec::new();
+            for tensor in tensors(config) {
+                let row_len = tensor.row_len();
+                list.push((tensor.name, row_len));
+            }
             Ok(Sizes {
                 image: towers.has_image().then(|| image(config)),
                 text: towers.has_text().then(|| text(config)),
                 quantized: precision.is_quantized(),
                 packed_bytes: packed_bytes(config, options),
-                tensors: tensors.map(named).map(|(row_len, name)| (name, row_len)).collect(),
+                tensors: list,
             })
         }
     }

@@ -2,7 +2,7 @@
 
 mod heads;
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -13,7 +13,8 @@ use crate::plan::{
     Activation, Binding, Buffer, Count, Dispatch, Pipeline, Program, Rows, TowerPlan, Unsupported,
 };
 use crate::shader::{self, Epilogue, MOST_HEAD_DIM, Norm, Product, QUERIES, Tile};
-use crate::sizes::{TowerSizes, decimal};
+use crate::sizes::TowerSizes;
+use crate::words::{decimal, push_decimal, until};
 
 /// WebGPU's default maxStorageBufferBindingSize. A block's buffer is bound whole for its checksum.
 const MOST_BINDING: u64 = 128 << 20;
@@ -56,8 +57,9 @@ pub struct Tower {
 impl Tower {
     pub fn new(name: &'static str, sizes: TowerSizes, quantized: bool) -> Result<Tower, Unsupported> {
         let shape = Shape::new(sizes.hidden_size, sizes.intermediate_size, sizes.heads, quantized);
-        if shape.heads.stride > MOST_HEAD_DIM {
-            return Err(Unsupported::HeadDim(shape.heads.size, MOST_HEAD_DIM));
+        let head = shape.context.group;
+        if head.stride > MOST_HEAD_DIM {
+            return Err(Unsupported::HeadDim(head.size, MOST_HEAD_DIM));
         }
         let layout = BlockLayout::new(shape);
         let patches = sizes.patch_values.map(|values| PatchLayout::new(values, shape.hidden));
@@ -65,7 +67,7 @@ impl Tower {
             Some(_) => HeadLayout::pooling(shape, sizes.heads),
             None => HeadLayout::projection(shape, size),
         });
-        let largest = head.map_or(0, |head| head.size).max(layout.size) as u64;
+        let largest = head.as_ref().map_or(0, |head| head.size).max(layout.size) as u64;
         if largest > MOST_BINDING {
             return Err(Unsupported::BlockBytes(largest, MOST_BINDING));
         }
@@ -78,51 +80,48 @@ impl Tower {
     }
 
     /// The place of tensor `index`, if it is one of this tower's blocks'.
-    pub fn place(&self, index: usize, name: &[u8]) -> Option<Place> {
-        let rest =
-            name.strip_prefix(if self.patches.is_some() { &b"vision_model"[..] } else { b"text_model" })?;
-        let (rest, kind) = cut(rest, rest.iter().rposition(|byte| *byte == b'.')?);
-        let TowerSizes { blocks, hidden_size: hidden, intermediate_size: middle, .. } = self.sizes;
-        let (one, heads) = (Group::ONE, self.shape.heads);
-        let place = Placing { tensor: index, tower: self.name, block: blocks, kind };
-        if let (true, Some(PatchLayout { values, embedding, .. })) =
-            (is(rest, ".embeddings.patch_embedding"), &self.patches)
+    pub fn place(&self, index: usize, name: &str) -> Option<Place> {
+        let rest = name.strip_prefix(if self.patches.is_some() { "vision_model." } else { "text_model." })?;
+        let end = rest.bytes().rposition(|byte| byte == b'.')?;
+        let (rest, kind) = (rest.get(..end)?, rest.get(end + 1..)?);
+        let place = Placing { tensor: index, tower: self.name, block: self.sizes.blocks, kind };
+        if let (true, Some(PatchLayout { embedding, .. })) =
+            (is(rest, "embeddings.patch_embedding"), &self.patches)
         {
-            return Some(place.linear(embedding, 0, one, one, *values));
+            return Some(place.linear(embedding, 0));
         }
-        let Some(rest) = rest.strip_prefix(b".encoder.layers.") else {
+        let Some(mut layer) = rest.strip_prefix("encoder.layers.") else {
             return self.place_of_head(place, rest);
         };
-        let (block, layer) = cut(rest, rest.iter().position(|byte| *byte == b'.')?);
-        let place = Placing { block: decimal(block)? as usize, ..place };
+        let place = Placing { block: decimal(until(&mut layer, b'.')?)? as usize, ..place };
         let BlockLayout { norm1, qkv, out, norm2, fc1, fc2, .. } = &self.layout;
-        let (context, is) = (self.shape.context, |name| is(layer, name));
-        let (layout, first, rows, columns, inputs) = if is("layer_norm1") {
+        let (context, is) = (self.shape.context.stored, |name| is(layer, name));
+        let (layout, first) = if is("layer_norm1") {
             return Some(place.norm(norm1));
         } else if is("layer_norm2") {
             return Some(place.norm(norm2));
         } else if is("self_attn.q_proj") {
-            (qkv, 0, heads, one, hidden)
+            (qkv, 0)
         } else if is("self_attn.k_proj") {
-            (qkv, context, heads, one, hidden)
+            (qkv, context)
         } else if is("self_attn.v_proj") {
-            (qkv, 2 * context, heads, one, hidden)
+            (qkv, 2 * context)
         } else if is("self_attn.out_proj") {
-            (out, 0, one, heads, hidden)
+            (out, 0)
         } else if is("mlp.fc1") {
-            (fc1, 0, one, one, hidden)
+            (fc1, 0)
         } else if is("mlp.fc2") {
-            (fc2, 0, one, one, middle)
+            (fc2, 0)
         } else {
             return None;
         };
-        Some(place.linear(layout, first, rows, columns, inputs))
+        Some(place.linear(layout, first))
     }
 
     /// Bytes of the weights.
     pub fn bytes(&self) -> u64 {
-        let patches = self.patches.map_or(0, |patches| patches.size);
-        let head = self.head.map_or(0, |head| head.size);
+        let patches = self.patches.as_ref().map_or(0, |patches| patches.size);
+        let head = self.head.as_ref().map_or(0, |head| head.size);
         self.sizes.blocks as u64 * self.layout.size as u64 + patches as u64 + head as u64
     }
 
@@ -133,28 +132,32 @@ impl Tower {
     /// What the executor runs, in so many bytes for activations.
     pub fn plan(&self, room: u64) -> TowerPlan {
         let Shape { hidden, context, middle, .. } = self.shape;
+        let [hidden, context, middle] = [hidden, context, middle].map(|width| width.stored);
         let TowerSizes { hidden_size, blocks, length, .. } = self.sizes;
-        let mut pipelines = Vec::new();
-        let programs = TILES.map(|(most_rows, tile)| self.program(most_rows, tile, &mut pipelines));
+        let (mut pipelines, mut programs) = (Vec::new(), Vec::new());
+        for (most_rows, tile) in TILES {
+            programs.push(self.program(most_rows, tile, &mut pipelines));
+        }
         let activation = |label, floats_per_row| Activation { label, floats_per_row };
-        let patch_inputs = self.patches.map_or(0, |patches| patches.embedding.inputs);
-        let stride = self.head.map_or(0, |head| head.stride());
+        let patch_inputs = self.patches.as_ref().map_or(0, |patches| patches.embedding.inputs.stored);
+        let stride = self.head.as_ref().map_or(0, |head| head.stride());
         let activations = vec![
             activation("x", hidden),
             activation("normed", hidden),
             activation("qkv or partials", (3 * context).max(PARTS * hidden).max(stride)),
             activation("patches, context or hidden", patch_inputs.max(context).max(middle)),
         ];
-        let mut weights = vec![self.layout.size as u64; blocks];
-        weights.extend(self.patches.map(|patches| patches.size as u64));
-        weights.extend(self.head.map(|head| head.size as u64));
-        let input = match self.patches {
-            Some(PatchLayout { values, embedding, .. }) => {
-                Rows { size: values, stride: embedding.inputs, activation: PATCHES }
+        let mut weights = Vec::new();
+        weights.resize(blocks, self.layout.size as u64);
+        weights.extend(self.patches.as_ref().map(|patches| patches.size as u64));
+        weights.extend(self.head.as_ref().map(|head| head.size as u64));
+        let input = match &self.patches {
+            Some(PatchLayout { embedding: LinearLayout { inputs, .. }, .. }) => {
+                Rows { size: inputs.size, stride: inputs.stored, activation: PATCHES }
             }
             None => Rows { size: hidden_size, stride: hidden, activation: X },
         };
-        let positions = self.patches.map_or(0, |_| (length * hidden * size_of::<f32>()) as u64);
+        let positions = self.patches.as_ref().map_or(0, |_| (length * hidden * size_of::<f32>()) as u64);
         let embeddings = |size| Rows { size, stride, activation: EMBEDDINGS };
         TowerPlan {
             hidden_size,
@@ -168,7 +171,7 @@ impl Tower {
             weights,
             activations,
             pipelines,
-            programs: programs.into(),
+            programs,
         }
     }
 
@@ -208,13 +211,8 @@ fn most_rows(activations: &[Activation], transferred: usize, room: u64) -> usize
 
 /// Whether this is the name. Patterns would be a comparison of their own in each place.
 #[inline(never)]
-fn is(name: &[u8], wanted: &str) -> bool {
-    name == wanted.as_bytes()
-}
-
-/// What is before a byte of a name, and what after it.
-fn cut(name: &[u8], at: usize) -> (&[u8], &[u8]) {
-    (&name[..at], &name[at + 1..])
+fn is(name: &str, wanted: &str) -> bool {
+    name == wanted
 }
 
 /// The tensor that is being placed.
@@ -223,35 +221,28 @@ struct Placing<'n> {
     tower: &'static str,
     block: usize,
     /// `weight` or `bias`.
-    kind: &'n [u8],
+    kind: &'n str,
 }
 
 impl Placing<'_> {
     #[inline(never)]
     fn norm(&self, layout: &NormLayout) -> Place {
-        let section = if self.kind == b"weight" { layout.weight } else { layout.bias };
+        let section = if self.kind == "weight" { layout.weight } else { layout.bias };
         self.values(section.offset, Group::ONE)
     }
 
-    /// Rows that are outputs `first..` of a layer, of `columns` inputs.
+    /// Rows that are outputs `first..` of a layer.
     #[inline(never)]
-    fn linear(
-        &self,
-        layout: &LinearLayout,
-        first: usize,
-        rows: Group,
-        column_group: Group,
-        columns: usize,
-    ) -> Place {
-        let floats = first * size_of::<f32>();
-        if self.kind == b"bias" {
+    fn linear(&self, layout: &LinearLayout, first: usize) -> Place {
+        let (floats, rows) = (first * size_of::<f32>(), layout.outputs.group);
+        if self.kind == "bias" {
             return self.values(layout.bias.offset + floats, rows);
         }
         Place {
             offset: (layout.weight.offset + first * layout.stride) as u64,
             stride: layout.stride as u64,
-            columns,
-            column_group,
+            columns: layout.inputs.size,
+            column_group: layout.inputs.group,
             scales: layout.scales.map(|scales| (scales.offset + floats) as u64),
             ..self.values(0, rows)
         }
@@ -295,7 +286,7 @@ struct Steps<'t> {
 impl Steps<'_> {
     fn block(&mut self, block: usize) {
         let BlockLayout { qkv, out, fc1, fc2, .. } = &self.tower.layout;
-        let [out_parts, fc2_parts] = [out, fc2].map(|layer| parts(self.tile, layer.inputs));
+        let [out_parts, fc2_parts] = [out, fc2].map(|layer| parts(self.tile, layer.inputs.stored));
         self.product(block, qkv, NORMED, QKV, Epilogue::Bias);
         self.attention();
         self.product(block, out, CONTEXT, PARTIALS, Epilogue::Partials(out_parts));
@@ -307,28 +298,24 @@ impl Steps<'_> {
 
     /// The first block's dispatches with the weights of a later one.
     fn repeat(&mut self, first_block: Range<usize>, block: usize) {
-        let shifted = |binding: &Binding| match binding.buffer {
-            Buffer::Weights(of) => Binding { buffer: Buffer::Weights(of + block), ..*binding },
-            Buffer::Activation(_) | Buffer::Positions => *binding,
-        };
         for index in first_block {
-            let Dispatch { pipeline, bindings, workgroups } = &self.dispatches[index];
-            let bindings = bindings.iter().map(shifted).collect();
-            self.dispatches.push(Dispatch { pipeline: *pipeline, bindings, workgroups: *workgroups });
+            let mut dispatch = self.dispatches[index].clone();
+            for binding in &mut dispatch.bindings {
+                if let Buffer::Weights(of) = &mut binding.buffer {
+                    *of += block;
+                }
+            }
+            self.dispatches.push(dispatch);
         }
     }
 
     fn product(&mut self, block: usize, layer: &LinearLayout, x: usize, y: usize, epilogue: Epilogue) {
-        let LinearLayout { inputs, outputs, weight, scales, bias, .. } = *layer;
-        let tile = self.tile;
-        let product = Product { inputs, outputs, quantized: scales.is_some(), tile, epilogue };
+        let (tile, inputs, outputs) = (self.tile, layer.inputs.stored, layer.outputs.stored);
+        let product = Product { inputs, outputs, quantized: layer.scales.is_some(), tile, epilogue };
         let mut bindings = Bindings::of(x);
-        bindings.weights(2, weight, block);
-        if let Some(scales) = scales {
-            bindings.weights(3, scales, block);
-        }
+        bindings.layer(layer, block);
         if epilogue.adds_bias() {
-            bindings.weights(4, bias, block);
+            bindings.weights(4, layer.bias, block);
         }
         bindings.whole(5, Buffer::Activation(y));
         if epilogue == Epilogue::Residual {
@@ -344,7 +331,7 @@ impl Steps<'_> {
 
     fn attention(&mut self) {
         let Tower { sizes, shape, .. } = self.tower;
-        let wgsl = shader::attention(shape.heads, shape.context);
+        let wgsl = shader::attention(shape.context.group, shape.context.stored);
         let workgroups = [Count::Length(QUERIES), Count::Fixed(sizes.heads), Count::Sequences];
         let mut bindings = Bindings::of(QKV);
         bindings.whole(2, Buffer::Activation(CONTEXT));
@@ -354,17 +341,17 @@ impl Steps<'_> {
     /// Adds partial sums of a block's layer to the residual stream, and normalizes it for what follows: the second norm of the
     /// same block, or the first one of block `next`, or if there is no such block the one before the pooling head.
     fn residual_norm(&mut self, sum: Option<(usize, &LinearLayout, usize)>, next: Option<usize>) {
-        let Tower { sizes: TowerSizes { hidden_size, blocks, eps, .. }, shape, layout, .. } = *self.tower;
+        let Tower { sizes, shape, layout, patches, head, .. } = self.tower;
+        let TowerSizes { hidden_size, blocks, eps, .. } = *sizes;
         let (block, layer, parts) = sum.unwrap_or((0, &layout.out, 0));
         let norm = match next {
-            None => Some((block, layout.norm2)),
-            Some(next) if next < blocks => Some((next, layout.norm1)),
+            None => Some((block, &layout.norm2)),
+            Some(next) if next < blocks => Some((next, &layout.norm1)),
             // The pooling head takes all rows.
-            Some(_) => {
-                self.tower.patches.and(self.tower.head).map(|head| (self.tower.head_buffer(), head.norm))
-            }
+            Some(_) if patches.is_none() => None,
+            Some(_) => head.as_ref().map(|head| (self.tower.head_buffer(), &head.norm)),
         };
-        let wgsl = shader::residual_norm(hidden_size, shape.hidden, parts, norm.map(|_| Norm { eps }));
+        let wgsl = shader::residual_norm(hidden_size, shape.hidden.stored, parts, norm.map(|_| Norm { eps }));
         let mut bindings = Bindings::of(X);
         if parts > 0 {
             bindings.whole(2, Buffer::Activation(PARTIALS));
@@ -381,9 +368,11 @@ impl Steps<'_> {
     fn add(&mut self, label: &str, wgsl: String, Bindings(bindings): Bindings, workgroups: [Count; 3]) {
         let found = self.pipelines.iter().position(|pipeline| pipeline.wgsl == wgsl);
         let pipeline = found.unwrap_or_else(|| {
-            let label = [self.tower.name, " ", label, " ", &self.pipelines.len().to_string()].concat();
+            let index = self.pipelines.len();
+            let mut label = String::new() + self.tower.name + " " + label + " ";
+            push_decimal(&mut label, index as u64);
             self.pipelines.push(Pipeline { label, wgsl });
-            self.pipelines.len() - 1
+            index
         });
         self.dispatches.push(Dispatch { pipeline, bindings, workgroups });
     }
@@ -408,5 +397,14 @@ impl Bindings {
     #[inline(never)]
     fn weights(&mut self, binding: u32, section: Section, block: usize) {
         self.0.push(section.bind(binding, block));
+    }
+
+    /// A layer's weights, bindings 2 and 3.
+    #[inline(never)]
+    fn layer(&mut self, layer: &LinearLayout, block: usize) {
+        self.weights(2, layer.weight, block);
+        if let Some(scales) = layer.scales {
+            self.weights(3, scales, block);
+        }
     }
 }

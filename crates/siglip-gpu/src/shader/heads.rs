@@ -8,7 +8,7 @@
 use alloc::string::String;
 
 use super::{Epilogue, Norm, eps, functions};
-use crate::template::filled;
+use crate::template::{filled, numbers};
 
 const POOL: &str = include_str!("../shaders/pool.wgsl");
 const ROW_PRODUCT: &str = include_str!("../shaders/row_product.wgsl");
@@ -40,18 +40,18 @@ pub struct RowProduct {
 pub fn row_product(product: &RowProduct) -> String {
     let RowProduct { inputs, outputs, quantized, norm, takes_last, epilogue } = *product;
     debug_assert_eq!(epilogue.parts(), 1);
-    let numbers = [
-        ("inputs", inputs / 4),
-        ("outputs", outputs),
-        ("quantized", quantized.into()),
-        ("residual", (epilogue == Epilogue::Residual).into()),
-        ("gelu", epilogue.gelu()),
-        ("takes_last", takes_last.into()),
-        ("norm", norm.is_some().into()),
-        ("width", norm.map_or(0, |(_, width)| width)),
-        eps(norm.map(|(norm, _)| norm)),
-    ];
-    filled(ROW_PRODUCT, &numbers, &[]) + &functions(quantized, epilogue)
+    let numbers = numbers! {
+        inputs: inputs / 4,
+        outputs: outputs,
+        quantized: quantized.into(),
+        residual: (epilogue == Epilogue::Residual).into(),
+        gelu: epilogue.gelu(),
+        takes_last: takes_last.into(),
+        norm: norm.is_some().into(),
+        width: norm.map_or(0, |(_, width)| width),
+        eps: eps(norm.map(|(norm, _)| norm)),
+    };
+    filled(ROW_PRODUCT, numbers, &[]) + &functions(quantized, epilogue)
 }
 
 /// The WGSL of an attention pooling head up to its output projection: for each of its heads, patches are weighted by their
@@ -60,5 +60,5 @@ pub fn row_product(product: &RowProduct) -> String {
 /// Bindings: 0 the pass, 1 patches, 2 the queries, one a head, 3 the values' weight, 4 their bias, 5 the context, a row for each
 /// sequence. Workgroups: heads, sequences. `stride` is the padded width of patches, queries, values and context.
 pub fn pool(head_dim: usize, stride: usize) -> String {
-    filled(POOL, &[("dim", head_dim), ("width", stride / 4)], &[])
+    filled(POOL, numbers! { dim: head_dim, width: stride / 4 }, &[])
 }

@@ -6,8 +6,8 @@ const X_VECTORS = $x_vectors$u;
 const W_VECTORS = $w_vectors$u;
 const SLICES = $slices$u;
 const SLICE_THREADS = 64u;
-const THREADS = $threads$u;
-const COLUMNS = 8u;
+const THREADS = SLICES * SLICE_THREADS;
+const SIDE = 8u;
 const SWIZZLE = $swizzle$u;
 struct Pass { rows: u32, padded_rows: u32, length: u32, unused: u32 }
 @group(0) @binding(0) var<uniform> pass_info: Pass;
@@ -33,8 +33,8 @@ fn w_read(at: u32) -> Raw { return Raw(weights[at], weights[at + K], weights[at 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let slice = local / SLICE_THREADS;
-  let row = local % SLICE_THREADS / COLUMNS;
-  let column = local % COLUMNS;
+  let row = local % SLICE_THREADS / SIDE;
+  let column = local % SIDE;
   let lane = local % K_VECTORS;
   let x_at = (tile.y * X_VECTORS + local / K_VECTORS) * 4 * K + lane;
   let w_at = (tile.x * W_VECTORS + local / K_VECTORS) * 4 * K + lane;
@@ -48,9 +48,9 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
 *read ?prefetch ?from ?to     if (local >= $from$ && local < $to$)
 *read ?prefetch ?from ?!to     if (local >= $from$)
 *read ?prefetch ?!from ?to     if (local < $to$)
-*read ?prefetch ?of_x     { x$round$ = x_read(x_at + $rows$u * K + k); }
-*read ?prefetch ?!of_x ?minus     { w$round$ = w_read(w_at - $rows$u * K + k); }
-*read ?prefetch ?!of_x ?!minus     { w$round$ = w_read(w_at + $rows$u * K + k); }
+*read ?prefetch ?of_x     { x$round$ = x_read(x_at + 4 * $offset$u * K + k); }
+*read ?prefetch ?!of_x ?minus     { w$round$ = w_read(w_at - 4 * $offset$u * K + k); }
+*read ?prefetch ?!of_x ?!minus     { w$round$ = w_read(w_at + 4 * $offset$u * K + k); }
 ?prefetch   }
 *sum   var s$row$_$column$ = vec4<f32>(0);
   for (var k = tile.z * SPLIT; k < (tile.z + 1) * SPLIT; k += K_VECTORS) {
@@ -58,9 +58,9 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
 *read ?!prefetch ?from ?to     if (local >= $from$ && local < $to$)
 *read ?!prefetch ?from ?!to     if (local >= $from$)
 *read ?!prefetch ?!from ?to     if (local < $to$)
-*read ?!prefetch ?of_x     { x$round$ = x_read(x_at + $rows$u * K + k); }
-*read ?!prefetch ?!of_x ?minus     { w$round$ = w_read(w_at - $rows$u * K + k); }
-*read ?!prefetch ?!of_x ?!minus     { w$round$ = w_read(w_at + $rows$u * K + k); }
+*read ?!prefetch ?of_x     { x$round$ = x_read(x_at + 4 * $offset$u * K + k); }
+*read ?!prefetch ?!of_x ?minus     { w$round$ = w_read(w_at - 4 * $offset$u * K + k); }
+*read ?!prefetch ?!of_x ?!minus     { w$round$ = w_read(w_at + 4 * $offset$u * K + k); }
 ?!prefetch     }
 *read ?from ?to     if (local >= $from$ && local < $to$)
 *read ?from ?!to     if (local >= $from$)
@@ -85,17 +85,17 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
 *read ?prefetch ?from ?to     if (local >= $from$ && local < $to$)
 *read ?prefetch ?from ?!to     if (local >= $from$)
 *read ?prefetch ?!from ?to     if (local < $to$)
-*read ?prefetch ?of_x     { x$round$ = x_read(x_at + $rows$u * K + k + K_VECTORS); }
-*read ?prefetch ?!of_x ?minus     { w$round$ = w_read(w_at - $rows$u * K + k + K_VECTORS); }
-*read ?prefetch ?!of_x ?!minus     { w$round$ = w_read(w_at + $rows$u * K + k + K_VECTORS); }
+*read ?prefetch ?of_x     { x$round$ = x_read(x_at + 4 * $offset$u * K + k + K_VECTORS); }
+*read ?prefetch ?!of_x ?minus     { w$round$ = w_read(w_at - 4 * $offset$u * K + k + K_VECTORS); }
+*read ?prefetch ?!of_x ?!minus     { w$round$ = w_read(w_at + 4 * $offset$u * K + k + K_VECTORS); }
 ?prefetch     }
     workgroupBarrier();
     for (var i = slice; i < K_VECTORS; i += SLICES) {
       let a = i * 4 * X_VECTORS + (row ^ (i * SWIZZLE));
       let b = i * 4 * W_VECTORS + (column ^ (i * SWIZZLE));
       for (var j = 0u; j < 4; j++) {
-*x_four         let a$four$ = x_tile[a + j * X_VECTORS + $at$];
-*w_four         let b$four$ = w_tile[b + j * W_VECTORS + $at$];
+*x_four         let a$four$ = x_tile[a + j * X_VECTORS + $four$ * SIDE];
+*w_four         let b$four$ = w_tile[b + j * W_VECTORS + $four$ * SIDE];
 *sum         s$row$_$column$ = fma(vec4<f32>(a$four$[$one$]), b$column$, s$row$_$column$);
       }
     }
@@ -106,12 +106,12 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
 *sum ?sliced   if (slice == 0) { s$row$_$column$ += slice_sums[local]; }
 *sum ?sliced   workgroupBarrier();
 ?sliced   if (slice > 0) { return; }
-*w_four   let output$four$ = tile.x * W_VECTORS + column + $at$;
+*w_four   let output$four$ = tile.x * W_VECTORS + column + $four$ * SIDE;
 *sum ?quantized ?bias   s$row$_$column$ = s$row$_$column$ * scales[output$column$] + bias[output$column$];
 *sum ?quantized ?!bias   s$row$_$column$ *= scales[output$column$];
 *sum ?!quantized ?bias   s$row$_$column$ += bias[output$column$];
 *sum ?gelu   s$row$_$column$ = gelu(s$row$_$column$);
-*sum ?residual   s$row$_$column$ += added[((tile.y * X_VECTORS + row + $rows$) * 4 + $one$) % pass_info.length * $stride$ + output$column$];
-*sum ?!parts   y[((tile.y * X_VECTORS + row + $rows$) * 4 + $one$) * $stride$ + output$column$] = s$row$_$column$;
-*sum ?parts   y[(tile.z * pass_info.padded_rows + (tile.y * X_VECTORS + row + $rows$) * 4 + $one$) * $stride$ + output$column$] = s$row$_$column$;
+*sum ?residual   s$row$_$column$ += added[((tile.y * X_VECTORS + row + $four$ * SIDE) * 4 + $one$) % pass_info.length * $stride$ + output$column$];
+*sum ?!parts   y[((tile.y * X_VECTORS + row + $four$ * SIDE) * 4 + $one$) * $stride$ + output$column$] = s$row$_$column$;
+*sum ?parts   y[(tile.z * pass_info.padded_rows + (tile.y * X_VECTORS + row + $four$ * SIDE) * 4 + $one$) * $stride$ + output$column$] = s$row$_$column$;
 }
