@@ -196,17 +196,28 @@ impl Model {
     /// # Errors
     /// As [`Model::begin_image`]; [`Error::BadInput`] without an image, and for images that are not of the same size.
     pub fn begin_images(&self, images: Vec<PixelValues>) -> Result<Pass, Error> {
-        let first =
-            images.first().ok_or_else(|| Error::BadInput("a pass takes at least one image".into()))?;
-        let grid = self.grid(first)?;
-        for image in &images {
-            if self.grid(image)? != grid {
-                return Err(Error::BadInput("the images of a pass are not of the same size".into()));
-            }
+        let mut images = images.into_iter();
+        let first = images.next().ok_or_else(|| Error::BadInput("a pass takes at least one image".into()))?;
+        let mut pass = self.begin_image(first)?;
+        for image in images {
+            self.add_image(&mut pass, image)?;
         }
-        let images = images.into_iter().map(|image| image.values).collect();
-        let pooling = Pooling::scored(&self.config);
-        Ok(Pass::new(Input::Images { images, grid, pooling }, self.config.classifier.is_none()))
+        Ok(pass)
+    }
+
+    /// Adds an image to a pass that has begun with one, and has not been advanced.
+    ///
+    /// # Errors
+    /// As [`Model::begin_image`]; [`Error::BadInput`] for an image that is not of the same size as the first.
+    pub fn add_image(&self, pass: &mut Pass, image: PixelValues) -> Result<(), Error> {
+        let found = self.grid(&image)?;
+        match &mut pass.input {
+            Input::Images { images, grid, .. } if *grid == found => {
+                images.push(image.values);
+                Ok(())
+            }
+            _ => Err(Error::BadInput("the images of a pass are not of the same size".into())),
+        }
     }
 
     /// Begins a pass over one or more texts: `input_ids` is [texts, context length]. `normalize` gives each embedding an L2

@@ -115,7 +115,7 @@ impl VisionTower {
     /// x = patch embedding of `images`, each [3, height, width], + position embedding. If something else embeds the patches, they
     /// lie in `workspace.normed` afterwards, and x is empty.
     pub fn embed(&self, images: &[Vec<f32>], grid: Grid, workspace: &mut Workspace) {
-        let Workspace { residual, normed, wide, scratch, .. } = workspace;
+        let Workspace { residual, normed, .. } = workspace;
         let (rows, values) = (images.len() * grid.patches(), self.config.patch_values());
         let patches = sized(normed, rows * values);
         for (image, patches) in images.iter().zip(patches.chunks_exact_mut(grid.patches() * values)) {
@@ -130,6 +130,13 @@ impl VisionTower {
         for _ in 1..images.len() {
             residual.x.extend_from_within(..of_one);
         }
+        self.add_patches(rows, workspace);
+    }
+
+    /// Adds the embeddings of the patches in `workspace.normed`, as [`Grid::gather`] makes them, to x.
+    pub fn add_patches(&self, rows: usize, workspace: &mut Workspace) {
+        let Workspace { residual, normed, wide, scratch, .. } = workspace;
+        let patches = &normed[..rows * self.config.patch_values()];
         let own = self.patch_outputs.len();
         let embedded = sized(wide, rows * own);
         self.patch_embedding.forward(patches, rows, embedded, scratch);
@@ -137,14 +144,6 @@ impl VisionTower {
         for (row, embedded) in rows.zip(embedded.chunks_exact(own.max(1))) {
             siglip_kernels::add_assign(&mut row[self.patch_outputs.clone()], embedded);
         }
-    }
-
-    /// Adds the embeddings of `patches`, as [`Grid::gather`] makes them, to x.
-    pub fn add_patches(&self, patches: &[f32], workspace: &mut Workspace) {
-        let Workspace { residual, wide, scratch, .. } = workspace;
-        let embedded = sized(wide, residual.x.len());
-        self.patch_embedding.forward(patches, patches.len() / self.config.patch_values(), embedded, scratch);
-        siglip_kernels::add_assign(&mut residual.x, embedded);
     }
 
     /// Runs one sub-layer over all patches.

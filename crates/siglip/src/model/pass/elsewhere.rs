@@ -2,6 +2,7 @@
 
 use super::{Input, Model, Pass};
 use crate::model::block::{Block, SubLayer};
+use crate::model::buffer::sized;
 use crate::model::pooling_head::PoolingHead;
 use crate::model::sequences::{OutputRows, Sequences};
 use crate::model::text::TextTower;
@@ -48,10 +49,7 @@ impl Model {
             }
             Input::Texts { input_ids, .. } => input_ids.len() * self.config.text_config.hidden_size,
         };
-        let found = hidden_states.len();
-        if found != expected {
-            return Err(Error::BadInput(format!("{found} hidden states in place of {expected}")));
-        }
+        check_len(hidden_states.len(), expected)?;
         let residual = &mut self.workspace.residual;
         residual.x.clear();
         residual.x.extend_from_slice(hidden_states);
@@ -67,10 +65,8 @@ impl Model {
     /// # Errors
     /// [`Error::BadInput`] unless it does, and has as many values.
     pub fn set_embeddings(&self, pass: &mut Pass, embeddings: Vec<f32>) -> Result<(), Error> {
-        let (found, expected) = (embeddings.len(), pass.sequences() * self.config.embedding_size());
-        if found != expected || !pass.ends_with_head() {
-            return Err(Error::BadInput(format!("{found} values for a pass of {expected}")));
-        }
+        let sequences = if pass.ends_with_head() { pass.sequences() } else { 0 };
+        check_len(embeddings.len(), sequences * self.config.embedding_size())?;
         pass.embeddings = embeddings;
         Ok(())
     }
@@ -93,31 +89,37 @@ impl Model {
         hidden_states: &[f32],
         sequences: usize,
     ) -> Result<Vec<f32>, Error> {
-        let length = self.length_of(tower, hidden_states, sequences)?;
+        let sequences = self.start_from(tower, hidden_states, sequences)?;
         let Model { vision, text, workspace, .. } = self;
-        workspace.residual.x.clear();
-        workspace.residual.x.extend_from_slice(hidden_states);
         Ok(match (tower, vision, text) {
             (Towers::Text, _, Some(text)) => {
-                workspace.residual.drop_all_but_last_rows(Sequences { count: sequences, length });
-                text.pool(sequences, workspace)
+                workspace.residual.drop_all_but_last_rows(sequences);
+                text.pool(sequences.count, workspace)
             }
-            (_, Some(vision), _) => vision.pool_by_head(sequences, length, workspace),
+            (_, Some(vision), _) => vision.pool_by_head(sequences.count, sequences.length, workspace),
             _ => return Err(Error::missing_tower(tower.name())),
         })
     }
 
-    /// The rows of each sequence.
-    fn length_of(&self, tower: Towers, hidden_states: &[f32], sequences: usize) -> Result<usize, Error> {
+    /// Makes `hidden_states` the residual stream. Returns the sequences that they are. Once in a page's engine, which would be
+    /// larger with a copy in each caller.
+    #[inline(never)]
+    fn start_from(
+        &mut self,
+        tower: Towers,
+        hidden_states: &[f32],
+        sequences: usize,
+    ) -> Result<Sequences, Error> {
         let width = match tower {
             Towers::Text => self.config.text_config.hidden_size,
             _ => self.config.vision_config.hidden_size,
         };
-        let (found, length) = (hidden_states.len(), hidden_states.len() / width / sequences.max(1));
-        if length == 0 || found != sequences * length * width {
-            return Err(Error::BadInput(format!("{found} hidden states are not {sequences} sequences")));
-        }
-        Ok(length)
+        let count = sequences.max(1);
+        let length = (hidden_states.len() / width / count).max(1);
+        check_len(hidden_states.len(), count * length * width)?;
+        self.workspace.residual.x.clear();
+        self.workspace.residual.x.extend_from_slice(hidden_states);
+        Ok(Sequences { count, length })
     }
 
     /// Runs the first block of a tower over `sequences` sequences of `hidden_states` [rows, hidden_size], to which the embeddings
@@ -132,25 +134,30 @@ impl Model {
         patches: &[f32],
         sequences: usize,
     ) -> Result<Vec<f32>, Error> {
-        let length = self.length_of(tower, hidden_states, sequences)?;
+        let sequences = self.start_from(tower, hidden_states, sequences)?;
         let blocks = match tower {
             Towers::Text => self.text.as_ref().map(TextTower::blocks),
             _ => self.vision.as_ref().map(VisionTower::blocks),
         };
         let block = blocks.and_then(<[Block]>::first).ok_or_else(|| Error::missing_tower(tower.name()))?;
-        let rows = sequences * length;
-        if !patches.is_empty() && patches.len() != rows * self.config.vision_config.patch_values() {
-            return Err(Error::BadInput(format!("{} values are not {rows} patches", patches.len())));
-        }
-        let sequences = Sequences { count: sequences, length };
-        self.workspace.residual.x.clear();
-        self.workspace.residual.x.extend_from_slice(hidden_states);
         if let (Some(vision), false) = (&self.vision, patches.is_empty()) {
-            vision.add_patches(patches, &mut self.workspace);
+            let rows = sequences.count * sequences.length;
+            check_len(patches.len(), rows * self.config.vision_config.patch_values())?;
+            sized(&mut self.workspace.normed, patches.len()).copy_from_slice(patches);
+            vision.add_patches(rows, &mut self.workspace);
         }
         for sub_layer in [SubLayer::Attention(0), SubLayer::Mlp(0)] {
             block.forward(sub_layer, sequences, OutputRows::All, &mut self.workspace);
         }
         Ok(self.workspace.residual.x.clone())
     }
+}
+
+/// Not inlined for the same reason as [`Model::start_from`].
+#[inline(never)]
+fn check_len(found: usize, expected: usize) -> Result<(), Error> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::BadInput(format!("{found} values in place of {expected}")))
 }
