@@ -9,29 +9,25 @@ import { after, before, test } from 'node:test';
 import { create } from 'webgpu';
 import { plannerOf } from '../../www/gpu-plan.js';
 import { checksumsOf } from '../../www/worker/gpu-device.js';
-import { Engine, initSync } from '../../www/wasm/simd128/siglip_web.js';
 
 const file = (/** @type {string} */ path) => readFileSync(new URL(`../../${path}`, import.meta.url));
 
+/** The sizes of all published shapes. @type {Record<string, string>} */
+const presets = JSON.parse(String(file('tests/fixtures/presets.json')));
 /** @type {import('../../www/gpu-plan.js').Planner} */
 let planOf;
 before(async () => {
-  initSync({ module: file('www/wasm/simd128/siglip_web_bg.wasm') });
   planOf = await plannerOf(file('www/wasm/gpu-plan/siglip_gpu_plan.wasm'));
 });
 
 test('Tint accepts all kernels of all published shapes, and has nothing to say of them', async (t) => {
   /** By source. @type {Map<string, string>} */
   const kernels = new Map();
-  for (const [preset, config] of Object.entries(JSON.parse(String(file('tests/fixtures/presets.json'))))) {
-    for (const precision of ['q8', 'f32']) {
-      const { checksum, image, text } = await planOf(
-        Engine.gpu_sizes(JSON.stringify(config), 'both', precision),
-      );
-      kernels.set(checksum, 'checksum');
-      for (const { label, wgsl } of [image, text].flatMap((tower) => tower?.pipelines ?? []))
-        kernels.set(wgsl, `${label} of ${preset} in ${precision}`);
-    }
+  for (const [shape, sizes] of Object.entries(presets)) {
+    const { checksum, image, text } = await planOf(sizes);
+    kernels.set(checksum, 'checksum');
+    for (const { label, wgsl } of [image, text].flatMap((tower) => tower?.pipelines ?? []))
+      kernels.set(wgsl, `${label} of ${shape}`);
   }
   t.diagnostic(`${kernels.size} kernels`);
   assert.ok(kernels.size > 150);
@@ -56,7 +52,7 @@ test("Dawn runs a kernel as the page's executor asks for it", async (t) => {
   const buffer = device.createBuffer({ size: words.byteLength, usage: 8 | 128 });
   device.queue.writeBuffer(buffer, 0, words);
   const expected = words.reduce((sum, word, i) => (sum + Math.imul(word, 2 * i + 1)) | 0, 0);
-  const { checksum } = await planOf(Engine.gpu_sizes('{"model_type": "siglip"}', 'text', 'q8'));
+  const { checksum } = await planOf(presets['base-patch16-256 in q8']);
   assert.deepEqual(await checksumsOf(device, checksum, [buffer]), [expected]);
   device.destroy();
 });

@@ -47,6 +47,16 @@ export class WeightWriter {
     this.#towers = towers;
   }
 
+  /** Writes what a pooling head needs and no tensor holds, in f32, as the plan's last tensor. @param {Float32Array} queries */
+  async writeQueries(queries) {
+    if (!queries.length) return;
+    const tensor = this.#rowLengths.length - 1;
+    const batch = new Float32Array(HEADER / 4 + queries.length);
+    batch.set(queries, HEADER / 4);
+    new Uint32Array(batch.buffer).set([tensor, 0, queries.length / this.#rowLengths[tensor], 0]);
+    await this.write(new Uint8Array(batch.buffer));
+  }
+
   /**
    * Writes batches. Those for the CPU are left out.
    * @param {Uint8Array} batches a view of the engine's memory, copied before the first await

@@ -83,6 +83,8 @@ export async function load(parameters, loadWasm, workers, loadOnCpu, signal, tel
   }
   const report = forward(tell);
   try {
+    if (parameters.options.precision === 'q8-exact')
+      throw new GpuFault('gpu-missing', 'precision q8-exact runs on the CPU alone');
     const loaded = await GpuModel.load(parameters, loadWasm, isAuto ? workers : undefined, signal, report);
     const { engine, model } = loaded;
     // It was fast enough before: on a second device nothing is to be decided again.
@@ -141,10 +143,9 @@ export class GpuBlocks {
    * @param {(event: CallEvent) => void} tell
    */
   async embedImages(engine, images, tell) {
-    const [{ values, height }] = images;
-    const all = new Float32Array(images.length * values.length);
-    images.forEach((image, i) => all.set(image.values, i * values.length));
-    engine.begin_images(all, images.length, height);
+    const [first, ...others] = images;
+    engine.begin_image(first.values, first.height);
+    for (const { values, height } of others) engine.add_image(values, height);
     // None of the calls gives up the others'.
     const { signal } = new AbortController();
     for (let step; (step = engine.step()) !== 'done';) {
@@ -298,11 +299,10 @@ class GpuModel {
     const engine = await Engine.load(source, options, signal, {
       onProgress: (file, loaded, total, cached) => tell({ type: 'progress', file, loaded, total, cached }),
       onNotice: (code, message) => tell({ type: 'notice', notice: { code, message } }),
-      onConfig: (config, towers) => {
+      onConfig: (_config, _towers, sizes = '') => {
         this.#writer = undefined;
-        const sizesOf = () => Engine.gpu_sizes(config, towers, chosen.precision, chosen.imageSize);
         // A load that starts over may find the first start still under way.
-        const started = begun.catch(() => {}).then(() => this.#begin(sizesOf));
+        const started = begun.catch(() => {}).then(() => this.#begin(sizes));
         begun = started;
         // `onWeights` hears of a failure.
         started.then((writer) => (this.#writer = begun === started ? writer : undefined)).catch(() => {});
@@ -311,8 +311,7 @@ class GpuModel {
       onWeights: (weights) =>
         this.#noting(this.#writer?.write(weights) ?? this.#writeLater(begun, weights.slice())),
     });
-    const rest = engine.gpu_batch();
-    await this.#noting(this.#writer?.write(rest) ?? this.#writeLater(begun, rest));
+    await this.#noting(begun.then((writer) => writer?.writeQueries(engine.gpu_input('queries'))));
     await this.#noting(this.#compiled);
     return engine;
   }
@@ -324,16 +323,16 @@ class GpuModel {
 
   /**
    * Starts a load, or starts it over.
-   * @param {() => string} sizesOf
+   * @param {string} sizes
    */
-  async #begin(sizesOf) {
+  async #begin(sizes) {
     for (const buffer of Object.values(this.#towers).flatMap(({ weights }) => weights)) buffer.destroy();
     this.#towers = {};
     this.#unchosen = {};
     const planOf = await this.#planner;
     let plan;
     try {
-      plan = await planOf(sizesOf());
+      plan = await planOf(sizes);
     } catch (error) {
       throw new GpuFault('gpu-missing', reasonOf(error), error);
     }
@@ -405,14 +404,14 @@ class GpuModel {
 
   /** @param {Engine} engine @param {GpuTower} tower */
   async #runTower(engine, tower) {
-    const grid = engine.grid();
-    if (grid && grid !== tower.grid) await tower.setPositions(grid, engine.positions());
-    const end = tower.plan.embeddings && engine.ends_with_head() ? 'head' : 'lastBlock';
-    const input = { values: engine.gpu_rows(), sequences: engine.sequences() };
-    const values = await tower.runAll(input, end);
+    const [sequences, endsWithHead, ...patches] = engine.gpu_pass();
+    const grid = patches.join('x');
+    if (tower.plan.hasPositions && grid !== tower.grid)
+      await tower.setPositions(grid, engine.gpu_input('positions'));
+    const end = tower.plan.embeddings && endsWithHead ? 'head' : 'lastBlock';
+    const values = await tower.runAll({ values: engine.gpu_input('rows'), sequences }, end);
     if (!isFinite(values)) throw new GpuFault('gpu-wrong', 'results are not finite');
-    if (end === 'head') engine.set_embeddings(values);
-    else engine.set_hidden_states(values);
+    engine.set_results(values, end === 'head');
   }
 
   /**

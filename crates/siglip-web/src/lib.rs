@@ -240,7 +240,7 @@ impl Engine {
 
     /// Runs the next step of the pass.
     pub fn step(&mut self) -> Result<Step, JsValue> {
-        let mut pass = self.pass.take().ok_or_else(|| misused("no pass was started"))?;
+        let mut pass = self.take_pass()?;
         let step = self.model_mut()?.step(&mut pass);
         self.pass = Some(pass);
         Ok(step.into())
@@ -248,12 +248,12 @@ impl Engine {
 
     /// Ends a pass. Returns its vectors, or nothing in a follower.
     pub fn finish(&mut self) -> Result<Vec<f32>, JsValue> {
-        Ok(self.pass.take().ok_or_else(|| misused("no pass was started"))?.into_embeddings())
+        Ok(self.take_pass()?.into_embeddings())
     }
 
     /// Ends the pass of texts from [`Engine::next_input_ids`]. Their embeddings are memoised.
     pub fn finish_texts(&mut self) -> Result<(), JsValue> {
-        let pass = self.pass.take().ok_or_else(|| misused("no pass was started"))?;
+        let pass = self.take_pass()?;
         let texts = std::mem::take(&mut self.texts);
         self.siglip_mut()?.cache_texts(&texts, &pass.into_embeddings());
         Ok(())
@@ -337,6 +337,10 @@ impl Engine {
         }
     }
 
+    fn take_pass(&mut self) -> Result<Pass, JsValue> {
+        self.pass.take().ok_or_else(no_pass)
+    }
+
     fn model(&self) -> Result<&Model, JsValue> {
         match &self.role {
             Role::Leader(siglip) => Ok(siglip.engine()),
@@ -382,6 +386,10 @@ pub(crate) fn score_filter(options: JsValue) -> Result<ScoreFilter, JsValue> {
 
 fn parse_options(options: JsValue) -> Result<Options, JsValue> {
     Ok(serde_wasm_bindgen::from_value(options).map_err(|error| Error::BadInput(error.to_string()))?)
+}
+
+fn no_pass() -> JsValue {
+    misused("no pass was started")
 }
 
 /// A call out of order: a fault of `worker.js`, reported as an error instead of a trap.

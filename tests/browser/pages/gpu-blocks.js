@@ -3,7 +3,6 @@ import { loadPlanner } from '/www/gpu-plan.js';
 import { GpuTower, openDevice } from '/www/worker/gpu-device.js';
 import { checkWeights } from '/www/worker/gpu-check.js';
 import { WeightWriter } from '/www/worker/gpu-weights.js';
-import { loadWasm } from '/www/worker/wasm.js';
 
 /** @typedef {{hidden: number, heads: number, middle: number, gelu: string, length: number, sequences: number, precision: 'q8' | 'f32', hasAllPrograms: boolean}} Shape */
 
@@ -78,15 +77,26 @@ export async function differences(
   seed,
 ) {
   const random = generator(seed);
-  const sizes = { hidden_size: hidden, intermediate_size: middle, num_attention_heads: heads };
-  const tower = { ...sizes, num_hidden_layers: 1, hidden_act: gelu };
-  const config = JSON.stringify({
-    model_type: 'siglip',
-    vision_config: { ...tower, image_size: 16, patch_size: 8 },
-    text_config: { ...tower, vocab_size: 10, max_position_embeddings: length },
-  });
-  const { Engine } = await loadWasm();
-  const plan = await (await loadPlanner())(Engine.gpu_sizes(config, 'text', precision));
+  /** The order of tensors in a block. @type {[string, number, number][]} */
+  const layers = [
+    ['layer_norm1', hidden, 1],
+    ['self_attn.q_proj', hidden, hidden],
+    ['self_attn.k_proj', hidden, hidden],
+    ['self_attn.v_proj', hidden, hidden],
+    ['self_attn.out_proj', hidden, hidden],
+    ['layer_norm2', hidden, 1],
+    ['mlp.fc1', middle, hidden],
+    ['mlp.fc2', hidden, middle],
+  ];
+  // See `Sizes::to_text` in crates/siglip-gpu: no image tower, and a text tower of one block and no head.
+  const [bytes, eps] = [16 * hidden * (hidden + middle), new Uint32Array(Float32Array.of(1e-6).buffer)[0]];
+  const tower = [hidden, middle, 1, heads, length, eps, Number(gelu === 'gelu'), 0, 0];
+  const tensors = layers.flatMap(([name, , inputs]) => [
+    ...[`text_model.encoder.layers.0.${name}.weight`, inputs],
+    ...[`text_model.encoder.layers.0.${name}.bias`, 1],
+  ]);
+  const sizes = [Number(precision === 'q8'), bytes, 0, ...tower, ...tensors, ''].join('\n');
+  const plan = await (await loadPlanner())(sizes);
   const { device } = await openDevice(false);
   if (!plan.text) throw new Error('no text tower');
   const gpu = await GpuTower.create(device, plan.text);
@@ -129,23 +139,13 @@ export async function differences(
     }
     return values;
   };
-  // The order of tensors in a block.
   /** @type {any} */
   const block = {};
   let index = 0;
-  for (const [name, outputs, inputs] of /** @type {[string, number, number][]} */ ([
-    ['layer_norm1', hidden, 1],
-    ['q_proj', hidden, hidden],
-    ['k_proj', hidden, hidden],
-    ['v_proj', hidden, hidden],
-    ['out_proj', hidden, hidden],
-    ['layer_norm2', hidden, 1],
-    ['fc1', middle, hidden],
-    ['fc2', hidden, middle],
-  ])) {
+  for (const [name, outputs, inputs] of layers) {
     const weight = await write(index++, outputs, inputs);
     const bias = (await write(index++, outputs, 1)).flat();
-    block[name] = { weight: inputs > 1 ? weight : weight.flat(), bias };
+    block[name.replace(/.*\./, '')] = { weight: inputs > 1 ? weight : weight.flat(), bias };
   }
   await checkWeights(device, plan.checksum, writer.sums);
 

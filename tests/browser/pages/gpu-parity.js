@@ -70,7 +70,7 @@ function valuesOf(dtype, buffer) {
 /**
  * @param {{name: string, bytes: Uint8Array}[]} files
  * @param {'f32' | 'q8'} precision
- * @param {{gpu?: boolean, onConfig?: (config: string, towers: string) => void, onWeights?: (weights: Uint8Array) => Promise<void>}} [more]
+ * @param {{gpu?: boolean, onConfig?: (config: string, towers: string, sizes?: string) => void, onWeights?: (weights: Uint8Array) => Promise<void>}} [more]
  */
 async function load(files, precision, { gpu = false, onConfig = () => {}, onWeights } = {}) {
   const { Engine } = await loadWasm();
@@ -86,13 +86,12 @@ async function load(files, precision, { gpu = false, onConfig = () => {}, onWeig
  * @param {{images: Uint8Array[], texts: string[]}} inputs
  */
 async function onGpu(files, precision, inputs) {
-  const { Engine } = await loadWasm();
   const { device, name } = await openDevice(false);
   /** @type {{image?: GpuTower, text?: GpuTower}} */
   const towers = {};
   let writer = /** @type {Promise<WeightWriter> | undefined} */ (undefined);
-  const begin = async (/** @type {string} */ config, /** @type {string} */ names) => {
-    const plan = await (await loadPlanner())(Engine.gpu_sizes(config, names, precision));
+  const begin = async (/** @type {string} */ sizes) => {
+    const plan = await (await loadPlanner())(sizes);
     for (const name of /** @type {const} */ (['image', 'text'])) {
       if (!plan[name]) continue;
       // The one that compiles soonest, as for any adapter that is software.
@@ -104,22 +103,23 @@ async function onGpu(files, precision, inputs) {
   };
   const weights = await load(files, precision, {
     gpu: true,
-    onConfig: (config, names) => (writer = begin(config, names)),
+    onConfig: (_config, _towers, sizes = '') => (writer = begin(sizes)),
     onWeights: async (weights) => {
       const copy = weights.slice();
       await (await writer)?.write(copy);
     },
   });
-  await (await writer)?.write(weights.gpu_batch());
+  await (await writer)?.writeQueries(weights.gpu_input('queries'));
   weights.free();
   const embeddings = await embed(await load(files, 'f32', { gpu: true }), inputs, async (engine, input) => {
     const tower = /** @type {GpuTower} */ (towers['pixels' in input ? 'image' : 'text']);
-    const grid = engine.grid();
-    if (grid && grid !== tower.grid) await tower.setPositions(grid, engine.positions());
-    const values = await tower.run({ values: engine.gpu_rows(), sequences: engine.sequences() });
+    const [sequences, , ...patches] = engine.gpu_pass();
+    const grid = patches.join('x');
+    if (tower.plan.hasPositions && grid !== tower.grid)
+      await tower.setPositions(grid, engine.gpu_input('positions'));
+    const values = await tower.run({ values: engine.gpu_input('rows'), sequences });
     if (!isFinite(values)) throw new Error('results are not finite');
-    if (tower.plan.embeddings) engine.set_embeddings(values);
-    else engine.set_hidden_states(values);
+    engine.set_results(values, tower.plan.embeddings !== undefined);
   });
   device.destroy();
   return { gpu: embeddings, adapter: name };

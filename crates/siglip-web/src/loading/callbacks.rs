@@ -19,9 +19,10 @@ export interface LoadCallbacks {
   onNotice(code: string, message: string): void;
   /**
    * The text of config.json and the towers that are loaded: before the first weights, and again when the load starts over.
-   * For workers with other shards.
+   * For workers with other shards. For a GPU also the sizes that a plan of the model is made of, as text for the module that
+   * makes it.
    */
-  onConfig(config: string, towers: string): void;
+  onConfig(config: string, towers: string, sizes?: string): void;
   /**
    * Packed weights for the workers with other shards, in the engine's memory: copy them before you return. The load
    * waits for the promise. Leave it out if there are no such workers.
@@ -54,7 +55,7 @@ extern "C" {
     fn on_notice(this: &Callbacks, code: &str, message: &str) -> Result<(), JsValue>;
 
     #[wasm_bindgen(method, structural, catch, js_name = onConfig)]
-    fn on_config(this: &Callbacks, config: &str, towers: &str) -> Result<(), JsValue>;
+    fn on_config(this: &Callbacks, config: &str, towers: &str, sizes: Option<String>) -> Result<(), JsValue>;
 
     #[wasm_bindgen(method, structural, getter, js_name = onWeights)]
     fn on_weights(this: &Callbacks) -> Option<Function>;
@@ -76,9 +77,9 @@ impl Callbacks {
         let _ = self.on_notice(notice.code, &notice.message);
     }
 
-    /// Has the other workers start, or start over.
-    pub fn config(&self, config: &str, towers: Towers) {
-        let _ = self.on_config(config, towers.name());
+    /// Has the other workers start, or start over, and a GPU if there are `sizes` of its plan.
+    pub fn config(&self, config: &str, towers: Towers, sizes: Option<String>) {
+        let _ = self.on_config(config, towers.name(), sizes);
     }
 
     /// Passes packed weights to the other workers, no faster than they take them.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use siglip::model::{Packer, towers_of};
 use siglip::weights::{Logits, Metadata, TensorShape, TensorSink, WeightIndex};
 use siglip::{Checkpoint, CheckpointFiles, Config, EngineLoader as _, Towers};
+use siglip_gpu::Sizes;
 
 use super::callbacks::Callbacks;
 use super::file_digest::DigestWorker;
@@ -50,9 +51,18 @@ impl<'l> ModelBuilder<'l> {
         };
         let checkpoint = checkpoint.at(self.options.resolution())?;
         let mut loader = checkpoint.loader::<Model>(self.options.load(towers, 0)?)?;
-        self.callbacks.config(&files.config, checkpoint.towers(towers)?);
+        let towers = checkpoint.towers(towers)?;
+        self.callbacks.config(&files.config, towers, self.sizes(&checkpoint.config, towers));
         self.started = Some(Started { packer: loader.packer(), checkpoint, loader });
         Ok(())
+    }
+
+    /// What a plan for the GPU is made of, if there is to be one. `www/worker/gpu.js` asks for none in a precision without a plan.
+    fn sizes(&self, config: &Config, towers: Towers) -> Option<String> {
+        if cfg!(feature = "candle") || !self.options.gpu {
+            return None;
+        }
+        Some(Sizes::new(config, towers, self.options.precision).ok()?.to_text())
     }
 
     /// Another worker for the digests of large files, once it is ready.
