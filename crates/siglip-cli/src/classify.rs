@@ -38,7 +38,7 @@ pub struct Classify {
     #[arg(long, value_name = "N")]
     top_k: Option<usize>,
     /// Only labels of at least this score, a probability from 0 to 1.
-    #[arg(long, value_name = "P", value_parser = probability)]
+    #[arg(long, value_name = "P", value_parser = share)]
     threshold: Option<f32>,
     /// One JSON line per image.
     #[arg(long)]
@@ -120,9 +120,9 @@ pub struct Scores {
 }
 
 /// A number from 0 to 1.
-pub fn probability(argument: &str) -> Result<f32, String> {
+pub fn share(argument: &str) -> Result<f32, String> {
     match argument.parse() {
-        Ok(probability @ 0.0..=1.0) => Ok(probability),
+        Ok(share @ 0.0..=1.0) => Ok(share),
         _ => Err("give a number from 0 to 1".into()),
     }
 }

@@ -13,7 +13,7 @@ use siglip::text::Template;
 
 use crate::ModelArgs;
 use crate::answers::{Answers, Given, print, print_json, unread};
-use crate::classify::{Scores, probability, table};
+use crate::classify::{Scores, share, table};
 use crate::convert::temporary;
 use crate::error::Error;
 use crate::eval::class_folders;
@@ -54,7 +54,7 @@ struct Train {
     #[arg(long)]
     means: bool,
     /// With --means: mix the mean with the class's name as a text. 1 is the pictures alone, 0 the text alone.
-    #[arg(long, value_name = "SHARE", default_value_t = 1.0, requires = "means", value_parser = probability)]
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, requires = "means", value_parser = share)]
     mix: f32,
     /// With --mix: the sentence around the class's name.
     #[arg(long, default_value = siglip::text::DEFAULT_TEMPLATE, requires = "mix")]
@@ -179,7 +179,7 @@ struct Apply {
     #[arg(long, value_name = "N")]
     top_k: Option<usize>,
     /// Only classes of at least this score, a probability from 0 to 1.
-    #[arg(long, value_name = "P", value_parser = probability)]
+    #[arg(long, value_name = "P", value_parser = share)]
     threshold: Option<f32>,
     /// One JSON line per image.
     #[arg(long)]

@@ -10,6 +10,7 @@ use siglip::image::ImageError;
 use siglip::index::{Index, QueryPart};
 
 use crate::answers::{Answers, Given, print, print_json, unread};
+use crate::classify::share;
 use crate::engine::Siglip;
 use crate::error::Error;
 use crate::{ModelArgs, index, pictures};
@@ -29,7 +30,7 @@ pub struct Search {
     #[arg(long, value_name = "TEXT")]
     minus: Vec<String>,
     /// List groups of images that are nearly the same: whose cosine is at least so much, such as 0.95. For an index.
-    #[arg(long, value_name = "COSINE", conflicts_with_all = ["texts", "image", "minus"])]
+    #[arg(long, value_name = "COSINE", value_parser = share, conflicts_with_all = ["texts", "image", "minus"])]
     duplicates: Option<f32>,
     /// At most N images, the best ones.
     #[arg(long, value_name = "N", default_value_t = 10)]

@@ -85,6 +85,10 @@ fn what_is_new_moved_changed_broken_or_gone_is_noticed() {
     assert_eq!(found(index.to_str().unwrap(), &["coffee"])[0], "animals/ship.jpg");
     let groups = lines(&answer(&["search", index.to_str().unwrap(), "--duplicates", "0.99", "--json"]));
     assert_eq!(groups, [json!({ "images": ["animals/dog.jpg", "copy of dog.jpg"] })]);
+    for cosine in ["95", "NaN"] {
+        let message = refusal(&["search", index.to_str().unwrap(), "--duplicates", cosine]);
+        assert!(message.contains("from 0 to 1"), "{message}");
+    }
     // A picture that has become broken is listed with its reason, and the rest is done.
     fs::write(dir.join("animals/cat.jpg"), b"\xff\xd8\xff\xe0 cut").unwrap();
     fs::remove_file(dir.join("animals/dog.jpg")).unwrap();
