@@ -7,7 +7,8 @@ each way of storing pixels that Pillow reads, and writes rare.json beside itself
 
 - pictures: [name, width, height, CRC-32 of the pixels];
 - variants: [name, edits, [width, height, CRC-32] or null where Pillow refuses it], with edits as in
-  record_variants.py. They are of the formats that Pillow reads itself: in a damaged TIFF libtiff has its own ways;
+  record_variants.py. They are of the formats that Pillow reads itself, and of the codes of fax machines: in another
+  damaged TIFF libtiff has its own ways;
 - lab: CRC-32 of all colours of Lab, turned into RGB.
 """
 import random
@@ -15,6 +16,7 @@ import struct
 import sys
 import warnings
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -149,6 +151,8 @@ def tiffs():
              ("huffman", BILEVEL, {"compression": "tiff_ccitt"}), ("bilevel-raw", BILEVEL, {}),
              ("bilevel-lzw", BILEVEL, {"compression": "tiff_lzw"}),
              ("group3-2d", BILEVEL, {"compression": "group3", "tiffinfo": {292: 1}}),
+             ("group4-strips", BILEVEL, {"compression": "group4", "tiffinfo": {278: 7}}),
+             ("group3-2d-strips", BILEVEL, {"compression": "group3", "tiffinfo": {278: 7, 292: 1}}),
              ("palette-lzw", PALETTE, {"compression": "tiff_lzw"}), ("rgba", RGBA, {"compression": "tiff_lzw"})]
     for name, image, options in saves:
         yield f"{name}.tif", saved(image, "TIFF", **options)
@@ -368,6 +372,29 @@ def variants(data):
             yield [["set", place, dice.choice([0, 1, 2, 8, 16, 32, 35, 48, 255, dice.randrange(256)])] for place in places]
 
 
+def fax_variants(data):
+    """The codes of another compression, and codes that are changed, missing or too many, in strips of the same length."""
+    tags = Image.open(BytesIO(data)).tag_v2
+    compression = data.index(struct.pack("<HHL", 259, 3, 1)) + 8
+    yield from ([["set", compression, other]] for other in (2, 3, 4))
+    strips = list(zip(tags[273], tags[279]))
+    for number in range(RANDOM_VARIANTS):
+        dice = random.Random(number)
+        edits = []
+        for _ in range(1 + number % 3):
+            start, length = dice.choice(strips)
+            at, count = start + dice.randrange(length), 1 + dice.randrange(9)
+            count = min(count, start + length - at)
+            more = dice.randbytes(count).hex()
+            edits += dice.choice([
+                [["set", at, dice.choice([0, 255, dice.randrange(256)])]],
+                [["set", at, data[at] ^ 1 << dice.randrange(8)]],
+                [["delete", at, count], ["insert", start + length - count, "00" * count]],
+                [["delete", start + length - count, count], ["insert", at, more]],
+            ])
+        yield edits
+
+
 def every_lab_colour():
     """The RGB of all of them, L changing least and b most often."""
     levels = np.arange(256, dtype=np.uint8)
@@ -391,8 +418,10 @@ def main():
         except Exception as error:
             sys.exit(f"{name}: {error}")
         pictures.append([name, image.width, image.height, zlib.crc32(image.tobytes())])
-        if not name.endswith(".tif"):
-            damaged += [[name, edits, answer(apply(data, edits))] for edits in variants(data)]
+        is_fax = name.startswith(("group", "huffman"))
+        if is_fax or not name.endswith(".tif"):
+            edited = fax_variants(data) if is_fax else variants(data)
+            damaged += [[name, edits, answer(apply(data, edits))] for edits in edited]
     shown = sum(found is not None for _, _, found in damaged)
     write_json(HERE / "rare.json", {"versions": versions, "pictures": pictures, "variants": damaged,
                                      "lab": zlib.crc32(every_lab_colour().tobytes())})

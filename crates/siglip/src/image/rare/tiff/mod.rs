@@ -38,7 +38,9 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
         }
         canvas.into_rgb(&directory, &layout)?
     };
-    Orientation::of_tiff(directory.number(tag::ORIENTATION)?, directory.bytes(tag::XMP)).apply(image)
+    // One of another type is there, and says nothing.
+    let orientation = directory.number(tag::ORIENTATION).unwrap_or(Some(0));
+    Orientation::of_tiff(orientation, directory.bytes(tag::XMP)).apply(image)
 }
 
 fn cut_short() -> ImageError {

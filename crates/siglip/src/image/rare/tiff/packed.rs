@@ -113,6 +113,10 @@ pub fn read(
         None => row.saturating_mul(rows),
     };
     pixels.try_reserve_exact(bytes_of(grid.height)).map_err(too_large)?;
+    // A part of a fax that ends early has the rows of the part before.
+    pixels.resize(bytes_of(grid.height), 0);
+    let mut fax =
+        fax_coding(directory, layout)?.map(|coding| fax::Decoder::new(grid.width, coding)).transpose()?;
     let predictor = Predictor::of(directory, layout)?;
     // libtiff turns the bits of compressed bytes, and gives numbers in the machine's order.
     let decoded = Layout { reversed: false, little_endian: true, ..*layout };
@@ -124,25 +128,19 @@ pub fn read(
             Cow::Borrowed(data)
         };
         let rows = if grid.is_tiled { grid.height } else { grid.height.min(canvas.height - y) };
-        pixels.clear();
-        pixels.resize(bytes_of(rows), 0);
-        match layout.compression {
-            codec::LZW => codec::lzw(&data, &mut pixels)?,
-            codec::DEFLATE | codec::OLD_DEFLATE => codec::deflate(&data, &mut pixels)?,
-            codec::PACKBITS => codec::packbits(&data, &mut pixels)?,
-            codec::LZMA => codec::lzma(&data, &mut pixels)?,
-            codec::ZSTANDARD => codec::zstandard(&data, &mut pixels)?,
-            codec::HUFFMAN => fax::decode(&data, &mut pixels, grid.width, fax::Coding::Bytes)?,
-            codec::GROUP_3 => {
-                let two_dimensional = directory.number_or(tag::T4_OPTIONS, 0)? & 1 == 1;
-                fax::decode(&data, &mut pixels, grid.width, fax::Coding::Group3 { two_dimensional })?;
-            }
-            codec::GROUP_4 => fax::decode(&data, &mut pixels, grid.width, fax::Coding::Group4)?,
-            compression => return Err(unsupported(codec::name(compression))),
+        let pixels = &mut pixels[..bytes_of(rows)];
+        match (layout.compression, &mut fax) {
+            (_, Some(fax)) => fax.decode(&data, pixels)?,
+            (codec::LZW, _) => codec::lzw(&data, pixels)?,
+            (codec::DEFLATE | codec::OLD_DEFLATE, _) => codec::deflate(&data, pixels)?,
+            (codec::PACKBITS, _) => codec::packbits(&data, pixels)?,
+            (codec::LZMA, _) => codec::lzma(&data, pixels)?,
+            (codec::ZSTANDARD, _) => codec::zstandard(&data, pixels)?,
+            (compression, _) => return Err(unsupported(codec::name(compression))),
         }
-        predictor.undo(&mut pixels, row, layout);
+        predictor.undo(pixels, row, layout);
         if let Some(ycbcr) = &ycbcr {
-            canvas.put_rgb(&ycbcr.sampling.part(&pixels, grid.width, rows, &ycbcr.colors)?, x, y);
+            canvas.put_rgb(&ycbcr.sampling.part(pixels, grid.width, rows, &ycbcr.colors)?, x, y);
             continue;
         }
         // Planes that are not shown have been checked.
@@ -153,6 +151,22 @@ pub fn read(
         }
     }
     Ok(())
+}
+
+/// None where the compression is not one of fax machines.
+fn fax_coding(directory: &Directory, layout: &Layout) -> Result<Option<fax::Coding>, ImageError> {
+    let coding = match layout.compression {
+        codec::HUFFMAN => fax::Coding::Bytes,
+        codec::GROUP_3 => {
+            fax::Coding::Group3 { two_dimensional: directory.number_or(tag::T4_OPTIONS, 0)? & 1 == 1 }
+        }
+        codec::GROUP_4 => fax::Coding::Group4,
+        _ => return Ok(None),
+    };
+    if (layout.sample, layout.samples) != (Sample::Bits(1), 1) {
+        return Err(broken("a fax of other colours than black and white"));
+    }
+    Ok(Some(coding))
 }
 
 /// Each strip or tile is a JPEG whose tables may stand in the directory.
