@@ -24,8 +24,10 @@ const groups = {
 };
 /** Labels of a pass. */
 const TEXTS = 8;
-/** Passes of a turn; one more before them is not counted. */
-const PASSES = 3;
+/** Passes of a turn. */
+const PASSES = 5;
+/** So many milliseconds of passes before them are not counted: threads that begin to work find a processor each only after a while. */
+const WARM = 1000;
 
 const { values } = parseArgs({
   options: {
@@ -73,13 +75,15 @@ class Contender {
   /** The milliseconds of some passes. @param {'image' | 'text'} tower */
   async turn(tower) {
     this.#child.kill('SIGCONT');
-    const times = [];
-    for (let pass = 0; pass <= PASSES; pass++) {
+    const pass = async () => {
       this.#child.stdin.write(`${tower}\n`);
-      times.push(Number((await this.#lines.next()).value));
-    }
+      return Number((await this.#lines.next()).value);
+    };
+    for (let spent = 0; spent < WARM;) spent += await pass();
+    const times = [];
+    while (times.length < PASSES) times.push(await pass());
     this.#child.kill('SIGSTOP');
-    return times.slice(1);
+    return times;
   }
 
   end() {
