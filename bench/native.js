@@ -8,7 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import readline from 'node:readline';
 import { parseArgs } from 'node:util';
-import { slug, writeRecord } from './record.js';
+import { reportOf, slug, writeRecord } from './record.js';
 
 /** Engines and what they compute in. Those of a group take turns. @type {Record<string, string[]>} */
 const groups = {
@@ -103,12 +103,7 @@ for (const threads of new Set([1, os.cpus().length])) {
     results.push(...(await contest(names.filter(isWanted), threads)));
   }
 }
-const report = {
-  date: new Date().toISOString().slice(0, 10),
-  cpu: os.cpus()[0].model,
-  cores: os.cpus().length,
-  results,
-};
+const report = reportOf(results);
 if (values.json) console.log(JSON.stringify(report, null, 1));
 else printTable();
 if (values.record) writeRecord(`${slug(report.cpu)}/${report.date}-native`, report);

@@ -1,5 +1,6 @@
 /** Where the results of a benchmark are kept. */
 import fs from 'node:fs';
+import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 /** The name of a processor as part of a path. @param {string} name */
@@ -8,6 +9,14 @@ export const slug = (name) =>
     .toLowerCase()
     .match(/[a-z0-9]+/g)
     ?.join('-') ?? 'unknown';
+
+/** A report of today and of this machine. @param {any[]} results */
+export const reportOf = (results) => ({
+  date: new Date().toISOString().slice(0, 10),
+  cpu: os.cpus()[0].model,
+  cores: os.cpus().length,
+  results,
+});
 
 /**
  * Writes bench/records/<path>.json. The second record of a day replaces the first.

@@ -4,11 +4,10 @@
  */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { withPage } from './browser.js';
 import { towerOperations } from './kernel.js';
-import { slug, writeRecord } from './record.js';
+import { reportOf, slug, writeRecord } from './record.js';
 import { printTable } from './table.js';
 
 /** Another engine, with the options of bench/peer/run.sh. @typedef {{engine: 'transformers' | 'litert', dtype: string, threads: number}} Peer */
@@ -89,12 +88,7 @@ for (const configuration of configurations.filter(({ name }) => name.includes(va
     peers: peers.map((peer) => ({ ...peer, ...measurePeer(peer, configuration.isolated) })),
   });
 }
-const report = {
-  date: new Date().toISOString().slice(0, 10),
-  cpu: os.cpus()[0].model,
-  cores: os.cpus().length,
-  results,
-};
+const report = reportOf(results);
 if (values.json) console.log(JSON.stringify(report, null, 1));
 else printTable(report);
 if (values.record) writeRecord(`${slug(report.cpu)}/${report.date}`, report);
