@@ -102,7 +102,10 @@ fn misuse_is_an_error() {
     let image = PixelValues::new(vec![0.0; 3 * side * side], side);
     let mut patches = model.begin_image_for(image, Pooling::Patches, true).unwrap();
     let embedding = vec![0.0; model.config().embedding_size()];
-    assert!(matches!(model.set_embeddings(&mut patches, embedding), Err(Error::BadInput(_))));
+    for embedding in [embedding, vec![]] {
+        assert!(matches!(model.set_embeddings(&mut patches, embedding), Err(Error::BadInput(_))));
+    }
     let row = vec![0.0; model.config().vision_config.hidden_size];
     assert!(matches!(model.first_block(Towers::Image, &row, &[0.0; 5], 1), Err(Error::BadInput(_))));
+    assert!(matches!(model.first_block(Towers::Image, &row, &[], 0), Err(Error::BadInput(_))));
 }

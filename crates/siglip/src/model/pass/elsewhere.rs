@@ -114,12 +114,11 @@ impl Model {
             Towers::Text => self.config.text_config.hidden_size,
             _ => self.config.vision_config.hidden_size,
         };
-        let count = sequences.max(1);
-        let length = (hidden_states.len() / width / count).max(1);
-        check_len(hidden_states.len(), count * length * width)?;
+        let length = (hidden_states.len() / width / sequences.max(1)).max(1);
+        check_len(hidden_states.len(), sequences * length * width)?;
         self.workspace.residual.x.clear();
         self.workspace.residual.x.extend_from_slice(hidden_states);
-        Ok(Sequences { count, length })
+        Ok(Sequences { count: sequences, length })
     }
 
     /// Runs the first block of a tower over `sequences` sequences of `hidden_states` [rows, hidden_size], to which the embeddings
@@ -153,10 +152,10 @@ impl Model {
     }
 }
 
-/// Not inlined for the same reason as [`Model::start_from`].
+/// Where none are expected, nothing is right. Not inlined for the same reason as [`Model::start_from`].
 #[inline(never)]
 fn check_len(found: usize, expected: usize) -> Result<(), Error> {
-    if found == expected {
+    if found == expected && expected > 0 {
         return Ok(());
     }
     Err(Error::BadInput(format!("{found} values in place of {expected}")))
