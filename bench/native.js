@@ -8,6 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import readline from 'node:readline';
 import { parseArgs } from 'node:util';
+import { leastCosine } from './gpu/statistics.js';
 import { reportOf, slug, writeRecord } from './record.js';
 
 /** Engines and what they compute in. Those of a group take turns. @type {Record<string, string[]>} */
@@ -157,13 +158,13 @@ async function embeddings(name) {
  * @param {number} threads
  */
 async function contest(names, threads) {
+  /** @type {{contender: Contender, ready: NonNullable<Contender['ready']>, image: number[], text: number[]}[]} */
   const contenders = [];
   const failed = [];
   for (const name of names) {
     const contender = new Contender(name, threads);
     await contender.start();
-    if (contender.ready)
-      contenders.push({ contender, ready: contender.ready, image: times(), text: times() });
+    if (contender.ready) contenders.push({ contender, ready: contender.ready, image: [], text: [] });
     else failed.push({ name, threads, failure: contender.complaint() });
   }
   for (let run = 0; run < Number(values.runs); run += PASSES) {
@@ -190,11 +191,6 @@ async function contest(names, threads) {
   return [...measured, ...failed];
 }
 
-/** @returns {number[]} */
-function times() {
-  return [];
-}
-
 /** @param {number[]} times */
 function median(times) {
   return [...times].sort((a, b) => a - b)[times.length >> 1];
@@ -207,14 +203,9 @@ function median(times) {
  */
 function cosine(found, expected) {
   const size = reference.image.length;
-  let least = 1;
-  for (let at = 0; at < found.length; at += size) {
-    const [a, b] = [found, expected].map((embeddings) => embeddings.slice(at, at + size));
-    const product = (/** @type {number[]} */ a, /** @type {number[]} */ b) =>
-      a.reduce((sum, value, i) => sum + value * b[i], 0);
-    least = Math.min(least, product(a, b) / Math.sqrt(product(a, a) * product(b, b)));
-  }
-  return Number(least.toFixed(6));
+  const rows = (/** @type {number[]} */ values) =>
+    Array.from({ length: values.length / size }, (_, row) => values.slice(row * size, (row + 1) * size));
+  return Number(leastCosine(rows(found), rows(expected)).toFixed(6));
 }
 
 function printTable() {

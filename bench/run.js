@@ -13,51 +13,25 @@ import { printTable } from './table.js';
 /** Another engine, with the options of bench/peer/run.sh. @typedef {{engine: 'transformers' | 'litert', dtype: string, threads: number}} Peer */
 /** @typedef {{name: string, precision: 'f32' | 'q8', workers: number, isolated: boolean, engine?: 'candle', peers?: Peer[]}} Configuration */
 
-/** @type {(dtype: string, threads: number) => Peer} */
-const transformers = (dtype, threads) => ({ engine: 'transformers', dtype, threads });
-/** @type {(dtype: string, threads: number) => Peer} */
-const litert = (dtype, threads) => ({ engine: 'litert', dtype, threads });
+/** The others' fastest settings in single precision. @type {(threads: number) => Peer[]} */
+const inFloats = (threads) => [
+  { engine: 'transformers', dtype: 'fp32', threads },
+  { engine: 'litert', dtype: 'f32', threads },
+];
+/** The same in 8 bits. @type {(threads: number) => Peer[]} */
+const inBytes = (threads) => [
+  { engine: 'transformers', dtype: 'q8', threads },
+  { engine: 'litert', dtype: 'int8', threads },
+  { engine: 'litert', dtype: 'static', threads },
+];
 
-/**
- * Every configuration, with the fastest settings of the others on the same page: they have one thread where it is not isolated.
- * @type {Configuration[]}
- */
+/** Every configuration, with the others on the same page: they have one thread where it is not isolated. @type {Configuration[]} */
 const configurations = [
-  {
-    name: 'f32, 1 worker',
-    precision: 'f32',
-    workers: 1,
-    isolated: false,
-    peers: [transformers('fp32', 1), litert('f32', 1)],
-  },
-  {
-    name: 'q8, 1 worker',
-    precision: 'q8',
-    workers: 1,
-    isolated: false,
-    peers: [transformers('q8', 1), litert('int8', 1), litert('static', 1)],
-  },
-  {
-    name: 'f32, 2 workers',
-    precision: 'f32',
-    workers: 2,
-    isolated: false,
-    peers: [transformers('fp32', 1), litert('f32', 1)],
-  },
-  {
-    name: 'q8, 2 workers',
-    precision: 'q8',
-    workers: 2,
-    isolated: false,
-    peers: [transformers('q8', 1), litert('int8', 1), litert('static', 1)],
-  },
-  {
-    name: 'q8, 2 workers, isolated',
-    precision: 'q8',
-    workers: 2,
-    isolated: true,
-    peers: [transformers('q8', 2), litert('int8', 2), litert('static', 2)],
-  },
+  { name: 'f32, 1 worker', precision: 'f32', workers: 1, isolated: false, peers: inFloats(1) },
+  { name: 'q8, 1 worker', precision: 'q8', workers: 1, isolated: false, peers: inBytes(1) },
+  { name: 'f32, 2 workers', precision: 'f32', workers: 2, isolated: false, peers: inFloats(1) },
+  { name: 'q8, 2 workers', precision: 'q8', workers: 2, isolated: false, peers: inBytes(1) },
+  { name: 'q8, 2 workers, isolated', precision: 'q8', workers: 2, isolated: true, peers: inBytes(2) },
   // Another implementation in the same browser. It has no other precision and no other number of workers.
   { name: 'candle, f32, 1 worker', precision: 'f32', workers: 1, isolated: false, engine: 'candle' },
 ];

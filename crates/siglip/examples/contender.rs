@@ -23,13 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [precision, threads, checkpoint, pixel_values, input_ids] = &arguments[..] else {
         return Err("arguments: PRECISION THREADS CHECKPOINT PIXEL_VALUES INPUT_IDS".into());
     };
-    let precision = match &precision[..] {
-        "f32" => Precision::F32,
-        "bf16" => Precision::Bf16,
-        "q8" => Precision::Q8,
-        "q8-exact" => Precision::Q8Exact,
-        _ => return Err("precisions: f32, bf16, q8, q8-exact".into()),
-    };
+    let precision = Precision::from_name(precision).ok_or("there is no such precision")?;
     // This thread computes, too.
     for _ in 1..threads.parse()? {
         std::thread::spawn(|| join_thread_pool());
