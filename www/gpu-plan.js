@@ -4,7 +4,7 @@
  */
 import { GpuFault, reasonOf } from './worker/gpu-device.js';
 
-/** @typedef {import('./worker/gpu-device.js').TowerPlan} TowerPlan */
+/** @typedef {import('./worker/gpu-tower.js').TowerPlan} TowerPlan */
 /** @typedef {{image?: TowerPlan, text?: TowerPlan, checksum: string, places: import('./worker/gpu-weights.js').Place[], rowLengths: number[]}} Plan */
 /** Makes a plan of the sizes that `onConfig` hears of. @typedef {(sizes: string) => Promise<Plan>} Planner */
 /** See crates/siglip-gpu-plan. @typedef {{memory: WebAssembly.Memory, room: (bytes: number) => number, plan: (text: number, bytes: number) => bigint}} Exports */

@@ -5,7 +5,7 @@
 import { GpuFault, checksumsOf } from './gpu-device.js';
 
 /** @typedef {import('../wasm/simd128/siglip_web.js').Engine} Engine */
-/** @typedef {import('./gpu-device.js').GpuTower} GpuTower */
+/** @typedef {import('./gpu-tower.js').GpuTower} GpuTower */
 
 /**
  * The largest difference of a block's results, relative to what the block adds to its input, and of a head's. With weights in 8

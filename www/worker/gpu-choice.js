@@ -38,7 +38,7 @@ export async function fastestOf(count, time) {
 /**
  * Where the choice for a tower is kept: by adapter, browser, and all that is timed.
  * @param {string} adapter
- * @param {import('./gpu-device.js').TowerPlan} plan
+ * @param {import('./gpu-tower.js').TowerPlan} plan
  * @returns {Promise<string | undefined>}
  */
 export async function placeOf(adapter, { length, pipelines }) {

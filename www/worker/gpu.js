@@ -5,14 +5,15 @@
 import { loadPlanner } from '../gpu-plan.js';
 import { checkTower, checkWeights, isFinite } from './gpu-check.js';
 import { keepAt, keptAt, placeOf } from './gpu-choice.js';
-import { GpuFault, GpuTower, openDevice, reasonOf } from './gpu-device.js';
+import { GpuFault, openDevice, reasonOf } from './gpu-device.js';
 import { embedTogether } from './gpu-images.js';
+import { GpuTower } from './gpu-tower.js';
 import { WeightWriter } from './gpu-weights.js';
 import { yieldToMessages } from './yield.js';
 
 /** @typedef {import('../wasm/simd128/siglip_web.js').Engine} Engine */
 /** @typedef {import('./gpu-device.js').FaultCode} FaultCode */
-/** @typedef {import('./gpu-device.js').TowerPlan} TowerPlan */
+/** @typedef {import('./gpu-tower.js').TowerPlan} TowerPlan */
 /** @typedef {import('./protocol.js').Calls} Calls */
 /** @typedef {import('./protocol.js').CallEvent} CallEvent */
 /** @typedef {import('./protocol.js').LoadEvent} LoadEvent */

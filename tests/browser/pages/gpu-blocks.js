@@ -1,6 +1,7 @@
 /** A block of random weights, run by a plan on the GPU and by the simplest arithmetic in double precision. */
 import { loadPlanner } from '/www/gpu-plan.js';
-import { GpuTower, openDevice } from '/www/worker/gpu-device.js';
+import { openDevice } from '/www/worker/gpu-device.js';
+import { GpuTower } from '/www/worker/gpu-tower.js';
 import { checkWeights } from '/www/worker/gpu-check.js';
 import { WeightWriter } from '/www/worker/gpu-weights.js';
 

@@ -2,7 +2,8 @@
 import { loadPlanner } from '/www/gpu-plan.js';
 import { loadParametersOf } from '/www/lib/parameters.js';
 import { isFinite } from '/www/worker/gpu-check.js';
-import { GpuTower, openDevice } from '/www/worker/gpu-device.js';
+import { openDevice } from '/www/worker/gpu-device.js';
+import { GpuTower } from '/www/worker/gpu-tower.js';
 import { WeightWriter } from '/www/worker/gpu-weights.js';
 import { shortestOf } from '/www/worker/gpu.js';
 import { loadWasm } from '/www/worker/wasm.js';

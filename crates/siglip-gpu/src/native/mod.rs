@@ -3,7 +3,7 @@
 //! [`Gpu`] is an open device, [`Tower`] executes one tower's plan, [`WeightWriter`] brings packed weights to their places, and
 //! [`Blocks`] is all three for a model. [`GpuModel`] is an [`Engine`](siglip::Engine) whose blocks are these. No fault of a driver panics: each is a [`GpuError`], after which the CPU has to compute.
 //!
-//! The page's executor in JavaScript is divided in the same way: www/worker/gpu-device.js, gpu-weights.js and gpu.js.
+//! The page's executor in JavaScript is divided in the same way: www/worker/gpu-tower.js, gpu-weights.js and gpu.js.
 
 mod blocks;
 mod check;
