@@ -67,7 +67,8 @@ impl PartialOutput {
         }
     }
 
-    /// Continues after an all-reduce. Returns true if another all-reduce must follow, and false once `x` is complete.
+    /// Continues after an all-reduce. Returns true if another all-reduce must follow, and false once `x` is complete. `input` begins
+    /// with the input of `projection`.
     pub fn finish_output(
         &mut self,
         projection: &Linear,
@@ -80,6 +81,7 @@ impl PartialOutput {
             AllReduce::Ranges => {
                 self.operation = AllReduce::SumI32;
                 self.sums.resize(self.ranges.len() * projection.weight.outputs(), 0);
+                let input = &input[..self.ranges.len() * projection.weight.inputs()];
                 projection.partial_sums(input, &self.ranges, &mut self.sums, scratch);
                 true
             }

@@ -82,20 +82,20 @@ impl Block {
         output_rows: OutputRows,
         workspace: &mut Workspace,
     ) {
-        let Workspace { residual, normed, wide, sublayer_input, scratch } = workspace;
+        let Workspace { residual, normed, wide, context, scratch } = workspace;
         match sub_layer {
             SubLayer::Attention(_) => {
                 let normed = self.norm1.forward(&residual.x, normed);
-                self.attention.attend(normed, sequences, output_rows, wide, sublayer_input, scratch);
+                self.attention.attend(normed, sequences, output_rows, wide, context, scratch);
                 if output_rows == OutputRows::Last {
                     residual.drop_all_but_last_rows(sequences);
                 }
-                residual.add(&self.attention.out_proj, sublayer_input, scratch);
+                residual.add(&self.attention.out_proj, context, scratch);
             }
             SubLayer::Mlp(_) => {
                 let normed = self.norm2.forward(&residual.x, normed);
-                self.mlp.hidden(normed, sublayer_input, scratch);
-                residual.add(&self.mlp.fc2, sublayer_input, scratch);
+                let hidden = self.mlp.hidden(normed, wide, scratch);
+                residual.add(&self.mlp.fc2, hidden, scratch);
             }
         }
     }

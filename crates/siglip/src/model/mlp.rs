@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use siglip_kernels::{Gelu, Scratch};
 
+use super::buffer::sized;
 use super::destination::Destination;
 use super::layers::Linear;
 use crate::config::BlockConfig;
@@ -30,11 +31,12 @@ impl Mlp {
         }
     }
 
-    /// `hidden` = GELU(fc1(x)) of the normed rows `x`: the input of `fc2`.
-    pub fn hidden(&self, x: &[f32], hidden: &mut Vec<f32>, scratch: &mut Scratch) {
+    /// GELU(fc1(x)) of the normed rows `x`, in `buffer`: the input of `fc2`.
+    pub fn hidden<'b>(&self, x: &[f32], buffer: &'b mut Vec<f32>, scratch: &mut Scratch) -> &'b mut [f32] {
         let rows = x.len() / self.fc1.weight.inputs();
-        hidden.resize(rows * self.columns.len(), 0.0);
+        let hidden = sized(buffer, rows * self.columns.len());
         self.fc1.forward_gelu(self.gelu, x, rows, hidden, scratch);
+        hidden
     }
 
     pub fn destination(&mut self, layer: &str, kind: &str) -> Option<Destination<'_>> {

@@ -34,7 +34,7 @@ impl InputMoments {
         }
     }
 
-    /// Adds what a sub-layer has left in its buffers: `normed` is what its first matrices took, `sublayer_input` its last.
+    /// Adds what a sub-layer has left in its buffers: `normed` is what its first matrices took, `context` or `wide` its last.
     fn add_sub_layer(
         &mut self,
         sub_layer: SubLayer,
@@ -44,16 +44,16 @@ impl InputMoments {
     ) {
         let block = format!("vision_model.encoder.layers.{}", sub_layer.block());
         let normed = &workspace.normed[..workspace.residual.x.len()];
-        let input = &workspace.sublayer_input;
         match sub_layer {
             SubLayer::Attention(_) => {
                 for projection in ["q_proj", "k_proj", "v_proj"] {
                     self.add(format!("{block}.self_attn.{projection}.weight"), normed, hidden);
                 }
-                self.add(format!("{block}.self_attn.out_proj.weight"), input, hidden);
+                self.add(format!("{block}.self_attn.out_proj.weight"), &workspace.context, hidden);
             }
             SubLayer::Mlp(_) => {
                 self.add(format!("{block}.mlp.fc1.weight"), normed, hidden);
+                let input = &workspace.wide[..normed.len() / hidden * intermediate];
                 self.add(format!("{block}.mlp.fc2.weight"), input, intermediate);
             }
         }
@@ -86,11 +86,11 @@ impl Model {
                     moments.add_sub_layer(sub_layer, &self.workspace, hidden, intermediate);
                 }
                 Stage::Pool if has_head => {
-                    let Workspace { normed, wide, sublayer_input, .. } = &self.workspace;
+                    let Workspace { normed, wide, context, .. } = &self.workspace;
                     for (layer, inputs, width) in [
                         ("attention.out_proj", wide, hidden),
                         ("mlp.fc1", normed, hidden),
-                        ("mlp.fc2", sublayer_input, intermediate),
+                        ("mlp.fc2", context, intermediate),
                     ] {
                         moments.add(format!("vision_model.head.{layer}.weight"), &inputs[..width], width);
                     }

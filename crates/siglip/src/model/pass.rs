@@ -328,17 +328,20 @@ impl Model {
     /// Continues a step after an all-reduce. Returns true if another must follow.
     fn finish_output(&mut self, pass: &mut Pass) -> bool {
         let blocks = blocks(&self.vision, &self.text, &pass.input);
-        let Workspace { residual: Residual { x, partial }, sublayer_input, scratch, .. } =
-            &mut self.workspace;
+        let Workspace { residual: Residual { x, partial }, wide, context, scratch, .. } = &mut self.workspace;
         let projection = match pass.next {
             Stage::SubLayer(sub_layer) => {
-                blocks.get(sub_layer.block()).map(|block| block.output_projection(sub_layer))
+                let input = match sub_layer {
+                    SubLayer::Attention(_) => context,
+                    SubLayer::Mlp(_) => wide,
+                };
+                blocks.get(sub_layer.block()).map(|block| (block.output_projection(sub_layer), input))
             }
             // The embeddings are summands in f32, which are complete.
             Stage::Embed | Stage::Pool => None,
         };
-        if let (Some(projection), Some(partial)) = (projection, partial)
-            && partial.finish_output(projection, sublayer_input, x, scratch)
+        if let (Some((projection, input)), Some(partial)) = (projection, partial)
+            && partial.finish_output(projection, input, x, scratch)
         {
             return true;
         }

@@ -99,7 +99,7 @@ impl PoolingHead {
     /// after the tower's last layer norm.
     pub fn forward(&self, images: usize, patches: usize, workspace: &mut Workspace) -> Vec<f32> {
         let BlockConfig { hidden_size, num_attention_heads: heads, .. } = self.config;
-        let pooled = &mut workspace.sublayer_input;
+        let pooled = &mut workspace.context;
         pooled.resize(images * heads * hidden_size, 0.0);
         let of_each = workspace.normed.chunks_exact(patches * hidden_size);
         for (patches, pooled) in of_each.zip(pooled.chunks_exact_mut(heads * hidden_size)) {
@@ -114,7 +114,7 @@ impl PoolingHead {
         let patches = std::mem::take(&mut workspace.normed);
         let (mut window_patches, mut embeddings) = (Vec::new(), Vec::new());
         for windows in windows.chunks(WINDOWS) {
-            let pooled = &mut workspace.sublayer_input;
+            let pooled = &mut workspace.context;
             pooled.resize(windows.len() * heads * hidden_size, 0.0);
             for (window, pooled) in windows.iter().zip(pooled.chunks_exact_mut(heads * hidden_size)) {
                 window_patches.clear();
@@ -143,17 +143,17 @@ impl PoolingHead {
         siglip_kernels::attention(&shape, &self.queries, patches, patches, pooled);
     }
 
-    /// The embeddings of images or windows, of what was pooled of them: `workspace.sublayer_input` is [images, heads,
+    /// The embeddings of images or windows, of what was pooled of them: `workspace.context` is [images, heads,
     /// hidden_size].
     fn project(&self, images: usize, workspace: &mut Workspace) -> Vec<f32> {
-        let Workspace { normed, wide, sublayer_input, scratch, .. } = workspace;
+        let Workspace { normed, wide, context, scratch, .. } = workspace;
         let BlockConfig { hidden_size, num_attention_heads: heads, .. } = self.config;
         let head_dim = self.config.head_dim();
         let attended = sized(wide, images * hidden_size);
         let (mut of_head, mut output) = (Vec::new(), vec![0.0; images * head_dim]);
         for (head, value) in self.values.iter().enumerate() {
             of_head.clear();
-            for pooled in sublayer_input.chunks_exact(heads * hidden_size) {
+            for pooled in context.chunks_exact(heads * hidden_size) {
                 of_head.extend_from_slice(&pooled[head * hidden_size..][..hidden_size]);
             }
             value.forward(&of_head, images, &mut output, scratch);
@@ -164,8 +164,8 @@ impl PoolingHead {
         let mut embeddings = vec![0.0; images * hidden_size];
         self.out_proj.forward(attended, images, &mut embeddings, scratch);
         let normed = self.layernorm.forward(&embeddings, normed);
-        self.mlp.hidden(normed, sublayer_input, scratch);
-        self.mlp.fc2.forward_add(sublayer_input, images, &mut embeddings, scratch);
+        let hidden = self.mlp.hidden(normed, context, scratch);
+        self.mlp.fc2.forward_add(hidden, images, &mut embeddings, scratch);
         embeddings
     }
 

@@ -11,10 +11,10 @@ pub(crate) struct Workspace {
     pub residual: Residual,
     /// The residual stream after a layer norm, or the patches of an image.
     pub normed: Vec<f32>,
-    /// Queries, keys and values, or embedded patches, or what a pooling head needs.
+    /// Queries, keys and values, or the MLP's hidden layer, or embedded patches, or what a pooling head needs.
     pub wide: Vec<f32>,
-    /// The input of a sub-layer's output projection: the attention's context, or the MLP's hidden layer.
-    pub sublayer_input: Vec<f32>,
+    /// The attention's context, or what a pooling head needs.
+    pub context: Vec<f32>,
     pub scratch: Scratch,
 }
 
@@ -24,7 +24,7 @@ impl Workspace {
             residual: Residual::new(shard),
             normed: Vec::new(),
             wide: Vec::new(),
-            sublayer_input: Vec::new(),
+            context: Vec::new(),
             scratch: Scratch::default(),
         }
     }
