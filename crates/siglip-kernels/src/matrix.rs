@@ -1,22 +1,28 @@
 //! Weights of a linear layer in the layout the kernels read.
 
 use crate::bf16;
-use crate::layout::{ColumnStepI8, ColumnStepI16};
+use crate::dispatch::wide;
+use crate::layout::{ColumnStepI8, ColumnStepI16, WideColumnStepI8};
 use crate::precision::Precision;
 use crate::quantize::quantize_rows;
-use crate::simd::LANES;
+use crate::simd::{LANES, WIDE_LANES, padded};
 
 /// The weights of y = x Wᵀ, in panels of eight outputs.
 ///
 /// [`Precision::F32`]: a panel holds the eight outputs' weights of the first input, then those of the second, and so on.
 /// [`Precision::Bf16`]: a panel holds the eight outputs' pairs of weights for each pair of inputs.
 /// The 8-bit precisions: the scales of all outputs, then the panels, which hold the eight outputs' pairs of quantized weights for
-/// each pair of inputs. The layout is the same on every instruction set. The last panel is padded with zeros.
+/// each pair of inputs. The last panel is padded with zeros.
+///
+/// Where there are wide vectors, 8 bits lie in wide panels of sixteen outputs: the scales of all outputs, the sums of their
+/// weights, then the panels, which hold the sixteen outputs' quads of quantized weights for every four inputs.
 #[derive(Clone)]
 pub struct PackedMatrix {
     precision: Precision,
     inputs: usize,
     outputs: usize,
+    /// Whether 8 bits lie in wide panels.
+    is_wide: bool,
     words: Vec<f32>,
 }
 
@@ -24,6 +30,7 @@ pub struct PackedMatrix {
 impl PartialEq for PackedMatrix {
     fn eq(&self, other: &Self) -> bool {
         (self.precision, self.inputs, self.outputs) == (other.precision, other.inputs, other.outputs)
+            && self.is_wide == other.is_wide
             && self.words.iter().map(|word| word.to_bits()).eq(other.words.iter().map(|word| word.to_bits()))
     }
 }
@@ -41,21 +48,29 @@ const STEP_WORDS: usize = size_of::<ColumnStepI8>() / size_of::<f32>();
 impl PackedMatrix {
     /// A matrix of zeros, in that precision as far as it is [available](Precision::available).
     pub fn new(precision: Precision, inputs: usize, outputs: usize) -> Self {
+        Self::with_layout(precision, inputs, outputs, wide().is_some())
+    }
+
+    /// As [`PackedMatrix::new`]; `is_wide` says whether 8 bits lie in wide panels.
+    pub(crate) fn with_layout(precision: Precision, inputs: usize, outputs: usize, is_wide: bool) -> Self {
         let precision = precision.available();
-        let words = vec![0.0; Self::words(precision, inputs, outputs)];
-        PackedMatrix { precision, inputs, outputs, words }
+        let words = vec![0.0; Self::words(precision, inputs, outputs, is_wide)];
+        PackedMatrix { precision, inputs, outputs, is_wide, words }
     }
 
     /// Bytes a matrix of this shape takes.
     pub fn bytes_of(precision: Precision, inputs: usize, outputs: usize) -> usize {
-        Self::words(precision, inputs, outputs) * size_of::<f32>()
+        Self::words(precision, inputs, outputs, wide().is_some()) * size_of::<f32>()
     }
 
-    fn words(precision: Precision, inputs: usize, outputs: usize) -> usize {
+    fn words(precision: Precision, inputs: usize, outputs: usize, is_wide: bool) -> usize {
         let panels = outputs.div_ceil(LANES);
         match precision.available() {
             Precision::F32 => panels * inputs * LANES,
             Precision::Bf16 => panels * inputs.div_ceil(2) * LANES,
+            Precision::Q8 | Precision::Q8Exact if is_wide => {
+                panels.div_ceil(2) * WIDE_LANES * (2 + inputs.div_ceil(4))
+            }
             Precision::Q8 | Precision::Q8Exact => panels * (LANES + inputs.div_ceil(2) * STEP_WORDS),
         }
     }
@@ -119,17 +134,17 @@ impl PackedMatrix {
         assert!(self.precision.is_quantized(), "quantized weights are for 8-bit matrices");
         assert_eq!(quantized.len(), self.inputs, "quantized weights are not one row");
         assert!(output < self.outputs, "row beyond {} outputs", self.outputs);
-        let pairs = self.inputs.div_ceil(2);
-        let (panel, lane) = (output / LANES, output % LANES);
-        let (scales, steps) = self.pair_steps_mut();
-        scales[output] = scale;
-        let steps = &mut steps[panel * pairs..][..pairs];
-        let (whole, last) = quantized.as_chunks();
-        for (step, pair) in steps.iter_mut().zip(whole) {
-            step[lane] = *pair;
-        }
-        if let ([last], Some(step)) = (last, steps.last_mut()) {
-            step[lane] = [*last, 0];
+        if self.is_wide {
+            let (panel, lane, depth) = (output / WIDE_LANES, output % WIDE_LANES, self.inputs.div_ceil(4));
+            let (scales, sums, steps) = self.wide_steps_mut();
+            scales[output] = scale;
+            sums[output] = quantized.iter().map(|weight| i32::from(*weight)).sum();
+            put_lane(&mut steps[panel * depth..][..depth], lane, quantized);
+        } else {
+            let (panel, lane, depth) = (output / LANES, output % LANES, self.inputs.div_ceil(2));
+            let (scales, steps) = self.pair_steps_mut();
+            scales[output] = scale;
+            put_lane(&mut steps[panel * depth..][..depth], lane, quantized);
         }
     }
 
@@ -151,6 +166,11 @@ impl PackedMatrix {
     /// Bytes of memory the weights take.
     pub fn bytes(&self) -> usize {
         size_of_val(&self.words[..])
+    }
+
+    /// Whether 8 bits lie in wide panels.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.is_wide
     }
 
     /// Number of panels.
@@ -176,20 +196,73 @@ impl PackedMatrix {
         unsafe { std::slice::from_raw_parts_mut(steps.as_mut_ptr().cast(), steps.len()) }
     }
 
-    /// The scales and all panels of an 8-bit matrix, with `inputs / 2` steps each, rounded up.
-    pub(crate) fn pair_steps(&self) -> (&[[f32; LANES]], &[ColumnStepI8]) {
-        let (scales, panels) = self.words.split_at(self.panels() * LANES);
+    /// The scales of an 8-bit matrix.
+    pub(crate) fn scales(&self) -> &[[f32; LANES]] {
+        self.words[..self.padded_outputs()].as_chunks().0
+    }
+
+    /// The outputs of an 8-bit matrix with those that its last panel is padded with.
+    fn padded_outputs(&self) -> usize {
+        self.outputs.next_multiple_of(if self.is_wide { WIDE_LANES } else { LANES })
+    }
+
+    /// All panels of an 8-bit matrix, with `inputs / 2` steps each, rounded up.
+    ///
+    /// # Panics
+    /// If the panels are wide.
+    pub(crate) fn pair_steps(&self) -> &[ColumnStepI8] {
+        assert!(!self.is_wide, "weights in wide panels are for wide vectors");
+        let panels = &self.words[self.padded_outputs()..];
         // SAFETY: a ColumnStepI8 is as long as STEP_WORDS f32; bytes need no alignment and have no invalid values.
-        let steps = unsafe { std::slice::from_raw_parts(panels.as_ptr().cast(), panels.len() / STEP_WORDS) };
-        (scales.as_chunks().0, steps)
+        unsafe { std::slice::from_raw_parts(panels.as_ptr().cast(), panels.len() / STEP_WORDS) }
     }
 
     fn pair_steps_mut(&mut self) -> (&mut [f32], &mut [ColumnStepI8]) {
-        let scales = self.panels() * LANES;
-        let (scales, panels) = self.words.split_at_mut(scales);
+        let (scales, panels) = self.words.split_at_mut(self.outputs.next_multiple_of(LANES));
         let count = panels.len() / STEP_WORDS;
         // SAFETY: as in `pair_steps`; any bytes are valid in an f32, too, and `panels` is borrowed for as long.
         let steps = unsafe { std::slice::from_raw_parts_mut(panels.as_mut_ptr().cast(), count) };
         (scales, steps)
+    }
+
+    /// The sums of all outputs' weights and all wide panels of an 8-bit matrix, with `inputs / 4` steps each, rounded up.
+    ///
+    /// # Panics
+    /// If the panels are not wide.
+    pub(crate) fn wide_steps(&self) -> (&[[i32; LANES]], &[WideColumnStepI8]) {
+        assert!(self.is_wide, "wide vectors are for weights in wide panels");
+        let (sums, panels) = self.words[self.padded_outputs()..].split_at(self.padded_outputs());
+        // SAFETY: an i32 is as long as an f32 and a WideColumnStepI8 as WIDE_LANES of them; neither needs a larger alignment or has
+        // invalid values.
+        unsafe {
+            let sums = std::slice::from_raw_parts(sums.as_ptr().cast(), sums.len() / LANES);
+            (sums, std::slice::from_raw_parts(panels.as_ptr().cast(), panels.len() / WIDE_LANES))
+        }
+    }
+
+    fn wide_steps_mut(&mut self) -> (&mut [f32], &mut [i32], &mut [WideColumnStepI8]) {
+        let outputs = self.padded_outputs();
+        let (scales, rest) = self.words.split_at_mut(outputs);
+        let (sums, panels) = rest.split_at_mut(outputs);
+        let count = panels.len() / WIDE_LANES;
+        // SAFETY: as in `wide_steps`; any bytes are valid in an f32, too, and both are borrowed for as long.
+        let (sums, steps) = unsafe {
+            (
+                std::slice::from_raw_parts_mut(sums.as_mut_ptr().cast(), outputs),
+                std::slice::from_raw_parts_mut(panels.as_mut_ptr().cast(), count),
+            )
+        };
+        (scales, sums, steps)
+    }
+}
+
+/// Stores one output's weights, `N` per step, in one lane of a panel. The last step is padded with zeros.
+fn put_lane<const L: usize, const N: usize>(steps: &mut [[[i8; N]; L]], lane: usize, weights: &[i8]) {
+    let (whole, last) = weights.as_chunks();
+    for (step, weights) in steps.iter_mut().zip(whole) {
+        step[lane] = *weights;
+    }
+    if let ([_, ..], Some(step)) = (last, steps.last_mut()) {
+        step[lane] = padded(last);
     }
 }

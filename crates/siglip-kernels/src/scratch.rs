@@ -2,7 +2,7 @@ use std::cell::RefCell;
 
 use crate::layout::{ColumnStepI16, F32_ROWS, InitialRowSums, ROWS, RowStepI16, WideColumnStepF32};
 use crate::layout::{ColumnStepOctets, RowStepOctets};
-use crate::layout::{WideColumnStepI8, WideColumnStepI16, WideRowStepF32, WideRowStepI16};
+use crate::layout::{WideColumnStepI16, WideRowStepF32, WideRowStepI16};
 use crate::simd::LANES;
 
 /// Buffers of the kernels, kept from call to call. They grow to the largest shape; after that no call allocates.
@@ -28,7 +28,6 @@ pub struct Scratch {
     /// Linear layers on wide vectors: weights of a strip.
     pub(crate) wide_f32: Vec<WideColumnStepF32>,
     pub(crate) wide_i16: Vec<WideColumnStepI16>,
-    pub(crate) wide_i8: Vec<WideColumnStepI8>,
     /// Linear layers on wide vectors: rows of bytes and rows of i16, apart where a product has both.
     pub(crate) sorted_rows: Vec<f32>,
     /// Attention: the keys and values of one head in f32.

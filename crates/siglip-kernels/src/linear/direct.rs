@@ -59,7 +59,7 @@ pub(super) fn multiply_i16<S: Simd, K: Store<S, S::I32>>(
     store: K,
 ) {
     let (depth, panel_steps) = (weight.inputs().div_ceil(2), padded_steps(weight.inputs()));
-    let columns = weight.pair_steps().1;
+    let columns = weight.pair_steps();
     let mut first = 0;
     if rows == 1 {
         let product = DirectProduct::<I16<ColumnStepI8>, S, ROWS> { activations, rows, panel_steps, depth };

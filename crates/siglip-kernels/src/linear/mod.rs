@@ -64,7 +64,7 @@ pub fn linear(
                 let ranges = &mut ranges[..x.count];
                 row_ranges(x.values, inputs, ranges);
                 let plan = RowPlan::new(ranges, inputs, weight.precision());
-                let (row_scales, column_scales) = (&plan.scales, weight.pair_steps().0);
+                let (row_scales, column_scales) = (&plan.scales, weight.scales());
                 let store = DequantizeStore { epilogue, row_scales, column_scales, out };
                 quantized::multiply(x, &plan, weight, store, scratch);
             }
@@ -144,7 +144,7 @@ impl Kernel for FinishSums<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let FinishSums { sums, row_scales, weight, epilogue, out } = self;
-        let (outputs, column_scales) = (weight.outputs(), weight.pair_steps().0);
+        let (outputs, column_scales) = (weight.outputs(), weight.scales());
         let rows = sums.chunks_exact(outputs).zip(out.chunks_exact_mut(outputs));
         for (row_scale, (sums, out)) in row_scales.iter().zip(rows) {
             dequantize_row(simd, epilogue, *row_scale, column_scales, sums, out);

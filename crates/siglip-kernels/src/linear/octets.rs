@@ -75,7 +75,7 @@ impl<K: StoreI32> OctetKernel for RunPanel<'_, K> {
         let mut own = Scratch::take_own();
         let columns = sized(&mut own.columns_octets, depth);
         let mut column_sums = [0; LANES];
-        let weights = &weight.pair_steps().1[panel * pairs..][..pairs];
+        let weights = &weight.pair_steps()[panel * pairs..][..pairs];
         simd.store_i32(gather_octets::<S, D>(simd, weights, columns), &mut column_sums);
         let store = ZeroPointStore { store, zero_points, column_sums: &[column_sums] };
         let strip = StoreI32::strip::<1>(&store, panel);

@@ -123,7 +123,7 @@ impl<K: StoreI32> Product<'_, K> {
         let (pairs, depth) = (weight.inputs().div_ceil(2), weight.inputs().div_ceil(4));
         let mut own = Scratch::take_own();
         let columns = sized(&mut own.columns_i16, P * depth);
-        let weights = weight.pair_steps().1[first * pairs..].chunks_exact(pairs.max(1));
+        let weights = weight.pair_steps()[first * pairs..].chunks_exact(pairs.max(1));
         let mut column_sums = [[0; LANES]; P];
         for ((columns, weights), sums) in
             columns.chunks_exact_mut(depth.max(1)).zip(weights).zip(&mut column_sums)

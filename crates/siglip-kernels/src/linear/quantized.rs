@@ -112,7 +112,7 @@ fn multiply_wide_bytes<K: StoreI32>(
 /// Multiplies rows of 16 bits. The sums are the same on every instruction set.
 fn multiply_exact<K: StoreI32>(rows: QuantizedRows, weight: &PackedMatrix, store: K, scratch: &mut Scratch) {
     let x = rows.x;
-    let (Some(wide), WIDE_ROWS..) = (wide(), x.count) else {
+    let Some(wide) = wide().filter(|_| weight.is_wide()) else {
         return PackedActivations::new(rows, scratch).multiply(weight, store);
     };
     let (panels, depth) = (x.count.div_ceil(WIDE_ROWS), x.width.div_ceil(2));
@@ -186,7 +186,7 @@ mod tests {
         for (row, _) in x.chunks_mut(inputs).zip(&is_outlier).filter(|(_, is_outlier)| **is_outlier) {
             row[rng.usize(..inputs)] = 1000.0;
         }
-        let mut packed = PackedMatrix::new(Precision::Q8Exact, inputs, outputs);
+        let mut packed = PackedMatrix::with_layout(Precision::Q8Exact, inputs, outputs, false);
         packed.pack(0, &weight);
         let (mut out, mut exact) = (vec![0.0; rows * outputs], vec![0.0; rows * outputs]);
         let scratch = &mut Scratch::default();
@@ -197,7 +197,7 @@ mod tests {
         let store = DequantizeStore {
             epilogue: CheckedEpilogue::new(Epilogue::None, outputs),
             row_scales: &plan.scales,
-            column_scales: packed.pair_steps().0,
+            column_scales: packed.scales(),
             out: DisjointMut::new(&mut out),
         };
         let x_rows = Rows::of_matrix(&x, inputs, 0, rows);

@@ -206,7 +206,7 @@ fn combine_panels<S: Simd>(
     combined: &mut [ColumnStepI16],
 ) {
     let (depth, half) = (weight.inputs().div_ceil(2), padded_steps(weight.inputs()) / 2);
-    let steps = weight.pair_steps().1;
+    let steps = weight.pair_steps();
     for panel in 0..count {
         let weights = |panel: usize| steps.get(panel * depth..(panel + 1) * depth).unwrap_or(&[]);
         let (left, right) = (weights(first + panel), weights(first + count + panel));

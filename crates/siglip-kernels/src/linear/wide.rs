@@ -1,15 +1,17 @@
 //! Products on wide vectors: eight rows at a time, strips of up to three wide panels of columns.
 //!
-//! A wide panel is two of the matrix's panels side by side. The strip's weights are brought into that layout once for all rows.
+//! A wide panel is two of the matrix's panels side by side. Weights of 8 bits lie so; others are brought into that layout once
+//! for all rows of a strip.
 
 use super::epilogue::{Store, StoreF32, StoreI32, ZeroPointStore};
 use crate::dispatch::WideKernel;
-use crate::layout::{ColumnStepI8, WIDE_ROWS, WideColumnStepI8, WideColumnStepI16};
+use crate::layout::{WIDE_ROWS, WideColumnStepI8, WideColumnStepI16};
 use crate::layout::{WideRowStepF32, WideRowStepI16};
 use crate::matrix::PackedMatrix;
-use crate::microkernel::{Operand, WideBf16, WideF32, WideI16, WideU8, tile};
+use crate::microkernel::{Operand, WideBf16, WideF32, WideI16, WideU8, accumulate_tile};
 use crate::scratch::{Scratch, sized};
-use crate::simd::{LANES, WIDE_LANES, Wide, padded};
+use crate::simd::{LANES, WIDE_LANES, Wide};
+use crate::thread_pool::thread_pool_members;
 
 /// Panels of the matrix in a strip: eight rows by three wide panels are 24 sums, which leaves eight of 32 registers.
 pub(super) const STRIP_PANELS: usize = 6;
@@ -58,6 +60,13 @@ impl<S: Wide> WideOperand<S> for WideU8 {
     }
 }
 
+/// Steps of a tile between two prefetches.
+const STEPS_PER_PREFETCH: usize = 16;
+
+/// Steps of the next strip that are prefetched at a time: with 256 rows, a strip of three wide panels is read ahead in three quarters
+/// of the time that one takes.
+const PREFETCHED_STEPS: usize = 2;
+
 /// Packed rows times the wide panels of one strip.
 struct Strip<'a, S: Wide, O: WideOperand<S>> {
     panels: &'a [O::RowStep],
@@ -68,6 +77,8 @@ struct Strip<'a, S: Wide, O: WideOperand<S>> {
     depth: usize,
     /// The strip's first panel in the matrix.
     first: usize,
+    /// The columns of the strip that this thread probably takes next.
+    next: &'a [O::ColumnStep],
 }
 
 impl<S: Wide, O: WideOperand<S>> Strip<'_, S, O> {
@@ -88,9 +99,17 @@ impl<S: Wide, O: WideOperand<S>> Strip<'_, S, O> {
     fn tiles<K: Store<S, O::Half>, const R: usize, const P: usize, const W: usize>(&self, simd: S, store: K) {
         const { assert!(W == 2 * P) };
         let strip = store.strip::<W>(self.first);
+        let mut next = self.next.iter();
         for panel in 0..self.rows.div_ceil(WIDE_ROWS) {
             let rows = &self.panels[panel * self.depth..][..self.depth];
-            let tile: [[O::Sum; P]; R] = tile::<S, O, R, P>(simd, rows, self.columns, self.depth);
+            let mut tile = [[O::zero(simd); P]; R];
+            for (part, rows) in rows.chunks(STEPS_PER_PREFETCH).enumerate() {
+                for step in next.by_ref().take(PREFETCHED_STEPS) {
+                    simd.prefetch(step);
+                }
+                let columns = &self.columns[part * STEPS_PER_PREFETCH..];
+                tile = accumulate_tile::<S, O, R, P>(simd, rows, columns, self.depth, tile);
+            }
             for (row, sums) in (panel * WIDE_ROWS..self.rows).zip(tile) {
                 let mut halves = [O::halves(simd, sums[0])[0]; W];
                 for (halves, sum) in halves.as_chunks_mut::<2>().0.iter_mut().zip(sums) {
@@ -134,7 +153,8 @@ impl WideKernel for RunStripF32<'_> {
         for (at, columns) in columns.chunks_exact_mut(depth.max(1)).enumerate() {
             interleave(weight.steps(), first + 2 * at, depth, columns);
         }
-        Strip::<S, WideF32> { panels, rows, columns, wide_panels, depth, first }.multiply(simd, store);
+        Strip::<S, WideF32> { panels, rows, columns, wide_panels, depth, first, next: &[] }
+            .multiply(simd, store);
         own.keep_own();
     }
 }
@@ -176,7 +196,8 @@ impl WideKernel for RunStripBf16<'_> {
         for (at, columns) in columns.chunks_exact_mut(depth.max(1)).enumerate() {
             interleave(weight.bf16_steps(), first + 2 * at, depth, columns);
         }
-        Strip::<S, WideBf16> { panels, rows, columns, wide_panels, depth, first }.multiply(simd, store);
+        Strip::<S, WideBf16> { panels, rows, columns, wide_panels, depth, first, next: &[] }
+            .multiply(simd, store);
         own.keep_own();
     }
 }
@@ -196,32 +217,26 @@ impl<K: StoreI32> WideKernel for RunStripI16<'_, K> {
     #[inline(always)]
     fn run<S: Wide>(self, simd: S) {
         let RunStripI16 { panels, rows, weight, store, first } = self;
-        let depth = weight.inputs().div_ceil(2);
+        let (depth, quads) = (weight.inputs().div_ceil(2), weight.inputs().div_ceil(4));
         let wide_panels = wide_panels(weight, first);
+        let steps = &weight.wide_steps().1[first / 2 * quads..];
         let mut own = Scratch::take_own();
         let columns = sized(&mut own.wide_i16, wide_panels * depth);
-        for (at, columns) in columns.chunks_exact_mut(depth.max(1)).enumerate() {
-            widen(simd, weight.pair_steps().1, first + 2 * at, depth, columns);
+        for (steps, columns) in steps.chunks_exact(quads.max(1)).zip(columns.chunks_exact_mut(depth.max(1))) {
+            widen(simd, steps, columns);
         }
-        Strip::<S, WideI16> { panels, rows, columns, wide_panels, depth, first }.multiply(simd, store);
+        Strip::<S, WideI16> { panels, rows, columns, wide_panels, depth, first, next: &[] }
+            .multiply(simd, store);
         own.keep_own();
     }
 }
 
-/// Widens panels `panel` and `panel + 1`, side by side.
+/// Widens the weights of wide panels: of each step of four inputs, two steps of two.
 #[inline(always)]
-fn widen<S: Wide>(
-    simd: S,
-    steps: &[ColumnStepI8],
-    panel: usize,
-    depth: usize,
-    columns: &mut [WideColumnStepI16],
-) {
-    for half in 0..2 {
-        let steps = panel_steps(steps, panel + half, depth);
-        for (step, columns) in columns.iter_mut().enumerate() {
-            let weights = steps.get(step).unwrap_or(&[[0; 2]; LANES]);
-            simd.store_pairs(simd.widen_pairs(weights), &mut columns.as_chunks_mut().0[half]);
+fn widen<S: Wide>(simd: S, steps: &[WideColumnStepI8], columns: &mut [WideColumnStepI16]) {
+    for (quads, columns) in steps.iter().zip(columns.chunks_mut(2)) {
+        for (pairs, columns) in simd.wide_pairs(simd.wide_load_quads(quads)).into_iter().zip(columns) {
+            simd.wide_store_pairs(pairs, columns);
         }
     }
 }
@@ -243,42 +258,14 @@ impl<K: StoreI32> WideKernel for RunStripU8<'_, K> {
     #[inline(always)]
     fn run<S: Wide>(self, simd: S) {
         let RunStripU8 { panels, rows, weight, store, zero_points, first } = self;
-        let (pairs, depth) = (weight.inputs().div_ceil(2), weight.inputs().div_ceil(4));
-        let wide_panels = wide_panels(weight, first);
-        let mut own = Scratch::take_own();
-        let columns = sized(&mut own.wide_i8, wide_panels * depth);
-        let mut column_sums = [[0; LANES]; STRIP_PANELS];
-        let sums = column_sums.as_chunks_mut::<2>().0;
-        for (at, (columns, sums)) in columns.chunks_exact_mut(depth.max(1)).zip(sums).enumerate() {
-            let halves = gather_quads(simd, weight.pair_steps().1, first + 2 * at, pairs, columns);
-            for (sums, half) in sums.iter_mut().zip(halves) {
-                simd.store_i32(half, sums);
-            }
-        }
-        let store = ZeroPointStore { store, zero_points, column_sums: &column_sums };
-        Strip::<S, WideU8> { panels, rows, columns, wide_panels, depth, first }.multiply(simd, store);
-        own.keep_own();
+        let (depth, wide_panels) = (weight.inputs().div_ceil(4), wide_panels(weight, first));
+        let (sums, steps) = weight.wide_steps();
+        let columns = &steps[first / 2 * depth..][..wide_panels * depth];
+        // Threads take strips in turn.
+        let next_first = first + (1 + thread_pool_members()) * STRIP_PANELS;
+        let next = steps.get(next_first / 2 * depth..).unwrap_or_default();
+        let next = &next[..next.len().min(STRIP_PANELS / 2 * depth)];
+        let store = ZeroPointStore { store, zero_points, column_sums: &sums[first..] };
+        Strip::<S, WideU8> { panels, rows, columns, wide_panels, depth, first, next }.multiply(simd, store);
     }
-}
-
-/// Puts panels `panel` and `panel + 1` side by side, four inputs per step, and returns the sums of their columns.
-#[inline(always)]
-fn gather_quads<S: Wide>(
-    simd: S,
-    steps: &[ColumnStepI8],
-    panel: usize,
-    pairs: usize,
-    columns: &mut [WideColumnStepI8],
-) -> [S::I32; 2] {
-    let (left, left_last) = panel_steps(steps, panel, pairs).as_chunks::<2>();
-    let (right, right_last) = panel_steps(steps, panel + 1, pairs).as_chunks::<2>();
-    let (left_last, right_last) = (padded(left_last), padded(right_last));
-    let (ones, mut sums) = (simd.wide_splat_i32(0x0101_0101), simd.wide_splat_i32(0));
-    for (step, columns) in columns.iter_mut().enumerate() {
-        let left = left.get(step).unwrap_or(&left_last);
-        let quads = simd.wide_quads(left, right.get(step).unwrap_or(&right_last));
-        sums = simd.wide_dot_u8_i8(sums, ones, quads);
-        simd.wide_store_quads(quads, columns);
-    }
-    simd.wide_halves_i32(sums)
 }

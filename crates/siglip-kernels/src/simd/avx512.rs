@@ -143,6 +143,11 @@ impl Wide for Avx512 {
     type WideI32 = __m512i;
 
     #[inline(always)]
+    fn prefetch<T>(self, data: &T) {
+        avx512!(_mm_prefetch::<_MM_HINT_T1>((&raw const *data).cast()))
+    }
+
+    #[inline(always)]
     fn wide_splat(self, value: f32) -> __m512 {
         avx512!(_mm512_set1_ps(value))
     }
@@ -207,21 +212,18 @@ impl Wide for Avx512 {
     }
 
     #[inline(always)]
-    fn wide_quads(self, left: &[[[i8; 2]; LANES]; 2], right: &[[[i8; 2]; LANES]; 2]) -> __m512i {
-        /// Pair n of the first step, pair n of the second, for each panel.
-        const ORDER: [i16; 2 * WIDE_LANES] = [
-            0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15, //
-            16, 24, 17, 25, 18, 26, 19, 27, 20, 28, 21, 29, 22, 30, 23, 31,
-        ];
+    fn wide_pairs(self, quads: __m512i) -> [__m512i; 2] {
         avx512!({
-            let left = _mm512_castsi256_si512(_mm256_loadu_si256(left.as_ptr().cast()));
-            let both = _mm512_inserti64x4::<1>(left, _mm256_loadu_si256(right.as_ptr().cast()));
-            _mm512_permutexvar_epi16(_mm512_loadu_si512(ORDER.as_ptr().cast()), both)
+            let (first, second) = (quads, _mm512_srli_epi32::<16>(quads));
+            [
+                _mm512_cvtepi8_epi16(_mm512_cvtepi32_epi16(first)),
+                _mm512_cvtepi8_epi16(_mm512_cvtepi32_epi16(second)),
+            ]
         })
     }
 
     #[inline(always)]
-    fn wide_store_quads(self, quads: __m512i, out: &mut [[i8; 4]; WIDE_LANES]) {
-        avx512!(_mm512_storeu_si512(out.as_mut_ptr().cast(), quads))
+    fn wide_store_pairs(self, pairs: __m512i, out: &mut [[i16; 2]; WIDE_LANES]) {
+        avx512!(_mm512_storeu_si512(out.as_mut_ptr().cast(), pairs))
     }
 }

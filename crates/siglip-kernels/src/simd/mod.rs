@@ -241,6 +241,9 @@ pub(crate) trait Wide: Simd {
     /// Sixteen i32, or as many pairs of i16, or quads of bytes.
     type WideI32: Copy;
 
+    /// Brings what begins at `data` into the second-level cache: one line of it.
+    fn prefetch<T>(self, data: &T);
+
     fn wide_splat(self, value: f32) -> Self::WideF32;
     fn wide_load(self, values: &[f32; WIDE_LANES]) -> Self::WideF32;
     /// a b + c.
@@ -258,9 +261,9 @@ pub(crate) trait Wide: Simd {
     fn wide_dot_bf16(self, sum: Self::WideF32, a: Self::WideI32, b: Self::WideI32) -> Self::WideF32;
     fn wide_halves_i32(self, values: Self::WideI32) -> [Self::I32; 2];
 
-    /// Puts each pair of the second step behind the pair of the first: eight quads of each panel, side by side.
-    fn wide_quads(self, left: &[[[i8; 2]; LANES]; 2], right: &[[[i8; 2]; LANES]; 2]) -> Self::WideI32;
-    fn wide_store_quads(self, quads: Self::WideI32, out: &mut [[i8; 4]; WIDE_LANES]);
+    /// The first pair of each quad, and the second, widened to i16.
+    fn wide_pairs(self, quads: Self::WideI32) -> [Self::WideI32; 2];
+    fn wide_store_pairs(self, pairs: Self::WideI32, out: &mut [[i16; 2]; WIDE_LANES]);
 }
 
 /// Loads the first eight of `values`, with zeros where there are fewer.
