@@ -6,9 +6,9 @@ A variant is a picture of tests/fixtures/pictures and a list of edits: ["cut", l
 ["delete", place, length] or ["insert", place, bytes in hexadecimal]. So the test makes the files itself. Writes
 variants.json beside itself: [picture, edits, [width, height, CRC-32 of the pixels] or null where Pillow refuses it].
 
-Variants of each kind of fault come first, then random ones. Those with broken EXIF are left out, since Pillow shows the
-picture and then fails at turning it; so are empty GIF extensions, behind which Pillow loses its place, and OS/2 headers of
-16 bytes, which it does not know.
+Variants of each kind of fault come first, then random ones, then PNGs whose compressed pixels are damaged. Those with
+broken EXIF are left out, since Pillow shows the picture and then fails at turning it; so are empty GIF extensions, behind
+which Pillow loses its place, and OS/2 headers of 16 bytes, which it does not know.
 """
 import random
 import struct
@@ -177,6 +177,40 @@ def png_variants(data):
     yield [["insert", len(data), "00" * 9]]
 
 
+def stream_variants(random, data, count):
+    """Compressed pixels that are damaged or packed in another way, in pieces, with right checksums of the chunks."""
+    places = [(place, length) for name, place, length in chunks(data) if name == b"IDAT"]
+    begin, end = places[0][0], sum(places[-1])
+    stream = b"".join(data[place + 8 : place + length - 4] for place, length in places)
+    rows = zlib.decompress(stream)
+    for _ in range(count):
+        edited = bytearray(stream)
+        match random.randrange(6):
+            case 0:
+                del edited[random.randrange(len(stream)) :]
+            case 1:
+                place = random.randrange(len(stream))
+                edited[place:place] = random.randbytes(random.randrange(1, 9))
+            case 2:
+                kept = len(rows) - random.choice([0, random.randrange(min(9, len(rows)))])
+                more = bytearray(rows[:kept])
+                more += random.choice([b"", b"", rows[:40], bytes(random.randrange(300))])
+                more[random.randrange(len(more))] = random.randrange(6)
+                level, strategy = random.choice([0, 1, 9]), random.choice([zlib.Z_DEFAULT_STRATEGY, zlib.Z_FIXED])
+                pack = zlib.compressobj(level, zlib.DEFLATED, random.choice([9, 15]), 9, strategy)
+                edited = bytearray(pack.compress(bytes(more)) + pack.flush())
+            case _:
+                for _ in range(random.randrange(1, 3)):
+                    place = random.choice([random.randrange(len(stream)), len(stream) - random.randrange(1, 9)])
+                    edited[place] = random.choice([0, 255, edited[place] ^ 1 << random.randrange(8)])
+        cuts = sorted(random.randrange(len(edited) + 1) for _ in range(random.randrange(4)))
+        inserted = b""
+        for start, stop in zip([0, *cuts], [*cuts, len(edited)]):
+            piece = b"IDAT" + edited[start:stop]
+            inserted += struct.pack(">I", len(piece) - 4) + piece + struct.pack(">I", zlib.crc32(piece))
+        yield [["delete", begin, end - begin], ["insert", begin, inserted.hex()]]
+
+
 def bmp_variants(data):
     for value in (0, 1, 26, 40, 54, 58, 62, 66, 70, 118, 255):
         yield [["set", 10, value], ["set", 11, 0]]
@@ -278,22 +312,33 @@ made/palette.gif made/interlaced-transparent.gif made/inner-beyond.gif made/anim
 made/lossy-alpha.webp made/lossless-alpha.webp made/animated-inner-lossless.webp made/animated-inner-lossy.webp
 made/orientation-6.webp hunt/webp-alpha-flag-no-ALPH.webp""".split()
 
+# Small PNGs, and how many variants of their compressed pixels.
+STREAMS = {
+    "made/1x1.png": 300, "made/grey-2bit.png": 40, "made/palette-2bit.png": 20, "made/palette-interlaced.png": 12,
+}
+
 
 def main():
     versions = check_versions("pillow")
     warnings.simplefilter("ignore")
     seeded = random.Random(15)
     variants = []
-    for name in BASES:
-        data = (PICTURES / name).read_bytes()
-        assert len(data) < LARGEST, name
-        edits = [edits for edits in BY_FORMAT[Path(name).suffix](data) if edits]
-        edits += [list(random_edits(seeded, data)) for _ in range(RANDOM_VARIANTS)]
+
+    def record(name, data, edits):
         for edited in edits:
             try:
                 variants.append([name, edited, answer(apply(data, edited))])
             except (ValueError, IndexError):
                 continue
+
+    for name in BASES:
+        data = (PICTURES / name).read_bytes()
+        assert len(data) < LARGEST, name
+        edits = [edits for edits in BY_FORMAT[Path(name).suffix](data) if edits]
+        record(name, data, edits + [list(random_edits(seeded, data)) for _ in range(RANDOM_VARIANTS)])
+    for name, count in STREAMS.items():
+        data = (PICTURES / name).read_bytes()
+        record(name, data, stream_variants(seeded, data, count))
     write_json(HERE / "variants.json", {"versions": versions, "variants": variants})
     shown = sum(found is not None for *_, found in variants)
     print(f"{len(variants)} variants, of which Pillow shows {shown}")

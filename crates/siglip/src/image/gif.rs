@@ -8,6 +8,9 @@ const IMAGE: u8 = b',';
 const TRAILER: u8 = b';';
 const GRAPHIC_CONTROL: u8 = 0xf9;
 
+/// None without a colour table, or with one that holds grey 0, grey 1 and so on.
+type Palette = Option<Box<[[u8; 3]; 256]>>;
+
 /// The first frame and what lies before it.
 struct Frame {
     left: usize,
@@ -15,8 +18,8 @@ struct Frame {
     width: usize,
     height: usize,
     interlaced: bool,
-    /// None where it is grey: without a colour table, or with one that holds grey 0, grey 1 and so on.
-    palette: Option<Box<[[u8; 3]; 256]>>,
+    /// None where it is grey.
+    palette: Palette,
     transparent: Option<u8>,
     code_bits: u8,
     /// Where the codes begin.
@@ -50,26 +53,24 @@ pub(super) fn decode(bytes: &[u8]) -> Result<RgbImage, ImageError> {
     RgbImage::from_pixels(width as u32, height as u32, pixels)
 }
 
-/// The colour table behind a descriptor with these flags: None without, Some(None) where it is grey 0, grey 1 and so
-/// on. Colours that a short table lacks are black.
-#[expect(clippy::type_complexity, reason = "a table, if any, of colours or of greys")]
-fn palette(reader: &mut Reader, flags: u8) -> Result<Option<Option<Box<[[u8; 3]; 256]>>>, ImageError> {
+/// The colour table behind a descriptor with these flags. Colours that a short table lacks are black.
+fn palette(reader: &mut Reader, flags: u8) -> Result<Palette, ImageError> {
     if flags & 0x80 == 0 {
         return Ok(None);
     }
     let table = reader.take(3 << (1 + (flags & 7))).ok_or_else(cut_short)?;
     if table.chunks_exact(3).enumerate().all(|(index, color)| color == [index as u8; 3]) {
-        return Ok(Some(None));
+        return Ok(None);
     }
     let mut palette = Box::new([[0; 3]; 256]);
     for (entry, color) in palette.iter_mut().zip(table.chunks_exact(3)) {
         entry.copy_from_slice(color);
     }
-    Ok(Some(Some(palette)))
+    Ok(Some(palette))
 }
 
 /// Extensions of every kind may stand before the frame, and any other bytes.
-fn frame(reader: &mut Reader, global: Option<Option<Box<[[u8; 3]; 256]>>>) -> Result<Frame, ImageError> {
+fn frame(reader: &mut Reader, global: Palette) -> Result<Frame, ImageError> {
     let mut transparent = None;
     loop {
         match reader.byte() {
@@ -99,7 +100,8 @@ fn frame(reader: &mut Reader, global: Option<Option<Box<[[u8; 3]; 256]>>>) -> Re
                     width: usize::from(u16_at(descriptor, 4)),
                     height: usize::from(u16_at(descriptor, 6)),
                     interlaced: descriptor[8] & 0x40 != 0,
-                    palette: local.or(global).flatten(),
+                    // Pillow takes a frame's own greys for the lack of a table.
+                    palette: local.or(global),
                     transparent,
                     code_bits,
                     data: reader.position(),

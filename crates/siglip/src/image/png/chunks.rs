@@ -6,6 +6,7 @@ use super::{broken, cut_short};
 const READ: usize = 65536;
 
 /// What the header says, and the frame of an animation that the first pixels are of.
+#[derive(Clone)]
 pub struct Header {
     pub width: u32,
     pub height: u32,
@@ -29,6 +30,7 @@ pub enum Color {
 }
 
 /// A text and its name.
+#[derive(Clone)]
 pub struct Text<'a> {
     pub key: &'a [u8],
     pub value: &'a [u8],
@@ -36,10 +38,14 @@ pub struct Text<'a> {
 }
 
 /// The chunks of a file, in order.
+#[derive(Clone)]
 pub struct Chunks<'a> {
     reader: Reader<'a>,
     header: Option<Header>,
     color: Option<Color>,
+    sides: [u32; 2],
+    /// How many frames the file says that it has.
+    frames: Option<u32>,
     is_animated: bool,
     /// Number of the last part of an animation.
     sequence: Option<u32>,
@@ -58,6 +64,8 @@ impl<'a> Chunks<'a> {
             reader: Reader::at(bytes, SIGNATURE),
             header: None,
             color: None,
+            sides: [0; 2],
+            frames: None,
             is_animated: false,
             sequence: None,
             left: 0,
@@ -108,18 +116,21 @@ impl<'a> Chunks<'a> {
     fn begin_data(&mut self, length: usize, name: [u8; 4]) -> Result<Header, ImageError> {
         self.left = length;
         self.checksum.update(&name);
+        // A picture before the frames is one more.
+        self.is_animated = self.frames.is_some_and(|frames| frames > 1 || self.sequence.is_none());
         self.header.take().ok_or_else(|| broken("it has no header"))
     }
 
     /// The number before the pixels of a later frame, which Pillow checks. The length without it.
     fn frame_data(&mut self, length: usize) -> Result<usize, ImageError> {
         let number = self.reader.take(4).filter(|_| length >= 4).ok_or_else(cut_short)?;
-        self.count(u32_at(number, 0))?;
+        let last = self.sequence.ok_or_else(|| broken("a frame of its animation has no header"))?;
+        self.count(u32_at(number, 0), last.wrapping_add(1))?;
         Ok(length - 4)
     }
 
-    fn count(&mut self, number: u32) -> Result<(), ImageError> {
-        if self.sequence.map_or(0, |last| last.wrapping_add(1)) != number {
+    fn count(&mut self, number: u32, expected: u32) -> Result<(), ImageError> {
+        if number != expected {
             return Err(broken("the parts of its animation are out of order"));
         }
         self.sequence = Some(number);
@@ -175,6 +186,7 @@ impl<'a> Chunks<'a> {
                 at_least(13)?;
                 let header = header(body)?;
                 self.color = Some(header.color);
+                self.sides = [header.width, header.height];
                 self.header = Some(header);
             }
             b"PLTE" => {
@@ -199,19 +211,23 @@ impl<'a> Chunks<'a> {
             b"pHYs" => at_least(9)?,
             b"acTL" => {
                 at_least(8)?;
-                self.is_animated = u32_at(body, 0) > 0;
+                // A second one makes neither count.
+                let is_first = self.frames.is_none();
+                self.frames =
+                    Some(u32_at(body, 0)).filter(|frames| is_first && (1..=1 << 31).contains(frames));
             }
             b"fcTL" => {
                 at_least(26)?;
-                self.count(u32_at(body, 0))?;
+                let expected = self.sequence.map_or(0, |last| last.wrapping_add(1));
+                self.count(u32_at(body, 0), expected)?;
                 let [width, height, left, top] = [4, 8, 12, 16].map(|at| u32_at(body, at));
                 let fits = |start: u32, length: u32, side: u32| {
                     u64::from(start) + u64::from(length) <= u64::from(side)
                 };
+                if !fits(left, width, self.sides[0]) || !fits(top, height, self.sides[1]) {
+                    return Err(broken("a frame of its animation exceeds it"));
+                }
                 if let Some(header) = &mut self.header {
-                    if !fits(left, width, header.width) || !fits(top, height, header.height) {
-                        return Err(broken("a frame of its animation exceeds it"));
-                    }
                     header.frame = [left, top, width, height];
                 }
             }

@@ -28,7 +28,8 @@ pub struct Pixels<'a> {
 const ONE_PASS: [[usize; 4]; 1] = [[0, 0, 1, 1]];
 
 impl<'a> Pixels<'a> {
-    pub fn new(header: &'a Header, rgb: Vec<u8>) -> Result<Pixels<'a>, ImageError> {
+    /// `rgb` is black.
+    pub fn new(header: &'a Header, mut rgb: Vec<u8>) -> Result<Pixels<'a>, ImageError> {
         let [_, _, width, height] = header.frame;
         let samples = match header.color {
             Color::Grey | Color::Indexed => 1,
@@ -38,6 +39,9 @@ impl<'a> Pixels<'a> {
         };
         if width == 0 || height == 0 {
             return Err(broken("its first frame is empty"));
+        }
+        if header.color == Color::Indexed && header.palette[0] != [0; 3] {
+            rgb.as_chunks_mut().0.fill(header.palette[0]);
         }
         let bits = samples * usize::from(header.bits);
         let longest = (width as usize * bits).div_ceil(8) as u32;
@@ -64,6 +68,11 @@ impl<'a> Pixels<'a> {
 
     pub fn is_between_rows(&self) -> bool {
         self.filled == 0
+    }
+
+    /// How many bytes the row lacks.
+    pub fn left_in_row(&self) -> usize {
+        if self.is_complete { 0 } else { self.length + 1 - self.filled }
     }
 
     pub fn into_rgb(self) -> Vec<u8> {

@@ -64,18 +64,23 @@ fn chunks(bytes: &[u8]) -> Result<Vec<Chunk<'_>>, ImageError> {
     while let Some(chunk) = chunk(&mut reader) {
         match chunk {
             Some(chunk) => chunks.push(chunk),
-            // Later frames may be broken.
+            // Later frames may be broken, and what follows the chunk behind a picture alone.
             None if chunks.iter().any(|(name, _)| *name == b"ANMF") => break,
+            None if chunks.len() > 1 && !is_extended(&chunks) => break,
             None => return Err(cut_short()),
         }
     }
-    if !reader.take_up_to(1).is_empty() && chunks.first().is_some_and(|(name, _)| *name == b"VP8X") {
+    if !reader.take_up_to(1).is_empty() && is_extended(&chunks) {
         return Err(cut_short());
     }
     match chunks.first() {
         Some((b"VP8 " | b"VP8L" | b"VP8X", _)) => Ok(chunks),
         _ => Err(broken("it does not begin as one")),
     }
+}
+
+fn is_extended(chunks: &[Chunk]) -> bool {
+    chunks.first().is_some_and(|(name, _)| *name == b"VP8X")
 }
 
 /// Those up to the first one that cannot be read.
@@ -146,6 +151,9 @@ fn is_of_pixels(name: &[u8]) -> bool {
 fn still(chunks: &[Chunk]) -> Result<RgbImage, ImageError> {
     let pixels = chunks.iter().find(|(name, _)| matches!(*name, b"VP8 " | b"VP8L"));
     let &(name, body) = pixels.ok_or_else(cut_short)?;
+    if name == b"VP8 " {
+        check_head(body)?;
+    }
     let mut file = file_of(name, body);
     let (width, height) = WebPDecoder::new(Cursor::new(&file[..])).map_err(error)?.dimensions();
     rgb::check_sides(width, height)?;
@@ -162,6 +170,18 @@ fn still(chunks: &[Chunk]) -> Result<RgbImage, ImageError> {
         3 => RgbImage::from_rgb(width, height, data),
         _ => RgbImage::from_rgba(width, height, &data),
     }
+}
+
+/// Refuses what `VP8GetInfo` does, which libwebp asks first.
+fn check_head(body: &[u8]) -> Result<(), ImageError> {
+    const LAST_PROFILE: u32 = 3;
+    let &[a, b, c, ..] = body else { return Err(cut_short()) };
+    let bits = u32::from_le_bytes([a, b, c, 0]);
+    let (profile, is_shown, first_partition) = (bits >> 1 & 7, bits >> 4 & 1 == 1, bits >> 5);
+    if profile > LAST_PROFILE || !is_shown || first_partition as usize >= body.len() {
+        return Err(broken("the head of its picture is damaged"));
+    }
+    Ok(())
 }
 
 /// A file of this chunk alone.
