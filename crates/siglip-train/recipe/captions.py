@@ -35,7 +35,7 @@ ALIASES = {
     "faces": ["face", "human face"], "faces easy": ["face", "human face"], "flamingo head": ["flamingo"],
     "cougar body": ["cougar", "puma"], "cougar face": ["cougar", "puma"], "crocodile head": ["crocodile"],
     "water lilly": ["water lily"], "wild cat": ["wildcat", "wild cat"], "car side": ["car", "automobile"],
-    "gerenuk": ["gerenuk", "gazelle"], "cellphone": ["cellphone", "mobile phone"], "airplane": ["airplane", "plane"],
+    "gerenuk": ["gerenuk", "gazelle"], "outwear": ["outerwear"], "longsleeve": ["long sleeve shirt"], "cellphone": ["cellphone", "mobile phone"], "airplane": ["airplane", "plane"],
     "airplanes": ["airplane", "plane"], "motorbikes": ["motorbike", "motorcycle"], "leopards": ["leopard"],
     "inline skate": ["inline skate", "roller skate"], "rhino": ["rhino", "rhinoceros"], "automobile": ["automobile", "car"],
     "scissors": ["scissors", "pair of scissors"], "binocular": ["binoculars"], "background google": ["scene"],
@@ -73,8 +73,32 @@ class Phrasebook:
     """The phrases met so far, as far as all their words have vectors."""
 
     def __init__(self, glove: dict[str, np.ndarray]):
+        self.glove = glove
+        self.spread = np.std([*glove.values()], 0)
         self.rank = {word: rank for rank, word in enumerate(glove)}
         self.phrases: dict[str, int] = {}
+        # Of words that GloVe lacks.
+        self.coined: dict[str, np.ndarray] = {}
+
+    def vector(self, word: str) -> np.ndarray:
+        """Zeros, if there is none."""
+        return self.coined.get(word, self.glove.get(word, np.zeros_like(self.spread)))
+
+    def coin(self, name: str, related: list[str]):
+        """Gives every word of a class's name that GloVe lacks a vector: its singular's, or, as for a brand, the mean of the
+        words that stand beside it, moved by random numbers of its own, so that no two are the same."""
+        if not name.isascii():
+            return
+        words = dict.fromkeys(word for text in [name, *related] for word in normalize(text).split())
+        beside = [self.glove[word] for word in words if word in self.glove]
+        for word in normalize(name).split():
+            if word not in self.rank and word.removesuffix("s") in self.glove:
+                self.coined[word] = self.glove[word.removesuffix("s")]
+                self.rank[word] = len(self.rank)
+            elif word not in self.rank and beside:
+                own = np.random.default_rng(list(word.encode())).normal(0, 0.7, len(self.spread))
+                self.coined[word] = np.mean(beside, 0) + own * self.spread
+                self.rank[word] = len(self.rank)
 
     def ids(self, texts) -> dict[int, str]:
         known = [t for t in map(normalize, texts) if t and all(word in self.rank for word in t.split())]
@@ -86,6 +110,7 @@ class Phrasebook:
 
     def add(self, names: list[str], synonyms: list[str], hypernyms: list[str], keywords: list[str]) -> Class:
         """Half of the weight for the usual name, the rest for its plural, synonyms, what it is a kind of, and keywords."""
+        self.coin(names[0], [*names[1:], *synonyms, *hypernyms[:2], *keywords])
         weights: dict[int, float] = {}
         kinds: set[int] = set()
         plurals = [plural(name) for name in names]
@@ -144,17 +169,18 @@ def teacher_classes(book: Phrasebook) -> list[list[int]]:
 def vocabulary(book: Phrasebook, wordnet: WordNet, adjectives: set[str]) -> list[str]:
     """Special tokens, the words of templates and phrases, concrete nouns with their plurals, and further frequent words."""
     words = dict.fromkeys(TEMPLATE_WORDS + EVERYDAY_WORDS)
-    words.update(dict.fromkeys(word for phrase in book.phrases for word in phrase.split()))
+    words.update(dict.fromkeys(word for phrase in book.phrases for word in phrase.split() if word not in book.coined))
     plain = [word for word in book.rank if word == normalize(word)]
     for word in plain:
         if book.rank[word] < FREQUENT and wordnet.is_concrete(word):
             words.update(dict.fromkeys(w for w in (word, plural(word)) if w in book.rank))
     print(f"{len(words)} words of captions and concrete nouns")
     for word in plain:
-        if len(words) + 2 >= VOCABULARY:
+        if len(words.keys() | book.coined) + 2 >= VOCABULARY:
             break
         if word in wordnet.senses or word in adjectives or word.rstrip("s") in wordnet.senses:
             words.setdefault(word)
+    words.update(dict.fromkeys(book.coined))
     return ["<pad>", "<unk>", *words]
 
 
@@ -196,7 +222,7 @@ def main(registry: Path, out: Path):
     }
     (out / "captions.json").write_text(json.dumps(captions))
     (out / "tokenizer.json").write_text(json.dumps(tokenizer(words), separators=(",", ":")))
-    vectors = np.stack([glove.get(word, np.zeros(50, np.float32)) for word in words])
+    vectors = np.stack([book.vector(word) for word in words]).astype(np.float32)
     # Zero mean and unit variance over the vocabulary, so that the student's projection of them starts well scaled.
     vectors[2:] = (vectors[2:] - vectors[2:].mean(0)) / vectors[2:].std(0)
     # A last number that is 1 gives the projection an offset: an earlier model's words had another mean.

@@ -5,6 +5,7 @@ and the token table is that of fixed word vectors times a matrix.
 """
 
 import json
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ class Shape:
     """The model's measures: 4.7 million numbers, 10.0 MB in half precision with the tokenizer; two fifths of them are 30,000
     words."""
 
-    side: int = 60
+    side: int = 70
     patch: int = 5
     vision: Tower = Tower(192, 6, 4, 576)
     text: Tower = Tower(64, 2, 4, 512)
@@ -169,6 +170,14 @@ class Encoder(nn.Module):
         for layer in self.layers:
             x = layer(x)
         return x
+
+
+def interpolated(positions: torch.Tensor, patches: int) -> torch.Tensor:
+    """Position embeddings [patches, width] of a square picture for another number of patches (2010.11929), as the reference's
+    `interpolate_pos_encoding` does it."""
+    before, after = (math.isqrt(count) for count in (len(positions), patches))
+    grid = positions.T.unflatten(1, (before, before))[None]
+    return F.interpolate(grid, size=(after, after), mode="bicubic", align_corners=False)[0].flatten(1).T
 
 
 class Embeddings(nn.Module):

@@ -18,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from batches import Pictures, Validation, Views
 from losses import NEVER, distillation, share_of
 from said import Captions
+from student import Shape
 from work import Work, log, pace
 
 # The side at which it looks. The pictures have 64 pixels.
@@ -118,7 +119,7 @@ def accuracy(teacher: Teacher, classes: Classes, validation: Validation, side: i
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
-    parser.add_argument("--side", type=int, default=60, help="of the pictures that the student sees")
+    parser.add_argument("--side", type=int, default=Shape.side, help="of the pictures that the student sees")
     parser.add_argument("--seconds", type=float, default=60, help="of work")
     args = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -6,15 +6,17 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from batches import DRAWINGS, Mix, Views, cropped, mix, on_grounds, random_boxes
+from captions import Phrasebook
 from losses import Truths, distillation
 from optimizer import Optimizer, orthogonalized
 from retell import AnyWords, cut, retell
 from said import TEMPLATES, drawn_by, wrap
-from student import CONTEXT, PADDING, UNKNOWN, Shape, Student, Tower, read, write
+from student import CONTEXT, PADDING, UNKNOWN, Shape, Student, Tower, interpolated, read, write
 from teacher import Teacher
 from work import pace
 
@@ -50,7 +52,14 @@ class TestStudent(unittest.TestCase):
             torch.testing.assert_close(again.image_embeds(pixels), expected.image_embeds, atol=1e-5, rtol=0)
             known = ids.clamp(min=2)
             torch.testing.assert_close(again.text_embeds(known), student.text_embeds(known), atol=1e-5, rtol=0)
-
+        # A later run may show larger pictures.
+        larger = torch.rand(3, 3, 75, 75) * 2 - 1
+        with torch.no_grad():
+            expected = theirs.get_image_features(larger, interpolate_pos_encoding=True).pooler_output
+            again.vision_model.embeddings.position_embedding = torch.nn.Parameter(
+                interpolated(again.vision_model.embeddings.position_embedding, 15 * 15)
+            )
+            torch.testing.assert_close(again.image_embeds(larger), F.normalize(expected, dim=-1), atol=1e-5, rtol=0)
 
     def test_a_picture_with_all_of_its_patches_in_another_order_is_the_same(self):
         torch.manual_seed(6)
@@ -247,6 +256,31 @@ class TestPictures(unittest.TestCase):
         expected = mixed.share[:, 0] * torch.arange(8.0) + (1 - mixed.share[:, 0]) * mixed.other
         torch.testing.assert_close(mixture.mean((1, 2, 3)), expected, atol=1e-4, rtol=0)
         self.assertTrue(bool((mixed.share[5:] == 1).all() and (mixed.other[:5] < 5).all()))
+
+
+class TestPhrasebook(unittest.TestCase):
+    def test_names_with_words_that_glove_lacks_are_phrases_too(self):
+        chance = np.random.default_rng(7)
+        words = ("soy", "milk", "vanilla", "satsuma", "dog")
+        glove = {word: chance.normal(size=50) for word in words}
+        book = Phrasebook(glove)
+        brand = book.add(["Alpro-Vanilla soy milk"], ["soy milk"], [], [])
+        book.add(["Oatly milk"], [], [], [])
+        book.add(["satsumas"], [], [], [])
+        self.assertEqual([*book.coined], ["alpro", "oatly", "satsumas"])
+        self.assertIn("alpro vanilla soy milk", book.phrases)
+        # It is what is said most often.
+        self.assertEqual(max(brand.weights, key=brand.weights.get), book.phrases["alpro vanilla soy milk"])
+        np.testing.assert_array_equal(book.vector("satsumas"), glove["satsuma"])
+        # Near the words beside it, and like no other word.
+        near = np.mean([glove["soy"], glove["milk"], glove["vanilla"]], 0)
+        away = lambda vector: np.linalg.norm(book.vector("alpro") - vector)
+        self.assertLess(away(near), away(glove["dog"]))
+        self.assertGreater(away(book.vector("oatly")), 1)
+        # Words beside which nothing is known, and words with other letters, stay unknown.
+        for name in ("gerenuk", "müsli milk"):
+            book.add([name], [], [], [])
+        self.assertEqual(len(book.coined), 3)
 
 
 class TestChance(unittest.TestCase):

@@ -16,7 +16,7 @@ from losses import Truths, distillation
 from optimizer import Optimizer
 from retell import retell
 from said import Captions
-from student import Shape, Student, Tower, read, write
+from student import Shape, Student, Tower, interpolated, read, write
 from teacher import Classes, Teacher
 from work import Work, log, pace
 
@@ -36,6 +36,7 @@ def arguments():
     parser.add_argument("out", type=Path)
     parser.add_argument("--seconds", type=float, default=1800, help="of work, over all runs")
     parser.add_argument("--init", type=Path, help="a model of an earlier training to begin with")
+    parser.add_argument("--earlier", type=float, default=0, help="share of INIT in the weights that are written (2109.01903)")
     parser.add_argument("--side", type=int, default=Shape.side, help="of a picture in pixels")
     parser.add_argument("--patch", type=int, default=Shape.patch, help="a patch's side in pixels")
     parser.add_argument("--vision", type=tower, default=Shape.vision, help="width,layers,heads,inner")
@@ -130,16 +131,21 @@ def accuracy(model: Student, captions: Captions, validation: Validation) -> str:
     return "; ".join(report)
 
 
+# Of the vision tower's state.
+POSITIONS = "embeddings.position_embedding"
+
+
 def started(args, shape: Shape, captions: Captions, device: torch.device) -> Student:
     """Random numbers, or the earlier model with a text tower that says the same."""
     model = Student(shape, captions.words, captions.vectors).to(device)
     if args.init:
         earlier = read(args.init, captions.words, captions.vectors).to(device)
-        model.vision_model.load_state_dict(earlier.vision_model.state_dict())
+        state = earlier.vision_model.state_dict()
+        model.vision_model.load_state_dict(state | {POSITIONS: interpolated(state[POSITIONS], shape.patches)})
         with torch.no_grad():
             model.logit_scale.copy_(earlier.logit_scale)
             model.logit_bias.copy_(earlier.logit_bias)
-        if earlier.shape == model.shape:
+        if (earlier.shape.text, earlier.shape.vision) == (shape.text, shape.vision):
             model.text_model.load_state_dict(earlier.text_model.state_dict())
         else:
             retell(model, earlier, captions, Work(device), args.retell, log)
@@ -216,6 +222,10 @@ def main():
         if now - saved > args.save or done == 1:
             save()
             saved = work.seconds()
+    if args.init and args.earlier:
+        earlier = started(args, shape, captions, device)
+        with torch.no_grad():
+            torch._foreach_lerp_(list(average.parameters()), list(earlier.parameters()), args.earlier)
     write(average, args.data, args.out / "model")
     log("written")
 
