@@ -65,7 +65,7 @@ test('a first visit is offered a published model, with its size and time, until 
     /tiny/,
     /1; the median takes \d/,
     /CPU: 1 worker/,
-    /60 px, texts of 12 tokens/,
+    /70 px, texts of 12 tokens/,
     /33\.12/,
   ])
     assert.match(facts, fact);

@@ -328,7 +328,7 @@ test('embeddings have a norm of 1, and info says what is loaded', async () => {
     ready: 'both',
     workers: 1,
     device: 'cpu',
-    imageSize: 60,
+    imageSize: 70,
     kind: 'zero-shot',
     contextLength: 12,
     embeddingSize: 192,

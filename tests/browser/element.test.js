@@ -85,7 +85,7 @@ test('on another site, under the policy in the guide, the engine and the model l
   assert.equal((await labelsOf(page))[0], 'a cat');
   assert.equal(await page.evaluate(() => crossOriginIsolated), false);
   const [info] = await eventsOf(page, 'ready');
-  assert.equal(info.imageSize, 60);
+  assert.equal(info.imageSize, 70);
   const [result] = await eventsOf(page, 'result');
   assert.equal(result.file, 'cat.jpg');
   assert.deepEqual(Object.keys(result.scores[0]), ['label', 'score', 'logit', 'cosine']);

@@ -156,7 +156,7 @@ test('maps of what speaks for a label are the same with one worker and with two'
   });
   const [fast, slow, fastOfTwo, slowOfTwo] = maps.map(({ values }) => Object.values(values));
   for (const map of maps)
-    assert.deepEqual([map.width, map.height, Object.values(map.values).length], [12, 12, 144]);
+    assert.deepEqual([map.width, map.height, Object.values(map.values).length], [14, 14, 196]);
   fast.forEach((value, i) => assertClose(fastOfTwo[i], value, 1e-3, 'fast'));
   slow.forEach((value, i) => assertClose(slowOfTwo[i], value, 1e-3, 'occlusion'));
   assert.ok(passes > 40, `${passes} passes`);

@@ -99,7 +99,10 @@ fn classify_shows_a_table() {
     let shown = answer(&["classify", CAT, "--label", "a cat", "--label", "a sports car"]);
     let lines: Vec<&str> = shown.lines().collect();
     assert_eq!(lines[0], CAT);
-    assert!(lines[1].starts_with("  a cat          6") && lines[1].ends_with(" %  █████████████"), "{shown}");
+    assert!(
+        lines[1].starts_with("  a cat          7") && lines[1].ends_with(" %  ███████████████"),
+        "{shown}"
+    );
     assert!(lines[2].starts_with("  a sports car    0.0") && lines[2].ends_with(" %"), "{shown}");
     assert_eq!(lines.len(), 3);
 }
@@ -302,7 +305,7 @@ fn eval_needs_classes_and_names_pictures_that_are_broken() {
 fn info_describes_the_model() {
     let info = &json_lines(&answer(&["info", "--json"]))[0];
     assert_eq!((&info["model"], &info["precision"]), (&json!("tiny"), &json!("q8")));
-    assert_eq!((&info["imageSize"], &info["contextLength"]), (&json!(60), &json!(12)));
+    assert_eq!((&info["imageSize"], &info["contextLength"]), (&json!(70), &json!(12)));
     assert_eq!(info["embeddingSize"], 192);
     let bytes = |precision| {
         let line = answer(&["info", "--json", "--model", RANDOM_SMALL, "--precision", precision]);

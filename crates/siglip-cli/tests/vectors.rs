@@ -25,10 +25,10 @@ fn the_mean_is_that_of_the_patches() {
         |more: &[&str]| line(&[&["embed", "--image", CAT, "--json", "--precision", "f32"], more].concat());
     let patches = embed(&["--pooling", "patches", "--no-normalize"]);
     let patches: Vec<_> = patches["patches"].as_array().unwrap().iter().map(numbers).collect();
-    assert_eq!((patches.len(), patches[0].len()), (144, 192));
+    assert_eq!((patches.len(), patches[0].len()), (196, 192));
     let mean = numbers(&embed(&["--pooling", "mean", "--no-normalize"])["embedding"]);
     for (at, value) in mean.iter().enumerate() {
-        let expected = patches.iter().map(|patch| patch[at]).sum::<f64>() / 144.0;
+        let expected = patches.iter().map(|patch| patch[at]).sum::<f64>() / 196.0;
         assert!((value - expected).abs() < 1e-4, "{value} for {expected}");
     }
     let unit = numbers(&embed(&["--pooling", "mean"])["embedding"]);
@@ -41,9 +41,9 @@ fn a_map_has_a_number_for_each_patch() {
     for method in ["fast", "occlusion"] {
         let explain = ["explain", CAT, "--label", "a cat", "--method", method];
         let map = line(&[&explain[..], &["--json"]].concat());
-        assert_eq!((&map["width"], &map["height"]), (&12.into(), &12.into()));
-        assert_eq!(numbers(&map["values"]).len(), 144);
-        assert_eq!(answer(&explain).lines().count(), 13);
+        assert_eq!((&map["width"], &map["height"]), (&14.into(), &14.into()));
+        assert_eq!(numbers(&map["values"]).len(), 196);
+        assert_eq!(answer(&explain).lines().count(), 15);
     }
     assert!(refusal(&["explain", CAT, "--label", "кошка"]).contains("cannot read"));
 }

@@ -224,10 +224,10 @@ fn a_preprocessor_that_is_malformed_or_contradicts_config_json_is_refused() {
         let error = parse(broken).unwrap_err().to_string();
         assert!(error.contains("preprocessor_config.json"), "{error}");
     }
-    for size in [json!({"height": 224, "width": 224}), json!({"height": 60, "width": 59}), json!(61)] {
+    for size in [json!({"height": 224, "width": 224}), json!({"height": 70, "width": 69}), json!(71)] {
         match parse(&json!({"size": size}).to_string()) {
             Err(Error::UnsupportedModel { field, reason }) => {
-                assert!(field.contains("size") && reason.contains("60"), "{field}: {reason}");
+                assert!(field.contains("size") && reason.contains("70"), "{field}: {reason}");
             }
             other => panic!("{size}: {:?}", other.map(|_| "a checkpoint")),
         }
