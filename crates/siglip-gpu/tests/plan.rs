@@ -213,7 +213,14 @@ fn the_recorded_sizes_are_those_of_all_presets() {
         std::fs::write(RECORDED, serde_json::to_string_pretty(&presets).unwrap() + "\n").unwrap();
     }
     let recorded = std::fs::read_to_string(RECORDED).unwrap();
-    assert_eq!(serde_json::from_str::<BTreeMap<String, String>>(&recorded).unwrap(), presets);
+    let recorded: BTreeMap<String, String> = serde_json::from_str(&recorded).unwrap();
+    // The second number, the bytes of the packed weights, depends on the processor's vectors.
+    let lines = |(name, text): (&String, &String)| {
+        let mut lines: Vec<String> = text.lines().map(String::from).collect();
+        lines.remove(1);
+        (name.clone(), lines)
+    };
+    assert_eq!(recorded.iter().map(lines).collect::<Vec<_>>(), presets.iter().map(lines).collect::<Vec<_>>());
 }
 
 /// What a template leaves would be a syntax error.
