@@ -35,7 +35,8 @@ ALIASES = {
     "faces": ["face", "human face"], "faces easy": ["face", "human face"], "flamingo head": ["flamingo"],
     "cougar body": ["cougar", "puma"], "cougar face": ["cougar", "puma"], "crocodile head": ["crocodile"],
     "water lilly": ["water lily"], "wild cat": ["wildcat", "wild cat"], "car side": ["car", "automobile"],
-    "gerenuk": ["gerenuk", "gazelle"], "outwear": ["outerwear"], "longsleeve": ["long sleeve shirt"], "cellphone": ["cellphone", "mobile phone"], "airplane": ["airplane", "plane"],
+    "gerenuk": ["gerenuk", "gazelle"], "outwear": ["outerwear"], "longsleeve": ["long sleeve shirt"],
+    "cellphone": ["cellphone", "mobile phone"], "airplane": ["airplane", "plane"],
     "airplanes": ["airplane", "plane"], "motorbikes": ["motorbike", "motorcycle"], "leopards": ["leopard"],
     "inline skate": ["inline skate", "roller skate"], "rhino": ["rhino", "rhinoceros"], "automobile": ["automobile", "car"],
     "scissors": ["scissors", "pair of scissors"], "binocular": ["binoculars"], "background google": ["scene"],
@@ -92,13 +93,17 @@ class Phrasebook:
         words = dict.fromkeys(word for text in [name, *related] for word in normalize(text).split())
         beside = [self.glove[word] for word in words if word in self.glove]
         for word in normalize(name).split():
-            if word not in self.rank and word.removesuffix("s") in self.glove:
-                self.coined[word] = self.glove[word.removesuffix("s")]
-                self.rank[word] = len(self.rank)
-            elif word not in self.rank and beside:
+            if word in self.rank:
+                continue
+            singular = self.glove.get(word.removesuffix("s"))
+            if singular is not None:
+                self.coined[word] = singular
+            elif beside:
                 own = np.random.default_rng(list(word.encode())).normal(0, 0.7, len(self.spread))
                 self.coined[word] = np.mean(beside, 0) + own * self.spread
-                self.rank[word] = len(self.rank)
+            else:
+                continue
+            self.rank[word] = len(self.rank)
 
     def ids(self, texts) -> dict[int, str]:
         known = [t for t in map(normalize, texts) if t and all(word in self.rank for word in t.split())]
