@@ -153,15 +153,27 @@ fn quantize_weights<S: Simd>(
 ) -> S::F32 {
     let zero = simd.splat_i32(ROUND.to_bits() as i32);
     let mut sum = simd.splat_i32(0);
-    for (pair, step) in scores.chunks(2).zip(weights) {
-        let mut rounded = [zero; 2];
-        for (rounded, score) in rounded.iter_mut().zip(pair) {
-            *rounded = round(simd, exp2(simd, simd.sub(simd.load(score), shift)));
-            sum = simd.add_i32(sum, simd.sub_i32(*rounded, zero));
-        }
-        simd.store_pairs(simd.pair(rounded[0], rounded[1]), step);
+    let (pairs, last) = scores.as_chunks::<2>();
+    // Two at a time, since an array of one or two would lie in memory.
+    for ([first, second], step) in pairs.iter().zip(&mut *weights) {
+        let first = rounded_weight(simd, first, shift);
+        let second = rounded_weight(simd, second, shift);
+        sum = simd.add_i32(sum, simd.sub_i32(first, zero));
+        sum = simd.add_i32(sum, simd.sub_i32(second, zero));
+        simd.store_pairs(simd.pair(first, second), step);
+    }
+    if let ([score], Some(step)) = (last, weights.last_mut()) {
+        let weight = rounded_weight(simd, score, shift);
+        sum = simd.add_i32(sum, simd.sub_i32(weight, zero));
+        simd.store_pairs(simd.pair(weight, zero), step);
     }
     simd.convert(sum)
+}
+
+/// 2^(score - shift) as [`round`] leaves it.
+#[inline(always)]
+fn rounded_weight<S: Simd>(simd: S, score: &[f32; LANES], shift: S::F32) -> S::I32 {
+    round(simd, exp2(simd, simd.sub(simd.load(score), shift)))
 }
 
 /// Stores the sums of the values weighted by softmax, for `P` panels of queries from `first` on.
