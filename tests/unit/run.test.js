@@ -6,13 +6,14 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-const runner = fileURLToPath(new URL('../browser/run.js', import.meta.url));
+const runner = fileURLToPath(new URL('../run.js', import.meta.url));
 
 /**
- * Runs test files of these contents. They may write to the folder in which they are run.
+ * Runs test files of these contents, each for so many seconds at most. They may write to the folder in which they are run.
+ * @param {number} seconds
  * @param {string[]} contents
  */
-function run(...contents) {
+function runWithin(seconds, ...contents) {
   const folder = mkdtempSync(join(tmpdir(), 'siglip-run-'));
   const files = contents.map((content, i) => {
     const file = join(folder, `${i}.test.mjs`);
@@ -21,14 +22,18 @@ function run(...contents) {
   });
   // The variable that node --test gives its files would have the runner run none.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const { status, stdout } = spawnSync(process.execPath, [runner, ...files], {
+  const { status, stdout } = spawnSync(process.execPath, [runner, '--timeout', String(seconds), ...files], {
     cwd: folder,
     env,
     encoding: 'utf8',
+    timeout: 90_000,
   });
   rmSync(folder, { recursive: true });
   return { status, stdout };
 }
+
+/** @param {string[]} contents */
+const run = (...contents) => runWithin(900, ...contents);
 
 const passes = `test('passes', () => {});`;
 const fails = `test('fails', () => { throw new Error('no'); });`;
@@ -50,6 +55,14 @@ test('what fails twice fails the run', () => {
 
 test('a file that ends before its tests fails the run', () => {
   assert.equal(run(passes, 'process.exit(3);').status, 1);
+});
+
+test('a file that does not end fails, even if another program holds its output open', () => {
+  const leaves = `import { spawn } from 'node:child_process';
+    test('leaves a program', () => { spawn('sleep', ['100'], { stdio: 'inherit' }); });`;
+  const { status, stdout } = runWithin(8, passes, leaves);
+  assert.match(stdout, /^# failed: .*\.test\.mjs /m);
+  assert.equal(status, 1);
 });
 
 test('where many files fail none is run again', () => {

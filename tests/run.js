@@ -1,19 +1,27 @@
 /**
- * Runs test files, two at a time: node tests/browser/run.js FILE...
+ * Runs test files: node tests/run.js [--concurrency 2] [--timeout 900] FILE...
  *
  * A file that failed is run once more by itself. Beside others, and beside compilers, a browser can be kept from working for many
  * seconds. What passes then is named at the end: it deserves a look, but does not fail the run. Where more than three files fail,
- * something is wrong. A file that does not end in a quarter of an hour has failed: the slowest takes five minutes beside compilers.
+ * something is wrong. A file that has not ended after so many seconds has failed: the slowest takes a third of them beside compilers.
  */
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { run } from 'node:test';
 import { tap } from 'node:test/reporters';
+import { parseArgs } from 'node:util';
 
 /** The most files that are run once more. */
 const MOST = 3;
-/** In ms. */
-const LONGEST = 15 * 60_000;
+
+const { values, positionals } = parseArgs({
+  options: {
+    concurrency: { type: 'string', default: '2' },
+    timeout: { type: 'string', default: '900' },
+  },
+  allowPositionals: true,
+});
+const timeout = 1000 * Number(values.timeout);
 
 /**
  * @param {string[]} files
@@ -23,7 +31,7 @@ const LONGEST = 15 * 60_000;
 async function failuresOf(files, concurrency) {
   /** @type {Map<string, string[]>} */
   const failures = new Map();
-  const tests = run({ files, concurrency, timeout: LONGEST });
+  const tests = run({ files, concurrency, timeout });
   tests.on('test:fail', ({ file, name, todo }) => {
     if (todo !== undefined && todo !== false) return;
     // A file that ends before its tests do is a failed test of that name.
@@ -37,8 +45,8 @@ async function failuresOf(files, concurrency) {
 }
 
 const first = await failuresOf(
-  process.argv.slice(2).map((file) => resolve(file)),
-  2,
+  positionals.map((file) => resolve(file)),
+  Number(values.concurrency),
 );
 const isWorthIt = first.size > 0 && first.size <= MOST;
 const again = isWorthIt ? await failuresOf([...first.keys()], 1) : first;
