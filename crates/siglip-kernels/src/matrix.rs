@@ -2,26 +2,24 @@
 
 use crate::bf16;
 use crate::dispatch::wide;
-use crate::layout::{ColumnStepI8, ColumnStepI16, WideColumnStepI8};
+use crate::layout::{ColumnStepI8, WideColumnStepF32, WideColumnStepI8, WideColumnStepI16};
 use crate::precision::Precision;
 use crate::quantize::quantize_rows;
 use crate::simd::{LANES, WIDE_LANES, padded};
 
-/// The weights of y = x Wᵀ, in panels of eight outputs.
+/// The weights of y = x Wᵀ, in panels of eight outputs, or where there are wide vectors of sixteen.
 ///
-/// [`Precision::F32`]: a panel holds the eight outputs' weights of the first input, then those of the second, and so on.
-/// [`Precision::Bf16`]: a panel holds the eight outputs' pairs of weights for each pair of inputs.
-/// The 8-bit precisions: the scales of all outputs, then the panels, which hold the eight outputs' pairs of quantized weights for
-/// each pair of inputs. The last panel is padded with zeros.
-///
-/// Where there are wide vectors, 8 bits lie in wide panels of sixteen outputs: the scales of all outputs, the sums of their
-/// weights, then the panels, which hold the sixteen outputs' quads of quantized weights for every four inputs.
+/// [`Precision::F32`]: a panel holds its outputs' weights of the first input, then those of the second, and so on.
+/// [`Precision::Bf16`]: a panel holds its outputs' pairs of weights for each pair of inputs.
+/// The 8-bit precisions: the scales of all outputs, then the panels, which hold their outputs' pairs of quantized weights for each
+/// pair of inputs. Wide panels hold quads for every four inputs, and the sums of all outputs' weights lie between scales and
+/// panels. The last panel is padded with zeros.
 #[derive(Clone)]
 pub struct PackedMatrix {
     precision: Precision,
     inputs: usize,
     outputs: usize,
-    /// Whether 8 bits lie in wide panels.
+    /// Whether the panels are wide.
     is_wide: bool,
     words: Vec<f32>,
 }
@@ -51,7 +49,7 @@ impl PackedMatrix {
         Self::with_layout(precision, inputs, outputs, wide().is_some())
     }
 
-    /// As [`PackedMatrix::new`]; `is_wide` says whether 8 bits lie in wide panels.
+    /// As [`PackedMatrix::new`]; `is_wide` says whether the panels are wide.
     pub(crate) fn with_layout(precision: Precision, inputs: usize, outputs: usize, is_wide: bool) -> Self {
         let precision = precision.available();
         let words = vec![0.0; Self::words(precision, inputs, outputs, is_wide)];
@@ -64,14 +62,14 @@ impl PackedMatrix {
     }
 
     fn words(precision: Precision, inputs: usize, outputs: usize, is_wide: bool) -> usize {
-        let panels = outputs.div_ceil(LANES);
+        let padded_outputs = padded_outputs(outputs, is_wide);
         match precision.available() {
-            Precision::F32 => panels * inputs * LANES,
-            Precision::Bf16 => panels * inputs.div_ceil(2) * LANES,
-            Precision::Q8 | Precision::Q8Exact if is_wide => {
-                panels.div_ceil(2) * WIDE_LANES * (2 + inputs.div_ceil(4))
+            Precision::F32 => padded_outputs * inputs,
+            Precision::Bf16 => padded_outputs * inputs.div_ceil(2),
+            Precision::Q8 | Precision::Q8Exact if is_wide => padded_outputs * (2 + inputs.div_ceil(4)),
+            Precision::Q8 | Precision::Q8Exact => {
+                padded_outputs + padded_outputs / LANES * inputs.div_ceil(2) * STEP_WORDS
             }
-            Precision::Q8 | Precision::Q8Exact => panels * (LANES + inputs.div_ceil(2) * STEP_WORDS),
         }
     }
 
@@ -97,17 +95,17 @@ impl PackedMatrix {
         match self.precision {
             Precision::F32 => {
                 for (output, row) in (first_output..).zip(weight.chunks_exact(inputs)) {
-                    let (panel, lane) = (output / LANES, output % LANES);
-                    let steps = self.words[panel * inputs * LANES..].as_chunks_mut::<LANES>().0;
-                    for (step, weight) in steps.iter_mut().zip(row) {
-                        step[lane] = *weight;
+                    match self.is_wide {
+                        true => put_f32::<WIDE_LANES>(&mut self.words, output, row),
+                        false => put_f32::<LANES>(&mut self.words, output, row),
                     }
                 }
             }
             Precision::Bf16 => {
+                let depth = inputs.div_ceil(2);
                 for (output, row) in (first_output..).zip(weight.chunks_exact(inputs)) {
-                    let (panel, lane) = (output / LANES, output % LANES);
-                    let steps = &mut self.bf16_steps_mut()[panel * inputs.div_ceil(2)..];
+                    let (panel, lane) = (output / WIDE_LANES, output % WIDE_LANES);
+                    let steps = &mut self.wide_steps_bf16_mut()[panel * depth..];
                     for (step, pair) in steps.iter_mut().zip(row.chunks(2)) {
                         for (to, weight) in step[lane].iter_mut().zip(pair) {
                             *to = bf16::round(*weight);
@@ -136,7 +134,7 @@ impl PackedMatrix {
         assert!(output < self.outputs, "row beyond {} outputs", self.outputs);
         if self.is_wide {
             let (panel, lane, depth) = (output / WIDE_LANES, output % WIDE_LANES, self.inputs.div_ceil(4));
-            let (scales, sums, steps) = self.wide_steps_mut();
+            let (scales, sums, steps) = self.wide_steps_i8_mut();
             scales[output] = scale;
             sums[output] = quantized.iter().map(|weight| i32::from(*weight)).sum();
             put_lane(&mut steps[panel * depth..][..depth], lane, quantized);
@@ -168,7 +166,7 @@ impl PackedMatrix {
         size_of_val(&self.words[..])
     }
 
-    /// Whether 8 bits lie in wide panels.
+    /// Whether the panels are wide.
     pub(crate) fn is_wide(&self) -> bool {
         self.is_wide
     }
@@ -179,20 +177,36 @@ impl PackedMatrix {
     }
 
     /// All panels of an f32 matrix, with `inputs` steps each.
+    ///
+    /// # Panics
+    /// If the panels are wide.
     pub(crate) fn steps(&self) -> &[[f32; LANES]] {
+        assert!(!self.is_wide, "weights in wide panels are for wide vectors");
         self.words.as_chunks().0
     }
 
-    /// All panels of a matrix of bfloat16, with `inputs / 2` steps each, rounded up.
-    pub(crate) fn bf16_steps(&self) -> &[ColumnStepI16] {
-        let steps = self.steps();
+    /// All wide panels of an f32 matrix, with `inputs` steps each.
+    ///
+    /// # Panics
+    /// If the panels are not wide.
+    pub(crate) fn wide_steps_f32(&self) -> &[WideColumnStepF32] {
+        assert!(self.is_wide, "wide vectors are for weights in wide panels");
+        self.words.as_chunks().0
+    }
+
+    /// All wide panels of a matrix of bfloat16, with `inputs / 2` steps each, rounded up.
+    ///
+    /// # Panics
+    /// If the panels are not wide.
+    pub(crate) fn wide_steps_bf16(&self) -> &[WideColumnStepI16] {
+        let steps = self.wide_steps_f32();
         // SAFETY: a pair of i16 is as long as an f32, needs no larger alignment and has no invalid values.
         unsafe { std::slice::from_raw_parts(steps.as_ptr().cast(), steps.len()) }
     }
 
-    fn bf16_steps_mut(&mut self) -> &mut [ColumnStepI16] {
-        let steps = self.words.as_chunks_mut::<LANES>().0;
-        // SAFETY: as in `bf16_steps`; any bytes are valid in an f32, too, and `steps` is borrowed for as long.
+    fn wide_steps_bf16_mut(&mut self) -> &mut [WideColumnStepI16] {
+        let steps = self.words.as_chunks_mut::<WIDE_LANES>().0;
+        // SAFETY: as in `wide_steps_bf16`; any bytes are valid in an f32, too, and `steps` is borrowed for as long.
         unsafe { std::slice::from_raw_parts_mut(steps.as_mut_ptr().cast(), steps.len()) }
     }
 
@@ -201,9 +215,9 @@ impl PackedMatrix {
         self.words[..self.padded_outputs()].as_chunks().0
     }
 
-    /// The outputs of an 8-bit matrix with those that its last panel is padded with.
+    /// The outputs with those that the last panel is padded with.
     fn padded_outputs(&self) -> usize {
-        self.outputs.next_multiple_of(if self.is_wide { WIDE_LANES } else { LANES })
+        padded_outputs(self.outputs, self.is_wide)
     }
 
     /// All panels of an 8-bit matrix, with `inputs / 2` steps each, rounded up.
@@ -218,7 +232,7 @@ impl PackedMatrix {
     }
 
     fn pair_steps_mut(&mut self) -> (&mut [f32], &mut [ColumnStepI8]) {
-        let (scales, panels) = self.words.split_at_mut(self.outputs.next_multiple_of(LANES));
+        let (scales, panels) = self.words.split_at_mut(padded_outputs(self.outputs, false));
         let count = panels.len() / STEP_WORDS;
         // SAFETY: as in `pair_steps`; any bytes are valid in an f32, too, and `panels` is borrowed for as long.
         let steps = unsafe { std::slice::from_raw_parts_mut(panels.as_mut_ptr().cast(), count) };
@@ -229,7 +243,7 @@ impl PackedMatrix {
     ///
     /// # Panics
     /// If the panels are not wide.
-    pub(crate) fn wide_steps(&self) -> (&[[i32; LANES]], &[WideColumnStepI8]) {
+    pub(crate) fn wide_steps_i8(&self) -> (&[[i32; LANES]], &[WideColumnStepI8]) {
         assert!(self.is_wide, "wide vectors are for weights in wide panels");
         let (sums, panels) = self.words[self.padded_outputs()..].split_at(self.padded_outputs());
         // SAFETY: an i32 is as long as an f32 and a WideColumnStepI8 as WIDE_LANES of them; neither needs a larger alignment or has
@@ -240,12 +254,12 @@ impl PackedMatrix {
         }
     }
 
-    fn wide_steps_mut(&mut self) -> (&mut [f32], &mut [i32], &mut [WideColumnStepI8]) {
+    fn wide_steps_i8_mut(&mut self) -> (&mut [f32], &mut [i32], &mut [WideColumnStepI8]) {
         let outputs = self.padded_outputs();
         let (scales, rest) = self.words.split_at_mut(outputs);
         let (sums, panels) = rest.split_at_mut(outputs);
         let count = panels.len() / WIDE_LANES;
-        // SAFETY: as in `wide_steps`; any bytes are valid in an f32, too, and both are borrowed for as long.
+        // SAFETY: as in `wide_steps_i8`; any bytes are valid in an f32, too, and both are borrowed for as long.
         let (sums, steps) = unsafe {
             (
                 std::slice::from_raw_parts_mut(sums.as_mut_ptr().cast(), outputs),
@@ -253,6 +267,19 @@ impl PackedMatrix {
             )
         };
         (scales, sums, steps)
+    }
+}
+
+/// The outputs with those that the last panel is padded with.
+fn padded_outputs(outputs: usize, is_wide: bool) -> usize {
+    outputs.next_multiple_of(if is_wide { WIDE_LANES } else { LANES })
+}
+
+/// Stores one output's weights in f32, in panels of `L`.
+fn put_f32<const L: usize>(panels: &mut [f32], output: usize, weights: &[f32]) {
+    let panel = &mut panels[output / L * L * weights.len()..];
+    for (step, weight) in panel.as_chunks_mut::<L>().0.iter_mut().zip(weights) {
+        step[output % L] = *weight;
     }
 }
 

@@ -1,6 +1,6 @@
 use std::cell::RefCell;
 
-use crate::layout::{ColumnStepI16, F32_ROWS, InitialRowSums, ROWS, RowStepI16, WideColumnStepF32};
+use crate::layout::{ColumnStepI16, F32_ROWS, InitialRowSums, ROWS, RowStepI16};
 use crate::layout::{ColumnStepOctets, RowStepOctets};
 use crate::layout::{WideColumnStepI16, WideRowStepF32, WideRowStepI16};
 use crate::simd::LANES;
@@ -25,8 +25,7 @@ pub struct Scratch {
     /// Linear layers on wide vectors: activations.
     pub(crate) wide_rows_f32: Vec<WideRowStepF32>,
     pub(crate) wide_rows_i16: Vec<WideRowStepI16>,
-    /// Linear layers on wide vectors: weights of a strip.
-    pub(crate) wide_f32: Vec<WideColumnStepF32>,
+    /// Linear layers on wide vectors: weights of a strip, widened from 8 bits.
     pub(crate) wide_i16: Vec<WideColumnStepI16>,
     /// Linear layers on wide vectors: rows of bytes and rows of i16, apart where a product has both.
     pub(crate) sorted_rows: Vec<f32>,

@@ -156,7 +156,7 @@ impl Kernel for FinishSums<'_> {
 const PANELS_PER_PART: usize = 4;
 
 fn multiply_f32(x: Rows, weight: &PackedMatrix, store: StoreF32, scratch: &mut Scratch) {
-    if let (Some(wide), WIDE_ROWS..) = (wide(), x.count) {
+    if let Some(wide) = wide().filter(|_| weight.is_wide()) {
         let (rows, panels) = (x.count, x.count.div_ceil(WIDE_ROWS));
         let packed = sized(&mut scratch.wide_rows_f32, panels * weight.inputs());
         dispatch(PackF32 { x, panels: packed });

@@ -1,7 +1,6 @@
 //! Products on wide vectors: eight rows at a time, strips of up to three wide panels of columns.
 //!
-//! A wide panel is two of the matrix's panels side by side. Weights of 8 bits lie so; others are brought into that layout once
-//! for all rows of a strip.
+//! A wide panel is two panels side by side. Weights lie so from the load on.
 
 use super::epilogue::{Store, StoreF32, StoreI32, ZeroPointStore};
 use crate::dispatch::WideKernel;
@@ -10,7 +9,7 @@ use crate::layout::{WideRowStepF32, WideRowStepI16};
 use crate::matrix::PackedMatrix;
 use crate::microkernel::{Operand, WideBf16, WideF32, WideI16, WideU8, accumulate_tile};
 use crate::scratch::{Scratch, sized};
-use crate::simd::{LANES, WIDE_LANES, Wide};
+use crate::simd::Wide;
 use crate::thread_pool::thread_pool_members;
 
 /// Panels of the matrix in a strip: eight rows by three wide panels are 24 sums, which leaves eight of 32 registers.
@@ -81,7 +80,23 @@ struct Strip<'a, S: Wide, O: WideOperand<S>> {
     next: &'a [O::ColumnStep],
 }
 
-impl<S: Wide, O: WideOperand<S>> Strip<'_, S, O> {
+impl<'a, S: Wide, O: WideOperand<S>> Strip<'a, S, O> {
+    /// The strip that begins with panel `first` of a matrix; `steps` are those of all of its panels, with `depth` each.
+    #[inline(always)]
+    fn new(
+        panels: &'a [O::RowStep],
+        rows: usize,
+        weight: &PackedMatrix,
+        steps: &'a [O::ColumnStep],
+        depth: usize,
+        first: usize,
+    ) -> Self {
+        let columns = strip_steps(steps, first, depth);
+        // Threads take strips in turn.
+        let next = strip_steps(steps, first + (1 + thread_pool_members()) * STRIP_PANELS, depth);
+        Strip { panels, rows, columns, wide_panels: wide_panels(weight, first), depth, first, next }
+    }
+
     #[inline(always)]
     fn multiply<K: Store<S, O::Half>>(&self, simd: S, store: K) {
         match (self.rows, self.wide_panels) {
@@ -126,9 +141,10 @@ fn wide_panels(weight: &PackedMatrix, first: usize) -> usize {
     (weight.panels() - first).min(STRIP_PANELS).div_ceil(2)
 }
 
-/// The steps of a panel of `depth` steps; none beyond the last panel.
-fn panel_steps<T>(steps: &[T], panel: usize, depth: usize) -> &[T] {
-    steps.get(panel * depth..(panel + 1) * depth).unwrap_or(&[])
+/// The steps of the strip that begins with panel `first`, of a matrix whose panels have `depth` each.
+fn strip_steps<T>(steps: &[T], first: usize, depth: usize) -> &[T] {
+    let steps = steps.get(first / 2 * depth..).unwrap_or_default();
+    &steps[..steps.len().min(STRIP_PANELS / 2 * depth)]
 }
 
 /// Computes the strip that begins with panel `first`, in f32.
@@ -146,31 +162,8 @@ impl WideKernel for RunStripF32<'_> {
     #[inline(always)]
     fn run<S: Wide>(self, simd: S) {
         let RunStripF32 { panels, rows, weight, store, first } = self;
-        let depth = weight.inputs();
-        let wide_panels = wide_panels(weight, first);
-        let mut own = Scratch::take_own();
-        let columns = sized(&mut own.wide_f32, wide_panels * depth);
-        for (at, columns) in columns.chunks_exact_mut(depth.max(1)).enumerate() {
-            interleave(weight.steps(), first + 2 * at, depth, columns);
-        }
-        Strip::<S, WideF32> { panels, rows, columns, wide_panels, depth, first, next: &[] }
-            .multiply(simd, store);
-        own.keep_own();
-    }
-}
-
-/// Puts panels `panel` and `panel + 1` side by side.
-fn interleave<T: Copy + Default>(
-    steps: &[[T; LANES]],
-    panel: usize,
-    depth: usize,
-    columns: &mut [[T; WIDE_LANES]],
-) {
-    let (left, right) = (panel_steps(steps, panel, depth), panel_steps(steps, panel + 1, depth));
-    for (step, (columns, left)) in columns.iter_mut().zip(left).enumerate() {
-        let [to_left, to_right] = columns.as_chunks_mut().0 else { unreachable!("two panels") };
-        *to_left = *left;
-        *to_right = right.get(step).copied().unwrap_or_default();
+        let (steps, depth) = (weight.wide_steps_f32(), weight.inputs());
+        Strip::<S, WideF32>::new(panels, rows, weight, steps, depth, first).multiply(simd, store);
     }
 }
 
@@ -189,16 +182,8 @@ impl WideKernel for RunStripBf16<'_> {
     #[inline(always)]
     fn run<S: Wide>(self, simd: S) {
         let RunStripBf16 { panels, rows, weight, store, first } = self;
-        let depth = weight.inputs().div_ceil(2);
-        let wide_panels = wide_panels(weight, first);
-        let mut own = Scratch::take_own();
-        let columns = sized(&mut own.wide_i16, wide_panels * depth);
-        for (at, columns) in columns.chunks_exact_mut(depth.max(1)).enumerate() {
-            interleave(weight.bf16_steps(), first + 2 * at, depth, columns);
-        }
-        Strip::<S, WideBf16> { panels, rows, columns, wide_panels, depth, first, next: &[] }
-            .multiply(simd, store);
-        own.keep_own();
+        let (steps, depth) = (weight.wide_steps_bf16(), weight.inputs().div_ceil(2));
+        Strip::<S, WideBf16>::new(panels, rows, weight, steps, depth, first).multiply(simd, store);
     }
 }
 
@@ -219,7 +204,7 @@ impl<K: StoreI32> WideKernel for RunStripI16<'_, K> {
         let RunStripI16 { panels, rows, weight, store, first } = self;
         let (depth, quads) = (weight.inputs().div_ceil(2), weight.inputs().div_ceil(4));
         let wide_panels = wide_panels(weight, first);
-        let steps = &weight.wide_steps().1[first / 2 * quads..];
+        let steps = strip_steps(weight.wide_steps_i8().1, first, quads);
         let mut own = Scratch::take_own();
         let columns = sized(&mut own.wide_i16, wide_panels * depth);
         for (steps, columns) in steps.chunks_exact(quads.max(1)).zip(columns.chunks_exact_mut(depth.max(1))) {
@@ -258,14 +243,8 @@ impl<K: StoreI32> WideKernel for RunStripU8<'_, K> {
     #[inline(always)]
     fn run<S: Wide>(self, simd: S) {
         let RunStripU8 { panels, rows, weight, store, zero_points, first } = self;
-        let (depth, wide_panels) = (weight.inputs().div_ceil(4), wide_panels(weight, first));
-        let (sums, steps) = weight.wide_steps();
-        let columns = &steps[first / 2 * depth..][..wide_panels * depth];
-        // Threads take strips in turn.
-        let next_first = first + (1 + thread_pool_members()) * STRIP_PANELS;
-        let next = steps.get(next_first / 2 * depth..).unwrap_or_default();
-        let next = &next[..next.len().min(STRIP_PANELS / 2 * depth)];
+        let ((sums, steps), depth) = (weight.wide_steps_i8(), weight.inputs().div_ceil(4));
         let store = ZeroPointStore { store, zero_points, column_sums: &sums[first..] };
-        Strip::<S, WideU8> { panels, rows, columns, wide_panels, depth, first, next }.multiply(simd, store);
+        Strip::<S, WideU8>::new(panels, rows, weight, steps, depth, first).multiply(simd, store);
     }
 }
