@@ -6,7 +6,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Config, FIXED, GELU_ERF, GELU_TANH, TextConfig, VisionConfig, presets};
+use super::blocks::{GELU_ERF, GELU_TANH};
+use super::{Config, FIXED, TextConfig, VisionConfig, presets};
 use crate::{Error, Towers, json as read_json};
 
 /// timm's models whose GELU is the approximation by tanh, by the start of their names. That of all others is exact.

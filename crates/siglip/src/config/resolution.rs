@@ -1,6 +1,6 @@
 //! Another resolution than the checkpoint's own.
 
-use super::{MAX_IMAGE_SIZE, MAX_PATCHES_PER_SIDE, VisionConfig};
+use super::vision::{MAX_IMAGE_SIZE, MAX_PATCHES_PER_SIDE, VisionConfig};
 use crate::{Error, Resolution};
 
 /// Most patches of an image that NaFlex was trained for.
