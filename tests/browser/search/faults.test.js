@@ -163,7 +163,9 @@ test('a permission that is taken back ends the work; what cannot be read now sta
   assert.deepEqual(await problemsOf(page), []);
 });
 
-test('of 10,000 files the broken, huge and foreign ones are listed with their reasons, and the rest is done', async () => {
+/** They are half a minute of a browser's work, so one alone has them all. */
+const many = browserOfTests.name === 'chromium' ? 10_000 : 2000;
+test(`of ${many} files the broken, huge and foreign ones are listed with their reasons, and the rest is done`, async () => {
   const page = await harness.open({ path: BLANK });
   await prepare(page);
   const found = await run(
@@ -171,7 +173,7 @@ test('of 10,000 files the broken, huge and foreign ones are listed with their re
     `const index = await siglip.index();
      const pictures = await filesOf(['boat', 'cat', 'dog']);
      const folder = { kind: 'directory', async *entries() {
-       for (let at = 0; at < 10_000; at++) {
+       for (let at = 0; at < ${many}; at++) {
          const odd = at % 100 === 99 ? [
            new File(['\xff\xd8\xff cut'], '', { lastModified: 1 }),
            new File(['notes'], '', { lastModified: 1 }),
@@ -189,17 +191,19 @@ test('of 10,000 files the broken, huge and foreign ones are listed with their re
        reasons[reason] = (reasons[reason] ?? 0) + 1;
      }
      const again = await index.add(folder).finished;
-     const best = (await index.search('a cat', { topK: 3300 })).map(({ name }) => parseInt(name) % 3);
+     const best = (await index.search('a cat', { topK: ${(many / 100) * 33} })).map(({ name }) => parseInt(name) % 3);
      return { heard, embedded: summary.embedded, known: summary.known, reasons, again: [again.embedded, again.known],
        cats: best.every((kind) => kind === 1) };`,
   );
-  assert.deepEqual([found.heard, found.embedded, found.known, found.again], [10_000, 3, 9897, [0, 9900]]);
+  // One in a hundred is odd, in one of four ways.
+  const [whole, odd] = [(many / 100) * 99, many / 400];
+  assert.deepEqual([found.heard, found.embedded, found.known, found.again], [many, 3, whole - 3, [0, whole]]);
   const reasons = Object.entries(found.reasons).map(([reason, count]) => `${count} ${reason}`);
   // An empty file and notes are no pictures alike.
   assert.equal(reasons.length, 3, reasons.join('\n'));
-  for (const expected of [/^25 bad-image: /, /^50 bad-image: /, /^25 bad-input: .*too large/]) {
+  for (const expected of [`${odd} bad-image: `, `${2 * odd} bad-image: `, `${odd} bad-input: .*too large`]) {
     assert.ok(
-      reasons.some((reason) => expected.test(reason)),
+      reasons.some((reason) => new RegExp(`^${expected}`).test(reason)),
       reasons.join('\n'),
     );
   }
