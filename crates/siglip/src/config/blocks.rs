@@ -29,6 +29,22 @@ impl BlockConfig {
     }
 }
 
+/// The blocks of a tower's configuration. Both configurations have fields of these names.
+macro_rules! blocks_of {
+    ($config:expr) => {
+        $crate::config::blocks::BlockConfig {
+            hidden_size: $config.hidden_size,
+            intermediate_size: $config.intermediate_size,
+            num_hidden_layers: $config.num_hidden_layers,
+            num_attention_heads: $config.num_attention_heads,
+            layer_norm_eps: $config.layer_norm_eps,
+            // `Config::check` refuses any other activation.
+            gelu: $crate::config::blocks::gelu(&$config.hidden_act).unwrap_or(siglip_kernels::Gelu::Tanh),
+        }
+    };
+}
+pub(super) use blocks_of;
+
 /// Checks the blocks of the tower whose configuration has this name.
 pub(super) fn check_blocks(tower: &str, blocks: &BlockConfig, hidden_act: &str) -> Result<(), Error> {
     in_range(&format!("{tower}.hidden_size"), blocks.hidden_size, 1..=8192)?;

@@ -1,9 +1,8 @@
 //! The text tower's part of `config.json`.
 
 use serde::{Deserialize, Deserializer, Serialize};
-use siglip_kernels::Gelu;
 
-use super::blocks::{BlockConfig, GELU_TANH, check_blocks, gelu, in_range};
+use super::blocks::{BlockConfig, GELU_TANH, blocks_of, check_blocks, in_range};
 use crate::Error;
 
 /// Version 1 pads with `</s>`.
@@ -86,15 +85,7 @@ impl TextConfig {
     }
 
     pub(crate) fn blocks(&self) -> BlockConfig {
-        BlockConfig {
-            hidden_size: self.hidden_size,
-            intermediate_size: self.intermediate_size,
-            num_hidden_layers: self.num_hidden_layers,
-            num_attention_heads: self.num_attention_heads,
-            layer_norm_eps: self.layer_norm_eps,
-            // `Config::check` refuses any other activation.
-            gelu: gelu(&self.hidden_act).unwrap_or(Gelu::Tanh),
-        }
+        blocks_of!(self)
     }
 }
 

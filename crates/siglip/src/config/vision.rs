@@ -2,9 +2,8 @@
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
-use siglip_kernels::Gelu;
 
-use super::blocks::{BlockConfig, GELU_TANH, check_blocks, gelu, in_range};
+use super::blocks::{BlockConfig, GELU_TANH, blocks_of, check_blocks, in_range};
 use crate::Error;
 
 /// Longer sides of an image are taken for a mistake.
@@ -42,7 +41,8 @@ pub struct VisionConfig {
     pub hidden_act: String,
     /// Whether the tower has an attention pooling head.
     pub vision_use_head: bool,
-    /// Side of the images that the position embeddings were trained for, where [`Config::at`](super::Config::at) has set another `image_size`.
+    /// Side of the images that the position embeddings were trained for, where [`Config::at`](super::Config::at) has set
+    /// another `image_size`.
     #[serde(skip)]
     pub trained_image_size: Option<usize>,
 }
@@ -114,15 +114,7 @@ impl VisionConfig {
     }
 
     pub(crate) fn blocks(&self) -> BlockConfig {
-        BlockConfig {
-            hidden_size: self.hidden_size,
-            intermediate_size: self.intermediate_size,
-            num_hidden_layers: self.num_hidden_layers,
-            num_attention_heads: self.num_attention_heads,
-            layer_norm_eps: self.layer_norm_eps,
-            // `Config::check` refuses any other activation.
-            gelu: gelu(&self.hidden_act).unwrap_or(Gelu::Tanh),
-        }
+        blocks_of!(self)
     }
 }
 
