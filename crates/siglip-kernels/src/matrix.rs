@@ -232,7 +232,8 @@ impl PackedMatrix {
     }
 
     fn pair_steps_mut(&mut self) -> (&mut [f32], &mut [ColumnStepI8]) {
-        let (scales, panels) = self.words.split_at_mut(padded_outputs(self.outputs, false));
+        let outputs = self.padded_outputs();
+        let (scales, panels) = self.words.split_at_mut(outputs);
         let count = panels.len() / STEP_WORDS;
         // SAFETY: as in `pair_steps`; any bytes are valid in an f32, too, and `panels` is borrowed for as long.
         let steps = unsafe { std::slice::from_raw_parts_mut(panels.as_mut_ptr().cast(), count) };

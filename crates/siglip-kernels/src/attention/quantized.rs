@@ -151,21 +151,16 @@ fn quantize_weights<S: Simd>(
     shift: S::F32,
     weights: &mut [ColumnStepI16],
 ) -> S::F32 {
-    let zero = simd.splat_i32(ROUND.to_bits() as i32);
     let mut sum = simd.splat_i32(0);
     let (pairs, last) = scores.as_chunks::<2>();
     // Two at a time, since an array of one or two would lie in memory.
     for ([first, second], step) in pairs.iter().zip(&mut *weights) {
-        let first = rounded_weight(simd, first, shift);
-        let second = rounded_weight(simd, second, shift);
-        sum = simd.add_i32(sum, simd.sub_i32(first, zero));
-        sum = simd.add_i32(sum, simd.sub_i32(second, zero));
-        simd.store_pairs(simd.pair(first, second), step);
+        let both = [rounded_weight(simd, first, shift), rounded_weight(simd, second, shift)];
+        sum = simd.add_i32(sum, store_weights(simd, both, step));
     }
     if let ([score], Some(step)) = (last, weights.last_mut()) {
-        let weight = rounded_weight(simd, score, shift);
-        sum = simd.add_i32(sum, simd.sub_i32(weight, zero));
-        simd.store_pairs(simd.pair(weight, zero), step);
+        let both = [rounded_weight(simd, score, shift), simd.splat_i32(ROUND.to_bits() as i32)];
+        sum = simd.add_i32(sum, store_weights(simd, both, step));
     }
     simd.convert(sum)
 }
@@ -174,6 +169,14 @@ fn quantize_weights<S: Simd>(
 #[inline(always)]
 fn rounded_weight<S: Simd>(simd: S, score: &[f32; LANES], shift: S::F32) -> S::I32 {
     round(simd, exp2(simd, simd.sub(simd.load(score), shift)))
+}
+
+/// Stores the weights of a pair of rows, as [`round`] leaves them, and returns their sum.
+#[inline(always)]
+fn store_weights<S: Simd>(simd: S, [first, second]: [S::I32; 2], step: &mut ColumnStepI16) -> S::I32 {
+    let zero = simd.splat_i32(ROUND.to_bits() as i32);
+    simd.store_pairs(simd.pair(first, second), step);
+    simd.add_i32(simd.sub_i32(first, zero), simd.sub_i32(second, zero))
 }
 
 /// Stores the sums of the values weighted by softmax, for `P` panels of queries from `first` on.
