@@ -59,6 +59,8 @@ struct Report {
     embedded: usize,
     removed: usize,
     failed: usize,
+    /// Files that are no pictures.
+    other_files: usize,
 }
 
 impl MakeIndex {
@@ -102,7 +104,7 @@ impl MakeIndex {
                         is_changed |= change != Change::None;
                         present.insert(name);
                     }
-                    Err(error) if is_no_picture(&error) => {}
+                    Err(error) if is_no_picture(&error) => report.other_files += 1,
                     Err(error) => {
                         report.failed += 1;
                         progress.suspend(|| answers.refuse(Given::Image(&name), error))?;
@@ -170,9 +172,14 @@ impl MakeIndex {
         if self.json {
             return print_json(report);
         }
-        let Report { index, pictures, embedded, removed, failed } = report;
+        let Report { index, pictures, embedded, removed, failed, other_files } = report;
+        let passed_over = match other_files {
+            0 => String::new(),
+            1 => "; 1 file is no picture".into(),
+            count => format!("; {count} files are no pictures"),
+        };
         print(&format!(
-            "{index}: {pictures} pictures ({embedded} embedded, {removed} removed, {failed} failed)"
+            "{index}: {pictures} pictures ({embedded} embedded, {removed} removed, {failed} failed){passed_over}"
         ))
     }
 }

@@ -38,8 +38,15 @@ fn an_index_answers_texts_pictures_and_mixtures() {
     let (folder, file) = (dir.to_str().unwrap(), dir.join("pictures.siglip-index"));
     let index = file.to_str().unwrap();
     let report = lines(&answer(&["index", folder, "--json"])).remove(0);
-    let expected = json!({ "index": index, "pictures": 3, "embedded": 3, "removed": 0, "failed": 0 });
+    let expected = json!({
+        "index": index, "pictures": 3, "embedded": 3, "removed": 0, "failed": 0, "other_files": 1,
+    });
     assert_eq!(report, expected);
+    let told = answer(&["index", folder]);
+    assert_eq!(
+        told.trim_end(),
+        format!("{index}: 3 pictures (0 embedded, 0 removed, 0 failed); 1 file is no picture")
+    );
 
     assert_eq!(found(index, &["a cat"])[0], "animals/cat.jpg");
     assert_eq!(found(index, &["a boat", "--top-k", "1"]), ["boat.jpg"]);
