@@ -66,7 +66,7 @@ test('a first visit is offered a published model, with its size and time, until 
     /1; the median takes \d/,
     /CPU: 1 worker/,
     /70 px, texts of 12 tokens/,
-    /29\.57/,
+    /28\.33/,
   ])
     assert.match(facts, fact);
   assert.doesNotMatch(facts, /Downloaded/, 'a model from the device is not downloaded');

@@ -11,14 +11,16 @@ from safetensors.torch import load_file
 
 # How often each source is drawn: small ones more often than their size, lest they drown.
 SHARES = {
-    "tiny-imagenet": 0.60, "caltech101": 0.08, "cifar10": 0.07, "clothing-dataset": 0.03, "grocery-store": 0.05,
-    "emoji": 0.17,
+    "tiny-imagenet": 0.60, "caltech101": 0.08, "cifar10": 0.07, "clothing-dataset": 0.03, "grocery-store": 0.07,
+    "emoji": 0.15,
 }  # fmt: skip
 DRAWINGS = "emoji"
 # Of a picture's area, the least that a crop has.
 SMALLEST = 0.4
 # Of the photographs, how many are shown whole.
 WHOLE = 0.15
+# The least and the largest area of the parts of photographs on which drawings stand: grass or sky, seldom a whole thing.
+GROUND = (0.02, 0.2)
 
 
 class Pictures:
@@ -44,9 +46,9 @@ class Pictures:
         self.is_drawing = torch.ones(len(kept), dtype=torch.bool, device=device)
         self.is_drawing[self.photographs] = False
 
-    def counts(self, size: int, drawings: bool = True) -> dict[str, int]:
+    def counts(self, size: int, shares: dict[str, float]) -> dict[str, int]:
         """How many pictures of each source make a batch."""
-        shares = {s: SHARES[s] for s in self.rows if drawings or s != DRAWINGS}
+        shares = {source: share for source, share in shares.items() if source in self.rows}
         counts = {s: max(1, round(size * share / sum(shares.values()))) for s, share in shares.items()}
         largest = max(counts, key=counts.get)
         counts[largest] += size - sum(counts.values())
@@ -58,9 +60,9 @@ class Pictures:
         return torch.cat(rows)
 
 
-def random_boxes(count: int, device: torch.device, smallest: float = SMALLEST) -> torch.Tensor:
+def random_boxes(count: int, device: torch.device, smallest: float = SMALLEST, largest: float = 1.0) -> torch.Tensor:
     """Crops as [count, 4]: the middle and the half sides, where the picture goes from -1 to 1."""
-    area = smallest + (1 - smallest) * torch.rand(count, device=device)
+    area = smallest + (largest - smallest) * torch.rand(count, device=device)
     aspect = (torch.rand(count, device=device) * 2 - 1) * math.log(4 / 3) / 2
     width, height = ((area.sqrt() * (sign * aspect).exp()).clamp(max=1) for sign in (1, -1))
     x, y = ((torch.rand(count, device=device) * 2 - 1) * (1 - half) for half in (width, height))
@@ -88,9 +90,10 @@ def cropped(pixels: torch.Tensor, boxes: torch.Tensor, side: int, mirrored: torc
     return F.grid_sample(rgb, grid, mode="bicubic", padding_mode="border", align_corners=False).clamp(0, 1)
 
 
-def on_grounds(pixels: torch.Tensor, side: int) -> torch.Tensor:
+def on_grounds(pixels: torch.Tensor, photographs: torch.Tensor, side: int) -> torch.Tensor:
     """Drawings on grounds: a third as they are on white, the others smaller, turned and elsewhere, on white, black (which
-    often remains where a picture's transparency is dropped), something light, or any colour."""
+    often remains where a picture's transparency is dropped), something light, any colour, or a part of one of so many
+    photographs, so that what a thing is does not hang on what is behind it."""
     count, device = len(pixels), pixels.device
     uniform = lambda low, high: low + (high - low) * torch.rand(count, device=device)
     changed = torch.rand(count, device=device) < 0.67
@@ -101,8 +104,10 @@ def on_grounds(pixels: torch.Tensor, side: int) -> torch.Tensor:
     drawn = sample(pixels, torch.stack([cos, -sin, x, sin, cos, y], 1).unflatten(1, (2, 3)), side)
     colour = torch.rand(count, 3, device=device)
     kind = torch.rand(count, 1, device=device)
-    ground = torch.where(kind < 0.4, 1.0, torch.where(kind < 0.6, 0.0, torch.where(kind < 0.8, 0.75 + 0.25 * colour, colour)))
-    ground = torch.where(changed[:, None], ground, 1.0)[:, :, None, None]
+    plain = torch.where(kind < 0.3, 1.0, torch.where(kind < 0.45, 0.0, torch.where(kind < 0.6, 0.75 + 0.25 * colour, colour)))
+    parts = cropped(photographs, random_boxes(count, device, *GROUND), side)
+    ground = torch.where(kind[:, :, None, None] < 0.75, plain[:, :, None, None], parts)
+    ground = torch.where(changed[:, None, None, None], ground, 1.0)
     opacity = drawn[:, 3:]
     return drawn[:, :3] * opacity + ground * (1 - opacity)
 
@@ -155,9 +160,9 @@ def mix(pictures: torch.Tensor, counts: dict[str, int], often: float | torch.Ten
 class Views:
     """Batches of pictures as they are shown: cropped, mirrored, coloured, mixed; drawings on grounds."""
 
-    def __init__(self, pictures: Pictures, size: int, side: int, drawings: bool = True):
+    def __init__(self, pictures: Pictures, size: int, side: int, shares: dict[str, float] = SHARES):
         self.pictures, self.side = pictures, side
-        self.counts = pictures.counts(size, drawings)
+        self.counts = pictures.counts(size, shares)
         # They come first.
         self.photographs = size - self.counts.get(DRAWINGS, 0)
 
@@ -171,7 +176,9 @@ class Views:
         boxes = torch.where(torch.rand(count, 1, device=device) < WHOLE, whole, random_boxes(count, device))
         parts = [cropped(pixels[photographs], boxes, self.side, torch.rand(count, device=device) < 0.5)]
         if len(drawings):
-            parts.append(on_grounds(pixels[drawings], self.side))
+            grounds = self.pictures.photographs
+            grounds = grounds[torch.randint(len(grounds), drawings.shape, device=device)]
+            parts.append(on_grounds(pixels[drawings], pixels[grounds], self.side))
         return rows, *mix(coloured(torch.cat(parts), strength), self.counts, often)
 
 

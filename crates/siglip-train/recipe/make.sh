@@ -24,7 +24,7 @@ npm install --silent --prefix "$work"
 registry=$work/node_modules
 [ -e "$work/data/validation.safetensors" ] || python3 "$here/views.py" "$pictures" "$registry" "$work/data"
 python3 "$here/captions.py" "$registry" "$work/data"
-[ -e "$work/data/teacher.pt" ] || python3 "$here/teacher.py" "$work/data" --seconds $((seconds / 8))
+[ -e "$work/data/teacher.pt" ] || python3 "$here/teacher.py" "$work/data" --seconds $((seconds / 4))
 init=${INIT-$root/www/models/tiny}
 # Random numbers want a higher learning rate.
 if [ -n "$init" ]; then start=(--init "$init"); else start=(--muon-rate 0.01 --adam-rate 0.002); fi

@@ -77,9 +77,11 @@ class FewPictures:
     def __init__(self):
         self.pixels = torch.randint(256, (4, 4, 64, 64), dtype=torch.uint8)
         self.rows = {"cifar10": torch.tensor([0, 1]), DRAWINGS: torch.tensor([2, 3])}
+        self.photographs = self.rows["cifar10"]
 
-    def counts(self, size: int, drawings: bool) -> dict[str, int]:
-        return {"cifar10": 6, DRAWINGS: size - 6} if drawings else {"cifar10": size}
+    def counts(self, size: int, shares: dict[str, float]) -> dict[str, int]:
+        photographs = size * 6 // 10 if DRAWINGS in shares else size
+        return {"cifar10": photographs, DRAWINGS: size - photographs}
 
     def draw(self, counts: dict[str, int]) -> torch.Tensor:
         return torch.cat([self.rows[source][torch.arange(count) % 2] for source, count in counts.items()])
@@ -246,9 +248,13 @@ class TestPictures(unittest.TestCase):
         self.assertGreater(float((width * height).min()), 0.25)
 
     def test_a_transparent_drawing_shows_its_ground_alone(self):
-        self.pixels[:, 3] = 0
-        found = on_grounds(self.pixels, 64)
-        self.assertTrue(bool((found.amax((2, 3)) - found.amin((2, 3)) < 1e-6).all()))
+        drawings = torch.randint(256, (200, 4, 64, 64), dtype=torch.uint8)
+        drawings[:, 3] = 0
+        # Of one colour where the photographs are, or a part of one.
+        photographs = self.pixels[torch.arange(200) % 5]
+        one_colour = lambda found: bool((found.amax((2, 3)) - found.amin((2, 3)) < 1e-6).all())
+        self.assertFalse(one_colour(on_grounds(drawings, photographs, 64)))
+        self.assertTrue(one_colour(on_grounds(drawings, torch.full_like(photographs, 90), 64)))
 
     def test_a_mix_has_the_share_of_each_picture_that_it_says(self):
         pictures = torch.arange(8.0)[:, None, None, None].expand(-1, 3, 64, 64)

@@ -80,7 +80,7 @@ fn classify_shows_a_table() {
     let lines: Vec<&str> = shown.lines().collect();
     assert_eq!(lines[0], CAT);
     assert!(
-        lines[1].starts_with("  a cat          7") && lines[1].ends_with(" %  ███████████████"),
+        lines[1].starts_with("  a cat          8") && lines[1].ends_with(" %  ██████████████████"),
         "{shown}"
     );
     assert!(lines[2].starts_with("  a sports car    0.0") && lines[2].ends_with(" %"), "{shown}");
