@@ -70,7 +70,7 @@ fn classify_filters_by_top_k_and_threshold() {
     };
     assert_eq!(kept(&[]), ["a cat", "a dog", "a sports car"]);
     assert_eq!(kept(&["--top-k", "1"]), ["a cat"]);
-    assert_eq!(kept(&["--threshold", "0.1"]), ["a cat", "a dog"]);
+    assert_eq!(kept(&["--threshold", "0.05"]), ["a cat", "a dog"]);
     assert_eq!(kept(&["--template", "{}"]).len(), 3);
 }
 

@@ -8,9 +8,9 @@ use serde_json::Value;
 use crate::support::{answer, refusal, repository};
 use crate::{CAT, RANDOM_SMALL, folder, json_lines};
 
-/// A folder as those of transformers.js are: the small files, and `onnx/` with one generation's file of both towers.
-fn folder_of_onnx(generation: &str) -> PathBuf {
-    let folder = folder(&format!("onnx-{generation}"));
+/// A test's folder as those of transformers.js are: the small files, and `onnx/` with one generation's file of both towers.
+fn folder_of_onnx(test: &str, generation: &str) -> PathBuf {
+    let folder = folder(&format!("onnx-{test}-{generation}"));
     let exports = repository().join("tests/fixtures/onnx");
     for name in ["config.json", "preprocessor_config.json", "tokenizer.json"] {
         fs::copy(exports.join(name), folder.join(name)).unwrap();
@@ -24,7 +24,7 @@ fn folder_of_onnx(generation: &str) -> PathBuf {
 #[test]
 fn a_folder_for_transformers_js_is_a_model() {
     for generation in ["raw", "slim"] {
-        let folder = folder_of_onnx(generation);
+        let folder = folder_of_onnx("model", generation);
         let (folder, file) = (folder.to_str().unwrap(), folder.join("onnx/model_quantized.onnx"));
         let classify = |model: &str| answer(&["classify", CAT, "--label", "a", "--json", "--model", model]);
         assert_eq!(classify(folder), classify(file.to_str().unwrap()), "{generation}");
@@ -68,7 +68,7 @@ fn towers_in_onnx_files_of_their_own_take_scale_and_bias_from_beside() {
 
 #[test]
 fn an_onnx_of_another_kind_is_refused_by_name() {
-    let folder = folder_of_onnx("raw");
+    let folder = folder_of_onnx("refused", "raw");
     let file = folder.join("onnx/model_quantized.onnx");
     let mut bytes = fs::read(&file).unwrap();
     let (from, to) = (b"/text_model/final_layer_norm/Mul", b"/text_model/final_batch_norm/Mul");
