@@ -1,7 +1,7 @@
 /** Runs the scripts and the HTML of the documentation in Chromium, with small models in the place of published ones. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { after, before, test } from 'node:test';
 import { launchChromium } from '../browser/browsers.js';
@@ -41,6 +41,8 @@ function modelFile(address) {
 }
 
 before(async () => {
+  // An index of an earlier embedded model would be refused.
+  await rm(fileAt('target/docs-test'), { recursive: true, force: true });
   await mkdir(fileAt('target/docs-test'), { recursive: true });
   await writeFile(fileAt('target/docs-test/animals.txt'), 'a cat\na dog\na horse\n');
   const siglip = (/** @type {string[]} */ ...parameters) =>
