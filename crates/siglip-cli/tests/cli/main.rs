@@ -8,7 +8,9 @@ use serde_json::Value;
 mod classify;
 mod commands;
 mod eval;
+mod index;
 mod onnx;
+mod probe;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -3,15 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-use support::{answer, refusal, repository, run, text};
-
-mod support;
+use crate::support::{answer, refusal, repository, run, text};
+use crate::{folder, json_lines};
 
 /// Class folders, each with copies of these pictures.
 fn folders(name: &str, classes: &[(&str, &[&str])]) -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&dir);
+    let dir = folder(name);
     for (class, pictures) in classes {
         fs::create_dir_all(dir.join("pictures").join(class)).unwrap();
         for (at, picture) in pictures.iter().enumerate() {
@@ -26,23 +23,19 @@ fn folders(name: &str, classes: &[(&str, &[&str])]) -> PathBuf {
 const ANIMALS: &[&str] = &["cat.jpg", "dog.jpg", "insect.jpg"];
 const THINGS: &[&str] = &["boat.jpg", "coffee.jpg"];
 
-fn lines(output: &str) -> Vec<Value> {
-    output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
 #[test]
 fn a_probe_is_trained_and_applied() {
     let dir = folders("probe-train", &[("an_animal", ANIMALS), ("a thing", THINGS)]);
     let path = |name: &str| dir.join(name).to_str().unwrap().to_string();
     let (pictures, file) = (path("pictures"), path("classes.json"));
     let train = ["probe", "train", &pictures, "--out", &file, "--c", "30"];
-    let report = lines(&answer(&[&train[..], &["--json"]].concat())).remove(0);
+    let report = json_lines(&answer(&[&train[..], &["--json"]].concat())).remove(0);
     assert_eq!(report["kind"], "probe");
     assert_eq!(report["names"], serde_json::json!(["a thing", "an animal"]));
     assert_eq!((&report["pictures"], &report["folds"]), (&5.into(), &2.into()));
     assert!((0.0..=1.0).contains(&report["accuracy"].as_f64().unwrap()), "{report}");
     let arguments = ["probe", "apply", &file, "www/samples/cat.jpg", "www/samples/boat.jpg"];
-    let found = lines(&answer(&[&arguments[..], &["--json"]].concat()));
+    let found = json_lines(&answer(&[&arguments[..], &["--json"]].concat()));
     assert_eq!(found[0]["image"], "www/samples/cat.jpg");
     assert_eq!(found[0]["scores"][0]["label"], "an animal");
     assert_eq!(found[1]["scores"][0]["label"], "a thing");
@@ -62,7 +55,7 @@ fn means_take_a_few_pictures_and_mix_with_the_name() {
     let (pictures, file) = (path("pictures"), path("classes.json"));
     for mix in [&[][..], &["--mix", "0.5"], &["--mix", "0"]] {
         answer(&[&["probe", "train", &pictures, "--out", &file, "--means"], mix].concat());
-        let found = lines(&answer(&[
+        let found = json_lines(&answer(&[
             "probe",
             "apply",
             &file,
@@ -75,8 +68,9 @@ fn means_take_a_few_pictures_and_mix_with_the_name() {
     }
     // The text alone has the scores of `siglip classify`.
     let classify = ["classify", "www/samples/cat.jpg", "--label", "a cat", "--json"];
-    let expected = lines(&answer(&classify))[0]["scores"][0]["logit"].as_f64().unwrap();
-    let found = lines(&answer(&["probe", "apply", &file, "www/samples/cat.jpg", "--json", "--top-k", "1"]));
+    let expected = json_lines(&answer(&classify))[0]["scores"][0]["logit"].as_f64().unwrap();
+    let found =
+        json_lines(&answer(&["probe", "apply", &file, "www/samples/cat.jpg", "--json", "--top-k", "1"]));
     assert!((found[0]["scores"][0]["logit"].as_f64().unwrap() - expected).abs() < 1e-3, "{found:?}");
 }
 
@@ -98,7 +92,7 @@ fn what_cannot_be_used_is_refused_with_its_reason() {
     fs::write(dir.join("pictures/a boat/broken.jpg"), b"\xff\xd8\xff\xe0 cut").unwrap();
     let output = run(&[&train[..], &["--means", "--json"]].concat());
     assert!(!output.status.success());
-    let told = lines(text(&output.stdout));
+    let told = json_lines(text(&output.stdout));
     assert_eq!(told[0]["error"]["code"], "bad-image");
     assert_eq!((&told[1]["failed"], &told[1]["pictures"]), (&1.into(), &3.into()));
     let apply = ["probe", "apply", &file, "www/samples/cat.jpg", "--model", "tests/fixtures/random-small"];

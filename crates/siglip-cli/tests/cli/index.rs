@@ -1,18 +1,17 @@
 //! `siglip index`, and `siglip search` in what it writes.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde_json::{Value, json};
-use support::{answer, refusal, repository, run, text};
+use serde_json::json;
 
-mod support;
+use crate::support::{answer, refusal, repository, run, text};
+use crate::{folder, json_lines};
 
 /// A folder of pictures, some of them in a folder inside.
 fn pictures(name: &str) -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&dir);
-    fs::create_dir_all(dir.join("animals")).unwrap();
+    let dir = folder(name);
+    fs::create_dir(dir.join("animals")).unwrap();
     for (from, to) in
         [("boat.jpg", "boat.jpg"), ("cat.jpg", "animals/cat.jpg"), ("dog.jpg", "animals/dog.jpg")]
     {
@@ -22,14 +21,10 @@ fn pictures(name: &str) -> PathBuf {
     dir
 }
 
-fn lines(output: &str) -> Vec<Value> {
-    output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
 /// The names found, best first.
 fn found(index: &str, query: &[&str]) -> Vec<String> {
     let output = answer(&[&["search", index, "--json"], query].concat());
-    lines(&output).iter().map(|line| line["image"].as_str().unwrap().to_string()).collect()
+    json_lines(&output).iter().map(|line| line["image"].as_str().unwrap().to_string()).collect()
 }
 
 #[test]
@@ -37,7 +32,7 @@ fn an_index_answers_texts_pictures_and_mixtures() {
     let dir = pictures("index-answers");
     let (folder, file) = (dir.to_str().unwrap(), dir.join("pictures.siglip-index"));
     let index = file.to_str().unwrap();
-    let report = lines(&answer(&["index", folder, "--json"])).remove(0);
+    let report = json_lines(&answer(&["index", folder, "--json"])).remove(0);
     let expected = json!({
         "index": index, "pictures": 3, "embedded": 3, "removed": 0, "failed": 0, "other_files": 1,
     });
@@ -55,8 +50,8 @@ fn an_index_answers_texts_pictures_and_mixtures() {
     assert_eq!(found(index, &["a boat", "--image", "www/samples/boat.jpg"])[0], "boat.jpg");
 
     // A text has the scores that the folder's search has, up to what 8 bits lose.
-    let of_index = lines(&answer(&["search", index, "a cat", "--json"]));
-    let of_folder = lines(&answer(&["search", folder, "a cat", "--json"]));
+    let of_index = json_lines(&answer(&["search", index, "a cat", "--json"]));
+    let of_folder = json_lines(&answer(&["search", folder, "a cat", "--json"]));
     assert_eq!(of_index.len(), of_folder.len());
     for (a, b) in of_index.iter().zip(&of_folder) {
         assert!((a["logit"].as_f64().unwrap() - b["logit"].as_f64().unwrap()).abs() < 0.2, "{a} and {b}");
@@ -71,7 +66,7 @@ fn what_is_new_moved_changed_broken_or_gone_is_noticed() {
     let report = |embedded: u32, removed: u32, failed: u32, pictures: u32| {
         let output = run(&["index", folder, "--json"]);
         assert_eq!(output.status.success(), failed == 0);
-        let mut lines = lines(text(&output.stdout));
+        let mut lines = json_lines(text(&output.stdout));
         let counts = lines.pop().unwrap();
         for (name, count) in
             [("embedded", embedded), ("removed", removed), ("failed", failed), ("pictures", pictures)]
@@ -90,7 +85,7 @@ fn what_is_new_moved_changed_broken_or_gone_is_noticed() {
     report(1, 0, 0, 4);
     let index = dir.join("pictures.siglip-index");
     assert_eq!(found(index.to_str().unwrap(), &["coffee"])[0], "animals/ship.jpg");
-    let groups = lines(&answer(&["search", index.to_str().unwrap(), "--duplicates", "0.99", "--json"]));
+    let groups = json_lines(&answer(&["search", index.to_str().unwrap(), "--duplicates", "0.99", "--json"]));
     assert_eq!(groups, [json!({ "images": ["animals/dog.jpg", "copy of dog.jpg"] })]);
     for cosine in ["95", "NaN"] {
         let message = refusal(&["search", index.to_str().unwrap(), "--duplicates", cosine]);
