@@ -80,8 +80,7 @@ class FewPictures:
         self.photographs = self.rows["cifar10"]
 
     def counts(self, size: int, shares: dict[str, float]) -> dict[str, int]:
-        photographs = size * 6 // 10 if DRAWINGS in shares else size
-        return {"cifar10": photographs, DRAWINGS: size - photographs}
+        return {"cifar10": 6, DRAWINGS: size - 6}
 
     def draw(self, counts: dict[str, int]) -> torch.Tensor:
         return torch.cat([self.rows[source][torch.arange(count) % 2] for source, count in counts.items()])

@@ -17,7 +17,7 @@ const CHUNK: usize = 1 << 20;
 pub struct Weights {
     /// Set if there are several files.
     pub index: Option<WeightIndex>,
-    pub files: Vec<WeightFile>,
+    pub(super) files: Vec<WeightFile>,
 }
 
 impl Weights {
@@ -86,13 +86,13 @@ impl TensorSink for Header {
 }
 
 /// A file, or the weights that are built into the command.
-pub enum WeightFile {
+pub(super) enum WeightFile {
     BuiltIn,
     Path(PathBuf),
 }
 
 impl WeightFile {
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         match self {
             WeightFile::BuiltIn => Path::new("the built-in model"),
             WeightFile::Path(path) => path,
@@ -112,7 +112,7 @@ impl WeightFile {
     }
 
     /// What [`Weights::headers`] reads of this file.
-    pub fn header(&self, reader: WeightReader) -> Result<Header, Error> {
+    pub(super) fn header(&self, reader: WeightReader) -> Result<Header, Error> {
         let mut header = Header::default();
         header.tensors = self.read_all(reader, &mut header, |header: &Header, _| {
             if header.logits.is_done() && header.names.is_none() {
