@@ -2,26 +2,28 @@
 
 use crate::dispatch::{Kernel, dispatch};
 use crate::quantize::ROUND;
-use crate::simd::{LANES, Simd, load_part, store_part};
+use crate::simd::{LANES, Simd, Vectors, load_part, store_part};
 
 /// 2^x for x up to 127, with a relative error of about 2e-7. Below -126 it is 2^-126.
 ///
 /// x = n + r with an integer n and |r| <= 1/2. n is added to the exponent bits of 2^r, which is a polynomial, fitted for the
 /// least relative error in that range.
 #[inline(always)]
-pub(crate) fn exp2<S: Simd>(simd: S, x: S::F32) -> S::F32 {
+pub(crate) fn exp2<V: Vectors>(vectors: V, x: V::F32) -> V::F32 {
     const C: [f32; 6] =
         [1.0, std::f32::consts::LN_2, 2.402_224_2e-1, 5.550_733_6e-2, 9.671_513e-3, 1.326_472_7e-3];
-    let x = simd.max(x, simd.splat(-126.0));
-    let shifted = simd.add(x, simd.splat(ROUND));
-    let r = simd.sub(x, simd.sub(shifted, simd.splat(ROUND)));
+    let x = vectors.max(x, vectors.splat(-126.0));
+    let shifted = vectors.add(x, vectors.splat(ROUND));
+    let r = vectors.sub(x, vectors.sub(shifted, vectors.splat(ROUND)));
     // Estrin's scheme: with pairs of coefficients the chain of dependent operations is half as long as Horner's.
-    let square = simd.mul(r, r);
-    let low = simd.mul_add(r, simd.splat(C[1]), simd.splat(C[0]));
-    let middle = simd.mul_add(r, simd.splat(C[3]), simd.splat(C[2]));
-    let high = simd.mul_add(r, simd.splat(C[5]), simd.splat(C[4]));
-    let power = simd.mul_add(simd.mul_add(high, square, middle), square, low);
-    simd.bits_to_f32(simd.add_i32(simd.to_bits(power), simd.shift_left::<23>(simd.to_bits(shifted))))
+    let square = vectors.mul(r, r);
+    let low = vectors.mul_add(r, vectors.splat(C[1]), vectors.splat(C[0]));
+    let middle = vectors.mul_add(r, vectors.splat(C[3]), vectors.splat(C[2]));
+    let high = vectors.mul_add(r, vectors.splat(C[5]), vectors.splat(C[4]));
+    let power = vectors.mul_add(vectors.mul_add(high, square, middle), square, low);
+    vectors.bits_to_f32(
+        vectors.add_i32(vectors.to_bits(power), vectors.shift_left::<23>(vectors.to_bits(shifted))),
+    )
 }
 
 /// Which GELU a model was trained with: <https://arxiv.org/abs/1606.08415>, sections 2 and 3.
@@ -35,23 +37,24 @@ pub enum Gelu {
 
 impl Gelu {
     #[inline(always)]
-    pub(crate) fn apply<S: Simd>(self, simd: S, x: S::F32) -> S::F32 {
+    pub(crate) fn apply<V: Vectors>(self, vectors: V, x: V::F32) -> V::F32 {
         match self {
-            Gelu::Tanh => gelu_tanh(simd, x),
-            Gelu::Erf => gelu_erf(simd, x),
+            Gelu::Tanh => gelu_tanh(vectors, x),
+            Gelu::Erf => gelu_erf(vectors, x),
         }
     }
 }
 
 /// x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))), as x / (1 + e^-2u) with u the argument of tanh.
 #[inline(always)]
-fn gelu_tanh<S: Simd>(simd: S, x: S::F32) -> S::F32 {
+fn gelu_tanh<V: Vectors>(vectors: V, x: V::F32) -> V::F32 {
     const LINEAR: f32 = -2.0 * 0.797_884_6 * std::f32::consts::LOG2_E;
     const CUBIC: f32 = LINEAR * 0.044_715;
     // At x = -10 the result is below 1e-36 in magnitude, and the exponent is still below 127.
-    let x = simd.max(x, simd.splat(-10.0));
-    let exponent = simd.mul(x, simd.mul_add(simd.mul(x, x), simd.splat(CUBIC), simd.splat(LINEAR)));
-    simd.div(x, simd.add(exp2(simd, exponent), simd.splat(1.0)))
+    let x = vectors.max(x, vectors.splat(-10.0));
+    let exponent =
+        vectors.mul(x, vectors.mul_add(vectors.mul(x, x), vectors.splat(CUBIC), vectors.splat(LINEAR)));
+    vectors.div(x, vectors.add(exp2(vectors, exponent), vectors.splat(1.0)))
 }
 
 /// x Φ(x), as max(x, 0) - |x| Φ(-|x|), so that small results keep their precision.
@@ -59,7 +62,7 @@ fn gelu_tanh<S: Simd>(simd: S, x: S::F32) -> S::F32 {
 /// With a = -|x| and t = 1 / (1 - 0.3 a), Φ(a) = t · 2^(p(t) - a²/2 log2 e). p is a polynomial of t - 1/2, fitted at
 /// Chebyshev's points for a down to -13: its error is 1.8e-7 of Φ. At -13 the result is below 1e-36.
 #[inline(always)]
-fn gelu_erf<S: Simd>(simd: S, x: S::F32) -> S::F32 {
+fn gelu_erf<V: Vectors>(vectors: V, x: V::F32) -> V::F32 {
     const P: [f32; 9] = [
         -2.171_559_3,
         2.139_368_5,
@@ -71,18 +74,18 @@ fn gelu_erf<S: Simd>(simd: S, x: S::F32) -> S::F32 {
         -0.048_998_93,
         -0.204_583_42,
     ];
-    let zero = simd.splat(0.0);
-    let magnitude = simd.max(x, simd.sub(zero, x));
-    let a = simd.max(simd.sub(zero, magnitude), simd.splat(-13.0));
-    let t = simd.div(simd.splat(1.0), simd.mul_add(a, simd.splat(-0.3), simd.splat(1.0)));
-    let s = simd.sub(t, simd.splat(0.5));
-    let mut p = simd.splat(P[8]);
+    let zero = vectors.splat(0.0);
+    let magnitude = vectors.max(x, vectors.sub(zero, x));
+    let a = vectors.max(vectors.sub(zero, magnitude), vectors.splat(-13.0));
+    let t = vectors.div(vectors.splat(1.0), vectors.mul_add(a, vectors.splat(-0.3), vectors.splat(1.0)));
+    let s = vectors.sub(t, vectors.splat(0.5));
+    let mut p = vectors.splat(P[8]);
     for coefficient in P[..8].iter().rev() {
-        p = simd.mul_add(p, s, simd.splat(*coefficient));
+        p = vectors.mul_add(p, s, vectors.splat(*coefficient));
     }
-    let exponent = simd.mul_add(simd.mul(a, a), simd.splat(-std::f32::consts::LOG2_E / 2.0), p);
-    let tail = simd.mul(exp2(simd, exponent), t);
-    simd.mul_add(a, tail, simd.max(x, zero))
+    let exponent = vectors.mul_add(vectors.mul(a, a), vectors.splat(-std::f32::consts::LOG2_E / 2.0), p);
+    let tail = vectors.mul(exp2(vectors, exponent), t);
+    vectors.mul_add(a, tail, vectors.max(x, zero))
 }
 
 /// GELU of each value.

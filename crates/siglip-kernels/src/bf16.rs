@@ -1,7 +1,7 @@
 //! Numbers of bfloat16: the upper half of an f32.
 
 use crate::layout::{ROWS, WIDE_ROWS, WideRowStepI16};
-use crate::pack::put_half;
+use crate::pack::put_four;
 use crate::rows::{Rows, tail};
 use crate::simd::{LANES, Simd, padded};
 
@@ -36,7 +36,7 @@ pub(crate) fn pack_panel<S: Simd>(simd: S, x: Rows, first: usize, steps: &mut [W
             }
             let mut eight = [[[0; 2]; ROWS]; LANES];
             simd.transpose_pairs(vectors, &mut eight);
-            put_half(steps, half, &eight);
+            put_four(steps, half, &eight);
         }
     }
 }

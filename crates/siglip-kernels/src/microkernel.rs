@@ -9,7 +9,7 @@ use crate::layout::{
     ColumnStepI8, ColumnStepI16, ROWS, RowStepI16, WIDE_ROWS, WideColumnStepF32, WideColumnStepI8,
 };
 use crate::layout::{WideColumnStepI16, WideRowStepF32, WideRowStepI16};
-use crate::simd::{ByteDot, LANES, Simd, Wide};
+use crate::simd::{ByteDot, LANES, Lanes, Simd, Vectors, Wide};
 
 /// What is multiplied: how a step of either side is stored, and how its products are summed.
 pub(crate) trait Operand<S: Simd> {
@@ -203,22 +203,22 @@ impl<S: Wide> Operand<S> for WideF32 {
 
     #[inline(always)]
     fn zero(simd: S) -> S::WideF32 {
-        simd.wide_splat(0.0)
+        simd.wide().splat(0.0)
     }
 
     #[inline(always)]
     fn broadcast(simd: S, step: &WideRowStepF32, row: usize) -> S::WideF32 {
-        simd.wide_splat(step[row])
+        simd.wide().splat(step[row])
     }
 
     #[inline(always)]
     fn load(simd: S, step: &WideColumnStepF32) -> S::WideF32 {
-        simd.wide_load(step)
+        simd.wide().load(step)
     }
 
     #[inline(always)]
     fn accumulate(simd: S, row: S::WideF32, columns: S::WideF32, sum: S::WideF32) -> S::WideF32 {
-        simd.wide_mul_add(row, columns, sum)
+        simd.wide().mul_add(row, columns, sum)
     }
 }
 
@@ -236,12 +236,12 @@ impl<S: Wide> Operand<S> for WideI16 {
 
     #[inline(always)]
     fn zero(simd: S) -> S::WideI32 {
-        simd.wide_splat_i32(0)
+        simd.wide().splat_i32(0)
     }
 
     #[inline(always)]
     fn broadcast(simd: S, step: &WideRowStepI16, row: usize) -> S::WideI32 {
-        simd.wide_splat_i32(i32::from(step[row][0] as u16) | i32::from(step[row][1]) << 16)
+        simd.wide().splat_i32(i32::from(step[row][0] as u16) | i32::from(step[row][1]) << 16)
     }
 
     #[inline(always)]
@@ -269,7 +269,7 @@ impl<S: Wide> Operand<S> for WideBf16 {
 
     #[inline(always)]
     fn zero(simd: S) -> S::WideF32 {
-        simd.wide_splat(0.0)
+        simd.wide().splat(0.0)
     }
 
     #[inline(always)]
@@ -302,7 +302,7 @@ impl<S: Wide> Operand<S> for WideU8 {
 
     #[inline(always)]
     fn zero(simd: S) -> S::WideI32 {
-        simd.wide_splat_i32(0)
+        simd.wide().splat_i32(0)
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! Packs rows in panels, in the order the microkernel reads them.
 
-use crate::layout::{ROWS, RowStepI16, WIDE_ROWS, WideRowStepI16};
+use crate::layout::{ROWS, RowStepI16};
 use crate::quantize::Quantizer;
 use crate::rows::{Rows, tail};
 use crate::simd::{LANES, Simd, load_part};
@@ -31,62 +31,37 @@ pub(crate) fn pack_f32<S: Simd, const R: usize>(simd: S, x: Rows, panels: &mut [
     }
 }
 
-/// Quantizes rows to i16 of at most `max` and packs them in panels of four, two columns per step.
+/// Quantizes rows to i16 of at most `max` and packs them in panels of `R`, two columns per step.
 ///
 /// Each panel has `steps` steps and is padded with zeros. The scale of a row follows from its element of `magnitudes`, the
 /// largest magnitude of the row or of a longer one that it is part of.
 #[inline(always)]
-pub(crate) fn pack_i16<S: Simd>(
+pub(crate) fn pack_i16<S: Simd, const R: usize>(
     simd: S,
     x: Rows,
     magnitudes: &[f32],
     max: f32,
     steps: usize,
-    panels: &mut [RowStepI16],
+    panels: &mut [[[i16; 2]; R]],
 ) {
     for (panel, steps) in panels.chunks_exact_mut(steps.max(1)).enumerate() {
-        let first = panel * ROWS;
-        let four = FourRows::with_magnitudes(x.panel(first), &magnitudes[first.min(x.count)..], max);
-        for (group, steps) in steps.chunks_mut(LANES).enumerate() {
-            match steps.try_into() {
-                Ok(eight) => four.pairs(simd, group, eight),
-                Err(_) => {
-                    let mut eight = [[[0; 2]; ROWS]; LANES];
-                    four.pairs(simd, group, &mut eight);
-                    steps.copy_from_slice(&eight[..steps.len()]);
-                }
-            }
-        }
-    }
-}
-
-/// As [`pack_i16`], in panels of eight, without padding.
-#[inline(always)]
-pub(crate) fn pack_wide_i16<S: Simd>(
-    simd: S,
-    x: Rows,
-    magnitudes: &[f32],
-    max: f32,
-    panels: &mut [WideRowStepI16],
-) {
-    for (panel, steps) in panels.chunks_exact_mut(x.width.div_ceil(2).max(1)).enumerate() {
-        for half in 0..WIDE_ROWS / ROWS {
-            let first = panel * WIDE_ROWS + half * ROWS;
+        for part in 0..R / ROWS {
+            let first = panel * R + part * ROWS;
             let four = FourRows::with_magnitudes(x.panel(first), &magnitudes[first.min(x.count)..], max);
-            for (group, steps) in steps.chunks_mut(LANES).enumerate() {
-                let mut columns = [[[0; 2]; ROWS]; LANES];
-                four.pairs(simd, group, &mut columns);
-                put_half(steps, half, &columns);
-            }
+            four.pack(simd, steps, part);
         }
     }
 }
 
-/// Puts steps of four rows in one half of at most eight steps of a panel of eight.
+/// Puts steps of four rows in part `part` of at most eight steps of more rows.
 #[inline(always)]
-pub(crate) fn put_half(steps: &mut [WideRowStepI16], half: usize, fours: &[RowStepI16; LANES]) {
+pub(crate) fn put_four<T: Copy, const N: usize>(
+    steps: &mut [[T; N]],
+    part: usize,
+    fours: &[[T; ROWS]; LANES],
+) {
     for (step, four) in steps.iter_mut().zip(fours) {
-        step.as_chunks_mut().0[half] = *four;
+        step.as_chunks_mut().0[part] = *four;
     }
 }
 
@@ -132,9 +107,19 @@ impl<'a> FourRows<'a> {
         self.quantizers.map(|quantizer| quantizer.scale)
     }
 
+    /// Packs all columns, as pairs, in part `part` of `steps`.
+    #[inline(always)]
+    pub fn pack<S: Simd, const N: usize>(&self, simd: S, steps: &mut [[[i16; 2]; N]], part: usize) {
+        for (group, steps) in steps.chunks_mut(LANES).enumerate() {
+            let mut pairs = [[[0; 2]; ROWS]; LANES];
+            self.pairs(simd, group, &mut pairs);
+            put_four(steps, part, &pairs);
+        }
+    }
+
     /// Quantizes columns 16 · `group` to 16 · `group` + 15, as eight pairs per row.
     #[inline(always)]
-    pub fn pairs<S: Simd>(&self, simd: S, group: usize, pairs: &mut [RowStepI16; LANES]) {
+    fn pairs<S: Simd>(&self, simd: S, group: usize, pairs: &mut [RowStepI16; LANES]) {
         let mut vectors = [self.quantizers[0].quantize(simd, tail(self.rows[0], group * 2 * LANES)); ROWS];
         for ((vector, row), quantizer) in vectors.iter_mut().zip(&self.rows).zip(&self.quantizers) {
             *vector = quantizer.quantize(simd, tail(row, group * 2 * LANES));

@@ -1,7 +1,7 @@
 //! Symmetric quantization of rows of f32: x ≈ scale · q, with one scale per row and integers q, |q| <= max.
 
 use crate::dispatch::{Kernel, dispatch};
-use crate::simd::{LANES, Simd, load_part, padded};
+use crate::simd::{LANES, Simd, Vectors, load_part, padded};
 
 /// 1.5 · 2^23. The sum of this and a value v below 2^22 is a float whose low bits are v, rounded to nearest even.
 pub(crate) const ROUND: f32 = 12_582_912.0;
@@ -122,12 +122,12 @@ pub(crate) fn row_magnitude<S: Simd>(simd: S, row: &[f32]) -> f32 {
 
 /// The bits of absolute values. As integers they are in the same order as the values, with a NaN above infinity.
 #[inline(always)]
-pub(crate) fn magnitude_bits<S: Simd>(simd: S, values: S::F32) -> S::I32 {
-    simd.and_i32(simd.to_bits(values), simd.splat_i32(i32::MAX))
+pub(crate) fn magnitude_bits<V: Vectors>(vectors: V, values: V::F32) -> V::I32 {
+    vectors.and_i32(vectors.to_bits(values), vectors.splat_i32(i32::MAX))
 }
 
 /// `values` rounded to nearest even, in the low 16 bits of each lane; the bits above are those of [`ROUND`].
 #[inline(always)]
-pub(crate) fn round<S: Simd>(simd: S, values: S::F32) -> S::I32 {
-    simd.to_bits(simd.add(values, simd.splat(ROUND)))
+pub(crate) fn round<V: Vectors>(vectors: V, values: V::F32) -> V::I32 {
+    vectors.to_bits(vectors.add(values, vectors.splat(ROUND)))
 }

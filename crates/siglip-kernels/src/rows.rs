@@ -38,6 +38,6 @@ impl<'a> Rows<'a> {
 
 /// The elements of `row` from `start` on; none if it ends before.
 #[inline(always)]
-pub(crate) fn tail(row: &[f32], start: usize) -> &[f32] {
+pub(crate) fn tail<T>(row: &[T], start: usize) -> &[T] {
     row.get(start..).unwrap_or(&[])
 }

@@ -1,20 +1,21 @@
 //! softmax(scale q kᵀ) v, a strip of queries at a time.
 //!
-//! For each head, keys and values are packed once. Then eight or sixteen queries at a time go through all three steps: scores,
+//! For each head, keys and values are packed once. Then eight to 32 queries at a time go through all three steps: scores,
 //! softmax, weighted sum of the values. Scores are computed transposed, with keys down and queries across the lanes, so
 //! softmax needs no reductions across lanes, and its result already lies as the weighted sum reads it.
 
 mod float;
+mod layout;
 mod quantized;
-mod store;
 
 use crate::disjoint_slice::DisjointMut;
-use crate::dispatch::{Kernel, dispatch};
+use crate::dispatch::{Kernel, WideKernel, dispatch, wide};
 use crate::precision::Precision;
 use crate::rows::Rows;
 use crate::scratch::Scratch;
-use crate::simd::{LANES, Simd};
+use crate::simd::{Simd, Wide};
 use crate::thread_pool::parallel_for;
+use layout::{Eight, Layout, Sixteen};
 
 /// The shape of an attention. Strides count f32 from one row to the next.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,7 +39,7 @@ pub struct AttentionShape {
 /// softmax(scale q kᵀ) v for each head, into `out` [q_rows, heads · head_dim], in f32.
 ///
 /// `q`, `k` and `v` begin at the first row's first head. All three may be views of one buffer
-/// [rows, 3 · heads · head_dim], with its width as their stride. The scores of at most sixteen queries exist at a time.
+/// [rows, 3 · heads · head_dim], with its width as their stride. The scores of at most 32 queries exist at a time.
 /// With no key rows, `out` is zeros. A query, key or value that is not finite leaves what depends on it undefined.
 ///
 /// # Panics
@@ -77,7 +78,11 @@ fn attention_in(
     assert!(v.len() >= (shape.kv_rows - 1) * shape.kv_stride + width, "v is too short for its shape");
     let out = DisjointMut::new(out);
     parallel_for(shape.heads, &|index| {
-        dispatch(OneHead { precision, head: Head::new(shape, q, k, v, index), out });
+        let head = OneHead { precision, head: Head::new(shape, q, k, v, index), out };
+        match wide() {
+            Some(wide) => wide.run_wide(head),
+            None => dispatch(head),
+        }
     });
 }
 
@@ -92,12 +97,31 @@ impl Kernel for OneHead<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        self.attend(Eight(simd));
+    }
+}
+
+impl WideKernel for OneHead<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Wide>(self, simd: S) {
+        self.attend(Sixteen(simd));
+    }
+}
+
+impl OneHead<'_> {
+    #[inline(always)]
+    fn attend<L: Layout<N, R>, const N: usize, const R: usize>(self, layout: L) {
         let OneHead { precision, head, out } = self;
         let mut own = Scratch::take_own();
+        let (simd, scratch, queries) = (layout.simd(), L::scratch(&mut own), head.q.count);
         match precision {
-            Precision::F32 => attend(simd, float::PackedHead::new(simd, &head, &mut own), out),
+            Precision::F32 => {
+                attend_strips(layout, queries, float::PackedHead::new(simd, &head, scratch), out);
+            }
             Precision::Bf16 | Precision::Q8 | Precision::Q8Exact => {
-                attend(simd, quantized::PackedHead::new(simd, &head, &mut own), out)
+                attend_strips(layout, queries, quantized::PackedHead::new(simd, &head, scratch), out);
             }
         }
         own.keep_own();
@@ -133,25 +157,28 @@ impl<'a> Head<'a> {
     }
 }
 
-/// A head whose keys and values are packed, with buffers for a strip of `P` panels of eight queries.
-trait Strip<S: Simd> {
-    fn queries(&self) -> usize;
-
+/// A head whose keys and values are packed, with buffers for a strip of `P` vectors of queries.
+trait Strip<L> {
     /// Computes all three steps for the queries from `first` on, and stores the result.
-    fn attend<const P: usize>(&mut self, simd: S, first: usize, out: DisjointMut<f32>);
+    fn attend<const P: usize>(&mut self, layout: L, first: usize, out: DisjointMut<f32>);
 }
 
 /// Attends strip by strip: as many queries at a time as a tile has columns, while so many are left.
 #[inline(always)]
-fn attend<S: Simd, H: Strip<S>>(simd: S, mut head: H, out: DisjointMut<f32>) {
+fn attend_strips<L: Layout<N, R>, H: Strip<L>, const N: usize, const R: usize>(
+    layout: L,
+    queries: usize,
+    mut head: H,
+    out: DisjointMut<f32>,
+) {
     let mut first = 0;
-    while first < head.queries() {
-        if S::TILE_PANELS == 2 && first + LANES < head.queries() {
-            head.attend::<2>(simd, first, out);
-            first += 2 * LANES;
+    while first < queries {
+        if L::TILE_PANELS == 2 && first + N < queries {
+            head.attend::<2>(layout, first, out);
+            first += 2 * N;
         } else {
-            head.attend::<1>(simd, first, out);
-            first += LANES;
+            head.attend::<1>(layout, first, out);
+            first += N;
         }
     }
 }

@@ -1,15 +1,16 @@
 //! Attention on 16-bit integers.
 
+use super::layout::{Floats, Layout};
 use super::{Head, Strip};
 use crate::activation::exp2;
 use crate::disjoint_slice::DisjointMut;
-use crate::layout::{ColumnStepI16, ROWS, RowStepI16};
-use crate::microkernel::{I16, tile};
+use crate::layout::ROWS;
+use crate::microkernel::tile;
 use crate::pack::{FourRows, pack_i16};
 use crate::quantize::{Quantizer, ROUND, magnitude_bits, round, row_magnitude};
 use crate::rows::{Rows, tail};
-use crate::scratch::{Scratch, sized};
-use crate::simd::{LANES, Simd, load_part};
+use crate::scratch::{AttentionScratch, sized};
+use crate::simd::{LANES, Lanes, Simd, Vectors, load_part};
 
 /// The largest softmax weight of a query is quantized to 2 to this power.
 const WEIGHT_BITS: i32 = 14;
@@ -28,35 +29,35 @@ fn max_score_factor(width: usize) -> f32 {
 }
 
 /// A head with its packed keys and values.
-pub(super) struct PackedHead<'a> {
+pub(super) struct PackedHead<'a, const N: usize, const R: usize> {
     head: &'a Head<'a>,
-    kv: PackedKeysValues<'a>,
+    kv: PackedKeysValues<'a, R>,
     /// Scores of a strip.
-    scores: &'a mut Vec<[f32; LANES]>,
+    scores: &'a mut Vec<[f32; N]>,
     /// Queries and softmax weights of a strip.
-    columns: &'a mut Vec<ColumnStepI16>,
+    columns: &'a mut Vec<[[i16; 2]; N]>,
 }
 
 /// The quantized keys and values of one head.
-struct PackedKeysValues<'a> {
-    /// Panels of four keys, one step per pair of columns.
-    keys: &'a [RowStepI16],
-    /// Panels of four columns of the values, one step per pair of rows.
-    values: &'a [RowStepI16],
+struct PackedKeysValues<'a, const R: usize> {
+    /// Panels of keys, one step per pair of columns.
+    keys: &'a [[[i16; 2]; R]],
+    /// Panels of columns of the values, one step per pair of rows.
+    values: &'a [[[i16; 2]; R]],
     /// One scale per key row.
     key_scales: &'a [f32],
     /// One scale per column of the values.
     value_scales: &'a [f32],
 }
 
-impl<'a> PackedHead<'a> {
+impl<'a, const N: usize, const R: usize> PackedHead<'a, N, R> {
     #[inline(always)]
-    pub fn new<S: Simd>(simd: S, head: &'a Head, scratch: &'a mut Scratch) -> Self {
+    pub fn new<S: Simd>(simd: S, head: &'a Head, scratch: &'a mut AttentionScratch<N, R>) -> Self {
         let (width, kv_rows) = (head.k.width, head.k.count);
-        let key_steps = kv_rows.div_ceil(ROWS) * width.div_ceil(2);
-        let value_steps = width.div_ceil(LANES) * LANES / ROWS * kv_rows.div_ceil(2);
-        let (keys, values) = sized(&mut scratch.rows_i16, key_steps + value_steps).split_at_mut(key_steps);
-        let (key_rows, columns) = (kv_rows.next_multiple_of(ROWS), width.next_multiple_of(LANES));
+        let key_steps = kv_rows.div_ceil(R) * width.div_ceil(2);
+        let value_steps = width.div_ceil(LANES) * LANES / R * kv_rows.div_ceil(2);
+        let (keys, values) = sized(&mut scratch.head_i16, key_steps + value_steps).split_at_mut(key_steps);
+        let (key_rows, columns) = (kv_rows.next_multiple_of(R), width.next_multiple_of(LANES));
         let scales = sized(&mut scratch.head_scales, key_rows + columns);
         let (key_scales, value_scales) = scales.split_at_mut(key_rows);
         let max = max_score_factor(width);
@@ -73,51 +74,48 @@ impl<'a> PackedHead<'a> {
     }
 }
 
-impl<S: Simd> Strip<S> for PackedHead<'_> {
-    fn queries(&self) -> usize {
-        self.head.q.count
-    }
-
+impl<L: Layout<N, R>, const N: usize, const R: usize> Strip<L> for PackedHead<'_, N, R> {
     #[inline(always)]
-    fn attend<const P: usize>(&mut self, simd: S, first: usize, out: DisjointMut<f32>) {
+    fn attend<const P: usize>(&mut self, layout: L, first: usize, out: DisjointMut<f32>) {
         let PackedHead { head, ref kv, ref mut scores, ref mut columns } = *self;
         let (query_steps, weight_steps) = (head.k.width.div_ceil(2), head.k.count.div_ceil(2));
         let scores = sized(scores, P * head.k.count);
         let columns = sized(columns, P * (query_steps + weight_steps));
         let (queries, weights) = columns.split_at_mut(P * query_steps);
-        let mut query_scales = [simd.splat(0.0); P];
+        let vectors = layout.vectors();
+        let mut query_scales = [vectors.splat(0.0); P];
         let panels = queries.chunks_exact_mut(query_steps).enumerate();
         for ((panel, queries), scales) in panels.zip(&mut query_scales) {
-            let own = pack_queries(simd, head.q, first + panel * LANES, queries);
-            *scales = simd.mul(simd.load(&own), simd.splat(head.scale));
+            let own = pack_queries(layout.simd(), head.q, first + panel * N, queries);
+            *scales = vectors.mul(vectors.load(&own), vectors.splat(head.scale));
         }
-        let largest = score(simd, head, kv, queries, query_scales, scores);
-        let inverse_sums = softmax(simd, head, largest, scores, weights);
-        weigh_values(simd, head, kv, weights, inverse_sums, first, out);
+        let largest = score(layout, head, kv, queries, query_scales, scores);
+        let inverse_sums = softmax(layout, head, largest, scores, weights);
+        weigh_values(layout, head, kv, weights, inverse_sums, first, out);
     }
 }
 
 /// Writes the scores of `P` panels of queries, and returns the largest of each query.
 #[inline(always)]
-fn score<S: Simd, const P: usize>(
-    simd: S,
+fn score<L: Layout<N, R>, const N: usize, const R: usize, const P: usize>(
+    layout: L,
     head: &Head,
-    kv: &PackedKeysValues,
-    queries: &[ColumnStepI16],
-    query_scales: [S::F32; P],
-    scores: &mut [[f32; LANES]],
-) -> [S::F32; P] {
+    kv: &PackedKeysValues<R>,
+    queries: &[[[i16; 2]; N]],
+    query_scales: [Floats<L, N, R>; P],
+    scores: &mut [[f32; N]],
+) -> [Floats<L, N, R>; P] {
     let (query_steps, kv_rows) = (queries.len() / P, head.k.count);
-    let mut largest = [simd.splat(f32::NEG_INFINITY); P];
+    let vectors = layout.vectors();
+    let mut largest = [vectors.splat(f32::NEG_INFINITY); P];
     for (panel, keys) in kv.keys.chunks_exact(query_steps).enumerate() {
-        let tile: [[S::I32; P]; ROWS] =
-            tile::<S, I16<ColumnStepI16>, ROWS, P>(simd, keys, queries, query_steps);
-        for (row, sums) in (panel * ROWS..kv_rows).zip(tile) {
-            let key_scale = simd.splat(kv.key_scales[row]);
+        let tile = tile::<L::Simd, L::I16, R, P>(layout.simd(), keys, queries, query_steps);
+        for (row, sums) in (panel * R..kv_rows).zip(tile) {
+            let key_scale = vectors.splat(kv.key_scales[row]);
             for (panel, sum) in sums.into_iter().enumerate() {
-                let score = simd.mul(simd.convert(sum), simd.mul(query_scales[panel], key_scale));
-                largest[panel] = simd.max(largest[panel], score);
-                simd.store(score, &mut scores[panel * kv_rows + row]);
+                let score = vectors.mul(vectors.convert(sum), vectors.mul(query_scales[panel], key_scale));
+                largest[panel] = vectors.max(largest[panel], score);
+                vectors.store(score, &mut scores[panel * kv_rows + row]);
             }
         }
     }
@@ -126,118 +124,122 @@ fn score<S: Simd, const P: usize>(
 
 /// Writes 2^(score - largest) as integers, one step per pair of rows, and returns 1 / Σ of those for each query.
 #[inline(always)]
-fn softmax<S: Simd, const P: usize>(
-    simd: S,
+fn softmax<L: Layout<N, R>, const N: usize, const R: usize, const P: usize>(
+    layout: L,
     head: &Head,
-    largest: [S::F32; P],
-    scores: &[[f32; LANES]],
-    weights: &mut [ColumnStepI16],
-) -> [S::F32; P] {
+    largest: [Floats<L, N, R>; P],
+    scores: &[[f32; N]],
+    weights: &mut [[[i16; 2]; N]],
+) -> [Floats<L, N, R>; P] {
     let (weight_steps, kv_rows) = (weights.len() / P, head.k.count);
-    let mut inverse_sums = [simd.splat(0.0); P];
+    let vectors = layout.vectors();
+    let mut inverse_sums = [vectors.splat(0.0); P];
     for (panel, weights) in weights.chunks_exact_mut(weight_steps).enumerate() {
-        let shift = simd.sub(largest[panel], simd.splat(WEIGHT_BITS as f32));
-        let sum = quantize_weights(simd, &scores[panel * kv_rows..][..kv_rows], shift, weights);
-        inverse_sums[panel] = simd.div(simd.splat(1.0), sum);
+        let shift = vectors.sub(largest[panel], vectors.splat(WEIGHT_BITS as f32));
+        let sum = quantize_weights(layout, &scores[panel * kv_rows..][..kv_rows], shift, weights);
+        inverse_sums[panel] = vectors.div(vectors.splat(1.0), sum);
     }
     inverse_sums
 }
 
 /// Writes 2^(score - shift), rounded to integers, and returns their sum for each query.
 #[inline(always)]
-fn quantize_weights<S: Simd>(
-    simd: S,
-    scores: &[[f32; LANES]],
-    shift: S::F32,
-    weights: &mut [ColumnStepI16],
-) -> S::F32 {
-    let mut sum = simd.splat_i32(0);
+fn quantize_weights<L: Layout<N, R>, const N: usize, const R: usize>(
+    layout: L,
+    scores: &[[f32; N]],
+    shift: Floats<L, N, R>,
+    weights: &mut [[[i16; 2]; N]],
+) -> Floats<L, N, R> {
+    let vectors = layout.vectors();
+    let mut sum = vectors.splat_i32(0);
     let (pairs, last) = scores.as_chunks::<2>();
     // Two at a time, since an array of one or two would lie in memory.
     for ([first, second], step) in pairs.iter().zip(&mut *weights) {
-        let both = [rounded_weight(simd, first, shift), rounded_weight(simd, second, shift)];
-        sum = simd.add_i32(sum, store_weights(simd, both, step));
+        let first = rounded_weight(vectors, vectors.load(first), shift);
+        let second = rounded_weight(vectors, vectors.load(second), shift);
+        layout.store_pairs(first, second, step);
+        sum = vectors.add_i32(sum, sum_of_weights(vectors, first, second));
     }
     if let ([score], Some(step)) = (last, weights.last_mut()) {
-        let both = [rounded_weight(simd, score, shift), simd.splat_i32(ROUND.to_bits() as i32)];
-        sum = simd.add_i32(sum, store_weights(simd, both, step));
+        let first = rounded_weight(vectors, vectors.load(score), shift);
+        let second = vectors.splat_i32(ROUND.to_bits() as i32);
+        layout.store_pairs(first, second, step);
+        sum = vectors.add_i32(sum, sum_of_weights(vectors, first, second));
     }
-    simd.convert(sum)
+    vectors.convert(sum)
 }
 
 /// 2^(score - shift) as [`round`] leaves it.
 #[inline(always)]
-fn rounded_weight<S: Simd>(simd: S, score: &[f32; LANES], shift: S::F32) -> S::I32 {
-    round(simd, exp2(simd, simd.sub(simd.load(score), shift)))
+fn rounded_weight<V: Vectors>(vectors: V, score: V::F32, shift: V::F32) -> V::I32 {
+    round(vectors, exp2(vectors, vectors.sub(score, shift)))
 }
 
-/// Stores the weights of a pair of rows, as [`round`] leaves them, and returns their sum.
+/// The sum of two weights that are as [`round`] leaves them.
 #[inline(always)]
-fn store_weights<S: Simd>(simd: S, [first, second]: [S::I32; 2], step: &mut ColumnStepI16) -> S::I32 {
-    let zero = simd.splat_i32(ROUND.to_bits() as i32);
-    simd.store_pairs(simd.pair(first, second), step);
-    simd.add_i32(simd.sub_i32(first, zero), simd.sub_i32(second, zero))
+fn sum_of_weights<V: Vectors>(vectors: V, first: V::I32, second: V::I32) -> V::I32 {
+    let zero = vectors.splat_i32(ROUND.to_bits() as i32);
+    vectors.add_i32(vectors.sub_i32(first, zero), vectors.sub_i32(second, zero))
 }
 
 /// Stores the sums of the values weighted by softmax, for `P` panels of queries from `first` on.
 #[inline(always)]
-fn weigh_values<S: Simd, const P: usize>(
-    simd: S,
+fn weigh_values<L: Layout<N, R>, const N: usize, const R: usize, const P: usize>(
+    layout: L,
     head: &Head,
-    kv: &PackedKeysValues,
-    weights: &[ColumnStepI16],
-    inverse_sums: [S::F32; P],
+    kv: &PackedKeysValues<R>,
+    weights: &[[[i16; 2]; N]],
+    inverse_sums: [Floats<L, N, R>; P],
     first: usize,
     out: DisjointMut<f32>,
 ) {
     let weight_steps = weights.len() / P;
+    let vectors = layout.vectors();
     // The values are packed in groups of eight columns; the last group's second panel may lie beyond the head.
-    let panels = kv.values.chunks_exact(weight_steps).take(head.k.width.div_ceil(ROWS));
+    let panels = kv.values.chunks_exact(weight_steps).take(head.k.width.div_ceil(R));
     for (panel, values) in panels.enumerate() {
-        let mut totals = [[simd.splat(0.0); P]; ROWS];
+        let mut totals = [[vectors.splat(0.0); P]; R];
         for (block, values) in values.chunks(BLOCK).enumerate() {
             let weights = &weights[block * BLOCK..];
-            let tile: [[S::I32; P]; ROWS] =
-                tile::<S, I16<ColumnStepI16>, ROWS, P>(simd, values, weights, weight_steps);
+            let tile = tile::<L::Simd, L::I16, R, P>(layout.simd(), values, weights, weight_steps);
             for (total, sum) in totals.as_flattened_mut().iter_mut().zip(tile.as_flattened()) {
-                *total = simd.add(*total, simd.convert(*sum));
+                *total = vectors.add(*total, vectors.convert(*sum));
             }
         }
         for (queries, inverse) in inverse_sums.into_iter().enumerate() {
-            let mut columns = [inverse; ROWS];
-            let scales = &kv.value_scales[panel * ROWS..];
+            let mut columns = [inverse; R];
+            let scales = &kv.value_scales[panel * R..];
             for ((column, totals), scale) in columns.iter_mut().zip(&totals).zip(scales) {
-                *column = simd.mul(simd.mul(*column, simd.splat(*scale)), totals[queries]);
+                *column = vectors.mul(vectors.mul(*column, vectors.splat(*scale)), totals[queries]);
             }
-            head.store(simd, columns, panel * ROWS, first + queries * LANES, out);
+            head.store(layout, columns, panel * R, first + queries * N, out);
         }
     }
 }
 
-/// Quantizes eight queries from `first` on, one step per pair of columns, and returns their scales.
+/// Quantizes `N` queries from `first` on, one step per pair of columns, and returns their scales.
 #[inline(always)]
-fn pack_queries<S: Simd>(simd: S, q: Rows, first: usize, steps: &mut [ColumnStepI16]) -> [f32; LANES] {
-    let mut scales = [0.0; LANES];
-    for (half, scales) in scales.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
-        let four = FourRows::new(simd, q.panel(first + half * ROWS), max_score_factor(q.width));
+fn pack_queries<S: Simd, const N: usize>(
+    simd: S,
+    q: Rows,
+    first: usize,
+    steps: &mut [[[i16; 2]; N]],
+) -> [f32; N] {
+    let mut scales = [0.0; N];
+    for (part, scales) in scales.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
+        let four = FourRows::new(simd, q.panel(first + part * ROWS), max_score_factor(q.width));
         *scales = four.scales();
-        for (group, steps) in steps.chunks_mut(LANES).enumerate() {
-            let mut columns = [[[0; 2]; ROWS]; LANES];
-            four.pairs(simd, group, &mut columns);
-            for (step, column) in steps.iter_mut().zip(&columns) {
-                step.as_chunks_mut().0[half] = *column;
-            }
-        }
+        four.pack(simd, steps, part);
     }
     scales
 }
 
-/// Quantizes the columns of `v` and packs them in panels of four, one step per pair of rows. `scales` takes the columns'
+/// Quantizes the columns of `v` and packs them in panels of `R`, one step per pair of rows. `scales` takes the columns'
 /// scales.
 #[inline(always)]
-fn pack_values<S: Simd>(simd: S, v: Rows, panels: &mut [RowStepI16], scales: &mut [f32]) {
+fn pack_values<S: Simd, const R: usize>(simd: S, v: Rows, panels: &mut [[[i16; 2]; R]], scales: &mut [f32]) {
     let steps = v.count.div_ceil(2);
-    let groups = panels.chunks_exact_mut(LANES / ROWS * steps).zip(scales.as_chunks_mut::<LANES>().0);
+    let groups = panels.chunks_exact_mut(LANES / R * steps).zip(scales.as_chunks_mut::<LANES>().0);
     for (group, (panels, scales)) in groups.enumerate() {
         let mut largest = simd.splat_i32(0);
         for row in 0..v.count {
@@ -248,8 +250,7 @@ fn pack_values<S: Simd>(simd: S, v: Rows, panels: &mut [RowStepI16], scales: &mu
         let quantizers = scales.map(|largest| Quantizer::of_magnitude(largest, MAX_VALUE));
         *scales = quantizers.map(|quantizer| quantizer.scale);
         let inverses = simd.load(&quantizers.map(|quantizer| quantizer.inverse));
-        let (low, high) = panels.split_at_mut(steps);
-        for (step, (low, high)) in low.iter_mut().zip(high).enumerate() {
+        for step in 0..steps {
             let mut rounded = [simd.splat_i32(0); 2];
             for (rounded, row) in rounded.iter_mut().zip(2 * step..) {
                 let values = load_part(simd, tail(v.row(row), group * LANES));
@@ -257,8 +258,9 @@ fn pack_values<S: Simd>(simd: S, v: Rows, panels: &mut [RowStepI16], scales: &mu
             }
             let mut pairs = [[0; 2]; LANES];
             simd.store_pairs(simd.pair(rounded[0], rounded[1]), &mut pairs);
-            let [first, second] = pairs.as_chunks().0 else { unreachable!("two halves of eight") };
-            (*low, *high) = (*first, *second);
+            for (panel, pairs) in panels.chunks_exact_mut(steps).zip(pairs.as_chunks().0) {
+                panel[step] = *pairs;
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::BLOCK_ROWS;
 use crate::layout::{OCTET_ROWS, ROWS, RowStepI16, RowStepOctets, WIDE_ROWS, WideRowStepI16};
-use crate::pack::put_half;
+use crate::pack::put_four;
 use crate::quantize::{ROUND, round};
 use crate::rows::{Rows, tail};
 use crate::simd::{LANES, RowBytes, Simd, padded};
@@ -90,7 +90,7 @@ pub(super) fn pack_panel<S: Simd>(
     for half in 0..WIDE_ROWS / ROWS {
         for (group, steps) in steps.chunks_mut(LANES).enumerate() {
             let eight = eight_steps(simd, x, first + half * ROWS, quantizers, RowBytes::Unsigned, group);
-            put_half(steps, half, &eight);
+            put_four(steps, half, &eight);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::layout::{ColumnStepI8, ColumnStepI16, F32_ROWS, ROWS, RowStepI16};
 use crate::matrix::PackedMatrix;
 use crate::microkernel::{F32, I16, Operand, tile};
 use crate::scratch::{Scratch, sized};
-use crate::simd::Simd;
+use crate::simd::{LANES, Simd};
 
 /// Panels that a single row is multiplied with at a time: enough sums to keep the processor's adders busy.
 pub(super) const ONE_ROW_PANELS: usize = 4;
@@ -51,7 +51,7 @@ impl Kernel for StripsF32<'_> {
 
 /// `rows` rows of quantized activations, one step per pair of inputs, times all panels of a matrix.
 #[inline(always)]
-pub(super) fn multiply_i16<S: Simd, K: Store<S, S::I32>>(
+pub(super) fn multiply_i16<S: Simd, K: Store<S, S::I32, LANES>>(
     simd: S,
     activations: &[RowStepI16],
     rows: usize,
@@ -104,7 +104,7 @@ pub(super) struct DirectProduct<'a, O: Operand<S>, S: Simd, const L: usize> {
 impl<S: Simd, O: Operand<S>, const L: usize> DirectProduct<'_, O, S, L> {
     /// All rows, `R` at a time, times `P` panels of columns. The first of them is panel `first` of the matrix.
     #[inline(always)]
-    pub fn strip<K: Store<S, O::Sum>, const R: usize, const P: usize>(
+    pub fn strip<K: Store<S, O::Sum, LANES>, const R: usize, const P: usize>(
         &self,
         simd: S,
         columns: &[O::ColumnStep],

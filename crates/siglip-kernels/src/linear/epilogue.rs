@@ -2,7 +2,8 @@
 
 use crate::activation::Gelu;
 use crate::disjoint_slice::DisjointMut;
-use crate::simd::{LANES, Simd, load_part_i32, store_part_i32};
+use crate::rows::tail;
+use crate::simd::{LANES, Lanes, Simd, load_part_i32, store_part_i32};
 
 /// What becomes of x Wᵀ. A bias is as long as the matrix has outputs.
 #[derive(Debug, Clone, Copy)]
@@ -17,52 +18,62 @@ pub enum Epilogue<'a> {
     Residual(&'a [f32]),
 }
 
-/// Stores the sums of a product, row by row of a strip of `W` panels of columns. Each strip belongs to one thread.
-pub(super) trait Store<S: Simd, Sum>: Copy + Sync {
+/// Stores the sums of a product, row by row of a strip of `W` vectors of `N` columns. Each strip belongs to one thread.
+pub(super) trait Store<V, Sum, const N: usize>: Copy + Sync {
     /// The strip that begins with panel `first`.
-    fn strip<const W: usize>(&self, first: usize) -> ColumnStrip<W>;
+    fn strip<const W: usize>(&self, first: usize) -> ColumnStrip<N, W>;
 
     /// Stores the sums of row `row`.
-    fn row<const W: usize>(&self, simd: S, strip: &ColumnStrip<W>, row: usize, sums: [Sum; W]);
+    fn row<const W: usize>(&self, vectors: V, strip: &ColumnStrip<N, W>, row: usize, sums: [Sum; W]);
 }
 
-/// [`Store`] for integer sums on any instruction set.
+/// [`Store`] for integer sums in any vectors.
 ///
-/// A kernel does not know its instruction set before it runs, so it cannot name a bound `Store<S, S::I32>`. It names this
-/// trait, whose method is generic over the instruction set, and every implementation is a [`Store`], too.
+/// A kernel does not know its instruction set before it runs, so it cannot name a bound `Store<V, V::I32, N>`. It names this
+/// trait, whose methods are generic over the vectors, and every implementation is a [`Store`], too.
 pub(super) trait StoreI32: Copy + Sync {
     /// See [`Store::strip`].
-    fn strip<const W: usize>(&self, first: usize) -> ColumnStrip<W>;
+    fn strip<const N: usize, const W: usize>(&self, first: usize) -> ColumnStrip<N, W>;
 
     /// See [`Store::row`].
-    fn row<S: Simd, const W: usize>(&self, simd: S, strip: &ColumnStrip<W>, row: usize, sums: [S::I32; W]);
+    fn row<V: Lanes<N>, const N: usize, const W: usize>(
+        &self,
+        vectors: V,
+        strip: &ColumnStrip<N, W>,
+        row: usize,
+        sums: [V::I32; W],
+    );
 }
 
-impl<S: Simd, K: StoreI32> Store<S, S::I32> for K {
-    fn strip<const W: usize>(&self, first: usize) -> ColumnStrip<W> {
+impl<V: Lanes<N>, K: StoreI32, const N: usize> Store<V, V::I32, N> for K {
+    fn strip<const W: usize>(&self, first: usize) -> ColumnStrip<N, W> {
         StoreI32::strip(self, first)
     }
 
     #[inline(always)]
-    fn row<const W: usize>(&self, simd: S, strip: &ColumnStrip<W>, row: usize, sums: [S::I32; W]) {
-        StoreI32::row(self, simd, strip, row, sums);
+    fn row<const W: usize>(&self, vectors: V, strip: &ColumnStrip<N, W>, row: usize, sums: [V::I32; W]) {
+        StoreI32::row(self, vectors, strip, row, sums);
     }
 }
 
-/// `W` panels of columns, of which the last ones may lie partly or wholly beyond the matrix.
-pub(super) struct ColumnStrip<const W: usize> {
+/// `W` vectors of `N` columns, of which the last ones may lie partly or wholly beyond the matrix: there, all is zero.
+pub(super) struct ColumnStrip<const N: usize, const W: usize> {
     first_column: usize,
     /// Columns that lie within the matrix.
     columns: usize,
-    scales: [[f32; LANES]; W],
-    bias: [[f32; LANES]; W],
+    bias: [[f32; N]; W],
+    /// The quantization scale of each column's weights.
+    scales: [[f32; N]; W],
+    /// The sum of each column's quantized weights, where a product has zero points.
+    weight_sums: [[i32; N]; W],
 }
 
-impl<const W: usize> ColumnStrip<W> {
+impl<const N: usize, const W: usize> ColumnStrip<N, W> {
     fn new(first_panel: usize, outputs: usize) -> Self {
         let first_column = first_panel * LANES;
-        let columns = (W * LANES).min(outputs - first_column);
-        ColumnStrip { first_column, columns, scales: [[0.0; LANES]; W], bias: [[0.0; LANES]; W] }
+        let columns = (W * N).min(outputs - first_column);
+        let (bias, scales, weight_sums) = ([[0.0; N]; W], [[0.0; N]; W], [[0; N]; W]);
+        ColumnStrip { first_column, columns, bias, scales, weight_sums }
     }
 
     /// This strip's columns of row `row` of `out` [rows, outputs].
@@ -71,6 +82,12 @@ impl<const W: usize> ColumnStrip<W> {
         // SAFETY: each strip belongs to one thread, and strips do not overlap.
         unsafe { out.slice_mut(row * outputs + self.first_column, self.columns) }
     }
+}
+
+/// Copies as many of `values` as there are to the start of `out`, at most as many as it has.
+fn copy_to<T: Copy>(values: &[T], out: &mut [T]) {
+    let count = values.len().min(out.len());
+    out[..count].copy_from_slice(&values[..count]);
 }
 
 /// An [`Epilogue`] whose bias has been checked. An empty bias is none.
@@ -97,23 +114,20 @@ impl<'a> CheckedEpilogue<'a> {
         CheckedEpilogue { bias, gelu, residual, outputs }
     }
 
-    fn strip<const W: usize>(&self, first_panel: usize) -> ColumnStrip<W> {
+    fn strip<const N: usize, const W: usize>(&self, first_panel: usize) -> ColumnStrip<N, W> {
         let mut strip = ColumnStrip::new(first_panel, self.outputs);
-        if let Some(bias) = self.bias.get(strip.first_column..) {
-            let count = bias.len().min(strip.columns);
-            strip.bias.as_flattened_mut()[..count].copy_from_slice(&bias[..count]);
-        }
+        copy_to(tail(self.bias, strip.first_column), strip.bias.as_flattened_mut());
         strip
     }
 
     /// Applies the epilogue to one row of a strip and stores it.
     #[inline(always)]
-    fn row<S: Simd, const W: usize>(
+    fn row<V: Lanes<N>, const N: usize, const W: usize>(
         &self,
-        simd: S,
-        strip: &ColumnStrip<W>,
+        vectors: V,
+        strip: &ColumnStrip<N, W>,
         row: usize,
-        values: [S::F32; W],
+        values: [V::F32; W],
         out: DisjointMut<f32>,
     ) {
         let out = strip.row_of(out, row, self.outputs);
@@ -121,40 +135,40 @@ impl<'a> CheckedEpilogue<'a> {
         let whole = match out.as_chunks_mut().0.try_into() {
             Ok(whole) => whole,
             Err(_) => {
-                let padded = padded.insert([[0.0; LANES]; W]);
+                let padded = padded.insert([[0.0; N]; W]);
                 padded.as_flattened_mut()[..out.len()].copy_from_slice(out);
                 padded
             }
         };
-        self.whole_row(simd, &strip.bias, values, whole);
+        self.whole_row(vectors, &strip.bias, values, whole);
         if let Some(padded) = padded {
             out.copy_from_slice(&padded.as_flattened()[..out.len()]);
         }
     }
 
     #[inline(always)]
-    fn whole_row<S: Simd, const W: usize>(
+    fn whole_row<V: Lanes<N>, const N: usize, const W: usize>(
         &self,
-        simd: S,
-        bias: &[[f32; LANES]; W],
-        mut values: [S::F32; W],
-        out: &mut [[f32; LANES]; W],
+        vectors: V,
+        bias: &[[f32; N]; W],
+        mut values: [V::F32; W],
+        out: &mut [[f32; N]; W],
     ) {
         for (value, bias) in values.iter_mut().zip(bias) {
-            *value = simd.add(*value, simd.load(bias));
+            *value = vectors.add(*value, vectors.load(bias));
         }
         if let Some(gelu) = self.gelu {
             for value in &mut values {
-                *value = gelu.apply(simd, *value);
+                *value = gelu.apply(vectors, *value);
             }
         }
         if self.residual {
             for (value, out) in values.iter_mut().zip(&*out) {
-                *value = simd.add(*value, simd.load(out));
+                *value = vectors.add(*value, vectors.load(out));
             }
         }
         for (value, out) in values.iter().zip(out) {
-            simd.store(*value, out);
+            vectors.store(*value, out);
         }
     }
 }
@@ -166,14 +180,14 @@ pub(super) struct StoreF32<'a> {
     pub out: DisjointMut<'a, f32>,
 }
 
-impl<S: Simd> Store<S, S::F32> for StoreF32<'_> {
-    fn strip<const W: usize>(&self, first: usize) -> ColumnStrip<W> {
+impl<V: Lanes<N>, const N: usize> Store<V, V::F32, N> for StoreF32<'_> {
+    fn strip<const W: usize>(&self, first: usize) -> ColumnStrip<N, W> {
         self.epilogue.strip(first)
     }
 
     #[inline(always)]
-    fn row<const W: usize>(&self, simd: S, strip: &ColumnStrip<W>, row: usize, sums: [S::F32; W]) {
-        self.epilogue.row(simd, strip, row, sums, self.out);
+    fn row<const W: usize>(&self, vectors: V, strip: &ColumnStrip<N, W>, row: usize, sums: [V::F32; W]) {
+        self.epilogue.row(vectors, strip, row, sums, self.out);
     }
 }
 
@@ -189,29 +203,38 @@ pub(super) struct DequantizeStore<'a> {
 }
 
 impl StoreI32 for DequantizeStore<'_> {
-    fn strip<const W: usize>(&self, first: usize) -> ColumnStrip<W> {
+    fn strip<const N: usize, const W: usize>(&self, first: usize) -> ColumnStrip<N, W> {
         let mut strip = self.epilogue.strip(first);
-        for (scales, columns) in strip.scales.iter_mut().zip(&self.column_scales[first..]) {
-            *scales = *columns;
-        }
+        copy_to(self.column_scales[first..].as_flattened(), strip.scales.as_flattened_mut());
         strip
     }
 
     #[inline(always)]
-    fn row<S: Simd, const W: usize>(&self, simd: S, strip: &ColumnStrip<W>, row: usize, sums: [S::I32; W]) {
-        let row_scale = simd.splat(self.row_scales[row]);
+    fn row<V: Lanes<N>, const N: usize, const W: usize>(
+        &self,
+        vectors: V,
+        strip: &ColumnStrip<N, W>,
+        row: usize,
+        sums: [V::I32; W],
+    ) {
+        let row_scale = vectors.splat(self.row_scales[row]);
         let mut values = [row_scale; W];
         for ((value, scales), sum) in values.iter_mut().zip(&strip.scales).zip(sums) {
-            *value = dequantize(simd, sum, *value, scales);
+            *value = dequantize(vectors, sum, *value, scales);
         }
-        self.epilogue.row(simd, strip, row, values, self.out);
+        self.epilogue.row(vectors, strip, row, values, self.out);
     }
 }
 
 /// The real value of integer sums.
 #[inline(always)]
-fn dequantize<S: Simd>(simd: S, sums: S::I32, row_scale: S::F32, column_scales: &[f32; LANES]) -> S::F32 {
-    simd.mul(simd.convert(sums), simd.mul(row_scale, simd.load(column_scales)))
+fn dequantize<V: Lanes<N>, const N: usize>(
+    vectors: V,
+    sums: V::I32,
+    row_scale: V::F32,
+    column_scales: &[f32; N],
+) -> V::F32 {
+    vectors.mul(vectors.convert(sums), vectors.mul(row_scale, vectors.load(column_scales)))
 }
 
 /// Does for a whole row of sums, in memory, what [`DequantizeStore`] does for the rows of a strip.
@@ -236,7 +259,7 @@ pub(super) fn dequantize_row<S: Simd>(
     if !rest.is_empty() {
         let (row_scales, out) = (&[row_scale], DisjointMut::new(out));
         let store = DequantizeStore { epilogue, row_scales, column_scales, out };
-        let strip = StoreI32::strip::<1>(&store, whole);
+        let strip = StoreI32::strip::<LANES, 1>(&store, whole);
         StoreI32::row(&store, simd, &strip, 0, [load_part_i32(simd, &sums[whole * LANES..])]);
     }
 }
@@ -248,28 +271,30 @@ pub(super) fn dequantize_row<S: Simd>(
 pub(super) struct ZeroPointStore<'a, K> {
     pub store: K,
     pub zero_points: &'a [i32],
-    /// Σ q_w of each of the strip's columns.
-    pub column_sums: &'a [[i32; LANES]],
+    /// Σ q_w of the strip's columns, and of any number of later ones.
+    pub weight_sums: &'a [[i32; LANES]],
 }
 
 impl<K: StoreI32> StoreI32 for ZeroPointStore<'_, K> {
-    fn strip<const W: usize>(&self, first: usize) -> ColumnStrip<W> {
-        StoreI32::strip(&self.store, first)
+    fn strip<const N: usize, const W: usize>(&self, first: usize) -> ColumnStrip<N, W> {
+        let mut strip = StoreI32::strip(&self.store, first);
+        copy_to(self.weight_sums.as_flattened(), strip.weight_sums.as_flattened_mut());
+        strip
     }
 
     #[inline(always)]
-    fn row<S: Simd, const W: usize>(
+    fn row<V: Lanes<N>, const N: usize, const W: usize>(
         &self,
-        simd: S,
-        strip: &ColumnStrip<W>,
+        vectors: V,
+        strip: &ColumnStrip<N, W>,
         row: usize,
-        mut sums: [S::I32; W],
+        mut sums: [V::I32; W],
     ) {
-        let zero_point = simd.splat_i32(self.zero_points[row]);
-        for (sum, columns) in sums.iter_mut().zip(self.column_sums) {
-            *sum = simd.sub_i32(*sum, simd.mul_i32(zero_point, simd.load_i32(columns)));
+        let zero_point = vectors.splat_i32(self.zero_points[row]);
+        for (sum, columns) in sums.iter_mut().zip(&strip.weight_sums) {
+            *sum = vectors.sub_i32(*sum, vectors.mul_i32(zero_point, vectors.load_i32(columns)));
         }
-        StoreI32::row(&self.store, simd, strip, row, sums);
+        StoreI32::row(&self.store, vectors, strip, row, sums);
     }
 }
 
@@ -281,14 +306,20 @@ pub(super) struct SomeRows<'a, K> {
 }
 
 impl<K: StoreI32> StoreI32 for SomeRows<'_, K> {
-    fn strip<const W: usize>(&self, first: usize) -> ColumnStrip<W> {
+    fn strip<const N: usize, const W: usize>(&self, first: usize) -> ColumnStrip<N, W> {
         StoreI32::strip(&self.store, first)
     }
 
     #[inline(always)]
-    fn row<S: Simd, const W: usize>(&self, simd: S, strip: &ColumnStrip<W>, row: usize, sums: [S::I32; W]) {
+    fn row<V: Lanes<N>, const N: usize, const W: usize>(
+        &self,
+        vectors: V,
+        strip: &ColumnStrip<N, W>,
+        row: usize,
+        sums: [V::I32; W],
+    ) {
         let row = self.rows.map_or(row, |rows| rows[row].into());
-        StoreI32::row(&self.store, simd, strip, row, sums);
+        StoreI32::row(&self.store, vectors, strip, row, sums);
     }
 }
 
@@ -300,15 +331,21 @@ pub(super) struct RawSums<'a> {
 }
 
 impl StoreI32 for RawSums<'_> {
-    fn strip<const W: usize>(&self, first: usize) -> ColumnStrip<W> {
+    fn strip<const N: usize, const W: usize>(&self, first: usize) -> ColumnStrip<N, W> {
         ColumnStrip::new(first, self.outputs)
     }
 
     #[inline(always)]
-    fn row<S: Simd, const W: usize>(&self, simd: S, strip: &ColumnStrip<W>, row: usize, sums: [S::I32; W]) {
+    fn row<V: Lanes<N>, const N: usize, const W: usize>(
+        &self,
+        vectors: V,
+        strip: &ColumnStrip<N, W>,
+        row: usize,
+        sums: [V::I32; W],
+    ) {
         let out = strip.row_of(self.out, row, self.outputs);
-        for (sum, out) in sums.into_iter().zip(out.chunks_mut(LANES)) {
-            store_part_i32(simd, sum, out);
+        for (sum, out) in sums.into_iter().zip(out.chunks_mut(N)) {
+            store_part_i32(vectors, sum, out);
         }
     }
 }

@@ -74,11 +74,11 @@ impl<K: StoreI32> OctetKernel for RunPanel<'_, K> {
         let (pairs, depth) = (weight.inputs().div_ceil(2), weight.inputs().div_ceil(8));
         let mut own = Scratch::take_own();
         let columns = sized(&mut own.columns_octets, depth);
-        let mut column_sums = [0; LANES];
+        let mut weight_sums = [0; LANES];
         let weights = &weight.pair_steps()[panel * pairs..][..pairs];
-        simd.store_i32(gather_octets::<S, D>(simd, weights, columns), &mut column_sums);
-        let store = ZeroPointStore { store, zero_points, column_sums: &[column_sums] };
-        let strip = StoreI32::strip::<1>(&store, panel);
+        simd.store_i32(gather_octets::<S, D>(simd, weights, columns), &mut weight_sums);
+        let store = ZeroPointStore { store, zero_points, weight_sums: &[weight_sums] };
+        let strip = StoreI32::strip::<LANES, 1>(&store, panel);
         for (first, steps) in (0..rows).step_by(OCTET_ROWS).zip(packed.chunks_exact(depth.max(1))) {
             let tile = tile::<S, D, { OCTET_ROWS / 2 }, 1>(simd, steps, columns, depth);
             for (first, [sums]) in (first..rows).step_by(2).zip(tile) {

@@ -124,13 +124,13 @@ impl<K: StoreI32> Product<'_, K> {
         let mut own = Scratch::take_own();
         let columns = sized(&mut own.columns_i16, P * depth);
         let weights = weight.pair_steps()[first * pairs..].chunks_exact(pairs.max(1));
-        let mut column_sums = [[0; LANES]; P];
+        let mut weight_sums = [[0; LANES]; P];
         for ((columns, weights), sums) in
-            columns.chunks_exact_mut(depth.max(1)).zip(weights).zip(&mut column_sums)
+            columns.chunks_exact_mut(depth.max(1)).zip(weights).zip(&mut weight_sums)
         {
             simd.store_i32(gather_quads::<S, D>(simd, weights, columns), sums);
         }
-        let store = ZeroPointStore { store, zero_points, column_sums: &column_sums };
+        let store = ZeroPointStore { store, zero_points, weight_sums: &weight_sums };
         let product =
             DirectProduct::<Bytes<D>, S, ROWS> { activations: packed, rows, panel_steps: depth, depth };
         product.strip::<_, R, P>(simd, columns, first, store);

@@ -11,7 +11,7 @@ use crate::disjoint_slice::DisjointMut;
 use crate::dispatch::{Kernel, WideSimd, byte_dots, dispatch, octet_dots, wide};
 use crate::layout::{ROWS, WIDE_ROWS, WideRowStepI16};
 use crate::matrix::PackedMatrix;
-use crate::pack::pack_wide_i16;
+use crate::pack::pack_i16;
 use crate::rows::Rows;
 use crate::scratch::{Scratch, sized};
 use crate::simd::{RowBytes, Simd};
@@ -140,7 +140,7 @@ impl Kernel for PackI16<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let QuantizedRows { x, magnitudes, max } = self.rows;
-        pack_wide_i16(simd, x, magnitudes, max, self.steps);
+        pack_i16(simd, x, magnitudes, max, x.width.div_ceil(2), self.steps);
     }
 }
 

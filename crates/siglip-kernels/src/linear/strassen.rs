@@ -102,7 +102,7 @@ impl Kernel for StripCount<'_> {
 
 impl StrassenProduct<'_> {
     #[inline(always)]
-    fn strip<S: Simd, K: Store<S, S::I32>>(self, simd: S, store: K, index: usize) {
+    fn strip<S: Simd, K: Store<S, S::I32, LANES>>(self, simd: S, store: K, index: usize) {
         match S::TILE_PANELS {
             2 => self.strip_of::<S, K, 2, 4>(simd, store, index),
             _ => self.strip_of::<S, K, 1, 2>(simd, store, index),
@@ -111,7 +111,7 @@ impl StrassenProduct<'_> {
 
     /// `P` panels of the left half of the outputs and `P` of the right, `W` together.
     #[inline(always)]
-    fn strip_of<S: Simd, K: Store<S, S::I32>, const P: usize, const W: usize>(
+    fn strip_of<S: Simd, K: Store<S, S::I32, LANES>, const P: usize, const W: usize>(
         self,
         simd: S,
         store: K,

@@ -9,55 +9,11 @@ use crate::layout::{WideRowStepF32, WideRowStepI16};
 use crate::matrix::PackedMatrix;
 use crate::microkernel::{Operand, WideBf16, WideF32, WideI16, WideU8, accumulate_tile};
 use crate::scratch::{Scratch, sized};
-use crate::simd::Wide;
+use crate::simd::{WIDE_LANES, Wide};
 use crate::thread_pool::thread_pool_members;
 
 /// Panels of the matrix in a strip: eight rows by three wide panels are 24 sums, which leaves eight of 32 registers.
 pub(super) const STRIP_PANELS: usize = 6;
-
-/// An operand whose sums are wide vectors.
-pub(super) trait WideOperand<S: Wide>: Operand<S> {
-    /// Half of a sum.
-    type Half: Copy;
-
-    fn halves(simd: S, sum: Self::Sum) -> [Self::Half; 2];
-}
-
-impl<S: Wide> WideOperand<S> for WideF32 {
-    type Half = S::F32;
-
-    #[inline(always)]
-    fn halves(simd: S, sum: S::WideF32) -> [S::F32; 2] {
-        simd.wide_halves(sum)
-    }
-}
-
-impl<S: Wide> WideOperand<S> for WideBf16 {
-    type Half = S::F32;
-
-    #[inline(always)]
-    fn halves(simd: S, sum: S::WideF32) -> [S::F32; 2] {
-        simd.wide_halves(sum)
-    }
-}
-
-impl<S: Wide> WideOperand<S> for WideI16 {
-    type Half = S::I32;
-
-    #[inline(always)]
-    fn halves(simd: S, sum: S::WideI32) -> [S::I32; 2] {
-        simd.wide_halves_i32(sum)
-    }
-}
-
-impl<S: Wide> WideOperand<S> for WideU8 {
-    type Half = S::I32;
-
-    #[inline(always)]
-    fn halves(simd: S, sum: S::WideI32) -> [S::I32; 2] {
-        simd.wide_halves_i32(sum)
-    }
-}
 
 /// Steps of a tile between two prefetches.
 const STEPS_PER_PREFETCH: usize = 16;
@@ -67,7 +23,7 @@ const STEPS_PER_PREFETCH: usize = 16;
 const PREFETCHED_STEPS: usize = 2;
 
 /// Packed rows times the wide panels of one strip.
-struct Strip<'a, S: Wide, O: WideOperand<S>> {
+struct Strip<'a, S: Wide, O: Operand<S>> {
     panels: &'a [O::RowStep],
     rows: usize,
     columns: &'a [O::ColumnStep],
@@ -80,7 +36,7 @@ struct Strip<'a, S: Wide, O: WideOperand<S>> {
     next: &'a [O::ColumnStep],
 }
 
-impl<'a, S: Wide, O: WideOperand<S>> Strip<'a, S, O> {
+impl<'a, S: Wide, O: Operand<S>> Strip<'a, S, O> {
     /// The strip that begins with panel `first` of a matrix; `steps` are those of all of its panels, with `depth` each.
     #[inline(always)]
     fn new(
@@ -98,22 +54,25 @@ impl<'a, S: Wide, O: WideOperand<S>> Strip<'a, S, O> {
     }
 
     #[inline(always)]
-    fn multiply<K: Store<S, O::Half>>(&self, simd: S, store: K) {
+    fn multiply<K: Store<S::Wide, O::Sum, WIDE_LANES>>(&self, simd: S, store: K) {
         match (self.rows, self.wide_panels) {
-            (1, 1) => self.tiles::<K, 1, 1, 2>(simd, store),
-            (1, 2) => self.tiles::<K, 1, 2, 4>(simd, store),
-            (1, _) => self.tiles::<K, 1, 3, 6>(simd, store),
-            (_, 1) => self.tiles::<K, WIDE_ROWS, 1, 2>(simd, store),
-            (_, 2) => self.tiles::<K, WIDE_ROWS, 2, 4>(simd, store),
-            (_, _) => self.tiles::<K, WIDE_ROWS, 3, 6>(simd, store),
+            (1, 1) => self.tiles::<K, 1, 1>(simd, store),
+            (1, 2) => self.tiles::<K, 1, 2>(simd, store),
+            (1, _) => self.tiles::<K, 1, 3>(simd, store),
+            (_, 1) => self.tiles::<K, WIDE_ROWS, 1>(simd, store),
+            (_, 2) => self.tiles::<K, WIDE_ROWS, 2>(simd, store),
+            (_, _) => self.tiles::<K, WIDE_ROWS, 3>(simd, store),
         }
     }
 
-    /// `P` wide panels, which are `W` panels.
+    /// `R` rows at a time by `P` wide panels.
     #[inline(always)]
-    fn tiles<K: Store<S, O::Half>, const R: usize, const P: usize, const W: usize>(&self, simd: S, store: K) {
-        const { assert!(W == 2 * P) };
-        let strip = store.strip::<W>(self.first);
+    fn tiles<K: Store<S::Wide, O::Sum, WIDE_LANES>, const R: usize, const P: usize>(
+        &self,
+        simd: S,
+        store: K,
+    ) {
+        let strip = store.strip::<P>(self.first);
         let mut next = self.next.iter();
         for panel in 0..self.rows.div_ceil(WIDE_ROWS) {
             let rows = &self.panels[panel * self.depth..][..self.depth];
@@ -126,11 +85,7 @@ impl<'a, S: Wide, O: WideOperand<S>> Strip<'a, S, O> {
                 tile = accumulate_tile::<S, O, R, P>(simd, rows, columns, self.depth, tile);
             }
             for (row, sums) in (panel * WIDE_ROWS..self.rows).zip(tile) {
-                let mut halves = [O::halves(simd, sums[0])[0]; W];
-                for (halves, sum) in halves.as_chunks_mut::<2>().0.iter_mut().zip(sums) {
-                    *halves = O::halves(simd, sum);
-                }
-                store.row(simd, &strip, row, halves);
+                store.row(simd.wide(), &strip, row, sums);
             }
         }
     }
@@ -244,7 +199,7 @@ impl<K: StoreI32> WideKernel for RunStripU8<'_, K> {
     fn run<S: Wide>(self, simd: S) {
         let RunStripU8 { panels, rows, weight, store, zero_points, first } = self;
         let ((sums, steps), depth) = (weight.wide_steps_i8(), weight.inputs().div_ceil(4));
-        let store = ZeroPointStore { store, zero_points, column_sums: &sums[first..] };
+        let store = ZeroPointStore { store, zero_points, weight_sums: &sums[first..] };
         Strip::<S, WideU8>::new(panels, rows, weight, steps, depth, first).multiply(simd, store);
     }
 }

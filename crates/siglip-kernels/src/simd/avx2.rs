@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Backend, LANES, Simd, sum_lanes};
+use super::{Backend, LANES, Lanes, Simd, Vectors, sum_lanes};
 use crate::dispatch::Kernel;
 
 /// Proof that the processor has AVX2 and FMA: only [`Avx2::new`] makes one.
@@ -33,27 +33,13 @@ macro_rules! avx2 {
     }};
 }
 
-impl Simd for Avx2 {
+impl Vectors for Avx2 {
     type F32 = __m256;
     type I32 = __m256i;
-    type I16 = __m256i;
-
-    const BACKEND: Backend = Backend::Avx2;
-    const TILE_PANELS: usize = 2;
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m256 {
         avx2!(_mm256_set1_ps(value))
-    }
-
-    #[inline(always)]
-    fn load(self, values: &[f32; LANES]) -> __m256 {
-        avx2!(_mm256_loadu_ps(values.as_ptr()))
-    }
-
-    #[inline(always)]
-    fn store(self, values: __m256, out: &mut [f32; LANES]) {
-        avx2!(_mm256_storeu_ps(out.as_mut_ptr(), values))
     }
 
     #[inline(always)]
@@ -87,13 +73,6 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn sum(self, values: __m256) -> f32 {
-        let mut lanes = [0.0; LANES];
-        self.store(values, &mut lanes);
-        sum_lanes(lanes)
-    }
-
-    #[inline(always)]
     fn to_bits(self, values: __m256) -> __m256i {
         avx2!(_mm256_castps_si256(values))
     }
@@ -101,16 +80,6 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn bits_to_f32(self, bits: __m256i) -> __m256 {
         avx2!(_mm256_castsi256_ps(bits))
-    }
-
-    #[inline(always)]
-    fn load_i32(self, values: &[i32; LANES]) -> __m256i {
-        avx2!(_mm256_loadu_si256(values.as_ptr().cast()))
-    }
-
-    #[inline(always)]
-    fn store_i32(self, values: __m256i, out: &mut [i32; LANES]) {
-        avx2!(_mm256_storeu_si256(out.as_mut_ptr().cast(), values))
     }
 
     #[inline(always)]
@@ -151,6 +120,42 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn convert(self, values: __m256i) -> __m256 {
         avx2!(_mm256_cvtepi32_ps(values))
+    }
+}
+
+impl Lanes<LANES> for Avx2 {
+    #[inline(always)]
+    fn load(self, values: &[f32; LANES]) -> __m256 {
+        avx2!(_mm256_loadu_ps(values.as_ptr()))
+    }
+
+    #[inline(always)]
+    fn store(self, values: __m256, out: &mut [f32; LANES]) {
+        avx2!(_mm256_storeu_ps(out.as_mut_ptr(), values))
+    }
+
+    #[inline(always)]
+    fn load_i32(self, values: &[i32; LANES]) -> __m256i {
+        avx2!(_mm256_loadu_si256(values.as_ptr().cast()))
+    }
+
+    #[inline(always)]
+    fn store_i32(self, values: __m256i, out: &mut [i32; LANES]) {
+        avx2!(_mm256_storeu_si256(out.as_mut_ptr().cast(), values))
+    }
+}
+
+impl Simd for Avx2 {
+    type I16 = __m256i;
+
+    const BACKEND: Backend = Backend::Avx2;
+    const TILE_PANELS: usize = 2;
+
+    #[inline(always)]
+    fn sum(self, values: __m256) -> f32 {
+        let mut lanes = [0.0; LANES];
+        self.store(values, &mut lanes);
+        sum_lanes(lanes)
     }
 
     #[inline(always)]

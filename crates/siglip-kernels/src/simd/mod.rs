@@ -110,26 +110,17 @@ impl std::fmt::Display for Backend {
 /// Lanes of a vector, and columns of a panel of packed weights.
 pub(crate) const LANES: usize = 8;
 
-/// An instruction set. A value of it proves that the processor has it.
+/// Vectors, and what is computed with them lane by lane.
 ///
 /// Every method, and every function that calls one, is `#[inline(always)]`: on x86 it must end up in a function that enables
 /// the target features. Closures cannot be marked so; where vectors are passed, the kernels use none.
-pub(crate) trait Simd: Copy {
-    /// Eight f32.
+pub(crate) trait Vectors: Copy {
+    /// f32.
     type F32: Copy;
-    /// Eight i32.
+    /// As many i32.
     type I32: Copy;
-    /// Eight pairs of i16.
-    type I16: Copy;
-
-    const BACKEND: Backend;
-    /// Panels of weights that a tile of four rows spans: as many as leave its sums in registers. 1 or 2.
-    const TILE_PANELS: usize;
 
     fn splat(self, value: f32) -> Self::F32;
-    fn load(self, values: &[f32; LANES]) -> Self::F32;
-    fn store(self, values: Self::F32, out: &mut [f32; LANES]);
-
     fn add(self, a: Self::F32, b: Self::F32) -> Self::F32;
     fn sub(self, a: Self::F32, b: Self::F32) -> Self::F32;
     fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32;
@@ -138,15 +129,11 @@ pub(crate) trait Simd: Copy {
     fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
     /// The larger of each lane; `a` where one is a NaN.
     fn max(self, a: Self::F32, b: Self::F32) -> Self::F32;
-    /// The sum of all lanes.
-    fn sum(self, values: Self::F32) -> f32;
 
     /// The bits of each lane.
     fn to_bits(self, values: Self::F32) -> Self::I32;
-    /// The inverse of [`Simd::to_bits`].
+    /// The inverse of [`Vectors::to_bits`].
     fn bits_to_f32(self, bits: Self::I32) -> Self::F32;
-    fn load_i32(self, values: &[i32; LANES]) -> Self::I32;
-    fn store_i32(self, values: Self::I32, out: &mut [i32; LANES]);
     fn splat_i32(self, value: i32) -> Self::I32;
     fn add_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
     fn sub_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
@@ -157,6 +144,27 @@ pub(crate) trait Simd: Copy {
     fn shift_left<const BITS: u32>(self, values: Self::I32) -> Self::I32;
     /// i32 to f32, rounded to nearest.
     fn convert(self, values: Self::I32) -> Self::F32;
+}
+
+/// Vectors of `N` lanes in memory.
+pub(crate) trait Lanes<const N: usize>: Vectors {
+    fn load(self, values: &[f32; N]) -> Self::F32;
+    fn store(self, values: Self::F32, out: &mut [f32; N]);
+    fn load_i32(self, values: &[i32; N]) -> Self::I32;
+    fn store_i32(self, values: Self::I32, out: &mut [i32; N]);
+}
+
+/// An instruction set, with vectors of eight lanes. A value of it proves that the processor has it.
+pub(crate) trait Simd: Lanes<LANES> {
+    /// Eight pairs of i16.
+    type I16: Copy;
+
+    const BACKEND: Backend;
+    /// Panels of weights that a tile of four rows spans: as many as leave its sums in registers. 1 or 2.
+    const TILE_PANELS: usize;
+
+    /// The sum of all lanes.
+    fn sum(self, values: Self::F32) -> f32;
     /// The largest lane.
     fn max_lane(self, values: Self::I32) -> i32;
 
@@ -236,21 +244,21 @@ pub(crate) const WIDE_LANES: usize = 16;
 /// An instruction set that also has vectors of sixteen lanes, with registers for a tile of eight rows by three of them, and
 /// dot products of bytes.
 pub(crate) trait Wide: Simd {
+    /// What is computed with wide vectors lane by lane.
+    type Wide: Lanes<WIDE_LANES, F32 = Self::WideF32, I32 = Self::WideI32>;
     /// Sixteen f32.
     type WideF32: Copy;
     /// Sixteen i32, or as many pairs of i16, or quads of bytes.
     type WideI32: Copy;
 
+    fn wide(self) -> Self::Wide;
+
     /// Brings what begins at `data` into the second-level cache: one line of it.
     fn prefetch<T>(self, data: &T);
 
-    fn wide_splat(self, value: f32) -> Self::WideF32;
-    fn wide_load(self, values: &[f32; WIDE_LANES]) -> Self::WideF32;
-    /// a b + c.
-    fn wide_mul_add(self, a: Self::WideF32, b: Self::WideF32, c: Self::WideF32) -> Self::WideF32;
     fn wide_halves(self, values: Self::WideF32) -> [Self::F32; 2];
-
-    fn wide_splat_i32(self, value: i32) -> Self::WideI32;
+    /// Pairs of the low 16 bits of `first` and of `second`.
+    fn wide_pair(self, first: Self::WideI32, second: Self::WideI32) -> Self::WideI32;
     fn wide_load_pairs(self, pairs: &[[i16; 2]; WIDE_LANES]) -> Self::WideI32;
     fn wide_load_quads(self, quads: &[[i8; 4]; WIDE_LANES]) -> Self::WideI32;
     /// sum + a₀ b₀ + a₁ b₁ for each pair of i16; wraps.
@@ -259,7 +267,6 @@ pub(crate) trait Wide: Simd {
     fn wide_dot_u8_i8(self, sum: Self::WideI32, a: Self::WideI32, b: Self::WideI32) -> Self::WideI32;
     /// sum + a₀ b₀ + a₁ b₁ for each pair of bfloat16. Only what `bf16` in `dispatch.rs` runs may call it.
     fn wide_dot_bf16(self, sum: Self::WideF32, a: Self::WideI32, b: Self::WideI32) -> Self::WideF32;
-    fn wide_halves_i32(self, values: Self::WideI32) -> [Self::I32; 2];
 
     /// The first pair of each quad, and the second, widened to i16.
     fn wide_pairs(self, quads: Self::WideI32) -> [Self::WideI32; 2];
@@ -297,14 +304,14 @@ pub(crate) fn load_part_i32<S: Simd>(simd: S, values: &[i32]) -> S::I32 {
     }
 }
 
-/// [`store_part`] for i32.
+/// [`store_part`] for i32, in vectors of any number of lanes.
 #[inline(always)]
-pub(crate) fn store_part_i32<S: Simd>(simd: S, values: S::I32, out: &mut [i32]) {
+pub(crate) fn store_part_i32<V: Lanes<N>, const N: usize>(vectors: V, values: V::I32, out: &mut [i32]) {
     match out.first_chunk_mut() {
-        Some(eight) => simd.store_i32(values, eight),
+        Some(whole) => vectors.store_i32(values, whole),
         None => {
-            let mut lanes = [0; LANES];
-            simd.store_i32(values, &mut lanes);
+            let mut lanes = [0; N];
+            vectors.store_i32(values, &mut lanes);
             out.copy_from_slice(&lanes[..out.len()]);
         }
     }

@@ -3,7 +3,7 @@
 use std::arch::aarch64::*;
 use std::arch::{asm, is_aarch64_feature_detected};
 
-use super::{Backend, ByteDot, ByteDots, LANES, RowBytes, Simd, sum_lanes};
+use super::{Backend, ByteDot, ByteDots, LANES, Lanes, RowBytes, Simd, Vectors, sum_lanes};
 use crate::dispatch::ByteKernel;
 
 /// NEON, which every 64-bit Arm processor has.
@@ -34,14 +34,9 @@ macro_rules! both {
     };
 }
 
-impl Simd for Neon {
+impl Vectors for Neon {
     type F32 = Two<float32x4_t>;
     type I32 = Two<int32x4_t>;
-    /// The first of each pair, and the second: products of either add to sums in one instruction.
-    type I16 = Two<int16x8_t>;
-
-    const BACKEND: Backend = Backend::Neon;
-    const TILE_PANELS: usize = 2;
 
     both! {
         fn add(a, b: float32x4_t) -> float32x4_t = vaddq_f32;
@@ -56,8 +51,6 @@ impl Simd for Neon {
         fn and_i32(a, b: int32x4_t) -> int32x4_t = vandq_s32;
         fn max_i32(a, b: int32x4_t) -> int32x4_t = vmaxq_s32;
         fn convert(values: int32x4_t) -> float32x4_t = vcvtq_f32_s32;
-        fn add_pairs(a, b: int16x8_t) -> int16x8_t = vaddq_s16;
-        fn sub_pairs(a, b: int16x8_t) -> int16x8_t = vsubq_s16;
     }
 
     #[inline(always)]
@@ -65,6 +58,31 @@ impl Simd for Neon {
         neon!(Two(vdupq_n_f32(value), vdupq_n_f32(value)))
     }
 
+    #[inline(always)]
+    fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 {
+        neon!(Two(vfmaq_f32(c.0, a.0, b.0), vfmaq_f32(c.1, a.1, b.1)))
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::F32, b: Self::F32) -> Self::F32 {
+        neon!(Two(vbslq_f32(vcltq_f32(a.0, b.0), b.0, a.0), vbslq_f32(vcltq_f32(a.1, b.1), b.1, a.1)))
+    }
+
+    #[inline(always)]
+    fn splat_i32(self, value: i32) -> Self::I32 {
+        neon!(Two(vdupq_n_s32(value), vdupq_n_s32(value)))
+    }
+
+    #[inline(always)]
+    fn shift_left<const BITS: u32>(self, values: Self::I32) -> Self::I32 {
+        neon!({
+            let bits = vdupq_n_s32(BITS as i32);
+            Two(vshlq_s32(values.0, bits), vshlq_s32(values.1, bits))
+        })
+    }
+}
+
+impl Lanes<LANES> for Neon {
     #[inline(always)]
     fn load(self, values: &[f32; LANES]) -> Self::F32 {
         neon!(Two(vld1q_f32(&raw const values[0]), vld1q_f32(&raw const values[4])))
@@ -80,23 +98,6 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32 {
-        neon!(Two(vfmaq_f32(c.0, a.0, b.0), vfmaq_f32(c.1, a.1, b.1)))
-    }
-
-    #[inline(always)]
-    fn max(self, a: Self::F32, b: Self::F32) -> Self::F32 {
-        neon!(Two(vbslq_f32(vcltq_f32(a.0, b.0), b.0, a.0), vbslq_f32(vcltq_f32(a.1, b.1), b.1, a.1)))
-    }
-
-    #[inline(always)]
-    fn sum(self, values: Self::F32) -> f32 {
-        let mut lanes = [0.0; LANES];
-        self.store(values, &mut lanes);
-        sum_lanes(lanes)
-    }
-
-    #[inline(always)]
     fn load_i32(self, values: &[i32; LANES]) -> Self::I32 {
         neon!(Two(vld1q_s32(&raw const values[0]), vld1q_s32(&raw const values[4])))
     }
@@ -109,18 +110,25 @@ impl Simd for Neon {
             vst1q_s32(out.add(4), values.1);
         });
     }
+}
 
-    #[inline(always)]
-    fn splat_i32(self, value: i32) -> Self::I32 {
-        neon!(Two(vdupq_n_s32(value), vdupq_n_s32(value)))
+impl Simd for Neon {
+    /// The first of each pair, and the second: products of either add to sums in one instruction.
+    type I16 = Two<int16x8_t>;
+
+    const BACKEND: Backend = Backend::Neon;
+    const TILE_PANELS: usize = 2;
+
+    both! {
+        fn add_pairs(a, b: int16x8_t) -> int16x8_t = vaddq_s16;
+        fn sub_pairs(a, b: int16x8_t) -> int16x8_t = vsubq_s16;
     }
 
     #[inline(always)]
-    fn shift_left<const BITS: u32>(self, values: Self::I32) -> Self::I32 {
-        neon!({
-            let bits = vdupq_n_s32(BITS as i32);
-            Two(vshlq_s32(values.0, bits), vshlq_s32(values.1, bits))
-        })
+    fn sum(self, values: Self::F32) -> f32 {
+        let mut lanes = [0.0; LANES];
+        self.store(values, &mut lanes);
+        sum_lanes(lanes)
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! Arrays and loops. The compiler vectorises them as far as the target's baseline permits.
 
-use super::{Backend, LANES, Simd};
+use super::{Backend, LANES, Lanes, Simd, Vectors};
 
 /// The instruction set every processor has.
 #[derive(Debug, Clone, Copy)]
@@ -11,27 +11,13 @@ fn zip<T: Copy, U>(a: [T; LANES], b: [T; LANES], f: impl Fn(T, T) -> U) -> [U; L
     std::array::from_fn(|lane| f(a[lane], b[lane]))
 }
 
-impl Simd for Portable {
+impl Vectors for Portable {
     type F32 = [f32; LANES];
     type I32 = [i32; LANES];
-    type I16 = [[i16; 2]; LANES];
-
-    const BACKEND: Backend = Backend::Portable;
-    const TILE_PANELS: usize = 1;
 
     #[inline(always)]
     fn splat(self, value: f32) -> Self::F32 {
         [value; LANES]
-    }
-
-    #[inline(always)]
-    fn load(self, values: &[f32; LANES]) -> Self::F32 {
-        *values
-    }
-
-    #[inline(always)]
-    fn store(self, values: Self::F32, out: &mut [f32; LANES]) {
-        *out = values;
     }
 
     #[inline(always)]
@@ -65,11 +51,6 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn sum(self, v: Self::F32) -> f32 {
-        super::sum_lanes(v)
-    }
-
-    #[inline(always)]
     fn to_bits(self, values: Self::F32) -> Self::I32 {
         values.map(|value| value.to_bits() as i32)
     }
@@ -77,16 +58,6 @@ impl Simd for Portable {
     #[inline(always)]
     fn bits_to_f32(self, bits: Self::I32) -> Self::F32 {
         bits.map(|bits| f32::from_bits(bits as u32))
-    }
-
-    #[inline(always)]
-    fn load_i32(self, values: &[i32; LANES]) -> Self::I32 {
-        *values
-    }
-
-    #[inline(always)]
-    fn store_i32(self, values: Self::I32, out: &mut [i32; LANES]) {
-        *out = values;
     }
 
     #[inline(always)]
@@ -127,6 +98,40 @@ impl Simd for Portable {
     #[inline(always)]
     fn convert(self, values: Self::I32) -> Self::F32 {
         values.map(|value| value as f32)
+    }
+}
+
+impl Lanes<LANES> for Portable {
+    #[inline(always)]
+    fn load(self, values: &[f32; LANES]) -> Self::F32 {
+        *values
+    }
+
+    #[inline(always)]
+    fn store(self, values: Self::F32, out: &mut [f32; LANES]) {
+        *out = values;
+    }
+
+    #[inline(always)]
+    fn load_i32(self, values: &[i32; LANES]) -> Self::I32 {
+        *values
+    }
+
+    #[inline(always)]
+    fn store_i32(self, values: Self::I32, out: &mut [i32; LANES]) {
+        *out = values;
+    }
+}
+
+impl Simd for Portable {
+    type I16 = [[i16; 2]; LANES];
+
+    const BACKEND: Backend = Backend::Portable;
+    const TILE_PANELS: usize = 1;
+
+    #[inline(always)]
+    fn sum(self, v: Self::F32) -> f32 {
+        super::sum_lanes(v)
     }
 
     #[inline(always)]

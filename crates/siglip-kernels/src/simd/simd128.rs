@@ -2,7 +2,7 @@
 
 use std::arch::wasm32::*;
 
-use super::{Backend, LANES, Simd, sum_lanes};
+use super::{Backend, LANES, Lanes, Simd, Vectors, sum_lanes};
 
 #[cfg(not(target_feature = "relaxed-simd"))]
 const BACKEND: Backend = Backend::Simd128;
@@ -71,27 +71,13 @@ fn transpose_half<T>(rows: [v128; 4], columns: &mut [[T; 4]; 4]) {
     }
 }
 
-impl Simd for Simd128 {
+impl Vectors for Simd128 {
     type F32 = Two;
     type I32 = Two;
-    type I16 = Two;
-
-    const BACKEND: Backend = BACKEND;
-    const TILE_PANELS: usize = 1;
 
     #[inline(always)]
     fn splat(self, value: f32) -> Two {
         Two(f32x4_splat(value), f32x4_splat(value))
-    }
-
-    #[inline(always)]
-    fn load(self, values: &[f32; LANES]) -> Two {
-        Two::load(values)
-    }
-
-    #[inline(always)]
-    fn store(self, values: Two, out: &mut [f32; LANES]) {
-        values.store(out);
     }
 
     #[inline(always)]
@@ -125,13 +111,6 @@ impl Simd for Simd128 {
     }
 
     #[inline(always)]
-    fn sum(self, values: Two) -> f32 {
-        let mut lanes = [0.0; LANES];
-        values.store(&mut lanes);
-        sum_lanes(lanes)
-    }
-
-    #[inline(always)]
     fn to_bits(self, values: Two) -> Two {
         values
     }
@@ -139,16 +118,6 @@ impl Simd for Simd128 {
     #[inline(always)]
     fn bits_to_f32(self, bits: Two) -> Two {
         bits
-    }
-
-    #[inline(always)]
-    fn load_i32(self, values: &[i32; LANES]) -> Two {
-        Two::load(values)
-    }
-
-    #[inline(always)]
-    fn store_i32(self, values: Two, out: &mut [i32; LANES]) {
-        values.store(out);
     }
 
     #[inline(always)]
@@ -189,6 +158,42 @@ impl Simd for Simd128 {
     #[inline(always)]
     fn convert(self, values: Two) -> Two {
         Two(f32x4_convert_i32x4(values.0), f32x4_convert_i32x4(values.1))
+    }
+}
+
+impl Lanes<LANES> for Simd128 {
+    #[inline(always)]
+    fn load(self, values: &[f32; LANES]) -> Two {
+        Two::load(values)
+    }
+
+    #[inline(always)]
+    fn store(self, values: Two, out: &mut [f32; LANES]) {
+        values.store(out);
+    }
+
+    #[inline(always)]
+    fn load_i32(self, values: &[i32; LANES]) -> Two {
+        Two::load(values)
+    }
+
+    #[inline(always)]
+    fn store_i32(self, values: Two, out: &mut [i32; LANES]) {
+        values.store(out);
+    }
+}
+
+impl Simd for Simd128 {
+    type I16 = Two;
+
+    const BACKEND: Backend = BACKEND;
+    const TILE_PANELS: usize = 1;
+
+    #[inline(always)]
+    fn sum(self, values: Two) -> f32 {
+        let mut lanes = [0.0; LANES];
+        values.store(&mut lanes);
+        sum_lanes(lanes)
     }
 
     #[inline(always)]
