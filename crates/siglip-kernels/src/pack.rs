@@ -5,27 +5,20 @@ use crate::quantize::Quantizer;
 use crate::rows::{Rows, tail};
 use crate::simd::{LANES, Simd, load_part};
 
-/// Packs rows as f32 in panels of `R`, at most eight, one step per column.
+/// Packs rows as f32 in panels of `R`, one step per column.
 #[inline(always)]
 pub(crate) fn pack_f32<S: Simd, const R: usize>(simd: S, x: Rows, panels: &mut [[f32; R]]) {
-    const { assert!(R <= LANES) };
     for (panel, steps) in panels.chunks_exact_mut(x.width.max(1)).enumerate() {
         for (group, steps) in steps.chunks_mut(LANES).enumerate() {
-            let mut fours = [[[0.0; ROWS]; LANES]; LANES / ROWS];
-            for (four, columns) in fours.iter_mut().enumerate().take(R.div_ceil(ROWS)) {
-                let rows = x.panel(panel * R + four * ROWS);
+            for part in 0..R.div_ceil(ROWS) {
+                let rows = x.panel(panel * R + part * ROWS);
                 let mut vectors = [simd.splat(0.0); ROWS];
                 for (vector, row) in vectors.iter_mut().zip(rows) {
                     *vector = load_part(simd, tail(row, group * LANES));
                 }
-                simd.transpose(vectors, columns);
-            }
-            for (column, step) in steps.iter_mut().enumerate() {
-                let (whole, part) = step.as_chunks_mut::<ROWS>();
-                for (four, columns) in whole.iter_mut().zip(&fours) {
-                    *four = columns[column];
-                }
-                part.copy_from_slice(&fours[R / ROWS % fours.len()][column][..R % ROWS]);
+                let mut columns = [[0.0; ROWS]; LANES];
+                simd.transpose(vectors, &mut columns);
+                put_four(steps, part, &columns);
             }
         }
     }
@@ -53,7 +46,7 @@ pub(crate) fn pack_i16<S: Simd, const R: usize>(
     }
 }
 
-/// Puts steps of four rows in part `part` of at most eight steps of more rows.
+/// Puts steps of four rows in part `part` of at most eight steps of `N` rows, which may end before that part does.
 #[inline(always)]
 pub(crate) fn put_four<T: Copy, const N: usize>(
     steps: &mut [[T; N]],
@@ -61,8 +54,18 @@ pub(crate) fn put_four<T: Copy, const N: usize>(
     fours: &[[T; ROWS]; LANES],
 ) {
     for (step, four) in steps.iter_mut().zip(fours) {
-        step.as_chunks_mut().0[part] = *four;
+        let (whole, rest) = step.as_chunks_mut();
+        match whole.get_mut(part) {
+            Some(whole) => *whole = *four,
+            None => rest.copy_from_slice(&four[..N % ROWS]),
+        }
     }
+}
+
+/// Eight steps, if they are of four rows each: in WebAssembly, copying them from elsewhere would be a call.
+#[inline(always)]
+pub(crate) fn eight_of_four<T, const N: usize>(steps: &mut [[T; N]]) -> Option<&mut [[T; ROWS]; LANES]> {
+    if N == ROWS { steps.as_flattened_mut().as_chunks_mut().0.try_into().ok() } else { None }
 }
 
 /// Four rows with their quantizers.
@@ -111,9 +114,13 @@ impl<'a> FourRows<'a> {
     #[inline(always)]
     pub fn pack<S: Simd, const N: usize>(&self, simd: S, steps: &mut [[[i16; 2]; N]], part: usize) {
         for (group, steps) in steps.chunks_mut(LANES).enumerate() {
-            let mut pairs = [[[0; 2]; ROWS]; LANES];
-            self.pairs(simd, group, &mut pairs);
-            put_four(steps, part, &pairs);
+            if let Some(eight) = eight_of_four(steps) {
+                self.pairs(simd, group, eight);
+            } else {
+                let mut pairs = [[[0; 2]; ROWS]; LANES];
+                self.pairs(simd, group, &mut pairs);
+                put_four(steps, part, &pairs);
+            }
         }
     }
 

@@ -65,10 +65,10 @@ fn score<L: Layout<N, R>, const N: usize, const R: usize, const P: usize>(
     let mut largest = [vectors.splat(f32::NEG_INFINITY); P];
     for (panel, keys) in keys.chunks_exact(width).enumerate() {
         let tile = tile::<L::Simd, L::F32, R, P>(layout.simd(), keys, queries, width);
-        for (row, sums) in (panel * R..kv_rows).zip(tile) {
-            for (panel, sum) in sums.into_iter().enumerate() {
-                largest[panel] = vectors.max(largest[panel], sum);
-                vectors.store(sum, &mut scores[panel * score_rows + row]);
+        for (row, sums) in (panel * R..kv_rows).zip(&tile) {
+            for (panel, sum) in sums.iter().enumerate() {
+                largest[panel] = vectors.max(largest[panel], *sum);
+                vectors.store(*sum, &mut scores[panel * score_rows + row]);
             }
         }
     }

@@ -110,10 +110,10 @@ fn score<L: Layout<N, R>, const N: usize, const R: usize, const P: usize>(
     let mut largest = [vectors.splat(f32::NEG_INFINITY); P];
     for (panel, keys) in kv.keys.chunks_exact(query_steps).enumerate() {
         let tile = tile::<L::Simd, L::I16, R, P>(layout.simd(), keys, queries, query_steps);
-        for (row, sums) in (panel * R..kv_rows).zip(tile) {
+        for (row, sums) in (panel * R..kv_rows).zip(&tile) {
             let key_scale = vectors.splat(kv.key_scales[row]);
-            for (panel, sum) in sums.into_iter().enumerate() {
-                let score = vectors.mul(vectors.convert(sum), vectors.mul(query_scales[panel], key_scale));
+            for (panel, sum) in sums.iter().enumerate() {
+                let score = vectors.mul(vectors.convert(*sum), vectors.mul(query_scales[panel], key_scale));
                 largest[panel] = vectors.max(largest[panel], score);
                 vectors.store(score, &mut scores[panel * kv_rows + row]);
             }

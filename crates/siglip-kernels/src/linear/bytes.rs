@@ -1,8 +1,8 @@
 //! Activations in bytes, for processors that multiply bytes.
 
 use super::BLOCK_ROWS;
-use crate::layout::{OCTET_ROWS, ROWS, RowStepI16, RowStepOctets, WIDE_ROWS, WideRowStepI16};
-use crate::pack::put_four;
+use crate::layout::{OCTET_ROWS, ROWS, RowStepI16, RowStepOctets};
+use crate::pack::{eight_of_four, put_four};
 use crate::quantize::{ROUND, round};
 use crate::rows::{Rows, tail};
 use crate::simd::{LANES, RowBytes, Simd, padded};
@@ -62,35 +62,26 @@ pub(super) fn zero_points(quantizers: &[ByteQuantizer], bytes: RowBytes) -> [i32
     zero_points
 }
 
-/// Packs rows as bytes in one panel of four, four columns per step.
+/// Packs rows as bytes in one panel of `N`, four columns per step.
 #[inline(always)]
-pub(super) fn pack_quads<S: Simd>(
+pub(super) fn pack_panel<S: Simd, const N: usize>(
     simd: S,
     x: Rows,
     first: usize,
     quantizers: &[ByteQuantizer],
     bytes: RowBytes,
-    steps: &mut [RowStepI16],
+    steps: &mut [[[i16; 2]; N]],
 ) {
-    for (group, steps) in steps.chunks_mut(LANES).enumerate() {
-        let eight = eight_steps(simd, x, first, quantizers, bytes, group);
-        steps.copy_from_slice(&eight[..steps.len()]);
-    }
-}
-
-/// Packs rows as u8 in one panel of eight, four columns per step.
-#[inline(always)]
-pub(super) fn pack_panel<S: Simd>(
-    simd: S,
-    x: Rows,
-    first: usize,
-    quantizers: &[ByteQuantizer],
-    steps: &mut [WideRowStepI16],
-) {
-    for half in 0..WIDE_ROWS / ROWS {
+    for part in 0..N / ROWS {
+        let first = first + part * ROWS;
         for (group, steps) in steps.chunks_mut(LANES).enumerate() {
-            let eight = eight_steps(simd, x, first + half * ROWS, quantizers, RowBytes::Unsigned, group);
-            put_four(steps, half, &eight);
+            if let Some(eight) = eight_of_four(steps) {
+                pack_eight_steps(simd, x, first, quantizers, bytes, group, eight);
+            } else {
+                let mut eight = [[[0; 2]; ROWS]; LANES];
+                pack_eight_steps(simd, x, first, quantizers, bytes, group, &mut eight);
+                put_four(steps, part, &eight);
+            }
         }
     }
 }
@@ -127,23 +118,22 @@ fn octet(first: [i16; 2], second: [i16; 2]) -> [i8; 8] {
     octet
 }
 
-/// Eight steps of four rows from `first` on, beginning with step 8 · `group`; zeros beyond the last row or column.
+/// Packs eight steps of four rows from `first` on, beginning with step 8 · `group`; zeros beyond the last row or column.
 #[inline(always)]
-fn eight_steps<S: Simd>(
+fn pack_eight_steps<S: Simd>(
     simd: S,
     x: Rows,
     first: usize,
     quantizers: &[ByteQuantizer],
     bytes: RowBytes,
     group: usize,
-) -> [RowStepI16; LANES] {
+    steps: &mut [RowStepI16; LANES],
+) {
     let mut vectors = [simd.splat_pair(&[0; 2]); ROWS];
     for (vector, row) in vectors.iter_mut().zip(first..) {
         if let Some(quantizer) = quantizers.get(row) {
             *vector = quantizer.quads(simd, tail(x.row(row), group * 4 * LANES), bytes);
         }
     }
-    let mut eight = [[[0; 2]; ROWS]; LANES];
-    simd.transpose_pairs(vectors, &mut eight);
-    eight
+    simd.transpose_pairs(vectors, steps);
 }

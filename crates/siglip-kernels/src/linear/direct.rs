@@ -115,8 +115,8 @@ impl<S: Simd, O: Operand<S>, const L: usize> DirectProduct<'_, O, S, L> {
         for panel in 0..self.rows.div_ceil(L) {
             let rows = &self.activations[panel * self.panel_steps..][..self.depth];
             let tile: [[O::Sum; P]; R] = tile::<S, O, R, P>(simd, rows, columns, self.depth);
-            for (row, sums) in (panel * L..self.rows).zip(tile) {
-                store.row(simd, &strip, row, sums);
+            for (row, sums) in (panel * L..self.rows).zip(&tile) {
+                store.row(simd, &strip, row, *sums);
             }
         }
     }

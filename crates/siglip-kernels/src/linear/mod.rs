@@ -159,7 +159,7 @@ fn multiply_f32(x: Rows, weight: &PackedMatrix, store: StoreF32, scratch: &mut S
     if let Some(wide) = wide().filter(|_| weight.is_wide()) {
         let (rows, panels) = (x.count, x.count.div_ceil(WIDE_ROWS));
         let packed = sized(&mut scratch.wide_rows_f32, panels * weight.inputs());
-        dispatch(PackF32 { x, panels: packed });
+        pack_panels(x, packed);
         let strips = weight.panels().div_ceil(wide::STRIP_PANELS);
         return parallel_for(strips, &|strip| {
             let first = strip * wide::STRIP_PANELS;
@@ -167,7 +167,7 @@ fn multiply_f32(x: Rows, weight: &PackedMatrix, store: StoreF32, scratch: &mut S
         });
     }
     let activations = sized(&mut scratch.rows_f32, x.count.div_ceil(F32_ROWS) * weight.inputs());
-    dispatch(PackF32 { x, panels: activations });
+    pack_panels(x, activations);
     let (rows, panels) = (x.count, weight.panels());
     let count = if rows == 1 { panels } else { PANELS_PER_PART };
     parallel_for(panels.div_ceil(count), &|index| {
@@ -207,9 +207,19 @@ impl Kernel for PackBf16<'_> {
     }
 }
 
+/// Packs rows in panels of `R`.
+fn pack_panels<const R: usize>(x: Rows, panels: &mut [[f32; R]]) {
+    let all = DisjointMut::new(panels);
+    parallel_for(x.count.div_ceil(R), &|panel| {
+        // SAFETY: each panel has steps of its own.
+        let steps = unsafe { all.slice_mut(panel * x.width, x.width) };
+        dispatch(PackF32 { x: x.slice(panel * R, R), panel: steps });
+    });
+}
+
 struct PackF32<'a, const R: usize> {
     x: Rows<'a>,
-    panels: &'a mut [[f32; R]],
+    panel: &'a mut [[f32; R]],
 }
 
 impl<const R: usize> Kernel for PackF32<'_, R> {
@@ -217,6 +227,6 @@ impl<const R: usize> Kernel for PackF32<'_, R> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        pack_f32(simd, self.x, self.panels);
+        pack_f32(simd, self.x, self.panel);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Weights are stored in pairs. Each strip's are brought together in quads once for all rows.
 
-use super::bytes::{ByteQuantizer, pack_quads, zero_points};
+use super::bytes::{ByteQuantizer, pack_panel, zero_points};
 use super::direct::{DirectProduct, ONE_ROW_PANELS};
 use super::epilogue::{StoreI32, ZeroPointStore};
 use crate::disjoint_slice::DisjointMut;
@@ -61,7 +61,7 @@ impl Kernel for Pack<'_> {
     fn run<S: Simd>(self, simd: S) {
         let Pack { x, first, quantizers, bytes, panels } = self;
         for (panel, steps) in (first..).zip(panels.chunks_exact_mut(x.width.div_ceil(4).max(1))) {
-            pack_quads(simd, x, panel * ROWS, quantizers, bytes, steps);
+            pack_panel(simd, x, panel * ROWS, quantizers, bytes, steps);
         }
     }
 }

@@ -91,7 +91,7 @@ fn multiply_wide_bytes<K: StoreI32>(
         type Output = ();
         #[inline(always)]
         fn run<S: Simd>(self, simd: S) {
-            pack_panel(simd, self.0, self.1, self.2, self.3);
+            pack_panel(simd, self.0, self.1, self.2, RowBytes::Unsigned, self.3);
         }
     }
     let (panels, depth) = (x.count.div_ceil(WIDE_ROWS), x.width.div_ceil(4));
