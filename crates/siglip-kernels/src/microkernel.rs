@@ -6,7 +6,8 @@
 use std::marker::PhantomData;
 
 use crate::layout::{
-    ColumnStepI8, ColumnStepI16, ROWS, RowStepI16, WIDE_ROWS, WideColumnStepF32, WideColumnStepI8,
+    BYTE_ROWS, ColumnStepI8, ColumnStepI16, ROWS, RowStepBytes, RowStepI16, WIDE_ROWS, WideColumnStepF32,
+    WideColumnStepI8,
 };
 use crate::layout::{WideColumnStepI16, WideRowStepF32, WideRowStepI16};
 use crate::simd::{ByteDot, LANES, Lanes, Simd, Vectors, Wide};
@@ -160,13 +161,13 @@ impl<S: Simd> Operand<S> for WinogradI16 {
 pub(crate) struct Bytes<D>(PhantomData<D>);
 
 impl<S: Simd, D: ByteDot<S>> Operand<S> for Bytes<D> {
-    type RowStep = RowStepI16;
+    type RowStep = RowStepBytes;
     type ColumnStep = ColumnStepI16;
     type Row = S::I16;
     type Columns = S::I16;
     type Sum = S::I32;
 
-    const ROWS: usize = ROWS;
+    const ROWS: usize = BYTE_ROWS;
 
     #[inline(always)]
     fn zero(simd: S) -> S::I32 {
@@ -174,7 +175,7 @@ impl<S: Simd, D: ByteDot<S>> Operand<S> for Bytes<D> {
     }
 
     #[inline(always)]
-    fn broadcast(simd: S, step: &RowStepI16, row: usize) -> S::I16 {
+    fn broadcast(simd: S, step: &RowStepBytes, row: usize) -> S::I16 {
         simd.splat_pair(&step[row])
     }
 
@@ -362,6 +363,31 @@ pub(crate) fn tile<S: Simd, O: Operand<S>, const R: usize, const P: usize>(
     panel_steps: usize,
 ) -> [[O::Sum; P]; R] {
     accumulate_tile::<S, O, R, P>(simd, rows, columns, panel_steps, [[O::zero(simd); P]; R])
+}
+
+/// The first `count` rows of [`tile`]; rows behind them are undefined. With `LAST` rows or fewer it multiplies no more than those.
+///
+/// Two loops make it so large that V8 does not inline it into functions that have no registers left for twelve sums.
+#[cfg_attr(target_family = "wasm", inline(never))]
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
+pub(crate) fn tile_of_rows<S: Simd, O: Operand<S>, const R: usize, const LAST: usize, const P: usize>(
+    simd: S,
+    count: usize,
+    rows: &[O::RowStep],
+    columns: &[O::ColumnStep],
+    panel_steps: usize,
+) -> [[O::Sum; P]; R] {
+    let zero = [[O::zero(simd); P]; R];
+    if count > LAST {
+        return accumulate_tile::<S, O, R, P>(simd, rows, columns, panel_steps, zero);
+    }
+    let last = [[O::zero(simd); P]; LAST];
+    let last = accumulate_tile::<S, O, LAST, P>(simd, rows, columns, panel_steps, last);
+    let mut tile = zero;
+    for (row, last) in tile.iter_mut().zip(&last) {
+        *row = *last;
+    }
+    tile
 }
 
 /// Like [`tile`], with sums that start at `sums`.

@@ -55,9 +55,10 @@ pub(crate) fn put_four<T: Copy, const N: usize>(
 ) {
     for (step, four) in steps.iter_mut().zip(fours) {
         let (whole, rest) = step.as_chunks_mut();
-        match whole.get_mut(part) {
-            Some(whole) => *whole = *four,
-            None => rest.copy_from_slice(&four[..N % ROWS]),
+        if N.is_multiple_of(ROWS) || part < N / ROWS {
+            whole[part] = *four;
+        } else {
+            rest.copy_from_slice(&four[..N % ROWS]);
         }
     }
 }

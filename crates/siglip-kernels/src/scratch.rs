@@ -1,7 +1,7 @@
 use std::cell::RefCell;
 
 use crate::layout::{ColumnStepI16, F32_ROWS, InitialRowSums, ROWS, RowStepI16, WIDE_ROWS};
-use crate::layout::{ColumnStepOctets, RowStepOctets};
+use crate::layout::{ColumnStepOctets, RowStepBytes, RowStepOctets};
 use crate::layout::{WideColumnStepI16, WideRowStepF32, WideRowStepI16};
 use crate::simd::{LANES, WIDE_LANES};
 
@@ -12,6 +12,8 @@ pub struct Scratch {
     pub(crate) rows_f32: Vec<[f32; F32_ROWS]>,
     /// Linear layers: activations in 16 bits.
     pub(crate) rows_i16: Vec<RowStepI16>,
+    /// Linear layers: activations in bytes.
+    pub(crate) rows_bytes: Vec<RowStepBytes>,
     /// Linear layers: for each pair of panels of activations, the left sides of Strassen's seven products.
     pub(crate) strassen_rows: Vec<ColumnStepI16>,
     /// Linear layers: for each pair of panels, the initial values of their sums.

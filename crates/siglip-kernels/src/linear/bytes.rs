@@ -72,8 +72,9 @@ pub(super) fn pack_panel<S: Simd, const N: usize>(
     bytes: RowBytes,
     steps: &mut [[[i16; 2]; N]],
 ) {
-    for part in 0..N / ROWS {
-        let first = first + part * ROWS;
+    for part in 0..N.div_ceil(ROWS) {
+        let (first, count) = (first + part * ROWS, ROWS.min(N - part * ROWS));
+        let quantizers = &quantizers[..quantizers.len().min(first + count)];
         for (group, steps) in steps.chunks_mut(LANES).enumerate() {
             if let Some(eight) = eight_of_four(steps) {
                 pack_eight_steps(simd, x, first, quantizers, bytes, group, eight);

@@ -7,7 +7,7 @@ use super::quantized_rows::padded_steps;
 use crate::dispatch::Kernel;
 use crate::layout::{ColumnStepI8, ColumnStepI16, F32_ROWS, ROWS, RowStepI16};
 use crate::matrix::PackedMatrix;
-use crate::microkernel::{F32, I16, Operand, tile};
+use crate::microkernel::{F32, I16, Operand, tile_of_rows};
 use crate::scratch::{Scratch, sized};
 use crate::simd::{LANES, Simd};
 
@@ -35,14 +35,14 @@ impl Kernel for StripsF32<'_> {
         let columns = weight.steps();
         let mut first = panels.start;
         while rows == 1 && first + ONE_ROW_PANELS <= panels.end {
-            product.strip::<_, 1, ONE_ROW_PANELS>(simd, &columns[first * depth..], first, store);
+            product.strip::<_, 1, 0, ONE_ROW_PANELS>(simd, &columns[first * depth..], first, store);
             first += ONE_ROW_PANELS;
         }
         while first < panels.end {
             let count = S::TILE_PANELS.min(panels.end - first);
             match count {
-                2 => product.strip::<_, F32_ROWS, 2>(simd, &columns[first * depth..], first, store),
-                _ => product.strip::<_, F32_ROWS, 1>(simd, &columns[first * depth..], first, store),
+                2 => product.strip::<_, F32_ROWS, 4, 2>(simd, &columns[first * depth..], first, store),
+                _ => product.strip::<_, F32_ROWS, 4, 1>(simd, &columns[first * depth..], first, store),
             }
             first += count;
         }
@@ -64,7 +64,7 @@ pub(super) fn multiply_i16<S: Simd, K: Store<S, S::I32, LANES>>(
     if rows == 1 {
         let product = DirectProduct::<I16<ColumnStepI8>, S, ROWS> { activations, rows, panel_steps, depth };
         while first + ONE_ROW_PANELS <= weight.panels() {
-            product.strip::<_, 1, ONE_ROW_PANELS>(simd, &columns[first * depth..], first, store);
+            product.strip::<_, 1, 0, ONE_ROW_PANELS>(simd, &columns[first * depth..], first, store);
             first += ONE_ROW_PANELS;
         }
     }
@@ -75,8 +75,8 @@ pub(super) fn multiply_i16<S: Simd, K: Store<S, S::I32, LANES>>(
         let count = S::TILE_PANELS.min(weight.panels() - first);
         widen(simd, &columns[first * depth..][..count * depth], widened);
         match count {
-            2 => product.strip::<_, ROWS, 2>(simd, widened, first, store),
-            _ => product.strip::<_, ROWS, 1>(simd, widened, first, store),
+            2 => product.strip::<_, ROWS, 2, 2>(simd, widened, first, store),
+            _ => product.strip::<_, ROWS, 2, 1>(simd, widened, first, store),
         }
         first += count;
     }
@@ -102,9 +102,10 @@ pub(super) struct DirectProduct<'a, O: Operand<S>, S: Simd, const L: usize> {
 }
 
 impl<S: Simd, O: Operand<S>, const L: usize> DirectProduct<'_, O, S, L> {
-    /// All rows, `R` at a time, times `P` panels of columns. The first of them is panel `first` of the matrix.
+    /// All rows, `R` at a time and the last ones `LAST` at a time, times `P` panels of columns. The first of them is panel `first`
+    /// of the matrix.
     #[inline(always)]
-    pub fn strip<K: Store<S, O::Sum, LANES>, const R: usize, const P: usize>(
+    pub fn strip<K: Store<S, O::Sum, LANES>, const R: usize, const LAST: usize, const P: usize>(
         &self,
         simd: S,
         columns: &[O::ColumnStep],
@@ -114,7 +115,9 @@ impl<S: Simd, O: Operand<S>, const L: usize> DirectProduct<'_, O, S, L> {
         let strip = store.strip::<P>(first);
         for panel in 0..self.rows.div_ceil(L) {
             let rows = &self.activations[panel * self.panel_steps..][..self.depth];
-            let tile: [[O::Sum; P]; R] = tile::<S, O, R, P>(simd, rows, columns, self.depth);
+            let count = self.rows - panel * L;
+            let tile: [[O::Sum; P]; R] =
+                tile_of_rows::<S, O, R, LAST, P>(simd, count, rows, columns, self.depth);
             for (row, sums) in (panel * L..self.rows).zip(&tile) {
                 store.row(simd, &strip, row, *sums);
             }

@@ -1,4 +1,4 @@
-//! Products of bytes on vectors of eight lanes: four rows at a time, strips of one panel of columns or two.
+//! Products of bytes on vectors of eight lanes: six rows at a time, strips of one panel of columns or two.
 //!
 //! Weights are stored in pairs. Each strip's are brought together in quads once for all rows.
 
@@ -7,7 +7,7 @@ use super::direct::{DirectProduct, ONE_ROW_PANELS};
 use super::epilogue::{StoreI32, ZeroPointStore};
 use crate::disjoint_slice::DisjointMut;
 use crate::dispatch::{ByteKernel, Kernel, dispatch};
-use crate::layout::{ColumnStepI8, ColumnStepI16, ROWS, RowStepI16};
+use crate::layout::{BYTE_ROWS, ColumnStepI8, ColumnStepI16, RowStepBytes};
 use crate::matrix::PackedMatrix;
 use crate::microkernel::Bytes;
 use crate::rows::Rows;
@@ -27,8 +27,8 @@ pub(super) fn multiply<B: ByteDots, K: StoreI32>(
     store: K,
     scratch: &mut Scratch,
 ) {
-    let (panels, depth, bytes) = (x.count.div_ceil(ROWS), x.width.div_ceil(4), dots.row_bytes());
-    let packed = sized(&mut scratch.rows_i16, panels * depth);
+    let (panels, depth, bytes) = (x.count.div_ceil(BYTE_ROWS), x.width.div_ceil(4), dots.row_bytes());
+    let packed = sized(&mut scratch.rows_bytes, panels * depth);
     let all = DisjointMut::new(packed);
     parallel_for(panels.div_ceil(PANELS_PER_PART), &|part| {
         let first = part * PANELS_PER_PART;
@@ -51,7 +51,7 @@ struct Pack<'a> {
     first: usize,
     quantizers: &'a [ByteQuantizer],
     bytes: RowBytes,
-    panels: &'a mut [RowStepI16],
+    panels: &'a mut [RowStepBytes],
 }
 
 impl Kernel for Pack<'_> {
@@ -61,7 +61,7 @@ impl Kernel for Pack<'_> {
     fn run<S: Simd>(self, simd: S) {
         let Pack { x, first, quantizers, bytes, panels } = self;
         for (panel, steps) in (first..).zip(panels.chunks_exact_mut(x.width.div_ceil(4).max(1))) {
-            pack_panel(simd, x, panel * ROWS, quantizers, bytes, steps);
+            pack_panel(simd, x, panel * BYTE_ROWS, quantizers, bytes, steps);
         }
     }
 }
@@ -80,7 +80,7 @@ impl Kernel for TilePanels {
 
 #[derive(Clone, Copy)]
 struct Product<'a, K> {
-    packed: &'a [RowStepI16],
+    packed: &'a [RowStepBytes],
     rows: usize,
     weight: &'a PackedMatrix,
     store: K,
@@ -103,12 +103,12 @@ impl<K: StoreI32> ByteKernel for RunStrips<'_, K> {
         let RunStrips { product, mut first, count } = self;
         let end = product.weight.panels().min(first + count);
         if product.rows == 1 && first + ONE_ROW_PANELS == end {
-            return product.strip::<S, D, 1, ONE_ROW_PANELS>(simd, first);
+            return product.strip::<S, D, 1, 0, ONE_ROW_PANELS>(simd, first);
         }
         while first < end {
             match S::TILE_PANELS.min(end - first) {
-                2 => product.strip::<S, D, ROWS, 2>(simd, first),
-                _ => product.strip::<S, D, ROWS, 1>(simd, first),
+                2 => product.strip::<S, D, BYTE_ROWS, 4, 2>(simd, first),
+                _ => product.strip::<S, D, BYTE_ROWS, 4, 1>(simd, first),
             }
             first += S::TILE_PANELS;
         }
@@ -116,9 +116,13 @@ impl<K: StoreI32> ByteKernel for RunStrips<'_, K> {
 }
 
 impl<K: StoreI32> Product<'_, K> {
-    /// All rows, `R` at a time, times `P` panels of columns from panel `first` on.
+    /// All rows, `R` at a time and the last ones `LAST` at a time, times `P` panels of columns from panel `first` on.
     #[inline(always)]
-    fn strip<S: Simd, D: ByteDot<S>, const R: usize, const P: usize>(self, simd: S, first: usize) {
+    fn strip<S: Simd, D: ByteDot<S>, const R: usize, const LAST: usize, const P: usize>(
+        self,
+        simd: S,
+        first: usize,
+    ) {
         let Product { packed, rows, weight, store, zero_points } = self;
         let (pairs, depth) = (weight.inputs().div_ceil(2), weight.inputs().div_ceil(4));
         let mut own = Scratch::take_own();
@@ -132,8 +136,8 @@ impl<K: StoreI32> Product<'_, K> {
         }
         let store = ZeroPointStore { store, zero_points, weight_sums: &weight_sums };
         let product =
-            DirectProduct::<Bytes<D>, S, ROWS> { activations: packed, rows, panel_steps: depth, depth };
-        product.strip::<_, R, P>(simd, columns, first, store);
+            DirectProduct::<Bytes<D>, S, BYTE_ROWS> { activations: packed, rows, panel_steps: depth, depth };
+        product.strip::<_, R, LAST, P>(simd, columns, first, store);
         own.keep_own();
     }
 }

@@ -84,8 +84,8 @@ impl<'a, S: Wide, O: Operand<S>> Strip<'a, S, O> {
                 let columns = &self.columns[part * STEPS_PER_PREFETCH..];
                 tile = accumulate_tile::<S, O, R, P>(simd, rows, columns, self.depth, tile);
             }
-            for (row, sums) in (panel * WIDE_ROWS..self.rows).zip(&tile) {
-                store.row(simd.wide(), &strip, row, *sums);
+            for (row, sums) in (panel * WIDE_ROWS..self.rows).zip(tile) {
+                store.row(simd.wide(), &strip, row, sums);
             }
         }
     }
