@@ -39,10 +39,10 @@ impl TextHead {
 }
 
 /// The precision of a block's products. A text has one row from the last block's attention output on, and its rounding errors
-/// are those of the embedding. Of the products in all other blocks, the attention's output has the largest errors for its size.
+/// are those of the embedding.
 fn precision_of(block: usize, blocks: usize, precision: Precision) -> BlockPrecision {
-    let mlp = if block + 1 == blocks { precision.exact() } else { precision };
-    BlockPrecision { qkv: precision, out_proj: precision.exact(), mlp }
+    let after_attention = if block + 1 == blocks { precision.exact() } else { precision };
+    BlockPrecision { qkv: precision, out_proj: after_attention, mlp: after_attention }
 }
 
 impl TextTower {
