@@ -10,10 +10,21 @@ export const slug = (name) =>
     .match(/[a-z0-9]+/g)
     ?.join('-') ?? 'unknown';
 
+/**
+ * The name of the processor. Virtual machines give several generations one name; on Linux the family tells them apart.
+ * @returns {string}
+ */
+function processor() {
+  const { model } = os.cpus()[0];
+  const info = os.platform() === 'linux' ? fs.readFileSync('/proc/cpuinfo', 'utf8') : '';
+  const family = /^cpu family\s*:\s*(\d+)/m.exec(info)?.[1];
+  return family ? `${model}, family ${family}` : model;
+}
+
 /** A report of today and of this machine. @param {any[]} results */
 export const reportOf = (results) => ({
   date: new Date().toISOString().slice(0, 10),
-  cpu: os.cpus()[0].model,
+  cpu: processor(),
   cores: os.cpus().length,
   results,
 });
