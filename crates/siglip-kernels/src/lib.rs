@@ -32,14 +32,14 @@
 //! * [`Precision::Bf16`] rounds both factors to bfloat16 where the processor adds up two products of such numbers at a time.
 //! * Products of integers are exact. Strassen's algorithm therefore costs no accuracy: it makes seven products in place of
 //!   eight. Winograd's inner product halves the multiplications of each of the seven.
-//! * [`attention()`] works on eight or sixteen queries at a time, with keys down and queries across the lanes, so softmax
+//! * [`attention()`] works on eight to 32 queries at a time, with keys down and queries across the lanes, so softmax
 //!   needs no reductions across lanes. [`attention_q8`] does the same in 16-bit integers.
 //! * [`top_k`] reads each embedding once, as bytes. Four of them share every load of the query, and memory sets the pace.
 //!
 //! docs/kernels.md explains each of these, and why no integer overflows.
 //!
 //! # Instruction sets
-//! The kernels are written once, over vectors of eight lanes; `src/simd/` has one file for each instruction set. There is
+//! The kernels are written once, over vectors of eight lanes or of any number; `src/simd/` has one file for each instruction set. There is
 //! WebAssembly's simd128, with what relaxed SIMD does better in a file of its own; AVX2 with FMA, AVX-VNNI on top of it, and
 //! AVX-512 with VNNI, all detected at run time; NEON, with its dot products of bytes or its products of matrices of bytes
 //! (`i8mm`) where a processor has them; and portable loops for everything else, or everywhere with the feature `portable`. On WebAssembly the build decides: `-C target-feature=+simd128` or `+simd128,+relaxed-simd`. What relaxed SIMD's
