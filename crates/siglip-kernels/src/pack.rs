@@ -65,7 +65,7 @@ pub(crate) fn put_four<T: Copy, const N: usize>(
 
 /// Eight steps, if they are of four rows each: in WebAssembly, copying them from elsewhere would be a call.
 #[inline(always)]
-pub(crate) fn eight_of_four<T, const N: usize>(steps: &mut [[T; N]]) -> Option<&mut [[T; ROWS]; LANES]> {
+fn eight_of_four<T, const N: usize>(steps: &mut [[T; N]]) -> Option<&mut [[T; ROWS]; LANES]> {
     if N == ROWS { steps.as_flattened_mut().as_chunks_mut().0.try_into().ok() } else { None }
 }
 

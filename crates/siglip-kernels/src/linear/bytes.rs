@@ -2,7 +2,7 @@
 
 use super::BLOCK_ROWS;
 use crate::layout::{OCTET_ROWS, ROWS, RowStepI16, RowStepOctets};
-use crate::pack::{eight_of_four, put_four};
+use crate::pack::put_four;
 use crate::quantize::{ROUND, round};
 use crate::rows::{Rows, tail};
 use crate::simd::{LANES, RowBytes, Simd, padded};
@@ -76,13 +76,9 @@ pub(super) fn pack_panel<S: Simd, const N: usize>(
         let (first, count) = (first + part * ROWS, ROWS.min(N - part * ROWS));
         let quantizers = &quantizers[..quantizers.len().min(first + count)];
         for (group, steps) in steps.chunks_mut(LANES).enumerate() {
-            if let Some(eight) = eight_of_four(steps) {
-                pack_eight_steps(simd, x, first, quantizers, bytes, group, eight);
-            } else {
-                let mut eight = [[[0; 2]; ROWS]; LANES];
-                pack_eight_steps(simd, x, first, quantizers, bytes, group, &mut eight);
-                put_four(steps, part, &eight);
-            }
+            let mut eight = [[[0; 2]; ROWS]; LANES];
+            pack_eight_steps(simd, x, first, quantizers, bytes, group, &mut eight);
+            put_four(steps, part, &eight);
         }
     }
 }
