@@ -237,13 +237,12 @@ test('on the page, pictures dropped on a label teach it; a slider, â€œnot thisâ€
   assert.ok((await shareOf('insect.jpg', 'my blorp')) < 0.5);
 
   // With a text, the slider goes from one to the other.
-  const share = scoredLabel(page, 'boat.jpg', 'a dog').locator('data');
+  const dog = scoredLabel(page, 'boat.jpg', 'a dog');
   /** Does something, and waits until the label's share is another. @param {() => Promise<void>} act */
   const changing = async (act) => {
-    const before = await share.getAttribute('value');
+    const before = await dog.locator('data').getAttribute('value');
     await act();
-    const changed = scoredLabel(page, 'boat.jpg', 'a dog').locator(`data:not([value="${before}"])`);
-    return changed.getAttribute('value');
+    return dog.locator(`data:not([value="${before}"])`).getAttribute('value');
   };
   const row = panel.getByRole('listitem').filter({ hasText: 'a dog' });
   const files = ['cat', 'dog'].map((name) => fileAt(`www/samples/${name}.jpg`));

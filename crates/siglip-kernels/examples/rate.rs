@@ -20,10 +20,10 @@ thread_local! {
     static PRODUCT: RefCell<Option<Product>> = const { RefCell::new(None) };
 }
 
-/// Prepares x [rows, inputs] and a matrix [outputs, inputs]. `precision` is 0 for f32, 1 for `q8` and 2 for `q8-exact`.
+/// Prepares x [rows, inputs] and a matrix [outputs, inputs]; `q8` is 0 for f32.
 #[unsafe(no_mangle)]
-pub extern "C" fn prepare(precision: u32, rows: usize, inputs: usize, outputs: usize) {
-    let precision = [Precision::F32, Precision::Q8, Precision::Q8Exact][precision as usize];
+pub extern "C" fn prepare(q8: u32, rows: usize, inputs: usize, outputs: usize) {
+    let precision = if q8 == 0 { Precision::F32 } else { Precision::Q8 };
     let value = |i: usize| (i as f32 * 0.37).sin();
     let mut weight = PackedMatrix::new(precision, inputs, outputs);
     weight.pack(0, &(0..inputs * outputs).map(value).collect::<Vec<_>>());
