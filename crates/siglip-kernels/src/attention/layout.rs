@@ -4,6 +4,7 @@ use super::Head;
 use crate::disjoint_slice::DisjointMut;
 use crate::layout::{ROWS, WIDE_ROWS};
 use crate::microkernel::{F32, I16, Operand, WideF32, WideI16};
+use crate::pack::put_four;
 use crate::scratch::{AttentionScratch, Scratch};
 use crate::simd::{LANES, Lanes, Simd, Vectors, WIDE_LANES, Wide};
 
@@ -112,9 +113,7 @@ impl<S: Wide> Layout<WIDE_LANES, WIDE_ROWS> for Sixteen<S> {
                 let [a, b, c, d] = halves;
                 let mut part = [[0.0; ROWS]; LANES];
                 self.0.transpose([a[half], b[half], c[half], d[half]], &mut part);
-                for (row, part) in rows.iter_mut().zip(&part) {
-                    row.as_chunks_mut().0[four] = *part;
-                }
+                put_four(rows, four, &part);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Attention on 16-bit integers.
 
-use super::layout::{Floats, Layout};
+use super::layout::{Floats, Integers, Layout};
 use super::{Head, Strip};
 use crate::activation::exp2;
 use crate::disjoint_slice::DisjointMut;
@@ -157,14 +157,12 @@ fn quantize_weights<L: Layout<N, R>, const N: usize, const R: usize>(
     for ([first, second], step) in pairs.iter().zip(&mut *weights) {
         let first = rounded_weight(vectors, vectors.load(first), shift);
         let second = rounded_weight(vectors, vectors.load(second), shift);
-        layout.store_pairs(first, second, step);
-        sum = vectors.add_i32(sum, sum_of_weights(vectors, first, second));
+        sum = vectors.add_i32(sum, store_weights(layout, first, second, step));
     }
     if let ([score], Some(step)) = (last, weights.last_mut()) {
         let first = rounded_weight(vectors, vectors.load(score), shift);
         let second = vectors.splat_i32(ROUND.to_bits() as i32);
-        layout.store_pairs(first, second, step);
-        sum = vectors.add_i32(sum, sum_of_weights(vectors, first, second));
+        sum = vectors.add_i32(sum, store_weights(layout, first, second, step));
     }
     vectors.convert(sum)
 }
@@ -175,10 +173,17 @@ fn rounded_weight<V: Vectors>(vectors: V, score: V::F32, shift: V::F32) -> V::I3
     round(vectors, exp2(vectors, vectors.sub(score, shift)))
 }
 
-/// The sum of two weights that are as [`round`] leaves them.
+/// Stores the weights of a pair of rows, as [`round`] leaves them, and returns their sum.
 #[inline(always)]
-fn sum_of_weights<V: Vectors>(vectors: V, first: V::I32, second: V::I32) -> V::I32 {
+fn store_weights<L: Layout<N, R>, const N: usize, const R: usize>(
+    layout: L,
+    first: Integers<L, N, R>,
+    second: Integers<L, N, R>,
+    step: &mut [[i16; 2]; N],
+) -> Integers<L, N, R> {
+    let vectors = layout.vectors();
     let zero = vectors.splat_i32(ROUND.to_bits() as i32);
+    layout.store_pairs(first, second, step);
     vectors.add_i32(vectors.sub_i32(first, zero), vectors.sub_i32(second, zero))
 }
 

@@ -62,8 +62,8 @@ impl Avx512Bf16 {
 
 macro_rules! avx512 {
     ($code:expr) => {{
-        // SAFETY: a value of `Avx512` proves that the processor has the features. Each pointer that is read or written comes
-        // from a reference to an array as long as what is loaded or stored.
+        // SAFETY: a value of `Avx512`, or of `WideVectors`, which it alone makes, proves that the processor has the features. Each
+        // pointer that is read or written comes from a reference to an array as long as what is loaded or stored.
         unsafe { $code }
     }};
 }
